@@ -1,0 +1,52 @@
+# k2repro: every target sets up its own environment first (.venv, from constraints.txt).
+# Needs: make, bash, and any Python >= 3.11. Try `make help`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PROFILE ?= laptop
+NB ?=
+# One job on two threads: more threads than cores slow every matrix product down.
+THREADS ?= 2
+K2 := .venv/bin/k2repro
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+export MPLBACKEND := Agg
+export OMP_NUM_THREADS := $(THREADS)
+
+.PHONY: help setup reproduce test test-browser lab notebooks sync check bench clean
+
+help:  ## List every target, one line each
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Create or refresh .venv (skipped in a blink when nothing changed)
+	@tools/find-python tools/bootstrap.py
+
+reproduce: setup  ## Rebuild every notebook, row, table and the report from nothing (PROFILE=laptop|smoke)
+	@$(K2) reproduce --profile $(PROFILE)
+
+test: setup  ## Run the test suite, nbval on the committed notebooks included
+	@.venv/bin/python -m pytest -m "not browser"
+
+test-browser: setup  ## Open JupyterLab and the report in headless Chromium (needs Chromium)
+	@.venv/bin/python -m pytest -m browser
+
+lab: setup  ## Open the notebooks in JupyterLab
+	@.venv/bin/jupyter lab --notebook-dir=notebooks
+
+notebooks: setup  ## Rebuild the committed notebooks and results/laptop from notebooks/src (NB=01 for one)
+	@$(K2) notebook build $(NB)
+
+sync: setup  ## Write a notebook edited in JupyterLab back to notebooks/src (NB=01)
+	@$(K2) notebook sync $(NB)
+
+check: setup  ## ruff, mypy, and the lints of notebooks, rows, claims and stamps
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@$(K2) check
+
+bench: setup  ## Side by side against the peers in one run, as ratios
+	@$(K2) bench
+
+clean:  ## Remove build products and caches; keeps .venv and everything committed
+	@rm -rf build .k2repro results/smoke results/interactive .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,3 @@
+from k2repro.cli import main
+
+main()

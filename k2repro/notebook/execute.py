@@ -1,0 +1,130 @@
+"""Execute one notebook with papermill in a fresh kernel, and measure what it took."""
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from k2repro.errors import K2ReproError
+from k2repro.results.places import RUN_FOLDER
+
+SAMPLE_EVERY_S = 0.1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run took: seconds of wall time and the kernel's largest resident memory in MB."""
+
+    seconds: float
+    peak_memory_mb: float
+
+
+class NotebookFailed(K2ReproError):
+    """A cell raised; `executed` is the notebook with the traceback in it."""
+
+    def __init__(self, name: str, error: Exception, executed: nbformat.NotebookNode, cost: Cost) -> None:
+        self.executed = executed
+        self.cost = cost
+        kind = getattr(error, "ename", type(error).__name__)
+        value = getattr(error, "evalue", str(error))
+        self.summary = f"{kind}: {value}".splitlines()[0][:200]
+        super().__init__(f"{name} failed: {self.summary}\n`k2repro notebook why {name}` shows the cell")
+
+
+def execute(
+    notebook: nbformat.NotebookNode,
+    name: str,
+    *,
+    parameters: Mapping[str, Any],
+    run_folder: Path,
+    threads: int,
+    progress: bool = True,
+) -> tuple[nbformat.NotebookNode, Cost]:
+    """Run every cell in a fresh kernel; returns the executed notebook and its cost.
+
+    parameters   injected after the parameters cell (already checked against it)
+    run_folder   where the kernel writes rows
+    threads      for OpenMP and torch; part of the fingerprint
+    Raises NotebookFailed, which carries the notebook as far as it came.
+    """
+    import papermill  # two seconds to load
+    from papermill.exceptions import PapermillExecutionError
+
+    work = run_folder / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    source, output = work / f"{name}.source.ipynb", work / f"{name}.executed.ipynb"
+    nbformat.write(notebook, source)
+    started = time.monotonic()
+    with _environment(run_folder, threads), _PeakMemory() as memory:
+        try:
+            papermill.execute_notebook(
+                source, output, parameters=dict(parameters), kernel_name="python3", cwd=work,
+                progress_bar={"desc": name, "leave": False} if progress else False,
+                store_widget_state=False, log_output=False,
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            cost = Cost(time.monotonic() - started, memory.peak_mb)
+            raise NotebookFailed(name, error, nbformat.read(output, as_version=4), cost) from None
+    return nbformat.read(output, as_version=4), Cost(time.monotonic() - started, memory.peak_mb)
+
+
+@contextmanager
+def _environment(run_folder: Path, threads: int) -> Iterator[None]:
+    """What the kernel inherits: where rows go, thread counts, no network, no display."""
+    wanted = {
+        RUN_FOLDER: str(run_folder.resolve()),
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
+        "OPENBLAS_NUM_THREADS": str(threads),
+        "PYTHONHASHSEED": "0",
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "MPLBACKEND": "Agg",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class _PeakMemory:
+    """Samples the resident memory of this process's children (the kernel) while a block runs."""
+
+    def __enter__(self) -> "_PeakMemory":
+        import psutil
+
+        self.peak_mb = 0.0
+        self._gone = psutil.NoSuchProcess
+        self._own = psutil.Process()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
+        return self
+
+    def _sample(self) -> None:
+        while not self._stop.wait(SAMPLE_EVERY_S):
+            total = 0
+            for child in self._own.children(recursive=True):
+                try:
+                    total += child.memory_info().rss
+                except self._gone:
+                    continue  # it ended between the listing and the look
+            self.peak_mb = max(self.peak_mb, total / 2**20)
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()

@@ -1,0 +1,151 @@
+"""Artifacts: checkpoints and pools, addressed by the hash of everything that made them.
+
+    store = ArtifactStore(places.cache / "artifacts", shipped=places.shipped_artifacts("laptop"))
+    folder = store.build(Recipe("checkpoint", params, code_hash, data_hash, parents), make)
+
+`make(folder)` fills an empty folder. What it wrote is listed with SHA-256 in `manifest.json`, and the
+folder is renamed into its place only when complete: a kill leaves nothing that looks finished.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k2repro.errors import K2ReproError
+from k2repro.results.atomic import canonical_json, write_text
+from k2repro.results.hashing import hash_file, hash_value
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that made an artifact. Two recipes are equal exactly when their keys are.
+
+    kind       what it is: "checkpoint", "pool", ...; names the folder
+    params     JSON-like parameters, seeds and profile sizes included
+    code_hash  of the sources that build it; data_hash of its inputs
+    parents    keys of the artifacts that it was built from, by role
+    """
+
+    kind: str
+    params: Mapping[str, Any]
+    code_hash: str
+    data_hash: str
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.kind.replace("-", "").replace("_", "").isalnum():
+            raise K2ReproError(
+                f"artifact kind {self.kind!r}: letters, digits, - and _ only; it names a folder"
+            )
+
+    @property
+    def key(self) -> str:
+        return hash_value(asdict(self))
+
+
+class ArtifactStore:
+    """A folder of artifacts. `shipped` is a second, read-only folder that is looked up when trusted."""
+
+    def __init__(self, root: Path, shipped: Path | None = None) -> None:
+        self.root = root
+        self.shipped = shipped
+
+    def path(self, recipe: Recipe) -> Path:
+        return self.root / recipe.kind / recipe.key
+
+    def find(self, recipe: Recipe) -> Path | None:
+        """The artifact's folder if it is here and whole; a damaged one is moved aside first."""
+        own = self.path(recipe)
+        if own.is_dir():
+            damage = damage_of(own)
+            if damage is None:
+                return own
+            self._move_aside(own)
+        if self.shipped is not None:
+            shipped = self.shipped / recipe.kind / recipe.key
+            if shipped.is_dir() and damage_of(shipped) is None:
+                return shipped
+        return None
+
+    def build(self, recipe: Recipe, make: Callable[[Path], None]) -> Path:
+        """The artifact of `recipe`, made by `make(folder)` unless a whole one exists.
+
+        Raises K2ReproError when `make` writes nothing; whatever `make` raises passes through and
+        leaves no trace. Two processes may build at once: the first to finish wins, both get the same.
+        """
+        found = self.find(recipe)
+        if found is not None:
+            return found
+        target = self.path(recipe)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{recipe.key}.", suffix=".partial"))
+        try:
+            make(work)
+            _write_manifest(work, recipe)
+            return self._take_place(work, target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def work_folder(self, recipe: Recipe) -> Path:
+        """A folder that outlives a kill, for checkpoints from which a long build resumes.
+
+        It is keyed by the same recipe, so a changed parameter never resumes from old work.
+        """
+        folder = self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def forget_work(self, recipe: Recipe) -> None:
+        """Remove the work folder once the artifact stands."""
+        shutil.rmtree(self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}", ignore_errors=True)
+
+    def _take_place(self, work: Path, target: Path) -> Path:
+        try:
+            os.rename(work, target)
+        except OSError:
+            if target.is_dir() and damage_of(target) is None:
+                return target
+            raise
+        return target
+
+    def _move_aside(self, folder: Path) -> None:
+        """Keep what is damaged, for a look; never build on it, never delete it."""
+        aside = self.root / "_damaged"
+        aside.mkdir(parents=True, exist_ok=True)
+        number = sum(1 for _ in aside.glob(f"{folder.name}-*"))
+        os.rename(folder, aside / f"{folder.name}-{number}")
+
+
+def _write_manifest(folder: Path, recipe: Recipe) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    if not files:
+        raise K2ReproError(f"artifact {recipe.kind}: its builder wrote no file")
+    manifest = {
+        "recipe": json.loads(canonical_json(asdict(recipe))),
+        "key": recipe.key,
+        "files": {path.relative_to(folder).as_posix(): hash_file(path) for path in files},
+    }
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def damage_of(folder: Path) -> str | None:
+    """What is wrong with an artifact's folder, in words; None when every hash agrees."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        expected: dict[str, str] = manifest["files"]
+    except (OSError, ValueError, KeyError) as error:
+        return f"{MANIFEST} is missing or unreadable: {error}"
+    for name, wanted in expected.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if hash_file(path) != wanted:
+            return f"{name} does not have the hash that the manifest lists"
+    return None

@@ -1,0 +1,109 @@
+"""Hashes that stand for "everything that made this": parameters, code, data.
+
+The code hash of a notebook covers its source and, transitively, every k2repro module that it
+imports together with the data files of their rooms. A change in one pillar leaves the notebooks
+of the others fresh; a change in anything that a notebook uses makes it stale.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from k2repro.results.atomic import canonical_json
+
+LENGTH = 16
+DATA_SUFFIXES = {".csv", ".toml", ".json"}
+
+
+def hash_bytes(content: bytes) -> str:
+    """First 16 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:LENGTH]
+
+
+def hash_value(value: Any) -> str:
+    """Hash of a JSON-like value in its canonical spelling."""
+    return hash_bytes(canonical_json(value).encode())
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's content, all 64 digits, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def hash_files(paths: Iterable[Path], root: Path) -> str:
+    """Hash of names (relative to `root`) and contents, in sorted order."""
+    listing = [[path.relative_to(root).as_posix(), hash_file(path)] for path in sorted(set(paths))]
+    return hash_value(listing)
+
+
+def code_files(start: Path, package: Path) -> set[Path]:
+    """`start` and every file of `package` that it imports, directly or through others.
+
+    Imports inside functions count, so a lazily loaded module still makes its user stale.
+    """
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        if path.suffix == ".py":
+            waiting.extend(_imported_files(path, package))
+    return found
+
+
+def code_hash(start: Path, package: Path) -> str:
+    """Hash of `code_files`, independent of where the checkout lies."""
+    listing = sorted(
+        [path.name if path == start else path.relative_to(package.parent).as_posix(), hash_file(path)]
+        for path in code_files(start, package)
+    )
+    return hash_value(listing)
+
+
+def _imported_files(path: Path, package: Path) -> list[Path]:
+    """Files of the package named by the import statements of one source file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(_python_only(path.read_text()))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    files: list[Path] = []
+    for name in names:
+        if name.split(".")[0] == package.name:
+            files.extend(_module_files(name.split(".")[1:], package))
+    return files
+
+
+def _python_only(source: str) -> str:
+    """A notebook source may hold `%` or `!` lines; they import nothing of ours."""
+    return "\n".join("pass" if line.startswith(("%", "!")) else line for line in source.splitlines())
+
+
+def _module_files(parts: list[str], package: Path) -> list[Path]:
+    """The files behind a dotted name: each package's __init__, the module, and the room's data."""
+    files = [package / "__init__.py"]
+    folder = package
+    for part in parts:
+        if (folder / f"{part}.py").is_file():
+            files.append(folder / f"{part}.py")
+            break
+        folder = folder / part
+        if not (folder / "__init__.py").is_file():
+            break  # an attribute of the package, not a module
+        files.append(folder / "__init__.py")
+        files.extend(_data_files(folder))
+    return files
+
+
+def _data_files(room: Path) -> list[Path]:
+    return [path for path in room.rglob("*") if path.is_file() and path.suffix in DATA_SUFFIXES]

@@ -1,0 +1,80 @@
+"""Where things lie in a checkout, and where the current run may write.
+
+A run started by `k2repro` names its folder in K2REPRO_RUN. Without it (a reader in JupyterLab) rows
+go to `results/interactive/`, so that playing with a parameter never touches committed results.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2repro.errors import K2ReproError
+
+RUN_FOLDER = "K2REPRO_RUN"
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of one checkout."""
+
+    root: Path
+
+    @classmethod
+    def find(cls) -> "Places":
+        """The checkout that this package was installed from (editable install).
+
+        Raises K2ReproError when the package does not stand in a checkout.
+        """
+        root = Path(__file__).resolve().parents[2]
+        if not (root / "notebooks" / "src").is_dir():
+            raise K2ReproError(
+                f"{root.name}/ holds no notebooks/src. Usual cause: k2repro was installed as a wheel; "
+                "clone the repository and run `make setup` there"
+            )
+        return cls(root)
+
+    @property
+    def package(self) -> Path:
+        return self.root / "k2repro"
+
+    @property
+    def sources(self) -> Path:
+        return self.root / "notebooks" / "src"
+
+    @property
+    def notebooks(self) -> Path:
+        return self.root / "notebooks"
+
+    @property
+    def recipes(self) -> Path:
+        return self.root / "recipes"
+
+    @property
+    def cache(self) -> Path:
+        return self.root / ".k2repro"
+
+    def shipped_artifacts(self, profile: str) -> Path:
+        return self.root / "artifacts" / profile
+
+    def results(self, profile: str) -> Path:
+        return self.root / "results" / profile
+
+    def build(self, profile: str) -> Path:
+        return self.root / "build" / profile
+
+
+def run_folder(profile: str) -> Path:
+    """The folder of the current run: set by the executor, otherwise the shipped results of `profile`."""
+    chosen = os.environ.get(RUN_FOLDER)
+    return Path(chosen) if chosen else Places.find().results(profile)
+
+
+def rows_directory(profile: str) -> Path:
+    """Where the rows of earlier notebooks of this run are read from."""
+    return run_folder(profile) / "rows"
+
+
+def writable_folder() -> Path:
+    """Where the current run may write: its own folder, or the interactive one."""
+    chosen = os.environ.get(RUN_FOLDER)
+    return Path(chosen) if chosen else Places.find().root / "results" / "interactive"

@@ -1,0 +1,105 @@
+"""Profiles: named sets of parameters. Sizes and seeds change, code paths do not.
+
+A profile is `recipes/<name>.toml` and holds values only:
+
+    name = "smoke"
+    description = "proves the path, not the science"
+    threads = 2
+
+    [notebooks.01_architecture]
+    budget_seconds = 60
+    budget_memory_mb = 1500
+    expect = ["architecture.k2-think.parameters.total"]
+    parameters = { context_length = 2048 }
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k2repro.errors import K2ReproError, unknown
+from k2repro.results.places import Places
+
+
+@dataclass(frozen=True)
+class NotebookPlan:
+    """What one profile asks of one notebook.
+
+    budget_seconds, budget_memory_mb   the run fails beyond 1.5 times either
+    expect                             row ids that must exist after the run
+    parameters                         papermill parameters; each must be declared in the notebook
+    """
+
+    budget_seconds: int
+    budget_memory_mb: int
+    expect: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named set of parameters for every notebook; `threads` is part of the fingerprint."""
+
+    name: str
+    description: str
+    threads: int
+    notebooks: Mapping[str, NotebookPlan]
+
+    def plan(self, notebook: str) -> NotebookPlan:
+        if notebook not in self.notebooks:
+            raise unknown(f"notebook in profile {self.name!r}", notebook, self.notebooks)
+        return self.notebooks[notebook]
+
+
+def profile_names(recipes: Path | None = None) -> list[str]:
+    """Names of the profiles that exist."""
+    return sorted(path.stem for path in (recipes or Places.find().recipes).glob("*.toml"))
+
+
+def load_profile(name: str, recipes: Path | None = None) -> Profile:
+    """Read and validate `recipes/<name>.toml`; unknown profile, key or wrong type raise K2ReproError."""
+    folder = recipes or Places.find().recipes
+    path = folder / f"{name}.toml"
+    if not path.is_file():
+        raise unknown("profile", name, profile_names(folder))
+    try:
+        content = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise K2ReproError(f"{path.name} is not TOML: {error}") from None
+    _check_keys(
+        path.name, content, {"name": str, "description": str, "threads": int, "notebooks": dict}, set()
+    )
+    if content["name"] != name:
+        raise K2ReproError(f"{path.name} says name = {content['name']!r}; the file name must agree")
+    if content["threads"] < 1:
+        raise K2ReproError(f"{path.name}: threads = {content['threads']}; at least 1")
+    plans = {
+        key: _plan(f"{path.name} [notebooks.{key}]", value) for key, value in content["notebooks"].items()
+    }
+    return Profile(name, content["description"], content["threads"], plans)
+
+
+def _plan(place: str, content: dict[str, Any]) -> NotebookPlan:
+    types = {"budget_seconds": int, "budget_memory_mb": int, "expect": list, "parameters": dict}
+    _check_keys(place, content, types, optional={"expect", "parameters"})
+    return NotebookPlan(
+        budget_seconds=content["budget_seconds"],
+        budget_memory_mb=content["budget_memory_mb"],
+        expect=tuple(content.get("expect", ())),
+        parameters=dict(content.get("parameters", {})),
+    )
+
+
+def _check_keys(place: str, content: dict[str, Any], types: dict[str, type], optional: set[str]) -> None:
+    for key in content:
+        if key not in types:
+            raise unknown(f"key in {place}", key, types)
+    for key, kind in types.items():
+        if key not in content:
+            if key in optional:
+                continue
+            raise K2ReproError(f"{place} lacks the key {key!r} ({kind.__name__})")
+        if type(content[key]) is not kind:
+            raise K2ReproError(f"{place}: {key} = {content[key]!r} is not of type {kind.__name__}")

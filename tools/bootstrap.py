@@ -1,0 +1,144 @@
+"""Create or refresh .venv so that `make reproduce` and `make test` work as first commands.
+
+Standard library only: this runs before anything is installed. The environment is stale when
+pyproject.toml, constraints.txt, this file, the Python version or the checkout's place changed.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STAMP = VENV / ".k2repro-stamp"
+LOG = VENV / "setup.log"
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+LAB_SETTINGS = {
+    # Windowed notebooks drop outputs when a reader jumps (jupyterlab#13343, #14467).
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+}
+
+
+def say(text: str) -> None:
+    print(f"setup: {text}", flush=True)
+
+
+def fail(text: str) -> "None":
+    sys.exit(f"setup: {text}")
+
+
+def wanted_stamp() -> str:
+    """Hash of everything that decides what must be installed, and where."""
+    digest = hashlib.sha256()
+    for path in (ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)):
+        digest.update(path.read_bytes())
+    digest.update(f"{sys.version_info[:2]} {platform.platform()} {ROOT}".encode())
+    return digest.hexdigest()
+
+
+def is_fresh(stamp: str) -> bool:
+    return STAMP.is_file() and STAMP.read_text() == stamp and (VENV / "bin" / "k2repro").is_file()
+
+
+def create_venv() -> None:
+    """Make .venv, replacing one whose interpreter is gone or has another version."""
+    if PYTHON.exists():
+        probe = subprocess.run(
+            [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"], capture_output=True, text=True
+        )
+        if probe.returncode == 0 and probe.stdout.split() == [str(v) for v in sys.version_info[:2]]:
+            return
+        say("the interpreter in .venv is broken or has another version: rebuilding it")
+    shutil.rmtree(VENV, ignore_errors=True)
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+    if made.returncode != 0:
+        fail(
+            f"{sys.executable} cannot create a virtual environment.\n{made.stdout}{made.stderr}\n"
+            "Usual cause: Debian and Ubuntu split venv off. Install it: apt install python3-venv"
+        )
+
+
+def pip(arguments: list[str], doing: str) -> bool:
+    """Run pip with the constraints; log everything, show one line every few seconds."""
+    command = [str(PYTHON), "-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), *arguments]
+    started = shown = time.monotonic()
+    say(f"{doing} ...")
+    with LOG.open("a") as log:
+        log.write(f"\n$ {' '.join(command)}\n")
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert process.stdout is not None
+        for line in process.stdout:
+            log.write(line)
+            step = line.strip()
+            if step.startswith(("Collecting", "Downloading", "Installing")) and time.monotonic() - shown > 5:
+                shown = time.monotonic()
+                say(f"  {shown - started:4.0f} s  {step[:70]}")
+    return process.wait() == 0
+
+
+def torch_index() -> list[str]:
+    """Extra index that avoids gigabytes of CUDA on a Linux machine without an NVIDIA GPU."""
+    chosen = os.environ.get("K2REPRO_TORCH_INDEX")
+    if chosen:
+        return ["--extra-index-url", chosen]
+    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists():
+        return []
+    ask = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
+    ask += ["-c", str(ROOT / "constraints.txt"), "--report", "-", "torch"]
+    answer = subprocess.run(ask, capture_output=True, text=True)
+    try:
+        version = json.loads(answer.stdout)["install"][0]["metadata"]["version"]
+    except (ValueError, LookupError):
+        return []
+    if version.endswith("+cpu"):
+        return []
+    say("no NVIDIA GPU here: taking torch's CPU build (set K2REPRO_TORCH_INDEX to choose another)")
+    return ["--extra-index-url", CPU_INDEX]
+
+
+def install() -> None:
+    torch = ["torch", *torch_index()]
+    steps = [
+        (["pip", "setuptools"], "1/3 installer"),
+        (torch, "2/3 torch (about 200 MB)"),
+        (["--no-build-isolation", "-e", f"{ROOT}[all]"], "3/3 everything else (about 400 MB)"),
+    ]
+    for arguments, doing in steps:
+        # A second try: most failures of an install are a dropped connection.
+        if not (pip(arguments, doing) or pip(arguments, f"{doing}, second try")):
+            tail = "".join(LOG.read_text().splitlines(keepends=True)[-15:])
+            fail(f"step {doing} failed. The end of {LOG.relative_to(ROOT)}:\n{tail}")
+
+
+def main() -> None:
+    stamp = wanted_stamp()
+    if is_fresh(stamp):
+        return
+    with (ROOT / ".setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits, then finds it fresh
+        if is_fresh(stamp):
+            return
+        version = ".".join(map(str, sys.version_info[:3]))
+        say(f"building .venv with Python {version} from constraints.txt; a few minutes, once")
+        started = time.monotonic()
+        create_venv()
+        STAMP.unlink(missing_ok=True)
+        install()
+        settings = VENV / "share" / "jupyter" / "lab" / "settings"
+        settings.mkdir(parents=True, exist_ok=True)
+        (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS, indent=2))
+        STAMP.write_text(stamp)
+        say(f"done in {time.monotonic() - started:.0f} s; from here on nothing needs the network")
+
+
+if __name__ == "__main__":
+    main()
