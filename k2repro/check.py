@@ -1,0 +1,58 @@
+"""`make check` beyond ruff and mypy: lints, stale stamps, rows, ledger, tables, status."""
+
+from collections.abc import Callable
+
+from k2repro.notebook.lint import Finding, lint_all, render_findings
+from k2repro.paper.ledger import evaluate_claims
+from k2repro.paper.markdown import render_tables
+from k2repro.reproduce import COMMITTED_PROFILE, stale_notebooks
+from k2repro.results import Places, load_profile, load_rows, profile_names
+
+Say = Callable[[str], None]
+
+
+def run_checks(say: Say) -> list[Finding]:
+    """Every check of a checkout; says what it finds and returns the findings."""
+    places = Places.find()
+    findings = [
+        *lint_all(places.root),
+        *_stale(places),
+        *_profiles(places),
+        *_results(places),
+    ]
+    say(render_findings(findings))
+    return findings
+
+
+def _stale(places: Places) -> list[Finding]:
+    return [
+        Finding(f"notebooks/{name}.ipynb", 0, "stale", f"{' and '.join(why)} changed; run `make notebooks`")
+        for name, why in stale_notebooks(places).items()
+    ]
+
+
+def _profiles(places: Places) -> list[Finding]:
+    """Every profile parses and plans exactly the notebooks that exist."""
+    from k2repro.notebook.source import find_source, resolve_parameters
+    from k2repro.reproduce import planned
+
+    for name in profile_names(places.recipes):
+        profile = load_profile(name, places.recipes)
+        for notebook in planned(profile, places):
+            plan = profile.plan(notebook)
+            resolve_parameters(find_source(places, notebook), name, plan.parameters)
+    return []
+
+
+def _results(places: Places) -> list[Finding]:
+    """Committed rows parse, the ledger evaluates on them, and the tables are the ones they render to."""
+    results = places.results(COMMITTED_PROFILE)
+    rows = load_rows(results / "rows")
+    evaluate_claims(rows)
+    findings = []
+    for name, text in render_tables(rows).items():
+        path = results / "tables" / name
+        if not path.is_file() or path.read_text() != text:
+            place = f"results/{COMMITTED_PROFILE}/tables/{name}"
+            findings.append(Finding(place, 0, "stale", "does not follow from the rows; run `make notebooks`"))
+    return findings

@@ -1,0 +1,58 @@
+"""The code hash decides what is stale; it must follow every import and nothing else."""
+
+import pytest
+
+from k2repro.results.hashing import code_files, code_hash
+
+
+@pytest.fixture
+def world(tmp_path):
+    package = tmp_path / "k2repro"
+    for room in ("used", "lazy", "other"):
+        (package / room).mkdir(parents=True)
+        (package / room / "__init__.py").write_text("")
+    (package / "__init__.py").write_text("")
+    (package / "used" / "__init__.py").write_text("from k2repro.used.part import f\n")
+    (package / "used" / "part.py").write_text("def f():\n    from k2repro.lazy import g\n    return g\n")
+    (package / "used" / "table.csv").write_text("a\n1\n")
+    (package / "lazy" / "__init__.py").write_text("g = 1\n")
+    (package / "other" / "__init__.py").write_text("h = 1\n")
+    notebook = tmp_path / "01_a.py"
+    notebook.write_text("import k2repro\nfrom k2repro.used import f\n")
+    return notebook, package
+
+
+@pytest.mark.parametrize("changed", ["used/__init__.py", "used/part.py", "lazy/__init__.py", "used/table.csv"])
+def test_a_change_in_anything_imported_changes_the_hash(world, changed):
+    """Catches a stale notebook that passes because a lazily imported file, or data, changed."""
+    notebook, package = world
+    before = code_hash(notebook, package)
+    path = package / changed
+    path.write_text(path.read_text() + "\n")
+    assert code_hash(notebook, package) != before
+
+
+def test_a_change_elsewhere_leaves_the_hash(world):
+    """Catches every notebook going stale at every commit."""
+    notebook, package = world
+    before = code_hash(notebook, package)
+    (package / "other" / "__init__.py").write_text("h = 2\n")
+    assert code_hash(notebook, package) == before
+
+
+def test_the_hash_does_not_depend_on_the_checkout(world, tmp_path_factory):
+    """Catches stamps that are stale on every machine but the author's."""
+    import shutil
+
+    notebook, package = world
+    moved = tmp_path_factory.mktemp("elsewhere")
+    shutil.copytree(package, moved / "k2repro")
+    shutil.copy(notebook, moved / notebook.name)
+    assert code_hash(moved / notebook.name, moved / "k2repro") == code_hash(notebook, package)
+
+
+def test_magic_lines_do_not_hide_imports(world):
+    """Catches a syntax error on a magic line that would empty the import list."""
+    notebook, package = world
+    notebook.write_text("%load_ext x\nfrom k2repro.used import f\n")
+    assert package / "used" / "part.py" in code_files(notebook, package)
