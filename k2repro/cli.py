@@ -108,7 +108,7 @@ def run_check(args: argparse.Namespace) -> int:
 
 
 def run_bench(args: argparse.Namespace) -> int:
-    from k2repro.bench import run_benches
+    from k2repro.bench.run import run_benches
 
     _say(run_benches(args.names, as_json=args.json))
     return 0

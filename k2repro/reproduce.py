@@ -13,6 +13,10 @@ from k2repro.errors import K2ReproError
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
 from k2repro.notebook.source import find_source, resolve_parameters, source_names
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
+from k2repro.paper.ledger import count_verdicts, evaluate_claims
+from k2repro.paper.markdown import render_tables
+from k2repro.readme import rendered_readme
+from k2repro.report import render_report
 from k2repro.results.atomic import write_bytes, write_text
 from k2repro.results.compare import Comparison, compare_rows, summarise
 from k2repro.results.places import Places
@@ -107,9 +111,8 @@ def publish(profile: Profile, places: Places) -> None:
         if r is not None
     ]
     write_text(results / "timings.jsonl", "\n".join(lines) + "\n")
-    from k2repro.paper.markdown import write_tables
-
-    write_tables(results / "tables", load_rows(results / "rows"))
+    for table, text in render_tables(load_rows(results / "rows")).items():
+        write_text(results / "tables" / table, text)
 
 
 def build_committed(names: list[str], say: Say) -> None:
@@ -127,7 +130,8 @@ def build_committed(names: list[str], say: Say) -> None:
     _write_comparison(folder, [])
     write_report(profile, places, folder, places.results(profile.name) / "report.html")
     write_text(places.root / "STATUS.md", status_markdown(places))
-    say(f"notebooks/, results/{profile.name}/ and STATUS.md are up to date")
+    write_text(places.root / "README.md", rendered_readme(places, profile))
+    say(f"notebooks/, results/{profile.name}/, STATUS.md and README.md are up to date")
 
 
 def _write_comparison(folder: Path, comparisons: list[Comparison]) -> None:
@@ -137,8 +141,6 @@ def _write_comparison(folder: Path, comparisons: list[Comparison]) -> None:
 
 def write_report(profile: Profile, places: Places, folder: Path, path: Path) -> Path:
     """The one-page HTML report of a build folder."""
-    from k2repro.report import render_report
-
     comparisons = [Comparison(**record) for record in json.loads((folder / "reproduction.json").read_text())]
     html = render_report(profile, statuses(profile, places, folder), load_rows(folder / "rows"), comparisons)
     return write_text(path, html)
@@ -167,11 +169,9 @@ def statuses(profile: Profile, places: Places, folder: Path) -> list[NotebookSta
 
 def status_markdown(places: Places) -> str:
     """STATUS.md for the committed profile."""
-    from k2repro.paper.ledger import count_by_verdict, evaluate_claims
-
     profile = load_profile(COMMITTED_PROFILE)
     rows = load_rows(places.results(profile.name) / "rows")
-    counts = count_by_verdict(evaluate_claims(rows))
+    counts = count_verdicts(evaluate_claims(rows))
     claims = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     return render_markdown(
         statuses(profile, places, places.build(profile.name)),

@@ -74,14 +74,24 @@ def _imported_files(path: Path, package: Path) -> list[Path]:
     for node in ast.walk(ast.parse(_python_only(path.read_text()))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = _absolute(node, path, package)
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
     files: list[Path] = []
     for name in names:
         if name.split(".")[0] == package.name:
             files.extend(_module_files(name.split(".")[1:], package))
     return files
+
+
+def _absolute(node: ast.ImportFrom, path: Path, package: Path) -> str:
+    """The dotted name behind `from x import` or, inside the package, `from ..x import`."""
+    if node.level == 0 or not path.is_relative_to(package):
+        return node.module or ""
+    parents = [package.name, *path.relative_to(package).parts[:-1]]
+    base = parents[: len(parents) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
 
 
 def _python_only(source: str) -> str:

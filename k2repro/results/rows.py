@@ -63,6 +63,8 @@ class Row:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> "Row":
         """Inverse of `as_dict`; raises K2ReproError that names the missing, unknown or wrong field."""
+        if not isinstance(record, Mapping):
+            raise K2ReproError(f"{record!r} is not a row: a JSON object is needed")
         names = {field.name for field in fields(cls)}
         missing, extra = sorted(names - set(record)), sorted(set(record) - names)
         if missing or extra:

@@ -60,7 +60,9 @@ def test_a_parameters_cell_holds_literals_only(write_source, parameters, named):
         declared_parameters(write_source("01_demo", "1", parameters=parameters))
 
 
-@pytest.mark.parametrize(("override", "named"), [({"sise": 3}, "did you mean 'size'"), ({"size": "3"}, "is str")])
+@pytest.mark.parametrize(
+    ("override", "named"), [({"sise": 3}, "did you mean 'size'"), ({"size": "3"}, "is str")]
+)
 def test_an_unknown_or_mistyped_parameter_is_an_error(write_source, override, named):
     """Catches `-p typo 1`, at which papermill only warns and runs the default."""
     source = write_source("01_demo", "1", parameters=PARAMETERS)
@@ -146,11 +148,15 @@ def test_a_stamp_names_what_changed(checkout, write_source):
     folder.mkdir()
     built = make_stamp(source, checkout, "laptop", {"size": 4}, folder)
     (folder / f"{other.stem}.jsonl").write_text("{}\n")
-    assert differences(built, make_stamp(source, checkout, "laptop", {"size": 4}, folder)) == ["rows that it reads"]
+    assert differences(built, make_stamp(source, checkout, "laptop", {"size": 4}, folder)) == [
+        "rows that it reads"
+    ]
     now = make_stamp(source, checkout, "laptop", {"size": 5}, checkout.root)
     assert differences(built, now) == ["its parameters"]
     source.write_text(source.read_text() + "\n# %%\n2\n")
-    assert differences(built, make_stamp(source, checkout, "laptop", {"size": 4}, checkout.root)) == ["its source"]
+    assert differences(built, make_stamp(source, checkout, "laptop", {"size": 4}, checkout.root)) == [
+        "its source"
+    ]
     assert differences(built, dataclasses.replace(built, profile="smoke")) == ["the profile"]
 
 

@@ -40,7 +40,9 @@ def test_exact_quantities_are_equal_on_every_machine():
     assert outcome(old, row(32_763_876_352, where=THERE, scale="exact", interval=None)) == "identical"
     assert outcome(old, row(32_763_876_353, where=THERE, scale="exact", interval=None)) == "outside"
     last_digit = row(67.98809885931559, scale="exact", interval=None)
-    assert outcome(last_digit, row(67.9880988593156, where=THERE, scale="exact", interval=None)) == "identical"
+    assert (
+        outcome(last_digit, row(67.9880988593156, where=THERE, scale="exact", interval=None)) == "identical"
+    )
 
 
 def test_a_row_that_vanished_is_reported():

@@ -14,15 +14,29 @@ def world(tmp_path):
     (package / "__init__.py").write_text("")
     (package / "used" / "__init__.py").write_text("from k2repro.used.part import f\n")
     (package / "used" / "part.py").write_text("def f():\n    from k2repro.lazy import g\n    return g\n")
+    (package / "lazy" / "inner.py").write_text("from ..deep.end import x\n")
+    (package / "deep").mkdir()
+    (package / "deep" / "__init__.py").write_text("")
+    (package / "deep" / "end.py").write_text("x = 1\n")
     (package / "used" / "table.csv").write_text("a\n1\n")
-    (package / "lazy" / "__init__.py").write_text("g = 1\n")
+    (package / "lazy" / "__init__.py").write_text("from . import inner\ng = 1\n")
     (package / "other" / "__init__.py").write_text("h = 1\n")
     notebook = tmp_path / "01_a.py"
     notebook.write_text("import k2repro\nfrom k2repro.used import f\n")
     return notebook, package
 
 
-@pytest.mark.parametrize("changed", ["used/__init__.py", "used/part.py", "lazy/__init__.py", "used/table.csv"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "used/__init__.py",
+        "used/part.py",
+        "lazy/__init__.py",
+        "lazy/inner.py",
+        "deep/end.py",
+        "used/table.csv",
+    ],
+)
 def test_a_change_in_anything_imported_changes_the_hash(world, changed):
     """Catches a stale notebook that passes because a lazily imported file, or data, changed."""
     notebook, package = world

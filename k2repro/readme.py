@@ -1,0 +1,50 @@
+"""The rendered parts of README.md: what each notebook shows and costs, and how the claims stand."""
+
+import json
+import re
+
+from k2repro.notebook.source import find_source, read_source
+from k2repro.paper.ledger import count_verdicts, evaluate_claims
+from k2repro.results.blocks import fill_blocks
+from k2repro.results.places import Places
+from k2repro.results.profiles import Profile
+from k2repro.results.rows import load_rows
+
+TITLE = re.compile(r"^# (.+)$", re.M)
+SHOWS = re.compile(r"^\*\*Shows:\*\* (.+?)(?:\n\n|\Z)", re.M | re.S)
+
+
+def rendered_readme(places: Places, profile: Profile) -> str:
+    """README.md as it follows from the committed rows, timings and notebook sources."""
+    results = places.results(profile.name)
+    timings = {
+        record["notebook"]: record
+        for record in map(json.loads, (results / "timings.jsonl").read_text().splitlines())
+    }
+    blocks = {
+        "notebooks": notebook_table(places, timings),
+        "verdicts": verdict_table(results_rows=load_rows(results / "rows")),
+    }
+    return fill_blocks((places.root / "README.md").read_text(), blocks)
+
+
+def notebook_table(places: Places, timings: dict[str, dict[str, float]]) -> str:
+    """One line a notebook: its title, what its first cell says it shows, its measured cost."""
+    lines = ["| notebook | shows | seconds here | memory MB |", "| --- | --- | ---: | ---: |"]
+    for name in sorted(timings):
+        first = read_source(find_source(places, name)).cells[0].source
+        title, shows = TITLE.search(first), SHOWS.search(first)
+        cost = timings[name]
+        lines.append(
+            f"| [{title[1] if title else name}](notebooks/{name}.ipynb) "
+            f"| {' '.join(shows[1].split()) if shows else ''} "
+            f"| {cost['seconds']:.0f} | {cost['peak_memory_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def verdict_table(results_rows: dict) -> str:
+    """How many claims have which verdict."""
+    counts = count_verdicts(evaluate_claims(results_rows))
+    lines = ["| verdict | claims |", "| --- | ---: |"]
+    return "\n".join([*lines, *(f"| {verdict} | {count} |" for verdict, count in counts.items())])
