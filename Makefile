@@ -26,7 +26,7 @@ reproduce: setup  ## Rebuild every notebook, row, table and the report from noth
 	@$(K2) reproduce --profile $(PROFILE)
 
 test: setup  ## Run the test suite, nbval on the committed notebooks included
-	@.venv/bin/python -m pytest -m "not browser"
+	@.venv/bin/python -m pytest -m "not browser" --nbval tests notebooks
 
 test-browser: setup  ## Open JupyterLab and the report in headless Chromium (needs Chromium)
 	@.venv/bin/python -m pytest -m browser

@@ -26,7 +26,7 @@ def run_checks(say: Say) -> list[Finding]:
 
 def _stale(places: Places) -> list[Finding]:
     return [
-        Finding(f"notebooks/{name}.ipynb", 0, "stale", f"{' and '.join(why)} changed; run `make notebooks`")
+        Finding(f"notebooks/{name}.ipynb", "", "stale", f"{' and '.join(why)} changed; run `make notebooks`")
         for name, why in stale_notebooks(places).items()
     ]
 
@@ -54,5 +54,5 @@ def _results(places: Places) -> list[Finding]:
         path = results / "tables" / name
         if not path.is_file() or path.read_text() != text:
             place = f"results/{COMMITTED_PROFILE}/tables/{name}"
-            findings.append(Finding(place, 0, "stale", "does not follow from the rows; run `make notebooks`"))
+            findings.append(Finding(place, "", "stale", "does not follow from the rows; run `make notebooks`"))
     return findings

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
+from k2repro.notebook.pictures import notebook_figures
 from k2repro.notebook.source import find_source, resolve_parameters, source_names
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
 from k2repro.paper.ledger import count_verdicts, evaluate_claims
@@ -142,7 +143,10 @@ def _write_comparison(folder: Path, comparisons: list[Comparison]) -> None:
 def write_report(profile: Profile, places: Places, folder: Path, path: Path) -> Path:
     """The one-page HTML report of a build folder."""
     comparisons = [Comparison(**record) for record in json.loads((folder / "reproduction.json").read_text())]
-    html = render_report(profile, statuses(profile, places, folder), load_rows(folder / "rows"), comparisons)
+    built = [folder / "notebooks" / f"{name}.ipynb" for name in sorted(profile.notebooks)]
+    figures = [element for notebook in built for element in notebook_figures(notebook)]
+    states = statuses(profile, places, folder)
+    html = render_report(profile, states, load_rows(folder / "rows"), comparisons, figures)
     return write_text(path, html)
 
 

@@ -41,7 +41,8 @@ def lines_figure() -> go.Figure:
 def bars_figure(mode: str, shapes: tuple[str, str] = ("", "")) -> go.Figure:
     bars = [
         go.Bar(
-            x=["tier 1", "tier 2"], y=[0.9, 0.4], name=name, texttemplate="%{y:.0%}", marker_pattern_shape=shape
+            x=["tier 1", "tier 2"], y=[0.9, 0.4], name=name, texttemplate="%{y:.0%}",
+            marker_pattern_shape=shape,
         )
         for name, shape in zip(("base", "sft"), shapes, strict=True)
     ]  # fmt: skip

@@ -1,0 +1,60 @@
+"""Typed reading of JSON values, with errors that name the key, the value and the rule.
+
+JSON has one kind of number and Python calls True an integer; both slips pass silently otherwise.
+"""
+
+import math
+from collections.abc import Mapping
+
+from ..errors import K2ReproError
+
+
+def read_key(values: Mapping[str, object], key: str) -> object:
+    """The value of a key that must be present; raises K2ReproError naming the key."""
+    if key not in values:
+        raise K2ReproError(
+            f"config key {key!r} is missing; a Qwen2 config.json states it. "
+            "Usual cause: a hand-written or cut-off config.json"
+        )
+    return values[key]
+
+
+def positive_int(key: str, value: object) -> int:
+    """A whole number >= 1; raises K2ReproError for bools, floats, strings and smaller numbers."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(key, value, "a whole number")
+    if value < 1:
+        raise K2ReproError(f"{key} = {value}: must be at least 1")
+    return value
+
+
+def natural_int(key: str, value: object) -> int:
+    """A whole number >= 0; raises K2ReproError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _wrong_type(key, value, "a whole number")
+    if value < 0:
+        raise K2ReproError(f"{key} = {value}: must not be negative")
+    return value
+
+
+def positive_float(key: str, value: object) -> float:
+    """A finite number > 0 as float; raises K2ReproError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _wrong_type(key, value, "a number")
+    if not math.isfinite(value) or value <= 0:
+        raise K2ReproError(f"{key} = {value}: must be a finite number above 0")
+    return float(value)
+
+
+def boolean(key: str, value: object) -> bool:
+    """True or False; raises K2ReproError for 0, 1, "true" and everything else."""
+    if not isinstance(value, bool):
+        raise _wrong_type(key, value, "true or false")
+    return value
+
+
+def _wrong_type(key: str, value: object, wanted: str) -> K2ReproError:
+    return K2ReproError(
+        f"{key} = {value!r} ({type(value).__name__}): must be {wanted}. "
+        "Usual cause: a quoted number or a value from another key"
+    )

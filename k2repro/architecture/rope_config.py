@@ -1,0 +1,164 @@
+"""How the rotary position embedding is stretched: reading and writing of the `rope_*` config keys.
+
+transformers 4 writes `rope_theta` beside `rope_scaling`; transformers 5 writes one `rope_parameters`
+with both. Both are read. The older form is written, since either generation reads it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import K2ReproError, unknown
+from .checks import boolean, positive_float, positive_int, read_key
+
+ROPE_KINDS = ("default", "linear", "yarn")
+# Kinds that transformers has and this decoder has not, with the reason a reader is owed.
+REFUSED_KINDS = {
+    "dynamic": "its frequencies follow the longest text seen so far, so cached keys become stale",
+    "llama3": "it belongs to Llama 3.1",
+    "longrope": "it belongs to Phi 3",
+    "proportional": "it belongs to Gemma",
+    "axial": "it belongs to vision models",
+    "mrope": "it belongs to Qwen2-VL",
+}
+SCALING_KEYS = {
+    "default": (),
+    "linear": ("factor",),
+    "yarn": (
+        "factor",
+        "original_max_position_embeddings",
+        "attention_factor",
+        "beta_fast",
+        "beta_slow",
+        "truncate",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RopeScaling:
+    """A stretched rotary embedding.
+
+    kind: "linear" (all frequencies divided by `factor`) or "yarn" (arXiv 2309.00071: slow
+        frequencies divided by `factor`, fast ones kept, a ramp between, attention sharpened).
+    factor: how many times longer the context becomes; None in YaRN means the ratio of the two lengths.
+    original_max_position_embeddings: context length before stretching, in tokens (YaRN).
+    attention_factor: multiplies cos and sin; None means 0.1 ln(factor) + 1 (YaRN).
+    beta_fast, beta_slow: rotations over the original context where the ramp begins and ends.
+    truncate: round the ends of the ramp to whole dimensions.
+    """
+
+    kind: str
+    factor: float
+    original_max_position_embeddings: int | None = None
+    attention_factor: float | None = None
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    truncate: bool = True
+
+    def __post_init__(self) -> None:
+        if self.kind not in ROPE_KINDS or self.kind == "default":
+            raise unknown("rope scaling", self.kind, ROPE_KINDS[1:])
+        if self.factor < 1:
+            raise K2ReproError(f"rope scaling factor = {self.factor}: must be at least 1")
+        if self.kind == "yarn" and self.original_max_position_embeddings is None:
+            raise K2ReproError("yarn needs original_max_position_embeddings, in tokens")
+        if self.beta_fast < self.beta_slow:
+            raise K2ReproError(
+                f"yarn beta_fast = {self.beta_fast} is below beta_slow = {self.beta_slow}: "
+                "the ramp runs from fast to slow rotations"
+            )
+
+    def to_dict(self) -> dict[str, object]:
+        """The `rope_scaling` value of a config.json; `type` is for readers before transformers 4.43."""
+        values: dict[str, object] = {
+            "rope_type": self.kind,
+            "type": self.kind,
+            "factor": self.factor,
+        }
+        if self.kind == "yarn":
+            values["original_max_position_embeddings"] = self.original_max_position_embeddings
+            values["beta_fast"] = self.beta_fast
+            values["beta_slow"] = self.beta_slow
+            if self.attention_factor is not None:
+                values["attention_factor"] = self.attention_factor
+            if not self.truncate:
+                values["truncate"] = False
+        return values
+
+
+def read_rope(values: Mapping[str, object]) -> tuple[float, RopeScaling | None]:
+    """`(theta, scaling)` from a config.json of transformers 4 or 5; raises K2ReproError.
+
+    When both forms are present they must agree: a half-edited file would otherwise pick one silently.
+    """
+    scaling = _mapping("rope_scaling", values.get("rope_scaling"))
+    parameters = _mapping("rope_parameters", values.get("rope_parameters"))
+    if scaling and parameters and _without_theta(scaling) != _without_theta(parameters):
+        raise K2ReproError(
+            f"rope_scaling {scaling} and rope_parameters {parameters} disagree; keep one of them"
+        )
+    chosen = parameters or scaling
+    thetas = [place["rope_theta"] for place in (parameters, scaling, values) if "rope_theta" in place]
+    if not thetas:
+        read_key(values, "rope_theta")
+    if any(theta != thetas[0] for theta in thetas):
+        raise K2ReproError(f"rope_theta is given as {thetas}; keep one value")
+    theta = positive_float("rope_theta", thetas[0])
+    return theta, _read_scaling(chosen, values) if chosen else None
+
+
+def _read_scaling(chosen: Mapping[str, object], values: Mapping[str, object]) -> RopeScaling | None:
+    kind = _supported_kind(chosen.get("rope_type", chosen.get("type", "default")))
+    allowed = {"rope_type", "type", "rope_theta", *SCALING_KEYS[kind]}
+    for key, value in chosen.items():
+        if key == "partial_rotary_factor" and value in (None, 1):
+            continue
+        if key not in allowed and value is not None:
+            raise unknown(f"{kind} rope key", key, allowed)
+    if kind == "default":
+        return None
+    if kind == "linear":
+        return RopeScaling(kind=kind, factor=positive_float("rope factor", read_key(chosen, "factor")))
+    return _read_yarn(chosen, values)
+
+
+def _supported_kind(kind: object) -> str:
+    if isinstance(kind, str) and kind in REFUSED_KINDS:
+        raise K2ReproError(
+            f"rope type {kind!r} is not supported: {REFUSED_KINDS[kind]}. Supported: {', '.join(ROPE_KINDS)}"
+        )
+    if not isinstance(kind, str) or kind not in ROPE_KINDS:
+        raise unknown("rope type", kind, ROPE_KINDS)
+    return kind
+
+
+def _read_yarn(chosen: Mapping[str, object], values: Mapping[str, object]) -> RopeScaling:
+    longest = positive_int("max_position_embeddings", read_key(values, "max_position_embeddings"))
+    original = positive_int(
+        "original_max_position_embeddings",
+        chosen.get("original_max_position_embeddings") or longest,
+    )
+    attention = chosen.get("attention_factor")
+    return RopeScaling(
+        kind="yarn",
+        factor=positive_float("rope factor", chosen.get("factor") or longest / original),
+        original_max_position_embeddings=original,
+        attention_factor=None if attention is None else positive_float("attention_factor", attention),
+        beta_fast=positive_float("beta_fast", chosen.get("beta_fast") or 32.0),
+        beta_slow=positive_float("beta_slow", chosen.get("beta_slow") or 1.0),
+        truncate=boolean("truncate", chosen.get("truncate", True)),
+    )
+
+
+def _mapping(key: str, value: object) -> Mapping[str, object]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise K2ReproError(f"{key} = {value!r}: must be an object or null")
+    return value
+
+
+def _without_theta(scaling: Mapping[str, object]) -> dict[str, object]:
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    rest = {k: v for k, v in scaling.items() if k not in ("rope_theta", "rope_type", "type")}
+    return {"rope_type": kind, **rest}

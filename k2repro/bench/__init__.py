@@ -1,0 +1,10 @@
+"""Side by side with the peers: each bench times the same work in both, alternating, in one process.
+
+Only ratios are reported (ours / theirs): seconds belong to a machine, ratios mostly do not.
+"""
+
+# name -> "module:function"; imported when asked for, since the peers take seconds to import.
+BENCHES = {
+    "startup": "k2repro.bench.startup:bench_startup",
+    "architecture": "k2repro.bench.architecture:bench_architecture",
+}

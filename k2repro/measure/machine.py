@@ -1,0 +1,141 @@
+"""A measured machine: everything `k2repro measure` learned before it decoded anything.
+
+`Machine.device` turns it into a `k2repro.wafer.devices.Device`, so that the emulator predicts this
+machine with the same function as any other; the fitted efficiencies of the rate table are replaced
+by the machine's own micro-benchmarks.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from k2repro.errors import K2ReproError
+from k2repro.measure.bandwidth import Bandwidth
+from k2repro.measure.caches import Cache, Knee
+from k2repro.measure.gemm import MatrixRates
+from k2repro.measure.glue import GlueCost
+from k2repro.measure.survey import LinearCost, ProductCost
+from k2repro.results.atomic import write_text
+from k2repro.wafer.devices import Device
+from k2repro.wafer.shapes import ModelShape
+
+FORMAT = 1
+ENGINE = "k2repro CPU decoder"
+
+
+def layer_products(shape: ModelShape) -> tuple[tuple[int, int], ...]:
+    """(rows, columns) of the four matrices of a layer: q/k/v, output, gate/up, down."""
+    q, kv = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    return ((q + 2 * kv, shape.hidden), (shape.hidden, q), (2 * shape.ffn, shape.hidden),
+            (shape.hidden, shape.ffn))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One computer at one thread count.
+
+    read_gbs: best read from memory. curve: (bytes, GB/s) of reading an array again and again.
+    products: precision -> cost of each kernel. measured_at: ISO time.
+    """
+
+    name: str
+    threads: int
+    memory_gb: float
+    measured_at: str
+    quick: bool
+    read_gbs: float
+    bandwidth: tuple[Bandwidth, ...]
+    caches: tuple[Cache, ...]
+    curve: tuple[tuple[float, float], ...]
+    knees: tuple[Knee, ...]
+    matrix_rates: MatrixRates
+    products: dict[str, tuple[ProductCost, ...]]
+    glue: GlueCost
+
+    def precisions(self) -> tuple[str, ...]:
+        """fp32 always; bf16 where the hardware multiplies it."""
+        return ("fp32", "bf16") if self.matrix_rates.bf16_is_real else ("fp32",)
+
+    def footprint(self, shape: ModelShape, precision: str) -> float:
+        """Bytes of all matrices that a step reads."""
+        return shape.decode_parameters * self._costs(precision)[0].bytes_per_weight
+
+    def choose(self, rows: int, columns: int, precision: str, footprint: float) -> ProductCost:
+        """The cheapest kernel for one matrix of a model of `footprint` bytes."""
+        return min(self._costs(precision),
+                   key=lambda cost: sum(cost.parts(rows, columns, footprint)))
+
+    def _costs(self, precision: str) -> tuple[ProductCost, ...]:
+        if precision not in self.products:
+            raise K2ReproError(f"precision {precision!r} was not measured on this machine; "
+                               f"measured: {', '.join(self.products)}")
+        return self.products[precision]
+
+    def device(self, shape: ModelShape, precision: str) -> Device:
+        """This machine as the emulator sees it when it runs that model.
+
+        The sustained bandwidth is what the chosen kernels stream at the model's footprint; their
+        overheads and the work between them are the layer and step overhead.
+        """
+        footprint = self.footprint(shape, precision)
+        costs = [self.choose(*size, precision, footprint).parts(*size, footprint)
+                 for size in layer_products(shape)]
+        head = (shape.vocab, shape.hidden)
+        step, reading = self.choose(*head, precision, footprint).parts(*head, footprint)
+        reading += shape.layers * sum(seconds for _, seconds in costs)
+        layer = self.glue.layer_seconds(shape) + sum(overhead for overhead, _ in costs)
+        step += self.glue.per_step
+        peak = max(self.matrix_rates.bf16_gflops, self.matrix_rates.fp32_gflops) / 1000
+        return Device.measured(
+            self.name, sustained_gbs=footprint / reading / 1e9, capacity_gb=self.memory_gb,
+            peak_bf16_tflops=peak, layer_overhead_s=layer, step_overhead_s=step,
+            native_precisions=tuple(self.products))
+
+    def step_seconds(self, shape: ModelShape, precision: str) -> float:
+        """Seconds of one decode step at the short context of the measurement."""
+        device = self.device(shape, precision)
+        reading = self.footprint(shape, precision) / (device.bandwidth_gbs * 1e9)
+        return (reading + shape.layers * (device.layer_overhead_s or 0.0)
+                + (device.step_overhead_s or 0.0))
+
+    def save(self, path: Path) -> Path:
+        """Write as JSON, whole or not at all."""
+        return write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
+
+
+def load_machine(path: Path) -> Machine:
+    """Read what `Machine.save` wrote; K2ReproError for another format or a damaged file."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        if values.pop("format") != FORMAT:
+            raise K2ReproError(f"{path.name} has another format than {FORMAT}; measure again")
+        return _build(values)
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, K2ReproError):
+            raise
+        raise K2ReproError(f"{path.name} cannot be read as a measured machine ({error}); "
+                           "delete it and measure again") from None
+
+
+def build_product(values: dict[str, Any]) -> ProductCost:
+    """A `ProductCost` from its JSON form."""
+    return ProductCost(**{**values, "small": LinearCost(**values["small"]),
+                          "large": LinearCost(**values["large"]), "curve": _pairs(values["curve"])})
+
+
+def _pairs(values: list[list[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple((float(a), float(b)) for a, b in values)
+
+
+def _build(values: dict[str, Any]) -> Machine:
+    rates = values["matrix_rates"]
+    products = {precision: tuple(build_product(cost) for cost in costs)
+                for precision, costs in values["products"].items()}
+    return Machine(**{
+        **values, "products": products, "curve": _pairs(values["curve"]),
+        "bandwidth": tuple(Bandwidth(**value) for value in values["bandwidth"]),
+        "caches": tuple(Cache(**value) for value in values["caches"]),
+        "knees": tuple(Knee(**value) for value in values["knees"]),
+        "matrix_rates": MatrixRates(**{**rates, "flags": tuple(rates["flags"])}),
+        "glue": GlueCost(**values["glue"])})

@@ -1,0 +1,67 @@
+"""Rules for library code that ruff and mypy do not know."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from k2repro.notebook.lint_code import call_name
+from k2repro.notebook.lint_finding import Finding
+
+MOST_FILE_LINES = 350
+MOST_FUNCTION_LINES = 40
+SHAPELESS_NAMES = {"utils.py", "util.py", "helpers.py", "misc.py", "common.py"}
+# The command line is what speaks.
+SPEAKING_NAMES = {"cli.py", "__main__.py"}
+Message = tuple[int, str, str]
+
+
+def lint_package(path: Path) -> list[Finding]:
+    """Findings in every Python file of a package folder, or in one file."""
+    files = [path] if path.is_file() else sorted(path.rglob("*.py"))
+    findings = []
+    for file in files:
+        for line, rule, message in _file_messages(file):
+            findings.append(Finding(str(file), f"line {line}", rule, message))
+    return findings
+
+
+def _file_messages(file: Path) -> Iterator[Message]:
+    text = file.read_text()
+    count = len(text.splitlines())
+    if count > MOST_FILE_LINES:
+        yield 1, "file-length", f"{count} lines, at most {MOST_FILE_LINES}: split by idea"
+    if file.name in SHAPELESS_NAMES:
+        yield 1, "file-name", f"{file.name} says nothing about its content"
+    speaks = file.name in SPEAKING_NAMES or file.name.startswith("cli_")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _function_messages(node)
+        elif isinstance(node, ast.ExceptHandler):
+            yield from _handler_messages(node)
+        elif isinstance(node, ast.Call) and call_name(node.func) == "print" and not speaks:
+            yield node.lineno, "print", "library code returns records; commands and notebooks speak"
+
+
+def _function_messages(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Message]:
+    length = (node.end_lineno or node.lineno) - node.lineno + 1 - _docstring_lines(node)
+    if length > MOST_FUNCTION_LINES:
+        message = f"{node.name} has {length} lines without its docstring, at most {MOST_FUNCTION_LINES}"
+        yield node.lineno, "function-length", message
+    if node.args.kwarg is not None:
+        message = f"{node.name}(**{node.args.kwarg.arg}) swallows misspelt names; list the arguments"
+        yield node.lineno, "kwargs", message
+
+
+def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+    if not is_text or ast.get_docstring(node, clean=False) is None:
+        return 0
+    return (first.end_lineno or first.lineno) - first.lineno + 1
+
+
+def _handler_messages(node: ast.ExceptHandler) -> Iterator[Message]:
+    if node.type is None:
+        yield node.lineno, "bare-except", "catches even the keyboard; name the exception"
+    if all(isinstance(statement, ast.Pass) for statement in node.body):
+        yield node.lineno, "except-pass", "swallows an error; handle it or let it pass up"

@@ -1,0 +1,155 @@
+"""The one way to show a figure: alive in JupyterLab, a picture with words and numbers everywhere else.
+
+Lab takes the plotly bundle; GitHub, nbconvert and a browser without JavaScript take the picture.
+Nothing here starts a browser: the picture is drawn by `static_svg` from the same data.
+"""
+
+import base64
+import math
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from k2repro.errors import K2ReproError
+from k2repro.notebook.palette import template
+from k2repro.notebook.text import Bundle, Record, check_records, html_table, plain_table
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+PLOTLY_MIME = "application/vnd.plotly.v1+json"
+SHORTEST_ALT = 20
+DEFAULT_HEIGHT = 420
+DIGITS = 6
+# Without the mode bar: it is a row of links that a screen reader cannot name.
+CONFIG = {"displayModeBar": False, "responsive": True}
+
+
+def show(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> None:
+    """Display a figure, its description and its data.
+
+    fig     plotly Figure; it is not changed
+    alt     what one sees, at least 20 characters and not the title: it is the picture's name for
+            a screen reader and the caption for everybody
+    table   the data, a list of dicts with the same keys
+
+    Raises K2ReproError when `alt` or `table` break these rules, or the figure cannot be drawn statically.
+    """
+    from IPython.display import display
+
+    live, words = bundles(fig, alt, table)
+    display(Bundle(live))
+    display(Bundle(words))
+
+
+def bundles(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The two display bundles of `show`: the figure, then its caption and data table."""
+    from k2repro.notebook.static_svg import static_svg
+
+    columns = check_records(table, "show(table=...)")
+    record = figure_record(fig)
+    _check_alt(alt, record)
+    picture = base64.b64encode(static_svg(fig).encode()).decode()
+    image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">'
+    live = {
+        PLOTLY_MIME: record,
+        "text/html": f'<figure style="margin:0">{image}</figure>',
+        "text/plain": alt,
+    }
+    words = {
+        "text/html": _caption(alt) + details_table(table, columns),
+        "text/plain": plain_table(table, columns, "Data of the figure"),
+    }
+    return live, words
+
+
+def details_table(table: list[dict[str, Any]], columns: list[str]) -> str:
+    """The figure's numbers, folded away but within everybody's reach."""
+    count = f"{len(table)} row{'s' if len(table) != 1 else ''}"
+    return (
+        f"<details><summary>Data table ({count})</summary>\n"
+        f"{html_table(table, columns, 'Data of the figure')}</details>"
+    )
+
+
+def figure_record(fig: "Figure") -> dict[str, Any]:
+    """The figure as plain JSON: our template, no ids of the session, six significant digits, no width."""
+    figure = clean(fig.to_plotly_json())
+    layout = figure.get("layout", {})
+    layout["template"] = template()
+    layout["autosize"] = True
+    layout.setdefault("height", DEFAULT_HEIGHT)
+    layout.pop("width", None)
+    for name, axis in layout.items():
+        if name[1:5] == "axis" and isinstance(axis, dict) and axis.get("overlaying"):
+            # Plotly would copy the base axis's tick places, which gives ticks such as 16%, 32%, 48%.
+            axis.setdefault("tickmode", "auto")
+            axis.setdefault("showgrid", False)
+    record: dict[str, Any] = {"config": dict(CONFIG), "data": figure.get("data", []), "layout": layout}
+    if figure.get("frames"):
+        record["frames"] = figure["frames"]
+    return record
+
+
+def clean(value: Any) -> Any:
+    """Plain JSON values: arrays as lists, floats rounded, NaN and infinities as null, uids dropped."""
+    if isinstance(value, Mapping):
+        if "bdata" in value and "dtype" in value:
+            return clean(_unpack(value))
+        return {str(key): clean(item) for key, item in value.items() if key != "uid"}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return round_float(value)
+    return clean(_from_numpy(value))
+
+
+def round_float(value: float) -> float | int | None:
+    """Six significant digits are more than a screen can show, and keep notebooks small.
+
+    >>> round_float(0.1 + 0.2), round_float(float("nan"))
+    (0.3, None)
+    """
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+
+
+def _unpack(packed: Mapping[str, Any]) -> Any:
+    """Plotly's binary arrays {dtype, bdata, shape} as nested lists: a diff shows what changed."""
+    import numpy as np
+
+    array = np.frombuffer(
+        base64.b64decode(packed["bdata"]), dtype=np.dtype(packed["dtype"]).newbyteorder("<")
+    )
+    if "shape" in packed:
+        array = array.reshape([int(size) for size in str(packed["shape"]).split(",")])
+    return array.tolist()
+
+
+def _from_numpy(value: Any) -> Any:
+    import numpy as np
+
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise K2ReproError(
+        f"show: the figure holds a {type(value).__name__} ({value!r:.60}); "
+        "use numbers, texts, lists or arrays"
+    )
+
+
+def _check_alt(alt: str, record: Record) -> None:
+    from k2repro.notebook.plain import plain_text, title_text
+
+    if len(alt.strip()) < SHORTEST_ALT:
+        raise K2ReproError(
+            f"show: alt {alt!r} has {len(alt.strip())} characters, at least {SHORTEST_ALT} are needed. "
+            "Say what one sees in the figure, not only what it is about"
+        )
+    title = plain_text(title_text(record["layout"].get("title")))
+    if alt.strip().rstrip(".").casefold() == title.strip().rstrip(".").casefold():
+        raise K2ReproError(f"show: alt repeats the title {title!r}; say what one sees instead")
+
+
+def _caption(alt: str) -> str:
+    return f'<p style="margin:0.4em 0"><em>{escape(alt)}</em></p>\n'

@@ -1,0 +1,137 @@
+"""A plotly figure as a small SVG, drawn with matplotlib: no browser, same bytes every time.
+
+It draws what the notebooks use: scatter, bar and heatmap traces on linear, logarithmic and category
+axes, subplots, second axes, shapes and annotations. A figure with frames is drawn in its first state.
+What it cannot draw it refuses by name: a picture that leaves something out would lie.
+"""
+
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from k2repro.errors import K2ReproError
+from k2repro.notebook.palette import FONT_FAMILY, INK, PAPER
+from k2repro.notebook.plain import plain_text, title_text
+from k2repro.notebook.static_axes import Canvas, build_canvas
+from k2repro.notebook.static_legend import draw_colourbars, draw_legend
+from k2repro.notebook.static_marks import draw_annotations, draw_shapes
+from k2repro.notebook.static_ticks import finish_axes
+from k2repro.notebook.static_traces import draw_trace, is_visible
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+# 72 dots per inch: one plotly pixel is one matplotlib point is one SVG unit.
+DOTS_PER_INCH = 72
+STYLE = {
+    "axes.axisbelow": True,
+    "axes.labelsize": 14,
+    "axes.unicode_minus": True,
+    "figure.dpi": DOTS_PER_INCH,
+    "font.family": "sans-serif",
+    # Ships with matplotlib, so that widths do not depend on the fonts of this machine.
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 12,
+    "savefig.dpi": DOTS_PER_INCH,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "k2repro",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.labelsize": 12,
+    "ytick.labelsize": 12,
+}
+SLIMMING = [
+    (re.compile(pattern, re.DOTALL), replacement)
+    for pattern, replacement in (
+        (r"\s*<metadata>.*?</metadata>", ""),
+        (r"<!--.*?-->", ""),
+        (r'(?<= width=)"([\d.]+)pt"', r'"\1"'),
+        (r'(?<= height=)"([\d.]+)pt"', r'"\1"'),
+        (r'<g id="[^"]*"(/?)>', r"<g\1>"),
+        (r' transform="rotate\(-0 [-\d.]+ [-\d.]+\)"', ""),
+        (r" font-family: 'DejaVu Sans'(, sans-serif)*;", ""),
+        (r'(<style type="text/css">)', rf"\1text{{font-family: {FONT_FAMILY}}}"),
+        (r"(\d+\.\d{2})\d+", r"\1"),
+        (r"\n\s*", "\n"),
+    )
+]
+NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
+
+
+def static_svg(fig: "Figure") -> str:
+    """SVG source of a figure; equal figures give equal bytes.
+
+    Raises K2ReproError for a trace type, marker or shape that it cannot draw, naming those it can.
+    """
+    from matplotlib import style
+
+    from k2repro.notebook.show import figure_record
+
+    record = figure_record(fig)
+    with style.context(["default", STYLE]):
+        return _slim(_render(record["data"], record["layout"]))
+
+
+def _render(data: list[dict[str, Any]], layout: dict[str, Any]) -> str:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    visible = [(number, trace) for number, trace in enumerate(data) if is_visible(trace)]
+    if not visible:
+        raise K2ReproError("show: the figure has no visible trace, so there is nothing to draw")
+    canvas = build_canvas([trace for _, trace in visible], layout)
+    for number, trace in visible:
+        draw_trace(canvas, trace, number)
+    finish_axes(canvas)
+    for later in canvas.after_limits:
+        later()
+    draw_shapes(canvas)
+    draw_annotations(canvas)
+    draw_colourbars(canvas)
+    draw_legend(canvas)
+    _draw_title(canvas)
+    _draw_slider_state(canvas)
+    FigureCanvasSVG(canvas.figure)
+    out = io.StringIO()
+    canvas.figure.savefig(
+        out, format="svg", metadata=NO_METADATA, bbox_inches="tight", pad_inches=0.12, facecolor=PAPER
+    )
+    return out.getvalue()
+
+
+def _draw_title(canvas: Canvas) -> None:
+    title = canvas.layout.get("title")
+    text = plain_text(title_text(title))
+    if not text:
+        return
+    size = 16
+    if isinstance(title, dict):
+        size = (title.get("font") or {}).get("size") or size
+        subtitle = plain_text(title_text(title.get("subtitle")))
+        text = f"{text}\n{subtitle}" if subtitle else text
+    room = max(canvas.margin["t"] * 0.45, canvas.height - canvas.top_of_marks() + 10)
+    canvas.figure.text(
+        canvas.left, (canvas.height - canvas.margin["t"] + room) / canvas.height, text,
+        ha="left", va="bottom", fontsize=size, fontweight=700, color=INK,
+    )  # fmt: skip
+
+
+def _draw_slider_state(canvas: Canvas) -> None:
+    """Say which state a still picture of a movable figure shows."""
+    lines = []
+    for slider in canvas.layout.get("sliders") or []:
+        steps = [step for step in slider.get("steps") or [] if step.get("visible", True)]
+        if steps:
+            prefix = (slider.get("currentvalue") or {}).get("prefix") or ""
+            label = steps[min(slider.get("active") or 0, len(steps) - 1)].get("label") or ""
+            lines.append(f"Slider at {plain_text(prefix)}{plain_text(label)} (of {len(steps)} positions)")
+    if lines:
+        y = (canvas.margin["b"] - 62) / canvas.height
+        canvas.figure.text(canvas.left, y, "\n".join(lines), ha="left", va="top", fontsize=12, color=INK)
+
+
+def _slim(svg: str) -> str:
+    """Shorter and friendlier source: no prologue, pixels for points, the reader's own sans-serif font."""
+    body = svg[svg.index("<svg") :]
+    for pattern, replacement in SLIMMING:
+        body = pattern.sub(replacement, body)
+    return body

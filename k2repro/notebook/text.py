@@ -1,0 +1,219 @@
+"""Words and tables whose numbers come from rows: `tell`, `show_table`, and the number format they share.
+
+Everything written here is a pure function of its arguments, so nbval can compare it byte by byte.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from numbers import Integral, Real
+from typing import Any
+
+from k2repro.errors import K2ReproError, unknown
+from k2repro.results.rows import Row
+
+MISSING = "—"
+FIELD = re.compile(r"\{([a-z0-9._-]+)(?::([^{}]*))?\}")
+LONGEST_UNBROKEN = 100
+PERCENT_UNITS = {"percent", "%"}
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One display in several forms; a frontend takes the richest it knows, a terminal the plain one."""
+
+    data: Mapping[str, Any]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return dict(self.data)
+
+    def __repr__(self) -> str:
+        return str(self.data["text/plain"])
+
+
+def is_missing(value: object) -> bool:
+    """None and NaN: nothing was measured."""
+    return value is None or (isinstance(value, Real) and math.isnan(value))
+
+
+def is_number(value: object) -> bool:
+    """Python or numpy number, truth values excluded."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def format_number(value: Any) -> str:
+    """One spelling for one value: thousands separators, six significant digits, a dash for missing.
+
+    >>> format_number(32763876352), format_number(0.123456789), format_number(None)
+    ('32,763,876,352', '0.123457', '—')
+    """
+    if is_missing(value):
+        return MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Integral):
+        return f"{int(value):,}"
+    if isinstance(value, Real):
+        number = float(value)
+        if math.isinf(number):
+            return "∞" if number > 0 else "−∞"
+        whole = abs(number) < 1e15 and (number.is_integer() or abs(number) >= 1e6)
+        return f"{number:,.0f}" if whole else f"{number:,.6g}"
+    return str(value)
+
+
+def check_records(records: object, what: str) -> list[str]:
+    """The common keys of a list of records, in order; raises K2ReproError when they are not a table."""
+    if not isinstance(records, list) or not records:
+        raise K2ReproError(
+            f"{what}: expected a non-empty list of dicts, got {type(records).__name__} {records!r:.60}"
+        )
+    for number, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise K2ReproError(f"{what}: record {number} is {type(record).__name__}, not a dict")
+        if set(record) != set(records[0]):
+            odd = sorted(map(str, set(record) ^ set(records[0])))
+            raise K2ReproError(
+                f"{what}: record {number} differs from record 0 in the keys {', '.join(odd)}. "
+                "Every record needs the same keys; write None where a value is missing"
+            )
+    return list(records[0])
+
+
+def html_table(records: Sequence[Record], columns: Sequence[str], caption: str) -> str:
+    """An HTML table a screen reader can walk: caption, column and row headers, numbers to the right."""
+    numeric = {name: _is_numeric(records, name) for name in columns}
+    side = {name: "right" if numeric[name] else "left" for name in columns}
+    head = "".join(
+        f'<th scope="col" style="text-align:{side[name]}">{escape(str(name))}</th>' for name in columns
+    )
+    body = []
+    for record in records:
+        cells = []
+        for place, name in enumerate(columns):
+            text, style = escape(format_number(record[name])), f"text-align:{side[name]}"
+            if place == 0 and not numeric[name]:
+                cells.append(f'<th scope="row" style="{style};font-weight:normal">{text}</th>')
+            else:
+                cells.append(f'<td style="{style}">{text}</td>')
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    # A caption is as wide as its table; a short one would break in pieces above a narrow table.
+    unbroken = ";white-space:nowrap" if len(caption) <= LONGEST_UNBROKEN else ""
+    title = f'<caption style="text-align:left{unbroken}">{escape(caption)}</caption>'
+    return f"<table>{title}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{chr(10).join(body)}\n</tbody></table>"
+
+
+def plain_table(records: Sequence[Record], columns: Sequence[str], caption: str) -> str:
+    """The same table for a terminal: aligned columns, no trailing spaces."""
+    cells = [[format_number(record[name]) for name in columns] for record in records]
+    widths = [max(len(str(name)), *(len(row[i]) for row in cells)) for i, name in enumerate(columns)]
+    right = [_is_numeric(records, name) for name in columns]
+
+    def line(values: Sequence[str]) -> str:
+        padded = [
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(values, widths, right, strict=True)
+        ]
+        return "  ".join(padded).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([caption, line([str(name) for name in columns]), rule, *map(line, cells)])
+
+
+def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[str] | None = None) -> None:
+    """Display records as a table: HTML with headers, and aligned plain text.
+
+    records   list of dicts with the same keys; None or NaN is printed as a dash
+    caption   one line that says what the table holds
+    columns   the keys to show, in order; default: all
+
+    Raises K2ReproError on an empty list, unequal keys, an unknown column or an empty caption.
+    """
+    from IPython.display import display
+
+    known = check_records(records, "show_table")
+    if not caption.strip():
+        raise K2ReproError("show_table: the caption is empty; say in one line what the table holds")
+    for name in columns or ():
+        if name not in known:
+            raise unknown("column", name, map(str, known))
+    chosen = list(columns or known)
+    bundle = {
+        "text/html": html_table(records, chosen, caption),
+        "text/plain": plain_table(records, chosen, caption),
+    }
+    display(Bundle(bundle))
+
+
+def tell(rows: Mapping[str, Row], template: str) -> None:
+    """Display Markdown whose numbers are taken from rows; see `fill` for the fields."""
+    from IPython.display import display
+
+    text = fill(rows, template)
+    display(Bundle({"text/markdown": text, "text/plain": text}))
+
+
+def fill(rows: Mapping[str, Row], template: str) -> str:
+    """Put rows into a text.
+
+    `{id}`         the value: thousands separators, up to six significant digits
+    `{id:spec}`    the value in a Python format spec
+    `{id:pct}`     in percent, one decimal; a row whose unit is percent is not multiplied
+    `{id:ci}`      "value [low, high], n=…"; a spec may follow: `{id:ci .2f}`, `{id:ci pct}`
+
+    Raises K2ReproError for an unknown row, a spec that does not fit and a brace that is no field.
+    """
+    rest = FIELD.sub("", template)
+    if "{" in rest or "}" in rest:
+        start = max(rest.find("{"), 0)
+        raise K2ReproError(
+            f"tell: a brace that is no field near {rest[start : start + 30]!r}. Fields are {{row.id}} or "
+            "{row.id:spec} with a lower-case id; formulas with braces belong into a markdown cell"
+        )
+
+    def value_of(match: re.Match[str]) -> str:
+        name, spec = match.group(1), (match.group(2) or "").strip()
+        if name not in rows:
+            raise unknown("row", name, rows)
+        return format_row(rows[name], spec)
+
+    return FIELD.sub(value_of, template)
+
+
+def format_row(row: Row, spec: str) -> str:
+    """One row as text, in a spec of `fill`."""
+    if spec == "ci" or spec.startswith("ci "):
+        if row.interval is None:
+            raise K2ReproError(f"row {row.id!r} has no interval, so it cannot be told as 'ci'")
+        inner = spec[2:].strip() or ".3g"
+        low, high = (_format_value(row, end, inner) for end in row.interval)
+        count = "" if row.n is None else f", n={row.n:,}"
+        return f"{_format_value(row, row.value, inner)} [{low}, {high}]{count}"
+    return _format_value(row, row.value, spec)
+
+
+def _format_value(row: Row, value: float, spec: str) -> str:
+    if not spec:
+        return format_number(value)
+    if spec == "pct":
+        return f"{value:.1f}%" if row.unit in PERCENT_UNITS else f"{value:.1%}"
+    try:
+        return format(value, spec)
+    except ValueError as error:
+        raise K2ReproError(
+            f"row {row.id!r}: the format spec {spec!r} does not fit {value!r} ({error}). "
+            "Known besides Python's: ci, pct"
+        ) from None
+
+
+def _is_numeric(records: Sequence[Record], name: str) -> bool:
+    """A column of numbers, or of texts that are numbers (given with the digits their author wants)."""
+    present = [record[name] for record in records if not is_missing(record[name])]
+    return bool(present) and all(is_number(value) or _reads_as_number(value) for value in present)
+
+
+def _reads_as_number(value: object) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?%?", value))

@@ -1,0 +1,61 @@
+"""How far a published number can be trusted, in one word, and how a table has to mark it.
+
+The words are those of the fact sheet; `data/README.md` explains them to a reader. Two rules hang on
+them: a recalled number is never shown without its mark, and no verdict rests on an unchecked one.
+"""
+
+from dataclasses import dataclass
+
+from k2repro.errors import unknown
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """One confidence word.
+
+    is_published   seen somewhere, in print or in a figure, rather than recalled or computed here
+    needs_mark     a table must not show the bare number
+    template       how a table writes the printed number, for example "~{}"
+    meaning        one line for a legend
+    """
+
+    word: str
+    is_published: bool
+    needs_mark: bool
+    template: str
+    meaning: str
+
+
+CONFIDENCE = {
+    word: Confidence(word, published, mark, template, meaning)
+    for word, published, mark, template, meaning in (
+        ("verbatim", True, False, "{}", "seen in the official artefact or in the critique itself"),
+        ("secondary-verbatim", True, False, "{}", "seen in a text that quotes the source"),
+        ("article", True, False, "{}", "printed by the K2Think.in article"),
+        ("article-only-rounded", True, True, "{}ʳ", "only the article has it, rounded"),
+        ("figure-digitised", True, True, "~{}", "read off a picture of the figure"),
+        ("derived", False, True, "{}ᵈ", "computed from other facts"),
+        ("memory-corroborated", False, True, "{}ᵐ", "recalled, agrees with an independent check"),
+        ("memory-unverified", False, True, "({})ᵘ", "recalled only, never checked"),
+        ("missing", False, True, "—", "the cell exists, no value was found"),
+    )
+}
+UNCHECKED = "memory-unverified"
+CORROBORATED = "memory-corroborated"
+MISSING = "missing"
+
+
+def confidence(word: str) -> Confidence:
+    """The word's flags; raises K2ReproError for a word that the legend does not know."""
+    if word not in CONFIDENCE:
+        raise unknown("confidence word", word, CONFIDENCE)
+    return CONFIDENCE[word]
+
+
+def legend() -> list[dict[str, str]]:
+    """One record per mark, for the line under a table."""
+    return [
+        {"mark": entry.template.format("x"), "word": entry.word, "meaning": entry.meaning}
+        for entry in CONFIDENCE.values()
+        if entry.needs_mark
+    ]

@@ -1,0 +1,116 @@
+"""Series behind the paper's figures, as typed points; what was not readable stays absent.
+
+Figure 1 is a scatter read off a picture; Figures 2 and 3 exist only as single levels that other texts
+quote, so their points have no x; Figure 4 is eight curves digitised from a screenshot.
+"""
+
+from dataclasses import dataclass
+
+from k2repro.errors import K2ReproError, unknown
+from k2repro.paper.facts import Fact, FactBook
+from k2repro.paper.loading import load_facts
+
+FIGURES = (1, 2, 3, 4)
+FIGURE_1 = "fig1_math_composite_scatter"
+SCALARS = "fig2_3_4_scalars"
+FIGURE_4 = "fig4_rl_curves"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a figure: label, x (None where no source gives it), and the fact that holds y."""
+
+    label: str
+    x: float | None
+    y: float
+    fact: Fact
+
+
+@dataclass(frozen=True)
+class FigureSeries:
+    """One line or cloud of a figure.
+
+    accuracy   how exactly the points could be read, as the data file says it
+    """
+
+    figure: int
+    name: str
+    x_title: str
+    y_title: str
+    points: tuple[Point, ...]
+    accuracy: str
+
+    @property
+    def xs(self) -> list[float | None]:
+        return [point.x for point in self.points]
+
+    @property
+    def ys(self) -> list[float]:
+        return [point.y for point in self.points]
+
+    @property
+    def start(self) -> Point:
+        return self.points[0]
+
+    @property
+    def last(self) -> Point:
+        return self.points[-1]
+
+    @property
+    def peak(self) -> Point:
+        """The highest point, the earliest of equals."""
+        return max(self.points, key=lambda point: point.y)
+
+
+def figure_series(n: int, book: FactBook | None = None) -> tuple[FigureSeries, ...]:
+    """The series of Figure `n` (1 to 4); raises K2ReproError for any other."""
+    if n not in FIGURES:
+        raise unknown("figure", n, map(str, FIGURES))
+    book = book or load_facts()
+    if n == 1:
+        return (_scatter(book),)
+    if n in (2, 3):
+        return (_levels(n, book),)
+    return _curves(book)
+
+
+def curve(name: str, book: FactBook) -> FigureSeries:
+    """One curve of Figure 4 by its row name, not traced; raises K2ReproError for unknown names."""
+    facts = [fact for fact in book.in_table(FIGURE_4) if fact.row == name]
+    if not facts:
+        raise unknown("curve of Figure 4", name, {f.row for f in book.in_table(FIGURE_4)})
+    points = [
+        Point(fact.column, float(fact.column), float(fact.printed), fact)
+        for fact in sorted(facts, key=lambda fact: float(fact.column))
+    ]
+    y_title = f"{name.rpartition(', ')[2]}, training-time score (fraction, smoothed)"
+    return FigureSeries(4, name, "gradient update steps", y_title, tuple(points), facts[0].note)
+
+
+def _curves(book: FactBook) -> tuple[FigureSeries, ...]:
+    names = dict.fromkeys(fact.row for fact in book.in_table(FIGURE_4))
+    return tuple(curve(name, book) for name in names)
+
+
+def _scatter(book: FactBook) -> FigureSeries:
+    score, size = "Math Composite", "Total parameters"
+    facts = [fact for fact in book.in_table(FIGURE_1) if fact.column == score]
+    points = tuple(
+        Point(fact.row, book.number(f"{FIGURE_1}/{fact.row}/{size}"), book.number(fact.key), fact)
+        for fact in facts
+    )
+    accuracy = "+/-1.5 points; sizes of proprietary models are speculative"
+    return FigureSeries(
+        1, score, "total parameters (billion)", "maths composite (%)", points, accuracy
+    )
+
+
+def _levels(n: int, book: FactBook) -> FigureSeries:
+    facts = [fact for fact in book.in_table(SCALARS) if fact.row.startswith(f"Fig {n} ")]
+    if not facts:
+        raise K2ReproError(f"no level of Figure {n} is recorded")
+    points = tuple(Point(fact.column, None, book.number(fact.key), fact) for fact in facts)
+    name = facts[0].row.removeprefix(f"Fig {n} ")
+    return FigureSeries(
+        n, name, "not readable", f"{name} (%)", points, "levels quoted in other texts"
+    )

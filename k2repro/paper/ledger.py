@@ -1,0 +1,141 @@
+"""The ledger: every claim with its verdict, the numbers behind it, and the facts and rows it read.
+
+Two rules stand above the predicates. A verdict that rests on a recalled, unchecked number is lowered to
+"unresolved". A claim that read neither a fact nor a row can never be "recomputed".
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from k2repro.errors import K2ReproError
+from k2repro.paper.claims import Claim, load_claims
+from k2repro.paper.confidence import CORROBORATED, UNCHECKED
+from k2repro.paper.facts import FactBook
+from k2repro.paper.loading import load_facts
+from k2repro.paper.outcome import DECISIVE, UNRESOLVED, VERDICTS, Evidence, Outcome
+from k2repro.paper.predicates import PREDICATES
+from k2repro.paper.tables import Cell
+from k2repro.results import Row
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim's verdict with everything that led to it.
+
+    published      the published cells as a table would show them, by fact key
+    numbers        the numbers behind the reason, by name
+    facts_used     keys of the facts that the predicate read, with `facts_hash` over them
+    rows_used      ids of needed rows that exist; `rows_missing` those that do not
+    """
+
+    claim: Claim
+    verdict: str
+    reason: str
+    published: Mapping[str, str]
+    numbers: Mapping[str, float]
+    facts_used: tuple[str, ...]
+    facts_hash: str
+    rows_used: tuple[str, ...]
+    rows_missing: tuple[str, ...]
+
+
+def evaluate_claims(
+    rows: Mapping[str, Row] | None = None,
+    book: FactBook | None = None,
+    claims: Iterable[Claim] | None = None,
+) -> list[Verdict]:
+    """Verdicts on all claims, in the order of `claims.toml`.
+
+    rows     measured rows by id; default none, so claims that wait for them are unresolved
+    Raises K2ReproError that names the claim when its predicate cannot be computed.
+    """
+    book = book or load_facts()
+    chosen = load_claims() if claims is None else claims
+    return [evaluate_claim(claim, rows or {}, book) for claim in chosen]
+
+
+def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Verdict:
+    """The verdict on one claim; reads nothing but the given rows and facts."""
+    predicate = PREDICATES[claim.predicate]
+    with book.tracing() as used:
+        try:
+            outcome = predicate(Evidence(book, rows, claim.needs), **claim.arguments)
+        except K2ReproError as error:
+            raise K2ReproError(f"claim {claim.id!r}: {error}") from error
+    present = tuple(row for row in claim.needs if row in rows)
+    outcome = _guard(claim, outcome, used, present, book)
+    return Verdict(
+        claim=claim,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        published={key: Cell(book.fact(key)).display for key in claim.published},
+        numbers=dict(outcome.numbers),
+        facts_used=tuple(sorted(used)),
+        facts_hash=book.hash_of(used),
+        rows_used=present,
+        rows_missing=tuple(row for row in claim.needs if row not in rows),
+    )
+
+
+def _guard(
+    claim: Claim, outcome: Outcome, used: set[str], rows: tuple[str, ...], book: FactBook
+) -> Outcome:
+    """Lower a verdict that rests on unchecked numbers; mark one that rests on corroborated ones."""
+    if outcome.verdict not in VERDICTS:
+        raise K2ReproError(f"claim {claim.id!r}: {outcome.verdict!r} is not a verdict")
+    if outcome.verdict not in DECISIVE:
+        return outcome
+    if not used and not rows:
+        raise K2ReproError(
+            f"claim {claim.id!r} is {outcome.verdict!r} without reading any fact or row. "
+            "Usual cause: a constant in its predicate"
+        )
+    words = {book.fact(key).confidence for key in used}
+    if UNCHECKED in words:
+        reason = f"{outcome.reason} Rests on recalled numbers (ᵘ), so it decides nothing."
+        return Outcome(UNRESOLVED, reason, outcome.numbers)
+    if CORROBORATED in words:
+        reason = f"{outcome.reason} Reads recalled numbers that agree with other prints (ᵐ)."
+        return Outcome(outcome.verdict, reason, outcome.numbers)
+    return outcome
+
+
+def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+    """How many claims have each verdict, every verdict listed."""
+    counted = Counter(verdict.verdict for verdict in verdicts)
+    return {name: counted[name] for name in VERDICTS}
+
+
+def ledger_records(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
+    """One plain record per claim, for JSON and for other programs."""
+    return [
+        {
+            "id": entry.claim.id,
+            "verdict": entry.verdict,
+            "source": entry.claim.source,
+            "place": entry.claim.place,
+            "paraphrase": entry.claim.paraphrase,
+            "published": dict(entry.published),
+            "reason": entry.reason,
+            "numbers": dict(entry.numbers),
+            "predicate": entry.claim.predicate,
+            "facts_used": list(entry.facts_used),
+            "facts_hash": entry.facts_hash,
+            "rows_used": list(entry.rows_used),
+            "rows_missing": list(entry.rows_missing),
+            "note": entry.claim.note,
+        }
+        for entry in verdicts
+    ]
+
+
+def ledger_as_json(verdicts: list[Verdict]) -> str:
+    """The ledger for machines: counts by verdict, the verdicts' meanings, and all claims."""
+    content = {
+        "counts": count_verdicts(verdicts),
+        "verdicts": VERDICTS,
+        "claims": ledger_records(verdicts),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

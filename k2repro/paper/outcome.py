@@ -1,0 +1,52 @@
+"""What a predicate gets and what it gives back: evidence in, verdict with its reason out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from k2repro.paper.facts import FactBook
+from k2repro.paper.quantity import Quantity
+from k2repro.paper.recompute import operand
+from k2repro.results import Row
+
+RECOMPUTED = "recomputed"
+MINI = "reproduced at mini scale"
+DIRECTION = "direction only"
+CONTRADICTED = "contradicted"
+UNRESOLVED = "unresolved"
+NOT_TESTABLE = "not testable here"
+
+VERDICTS = {
+    RECOMPUTED: "computed here, from recorded facts or on the real weights, and it agrees",
+    MINI: "the effect was measured on mini-K2 with an interval beyond zero",
+    DIRECTION: "the sign agrees, the published size does not",
+    CONTRADICTED: "recorded facts or a measurement say otherwise",
+    UNRESOLVED: "not enough evidence yet; the reason names what is missing",
+    NOT_TESTABLE: "nothing that runs here can decide it",
+}
+DECISIVE = (RECOMPUTED, MINI, DIRECTION, CONTRADICTED)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Verdict, one or two sentences of reason with the numbers filled in, and those numbers by name."""
+
+    verdict: str
+    reason: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a predicate may look at: the facts, the rows that exist, and the row ids it waits for."""
+
+    book: FactBook
+    rows: Mapping[str, Row]
+    needs: tuple[str, ...]
+
+    def quantity(self, of: object) -> Quantity:
+        """The number of an operand; see `quantity.resolve`."""
+        return operand(self.book, of)
+
+    def row(self) -> Row | None:
+        """The first needed row, or None while no notebook has written it."""
+        return self.rows.get(self.needs[0]) if self.needs else None

@@ -1,0 +1,21 @@
+"""The wafer-scale bandwidth emulator: decode rates of any dense model on CPU, GPU or wafer.
+
+Notebook 07. `predict` gives a rate with its interval and says where the time goes; `score_rates`
+holds the emulator against measured rates, leaving sources and devices out; `data/` ships rates,
+devices and shapes with their sources. Needs numpy only.
+"""
+
+from k2repro.wafer.cost import Cost, cost_per_million_tokens
+from k2repro.wafer.devices import Device, find_device, load_devices
+from k2repro.wafer.predict import predict, prefill_time, sweep
+from k2repro.wafer.prediction import Prediction, require_fit
+from k2repro.wafer.rates import Rate, RateTable, load_rates, read_rates
+from k2repro.wafer.shapes import ModelShape, find_shape, load_shapes
+from k2repro.wafer.speculation import Speculation, needed_acceptance
+
+__all__ = [
+    "Cost", "Device", "ModelShape", "Prediction", "Rate", "RateTable", "Speculation",
+    "cost_per_million_tokens", "find_device", "find_shape", "load_devices", "load_rates",
+    "load_shapes", "needed_acceptance", "predict", "prefill_time", "read_rates", "require_fit",
+    "sweep",
+]

@@ -1,0 +1,123 @@
+"""Rotary embedding: every supported stretching equals transformers; the others are refused."""
+
+import architecture_tiny as tiny
+import pytest
+import torch
+
+from k2repro.architecture import ModelConfig, RopeScaling
+from k2repro.architecture.rotary import rope_frequencies
+from k2repro.errors import K2ReproError
+
+BASE = ModelConfig.preset("qwen2.5-0.5b").to_dict()
+SCALINGS = {
+    "linear": RopeScaling(kind="linear", factor=3.0),
+    "yarn as Qwen2.5 documents it": RopeScaling(
+        kind="yarn", factor=4.0, original_max_position_embeddings=32768
+    ),
+    "yarn, short original": RopeScaling(kind="yarn", factor=8.0, original_max_position_embeddings=64),
+    "yarn, own ramp": RopeScaling(
+        kind="yarn",
+        factor=2.0,
+        original_max_position_embeddings=512,
+        beta_fast=16.0,
+        beta_slow=2.0,
+        attention_factor=1.3,
+        truncate=False,
+    ),
+    "yarn, ramp of no width": RopeScaling(
+        kind="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=32.0, beta_slow=31.0
+    ),
+}
+scalings = pytest.mark.parametrize("name", SCALINGS)
+
+
+def with_scaling(name, **changes):
+    return tiny.tiny_config(rope_scaling=SCALINGS[name], head_dim=32, **changes)
+
+
+@scalings
+def test_frequencies_equal_transformers(name):
+    """Catches a wrong ramp or a wrong sharpening, which short tests on logits may not show."""
+    from transformers import Qwen2Config
+    from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
+
+    config = with_scaling(name)
+    theirs = Qwen2RotaryEmbedding(Qwen2Config.from_dict(config.to_dict()))
+    frequencies, magnitude = rope_frequencies(config)
+    torch.testing.assert_close(frequencies, theirs.inv_freq, rtol=1e-6, atol=0)
+    assert magnitude == pytest.approx(theirs.attention_scaling)
+
+
+@scalings
+@torch.no_grad()
+def test_stretched_logits_equal_transformers(name):
+    """Catches a scaling that is read but not applied; positions reach far beyond the original ones."""
+    ours = tiny.random_model(with_scaling(name))
+    tokens = tiny.random_tokens(1, 12)
+    positions = torch.arange(0, 1200, 100)[None]
+    expected = tiny.reference(ours)(tokens, position_ids=positions).logits
+    assert tiny.relative_difference(ours(tokens, positions=positions), expected) <= tiny.TOLERANCE
+
+
+@scalings
+@torch.no_grad()
+def test_comparison_notices_an_ignored_scaling(name):
+    """Catches the test above passing for a decoder that ignores the scaling."""
+    ours = tiny.random_model(with_scaling(name))
+    plain = tiny.random_model(tiny.tiny_config(head_dim=32))
+    tokens, positions = tiny.random_tokens(1, 12), torch.arange(0, 1200, 100)[None]
+    different = tiny.relative_difference(
+        ours(tokens, positions=positions), plain(tokens, positions=positions)
+    )
+    assert different > 100 * tiny.TOLERANCE
+
+
+def test_frequencies_stay_32_bit():
+    """Catches `.to(bfloat16)` rounding the frequencies, which shifts far positions by whole turns."""
+    model = tiny.random_model(tiny.tiny_config())
+    exact = model.frequencies.clone()
+    model.to(torch.bfloat16)
+    assert model.lm_head.weight.dtype == torch.bfloat16
+    assert torch.equal(model.frequencies, exact)
+
+
+@pytest.mark.parametrize("kind", ["dynamic", "llama3", "longrope"])
+def test_other_kinds_are_refused(kind):
+    """Catches a rope kind that is known elsewhere and would be ignored here."""
+    scaling = {"rope_type": kind, "factor": 2.0, "rope_theta": 1e6}
+    for key in ("rope_scaling", "rope_parameters"):
+        with pytest.raises(K2ReproError, match=f"'{kind}' is not supported.*default, linear, yarn"):
+            ModelConfig.from_dict({**BASE, key: scaling})
+
+
+BAD = {
+    "missing factor": ({"rope_type": "linear"}, "'factor' is missing"),
+    "shrinking": ({"rope_type": "linear", "factor": 0.5}, "at least 1"),
+    "unknown kind": ({"rope_type": "yran", "factor": 4.0}, "did you mean 'yarn'"),
+    "unread key": ({"rope_type": "yarn", "factor": 4.0, "mscale": 0.7}, "'mscale'"),
+    "crossed ramp": ({"rope_type": "yarn", "factor": 4.0, "beta_fast": 1, "beta_slow": 2}, "beta_fast"),
+    "not an object": ("yarn", "must be an object"),
+    "partial rotation": ({"rope_type": "default", "partial_rotary_factor": 0.5}, "partial_rotary_factor"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_scaling_is_refused(case):
+    """Catches a half-written scaling that falls back to none."""
+    scaling, words = BAD[case]
+    with pytest.raises(K2ReproError, match=words):
+        ModelConfig.from_dict({**BASE, "rope_scaling": scaling})
+
+
+def test_two_disagreeing_forms_are_refused():
+    """Catches picking one of two contradicting statements without a word."""
+    both = {**BASE, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}
+    with pytest.raises(K2ReproError, match="rope_theta is given as"):
+        ModelConfig.from_dict(both)
+    both = {
+        **BASE,
+        "rope_scaling": {"type": "linear", "factor": 2.0},
+        "rope_parameters": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6},
+    }
+    with pytest.raises(K2ReproError, match="disagree"):
+        ModelConfig.from_dict(both)

@@ -1,0 +1,190 @@
+"""What is installed: pyproject.toml, constraints.txt, environment.yml and every install line agree."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text())
+NAME = PROJECT["project"]["name"]
+INSTALL = re.compile(r"\bpip3?\s+install\b(?!ed|s)", re.IGNORECASE)
+
+
+def read_pins(text: str) -> dict[str, Version]:
+    """name -> pinned version; anything but `name==version` is an error."""
+    pins = {}
+    for line in text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            requirement = Requirement(line)
+            [pin] = requirement.specifier
+            assert pin.operator == "==", line
+            pins[canonical(requirement.name)] = Version(pin.version)
+    return pins
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def unsatisfied(requirements: list[str], pins: dict[str, Version]) -> list[str]:
+    """Requirements without a pin, or whose pin does not satisfy them."""
+    wrong = []
+    for text in requirements:
+        requirement = Requirement(text)
+        pin = pins.get(canonical(requirement.name))
+        if pin is None or not requirement.specifier.contains(pin, prereleases=True):
+            wrong.append(text)
+    return wrong
+
+
+def all_requirements() -> list[str]:
+    """Everything that pyproject.toml asks for, its own extras left out."""
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    listed = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    listed += [text for extra in extras for text in extra]
+    return [text for text in listed if canonical(Requirement(text).name) != NAME]
+
+
+def unconstrained(text: str) -> list[str]:
+    """Lines that install with pip and do not name the constraints."""
+    lines = [line for line in text.splitlines() if INSTALL.search(line)]
+    return [line for line in lines if not re.search(r"(-c|--constraint)[ =]\S*constraints\.txt", line)]
+
+
+PINS = read_pins((ROOT / "constraints.txt").read_text())
+
+
+def test_every_requirement_has_a_pin_that_satisfies_it() -> None:
+    """An unpinned dependency: tomorrow's release would install itself and change results."""
+    assert len(all_requirements()) > 20
+    assert unsatisfied(all_requirements(), PINS) == []
+
+
+@pytest.mark.parametrize("wrong", ["numpy>=99", "not-a-package-of-ours>=1", "torch<2.13"])
+def test_a_requirement_without_its_pin_is_noticed(wrong: str) -> None:
+    """A check that never fails: wrong twins, too new, absent and too old."""
+    assert unsatisfied([wrong], PINS) == [wrong]
+
+
+def test_torch_is_pinned_without_a_build_tag() -> None:
+    """CUDA by accident, or a pin that no other platform can meet: 2.13.0 and no +cpu."""
+    assert re.findall(r"^torch==(.*)$", (ROOT / "constraints.txt").read_text(), re.M) == ["2.13.0"]
+    assert "torch==2.13.0" in PROJECT["project"]["optional-dependencies"]["torch"]
+
+
+def test_constraints_hold_nothing_but_pins() -> None:
+    """A range, an index or a URL in constraints.txt: each line is one name and one version."""
+    with pytest.raises(AssertionError):
+        read_pins("numpy>=2.1")
+    assert len(PINS) > 100
+
+
+def test_the_all_extra_is_all_of_them() -> None:
+    """An extra that nobody installs, so that its tests fail on a fresh clone only."""
+    extras = PROJECT["project"]["optional-dependencies"]
+    [everything] = extras["all"]
+    assert Requirement(everything).extras == set(extras) - {"all"}
+
+
+def test_this_interpreter_has_the_pinned_versions() -> None:
+    """An environment that drifted from its pins: numbers of another numpy or torch."""
+    from importlib.metadata import version
+
+    required = {canonical(Requirement(text).name) for text in all_requirements()}
+    installed = {name: Version(version(name)).public for name in required}
+    assert installed == {name: str(PINS[name]) for name in required}
+
+
+def test_conda_environment_installs_through_the_constraints() -> None:
+    """A conda user with other versions than everybody else."""
+    [pip_part] = [part["pip"] for part in ENVIRONMENT["dependencies"] if isinstance(part, dict)]
+    assert pip_part == ["-c constraints.txt", "-e .[all]"]
+    assert ENVIRONMENT["name"] == NAME
+    assert ENVIRONMENT["channels"] == ["conda-forge"]
+    assert {"python=3.11", "pip"} <= {p for p in ENVIRONMENT["dependencies"] if isinstance(p, str)}
+
+
+def project_files() -> list[Path]:
+    """Text files that are tracked or about to be, without the tests; the whole tree where git is not."""
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        paths = [ROOT / line for line in listed.stdout.splitlines()]
+    else:
+        paths = [path for path in ROOT.rglob("*") if ROOT / ".venv" not in path.parents]
+    return [path for path in paths if is_text(path) and ROOT / "tests" not in path.parents]
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file is UTF-8 text, and not a built notebook."""
+    if not path.is_file() or path.suffix == ".ipynb":
+        return False
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def test_every_install_line_uses_the_constraints() -> None:
+    """The CUDA trap: one unpinned `pip install` anywhere pulls another torch and gigabytes."""
+    files = project_files()
+    assert ROOT / "README.md" in files and ROOT / "tools" / "bootstrap.py" in files
+    found = {str(path.relative_to(ROOT)): unconstrained(path.read_text()) for path in files}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_wrong"),
+    [
+        ("pip install torch", True),
+        ("run: python -m pip  install -U k2repro", True),
+        ("pip3 install -e .[all]", True),
+        ("pip install -c constraints.txt -e .[all]", False),
+        ("pip install --constraint=../constraints.txt torch", False),
+        ("what pip installed", False),
+    ],
+)
+def test_install_lines_are_recognised(line: str, is_wrong: bool) -> None:
+    """A pattern that sees no install line at all: wrong and right twins."""
+    assert bool(unconstrained(line)) is is_wrong
+
+
+def test_workflow_runs_the_common_script_and_keeps_the_build() -> None:
+    """A CI that checks something else than what everybody runs, or loses the evidence."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    [job] = workflow["jobs"].values()
+    steps = job["steps"]
+    assert job["runs-on"] == "ubuntu-latest"
+    assert [step["run"] for step in steps if "run" in step] == ["bash .ci/run"]
+    [python] = [s["with"] for s in steps if s.get("uses", "").startswith("actions/setup-python@")]
+    assert python["python-version"] == "3.11"
+    assert (ROOT / python["cache-dependency-path"]).is_file()
+    [upload] = [s for s in steps if s.get("uses", "").startswith("actions/upload-artifact@")]
+    assert upload["if"] == "failure()"
+    assert "build/" in upload["with"]["path"]
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_citation_fits_the_project() -> None:
+    """A citation of another version or licence than the one in hand."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert citation["version"] == PROJECT["project"]["version"]
+    assert citation["license"] == PROJECT["project"]["license"]
+    assert "Apache License" in (ROOT / "LICENSE").read_text().splitlines()[1]
+
+
+def test_version_is_the_same_everywhere() -> None:
+    """Two version numbers: the package says what pyproject.toml says."""
+    code = "import k2repro; print(k2repro.__version__)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == PROJECT["project"]["version"]
