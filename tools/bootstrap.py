@@ -41,23 +41,49 @@ def wanted_stamp() -> str:
     digest = hashlib.sha256()
     for path in (ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)):
         digest.update(path.read_bytes())
-    digest.update(f"{sys.version_info[:2]} {platform.platform()} {ROOT}".encode())
+    # Not the kernel's release: an update of it would ask an offline laptop for the network.
+    digest.update(f"{platform.system()} {platform.machine()} {ROOT}".encode())
     return digest.hexdigest()
 
 
 def is_fresh(stamp: str) -> bool:
-    return STAMP.is_file() and STAMP.read_text() == stamp and (VENV / "bin" / "k2repro").is_file()
+    """Whether .venv was built from exactly this, and its interpreter still exists."""
+    return (
+        STAMP.is_file()
+        and STAMP.read_text() == stamp
+        and PYTHON.exists()
+        and (VENV / "bin" / "k2repro").is_file()
+        and (not os.environ.get("PYTHON") or venv_version() == list(sys.version_info[:2]))
+    )
+
+
+def venv_version() -> list[int]:
+    """(major, minor) of the interpreter in .venv; empty when it is broken or stands in another place.
+
+    The scripts of an environment hold its absolute path: in a copied or moved checkout they would run
+    the other checkout's interpreter.
+    """
+    if not PYTHON.exists():
+        return []
+    pip = VENV / "bin" / "pip"
+    if not pip.is_file() or str(VENV) not in pip.read_text()[:400]:
+        return []
+    probe = subprocess.run(
+        [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"], capture_output=True, text=True
+    )
+    return [int(part) for part in probe.stdout.split()] if probe.returncode == 0 else []
 
 
 def create_venv() -> None:
-    """Make .venv, replacing one whose interpreter is gone or has another version."""
-    if PYTHON.exists():
-        probe = subprocess.run(
-            [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"], capture_output=True, text=True
-        )
-        if probe.returncode == 0 and probe.stdout.split() == [str(v) for v in sys.version_info[:2]]:
-            return
-        say("the interpreter in .venv is broken or has another version: rebuilding it")
+    """Make .venv, or keep a healthy one; PYTHON= in the environment asks for that interpreter's version."""
+    version = venv_version()
+    wanted = list(sys.version_info[:2])
+    if version and (version == wanted or (version >= [3, 11] and not os.environ.get("PYTHON"))):
+        return
+    if VENV.exists():
+        say("the environment in .venv is broken, moved, or of another Python: rebuilding it")
+        if Path(sys.prefix).resolve() == VENV.resolve():
+            fail("this is running from the .venv that must be rebuilt. Type `deactivate`, then try again")
     shutil.rmtree(VENV, ignore_errors=True)
     made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
     if made.returncode != 0:

@@ -3,6 +3,7 @@
 Every function returns the figure and the records that it shows, in the two arguments that `show` wants.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -129,29 +130,22 @@ def composition_picture(names: Sequence[str]) -> Picture:
 
 
 def wavelengths_picture(configs: Mapping[str, ModelConfig]) -> Picture:
-    """Tokens for a full turn of each rotary pair, for several configs, on a log axis."""
+    """Tokens for a full turn of each rotary pair, for up to three configs, on a log axis."""
     import plotly.graph_objects as go
 
     from .rotary import rope_frequencies
 
-    dashes, markers = ("solid", "dash", "dot"), ("circle", "square", "diamond")
+    first = next(iter(configs.values()))
+    records: Records = [{"pair": pair} for pair in range(first.head_dim // 2)]
     figure = go.Figure()
-    records: Records = []
-    for index, (name, config) in enumerate(configs.items()):
-        waves = (6.283185307179586 / rope_frequencies(config)[0]).tolist()
-        records += [{"rope": name, "pair": pair, "tokens": wave} for pair, wave in enumerate(waves)]
-        figure.add_scatter(
-            x=list(range(len(waves))),
-            y=waves,
-            name=name,
-            mode="lines+markers",
-            line={"dash": dashes[index % 3]},
-            marker={"symbol": markers[index % 3], "size": 5},
-        )
-    pairs = next(iter(configs.values())).head_dim // 2
-    length = next(iter(configs.values())).max_position_embeddings
+    for (name, config), dash in zip(configs.items(), ("solid", "dash", "dot"), strict=False):
+        waves = (2 * math.pi / rope_frequencies(config)[0]).tolist()
+        for record, wave in zip(records, waves, strict=True):
+            record[name] = wave
+        figure.add_scatter(x=list(range(len(waves))), y=waves, name=name, mode="lines", line={"dash": dash})
+    length = first.max_position_embeddings
     figure.add_scatter(
-        x=[0, pairs - 1],
+        x=[0, len(records) - 1],
         y=[length] * 2,
         name=f"context of {length:,} tokens",
         mode="lines",

@@ -17,10 +17,10 @@ from k2repro.measure.bandwidth import ReadProbe, measure_bandwidth
 from k2repro.measure.caches import bandwidth_curve
 from k2repro.measure.decode import Decoder, DecoderWeights
 from k2repro.measure.gemm import measure_matrix_rates
-from k2repro.measure.glue import measure_glue
+from k2repro.measure.glue import chooser, measure_glue
 from k2repro.measure.machine import build_product
-from k2repro.measure.matvec import KERNELS, MatVec, find_kernel
-from k2repro.measure.survey import ProductCost, survey_products
+from k2repro.measure.matvec import KERNELS
+from k2repro.measure.survey import survey_products
 from k2repro.measure.weights import random_matrices, random_weights
 from k2repro.wafer.shapes import ModelShape
 
@@ -51,7 +51,11 @@ def _products(request: Values, tell: Tell) -> Values:
 
 
 def _glue(request: Values, tell: Tell) -> Values:
-    return asdict(measure_glue(context=request["context"], runs=request["runs"], tell=tell))
+    costs = [build_product(values) for values in request["products"]]
+    draw = random_matrices(np.random.default_rng(0))
+    return asdict(measure_glue(costs, request["precision"], memory=request["memory"],
+                               context=request["context"], runs=request["runs"], draw=draw,
+                               tell=tell))
 
 
 def _decode(request: Values, tell: Tell) -> Values:
@@ -60,13 +64,7 @@ def _decode(request: Values, tell: Tell) -> Values:
     costs = [build_product(values) for values in request["products"]]
     footprint = shape.decode_parameters * costs[0].bytes_per_weight
     used: dict[str, int] = {}
-
-    def choose(weight: Any) -> MatVec:
-        rows, columns = weight.shape
-        name = _cheapest(costs, rows, columns, footprint)
-        used[name] = used.get(name, 0) + 1
-        return find_kernel(request["precision"], name)(weight)
-
+    choose = chooser(costs, request["precision"], footprint, used)
     tell(f"{shape.name}, {request['precision']}: building {footprint / 1e9:.2f} GB")
     weights = random_weights(shape, choose, random_matrices(np.random.default_rng(0)))
     tokens, context = request["tokens"], request["context"]
@@ -92,10 +90,6 @@ def _decode_run(decoder: Decoder, context: int, tokens: int) -> float:
         # The largest vocabularies share a short embedding table (weights.py).
         token = int(decoder.step(token % rows).argmax())
     return time.perf_counter() - start
-
-
-def _cheapest(costs: list[ProductCost], rows: int, columns: int, footprint: float) -> str:
-    return min(costs, key=lambda cost: sum(cost.parts(rows, columns, footprint))).kernel
 
 
 def _read_bytes(weights: DecoderWeights) -> int:

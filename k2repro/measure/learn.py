@@ -20,7 +20,7 @@ Tell = Callable[[str], None]
 # run_job of a request with a number of threads, in a process of its own or not.
 Runner = Callable[[dict[str, Any], int, Tell], dict[str, Any]]
 CONTEXT = 64
-LEARNING_STEPS = 6
+LEARNING_STEPS = 7
 # Assumed where the system does not declare its caches (macOS).
 _DEFAULT_CACHE = 32 << 20
 
@@ -72,11 +72,13 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress,
                   ask(job="curve", sizes=sizes, runs=runs)["curve"])
     rates = ask(job="matrix_rates", size=1024 if quick else 2048, runs=runs)
     matrix_rates = MatrixRates(**{**rates, "flags": tuple(rates["flags"])})
-    glue = GlueCost(**ask(job="glue", context=CONTEXT, runs=runs))
     products: dict[str, tuple[ProductCost, ...]] = {}
+    glue: dict[str, GlueCost] = {}
     for precision in ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",):
         costs = ask(job="products", precision=precision, cache_bytes=cache, quick=quick)
         products[precision] = tuple(build_product(cost) for cost in costs["products"])
+        glue[precision] = GlueCost(**ask(job="glue", precision=precision, memory=4 * cache,
+                                         context=CONTEXT, runs=runs, **costs))
     return Machine(
         name=f"{processor_name(read_cpuinfo())}, {threads} threads", threads=threads,
         memory_gb=memory_bytes() / 1e9, measured_at=now(), quick=quick,

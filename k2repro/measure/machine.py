@@ -14,8 +14,8 @@ from k2repro.errors import K2ReproError
 from k2repro.measure.bandwidth import Bandwidth
 from k2repro.measure.caches import Cache, Knee
 from k2repro.measure.gemm import MatrixRates
-from k2repro.measure.glue import GlueCost
-from k2repro.measure.survey import LinearCost, ProductCost
+from k2repro.measure.glue import GlueCost, layer_products
+from k2repro.measure.survey import LinearCost, ProductCost, cheapest
 from k2repro.results.atomic import write_text
 from k2repro.wafer.devices import Device
 from k2repro.wafer.shapes import ModelShape
@@ -24,19 +24,12 @@ FORMAT = 1
 ENGINE = "k2repro CPU decoder"
 
 
-def layer_products(shape: ModelShape) -> tuple[tuple[int, int], ...]:
-    """(rows, columns) of the four matrices of a layer: q/k/v, output, gate/up, down."""
-    q, kv = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    return ((q + 2 * kv, shape.hidden), (shape.hidden, q), (2 * shape.ffn, shape.hidden),
-            (shape.hidden, shape.ffn))
-
-
 @dataclass(frozen=True)
 class Machine:
     """One computer at one thread count.
 
     read_gbs: best read from memory. curve: (bytes, GB/s) of reading an array again and again.
-    products: precision -> cost of each kernel. measured_at: ISO time.
+    products, glue: precision -> cost of each kernel, and of the work between the matrices. measured_at: ISO time.
     """
 
     name: str
@@ -51,7 +44,7 @@ class Machine:
     knees: tuple[Knee, ...]
     matrix_rates: MatrixRates
     products: dict[str, tuple[ProductCost, ...]]
-    glue: GlueCost
+    glue: dict[str, GlueCost]
 
     def precisions(self) -> tuple[str, ...]:
         """fp32 always; bf16 where the hardware multiplies it."""
@@ -60,11 +53,6 @@ class Machine:
     def footprint(self, shape: ModelShape, precision: str) -> float:
         """Bytes of all matrices that a step reads."""
         return shape.decode_parameters * self._costs(precision)[0].bytes_per_weight
-
-    def choose(self, rows: int, columns: int, precision: str, footprint: float) -> ProductCost:
-        """The cheapest kernel for one matrix of a model of `footprint` bytes."""
-        return min(self._costs(precision),
-                   key=lambda cost: sum(cost.parts(rows, columns, footprint)))
 
     def _costs(self, precision: str) -> tuple[ProductCost, ...]:
         if precision not in self.products:
@@ -79,13 +67,14 @@ class Machine:
         overheads and the work between them are the layer and step overhead.
         """
         footprint = self.footprint(shape, precision)
-        costs = [self.choose(*size, precision, footprint).parts(*size, footprint)
+        kernels, glue = self._costs(precision), self.glue[precision]
+        costs = [cheapest(kernels, *size, footprint).parts(*size, footprint)
                  for size in layer_products(shape)]
         head = (shape.vocab, shape.hidden)
-        step, reading = self.choose(*head, precision, footprint).parts(*head, footprint)
+        step, reading = cheapest(kernels, *head, footprint).parts(*head, footprint)
         reading += shape.layers * sum(seconds for _, seconds in costs)
-        layer = self.glue.layer_seconds(shape) + sum(overhead for overhead, _ in costs)
-        step += self.glue.per_step
+        layer = glue.layer_seconds(shape) + sum(overhead for overhead, _ in costs)
+        step += glue.per_step
         peak = max(self.matrix_rates.bf16_gflops, self.matrix_rates.fp32_gflops) / 1000
         return Device.measured(
             self.name, sustained_gbs=footprint / reading / 1e9, capacity_gb=self.memory_gb,
@@ -138,4 +127,4 @@ def _build(values: dict[str, Any]) -> Machine:
         "caches": tuple(Cache(**value) for value in values["caches"]),
         "knees": tuple(Knee(**value) for value in values["knees"]),
         "matrix_rates": MatrixRates(**{**rates, "flags": tuple(rates["flags"])}),
-        "glue": GlueCost(**values["glue"])})
+        "glue": {precision: GlueCost(**cost) for precision, cost in values["glue"].items()}})

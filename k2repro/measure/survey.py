@@ -83,6 +83,12 @@ class ProductCost:
         return cost.overhead(rows, columns), reading * self.relative_byte_time(footprint)
 
 
+def cheapest(costs: Sequence[ProductCost], rows: int, columns: int,
+             footprint: float) -> ProductCost:
+    """The kernel that multiplies a (rows, columns) matrix of a model of `footprint` bytes fastest."""
+    return min(costs, key=lambda cost: sum(cost.parts(rows, columns, footprint)))
+
+
 def fit_costs(sizes: Sequence[tuple[int, int]], read_bytes: Sequence[float],
               seconds: Sequence[float]) -> tuple[LinearCost, float]:
     """The non-negative cost with the least squared relative error, and that error.

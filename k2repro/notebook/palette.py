@@ -87,7 +87,7 @@ def template() -> dict[str, Any]:
             "plot_bgcolor": PAPER,
             "hovermode": "closest",
             "hoverlabel": {"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
-            "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
+            "legend": {"bgcolor": "rgba(255,255,255,0.8)", "itemsizing": "constant"},
             "margin": {"l": 64, "r": 32, "t": 56, "b": 56},
             "xaxis": dict(AXIS),
             "yaxis": dict(AXIS),

@@ -8,6 +8,7 @@ from k2repro.notebook.static_axes import Canvas
 from k2repro.notebook.static_format import format_tick
 
 BAR_PIXELS = 14
+ENTRY_AREA = 64  # square pixels of a marker in the legend, however large it is in the plot
 HORIZONTAL = {"auto": "left", "left": "left", "center": "center", "right": "right"}
 VERTICAL = {"auto": "upper", "top": "upper", "middle": "center", "bottom": "lower"}
 
@@ -52,6 +53,8 @@ def _tick_formatter(record: dict[str, Any]) -> Any:
 
 def draw_legend(canvas: Canvas) -> None:
     """The legend, when the layout asks for it or more than one trace has a name."""
+    from matplotlib.collections import PathCollection
+
     wanted = canvas.layout.get("showlegend")
     asked = any(trace.get("showlegend") is True for trace in canvas.traces)
     if not canvas.legend or wanted is False or (wanted is None and not asked and len(canvas.traces) < 2):
@@ -70,12 +73,15 @@ def draw_legend(canvas: Canvas) -> None:
     corner = f"{VERTICAL[record.get('yanchor') or 'auto']} {HORIZONTAL[record.get('xanchor') or 'auto']}"
     title = plain_text(title_text(record.get("title"))) or None
     columns = _columns(entries, canvas) if level else 1
-    canvas.figure.legend(
+    legend = canvas.figure.legend(
         [handle for _, handle in entries], [label for label, _ in entries], loc=_corner(corner),
         bbox_to_anchor=(left + x * width, bottom + y * height), ncols=columns,
         title=title, frameon=False, borderaxespad=0, handlelength=2.4, columnspacing=1.4, fontsize=12,
         alignment="left",
     )  # fmt: skip
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):
+            handle.set_sizes([ENTRY_AREA])
     if level and y >= 1:
         canvas.highest_mark = max(canvas.highest_mark, (y - 1) * height * canvas.height + 22)
 

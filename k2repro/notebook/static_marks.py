@@ -113,7 +113,8 @@ def _label_shape(canvas: Canvas, shape: dict[str, Any], box: tuple[float, float,
 def draw_annotations(canvas: Canvas) -> None:
     """Every visible annotation; arrows are given in pixels from the point they name."""
     for note in canvas.layout.get("annotations") or []:
-        if note.get("visible", True) and note.get("text") is not None:
+        speaks = note.get("text") is not None or note.get("showarrow", True)
+        if note.get("visible", True) and speaks:
             _draw_annotation(canvas, note)
 
 
@@ -131,24 +132,26 @@ def _draw_annotation(canvas: Canvas, note: dict[str, Any]) -> None:
                        "shrinkA": 2, "shrinkB": 2, "mutation_scale": 12}  # fmt: skip
     ha, va = _anchor(note, arrow)
     font = note.get("font") or {}
+    bold = str(note.get("text")).strip().startswith("<b>")
     note_box = None
     if note.get("bgcolor") or note.get("bordercolor"):
         face = colour(note.get("bgcolor") or "transparent")
         edge = colour(note.get("bordercolor") or "transparent")
         note_box = {"boxstyle": "square,pad=0.25", "facecolor": face, "edgecolor": edge}
     text = canvas.figure.add_artist(
-        _annotation(plain_text(note["text"]), (x, y), offset, canvas, arrow_style, note_box)
+        _annotation(plain_text(note.get("text")), (x, y), offset, canvas, arrow_style, note_box)
     )
     text.set(
         ha=ha, va=va, color=colour(font.get("color") or INK), fontsize=font.get("size") or 12,
         rotation=-float(note.get("textangle") or 0), zorder=5, multialignment=note.get("align") or "center",
+        fontweight=700 if bold else 400,
     )  # fmt: skip
     canvas.highest_mark = max(canvas.highest_mark, _top(canvas, y, offset[1], va, text.get_fontsize(), note))
 
 
 def _top(canvas: Canvas, y: float, up: float, va: str, size: float, note: dict[str, Any]) -> float:
     """Pixels by which an annotation stands above the plot area (0 inside it): the title goes above."""
-    lines = 1 + plain_text(note["text"]).count("\n")
+    lines = 1 + plain_text(note.get("text")).count("\n")
     share = {"bottom": 1.0, "center": 0.5, "top": 0.0}[va]
     top = y * canvas.height + up + share * lines * size * 1.25
     return max(0.0, top - (canvas.height - canvas.margin["t"]))

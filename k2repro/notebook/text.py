@@ -17,6 +17,8 @@ from k2repro.results.rows import Row
 MISSING = "—"
 FIELD = re.compile(r"\{([a-z0-9._-]+)(?::([^{}]*))?\}")
 LONGEST_UNBROKEN = 100
+# With the marks that the paper's tables use: brackets, and small raised letters.
+NUMERAL = re.compile(r"\(?[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?\)?[\u1d2c-\u1d6a*†‡]*")
 PERCENT_UNITS = {"percent", "%"}
 Record = Mapping[str, Any]
 
@@ -211,9 +213,10 @@ def _format_value(row: Row, value: float, spec: str) -> str:
 
 def _is_numeric(records: Sequence[Record], name: str) -> bool:
     """A column of numbers, or of texts that are numbers (given with the digits their author wants)."""
-    present = [record[name] for record in records if not is_missing(record[name])]
+    values = [record[name] for record in records]
+    present = [value for value in values if not is_missing(value) and value not in ("", MISSING)]
     return bool(present) and all(is_number(value) or _reads_as_number(value) for value in present)
 
 
 def _reads_as_number(value: object) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(r"[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?%?", value))
+    return isinstance(value, str) and bool(NUMERAL.fullmatch(value))

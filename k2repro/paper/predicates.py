@@ -18,7 +18,7 @@ from k2repro.paper.outcome import (
     Evidence,
     Outcome,
 )
-from k2repro.paper.quantity import Operand
+from k2repro.paper.quantity import Operand, Quantity
 from k2repro.paper.row_predicates import ROW_PREDICATES
 
 SLACK = 1e-9
@@ -27,6 +27,22 @@ SLACK = 1e-9
 def number(value: float) -> str:
     """A number for a sentence: up to six significant digits, thousands separated."""
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.6g}"
+
+
+def stated(found: Quantity) -> str:
+    """A quantity for a sentence: formula and value, or the value alone where nothing was computed."""
+    value = f"{number(found.value)} {found.unit}".rstrip()
+    return value if found.is_fact else f"{found.formula} = {value}"
+
+
+def _column(*operands: object) -> str:
+    """The column that two facts share, as a label for their comparison; empty for anything else."""
+    columns = {of.rpartition("/")[2] for of in operands if isinstance(of, str)}
+    return (
+        f"{columns.pop()} "
+        if len(columns) == 1 and all(isinstance(of, str) for of in operands)
+        else ""
+    )
 
 
 def _decided(holds: bool) -> str:
@@ -43,10 +59,7 @@ def rounds_to(
     digits = fact.decimals if decimals is None else decimals
     holds = abs(found.value - target) <= 0.5 * 10.0**-digits + SLACK
     words = "rounds to" if holds else "does not round to"
-    reason = (
-        f"{found.formula} = {number(found.value)} {found.unit} {words} the published "
-        f"{fact.printed} at {digits} decimals."
-    )
+    reason = f"{stated(found)} {words} the published {fact.printed} at {digits} decimals."
     return Outcome(_decided(holds), reason, {"recomputed": found.value, "published": target})
 
 
@@ -70,7 +83,7 @@ def within(
     if not holds and is_gain and found.value * target.value > 0:
         verdict = DIRECTION
     reason = (
-        f"{found.formula} = {number(found.value)} {found.unit} against {number(target.value)}: "
+        f"{stated(found)} against {number(target.value)}: "
         f"{number(distance)} apart, {number(allowed)} allowed."
     )
     return Outcome(verdict, reason, {"recomputed": found.value, "published": target.value})
@@ -86,7 +99,9 @@ def all_higher(evidence: Evidence, higher: list[Operand], lower: list[Operand]) 
     for index, (a, b) in enumerate(zip(higher, lower, strict=True), start=1):
         x, y = evidence.quantity(a), evidence.quantity(b)
         failing += x.value <= y.value
-        parts.append(f"{number(x.value)} {'>' if x.value > y.value else '<='} {number(y.value)}")
+        parts.append(
+            f"{_column(a, b)}{number(x.value)} {'>' if x.value > y.value else '<='} {number(y.value)}"
+        )
         numbers |= {f"higher {index}": x.value, f"lower {index}": y.value}
     count = "all hold" if not failing else f"{failing} of {len(parts)} fail"
     return Outcome(_decided(not failing), f"{'; '.join(parts)}: {count}.", numbers)
@@ -96,7 +111,7 @@ def at_most(evidence: Evidence, value: Operand, limit: Operand) -> Outcome:
     """`value` does not exceed `limit`."""
     x, y = evidence.quantity(value), evidence.quantity(limit)
     sign = "<=" if x.value <= y.value else ">"
-    reason = f"{x.formula} = {number(x.value)} {x.unit} {sign} {number(y.value)} {y.unit}."
+    reason = f"{stated(x)} {sign} {stated(y)}."
     return Outcome(_decided(x.value <= y.value), reason, {"value": x.value, "limit": y.value})
 
 
@@ -176,7 +191,7 @@ def signs_agree(evidence: Evidence, gains: list[Operand]) -> Outcome:
     """All gains positive: recomputed; none: contradicted; mixed: the evidence conflicts."""
     found = [evidence.quantity(gain) for gain in gains]
     positive = sum(q.value > 0 for q in found)
-    listed = "; ".join(f"{q.formula} = {number(q.value)} {q.unit}" for q in found)
+    listed = "; ".join(map(stated, found))
     verdict = UNRESOLVED
     if positive in (0, len(found)):
         verdict = _decided(positive > 0)
@@ -196,7 +211,7 @@ def not_testable(evidence: Evidence, reason: str, show: list[Operand] | None = N
 
 def _without_verdict(evidence: Evidence, verdict: str, reason: str, show: list[Operand]) -> Outcome:
     found = [evidence.quantity(of) for of in show]
-    listed = "; ".join(f"{q.formula} = {number(q.value)} {q.unit}" for q in found)
+    listed = "; ".join(map(stated, found))
     sentence = f"{reason} Recorded: {listed}." if listed else reason
     return Outcome(verdict, sentence, {f"shown {i}": q.value for i, q in enumerate(found, start=1)})
 

@@ -19,11 +19,15 @@ Operand = str | Mapping[str, object]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number with its unit and the formula that gave it, numbers filled in."""
+    """A number with its unit and the formula that gave it, numbers filled in.
+
+    is_fact   read, not computed; the formula is then the printed number
+    """
 
     value: float
     unit: str
     formula: str
+    is_fact: bool = False
 
 
 def bind(
@@ -46,7 +50,7 @@ def resolve(
     """The operand's number; raises K2ReproError for literals, unknown names and missing cells."""
     if isinstance(operand, str):
         fact = book.fact(operand)
-        return Quantity(book.number(operand), fact.unit, fact.printed)
+        return Quantity(book.number(operand), fact.unit, fact.printed, is_fact=True)
     if not isinstance(operand, Mapping) or "of" not in operand:
         raise K2ReproError(
             f"operand {operand!r} is neither a fact key nor a table with `of`. "

@@ -90,7 +90,7 @@ def ratio(book: FactBook, a: Operand, b: Operand) -> Quantity:
     x, y = operand(book, a), operand(book, b)
     if not y.value:
         raise K2ReproError(f"ratio to {b!r}, which is 0")
-    return Quantity(x.value / y.value, "ratio", f"{x.value:g} / {y.value:g}")
+    return Quantity(x.value / y.value, "", f"{x.value:g} / {y.value:g}")
 
 
 def share(book: FactBook, part: Operand, whole: Operand) -> Quantity:
@@ -136,7 +136,7 @@ def percent(book: FactBook, a: Operand) -> Quantity:
 def in_thousands(book: FactBook, a: Operand) -> Quantity:
     """A count in thousands."""
     found = operand(book, a)
-    return Quantity(found.value / 1000, "thousand", f"{found.formula} / 1000")
+    return Quantity(found.value / 1000, "thousand", f"({found.formula}) / 1000")
 
 
 def in_petabytes(book: FactBook, a: Operand) -> Quantity:

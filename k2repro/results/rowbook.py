@@ -67,7 +67,7 @@ class RowBook(Mapping[str, Row]):
         seeds: Iterable[int] = (),
         paper_ref: str | None = None,
         data_hash: str | None = None,
-    ) -> Row:
+    ) -> None:
         """Add one number; raises K2ReproError when a rule of the schema is broken.
 
         Adding an id again replaces it only with the very same number: a reader may re-run a cell,
@@ -86,7 +86,6 @@ class RowBook(Mapping[str, Row]):
                 "Usual cause: one id for two numbers, or a changed parameter; restart the kernel"
             )
         self._rows[row_id] = row
-        return row
 
     def save(self) -> Path:
         """Write the book to the current run's folder and return the path."""

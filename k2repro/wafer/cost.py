@@ -7,7 +7,7 @@ cooling and idle time are not in it. Prices are the user's: none ships.
 from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.prediction import Prediction
+from k2repro.wafer.answers import Prediction
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ class Device:
     execution_units, clock_ghz: SMs / CUs / GPU cores / wafer cores and their boost clock.
     native_precisions: formats that the arithmetic units multiply.
     sustained_gbs, cache_mb, cache_gbs, layer_overhead_s, step_overhead_s: measured values
-    (None when nobody measured), used instead of fitted ones.
+    (None when nobody measured), used instead of fitted ones. stream_share: share of
+    sustained_gbs that decode streams; 1 where the decode kernels themselves were timed.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Device:
     clock_ghz: float | None = None
     native_precisions: tuple[str, ...] = ("fp32", "fp16", "bf16")
     sustained_gbs: float | None = None
+    stream_share: float | None = None
     cache_mb: float | None = None
     cache_gbs: float | None = None
     layer_overhead_s: float | None = None
@@ -84,6 +86,7 @@ class Device:
         peaks = {} if peak_bf16_tflops is None else {"bf16": peak_bf16_tflops}
         return Device(name=name, device_class=device_class, bandwidth_gbs=sustained_gbs,
                       capacity_gb=capacity_gb, peak_tflops=peaks, sustained_gbs=sustained_gbs,
+                      stream_share=1.0,
                       cache_mb=cache_mb, cache_gbs=cache_gbs, layer_overhead_s=layer_overhead_s,
                       step_overhead_s=step_overhead_s, native_precisions=native_precisions,
                       source="measured here", confidence="measured")

@@ -38,7 +38,7 @@ def _stream_bandwidth(work: Workload, parameters: Parameters) -> Any:
         work.sustained > 0, parameters.value("memory.efficiency_sustained"),
         np.where(work.cpu > 0, parameters.value("memory.efficiency_cpu"),
                  parameters.value("memory.efficiency")))
-    memory = work.bandwidth * share
+    memory = work.bandwidth * np.where(np.isnan(work.stream_share), share, work.stream_share)
     # Least-recently-used caches keep what fits and thrash soon after: linear from 1x to 1.5x.
     resident = np.clip(3.0 - 2.0 * work.weight_bytes / np.maximum(work.cache_bytes, 1.0), 0.0, 1.0)
     faster = resident * np.maximum(work.cache_bandwidth / work.bandwidth - 1.0, 0.0)

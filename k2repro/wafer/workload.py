@@ -30,6 +30,8 @@ class Workload:
     weight_bytes: read once per step; stored_bytes: resident (adds the input embedding).
     context: mean tokens attended to during decode; prompt_tokens, output_tokens: per sequence.
     end_to_end: 1 where the rate divides by prefill plus decode time. ways: tensor parallelism.
+    sustained: 1 where the
+    bandwidth was measured; stream_share: share of it that decode streams (nan: fitted).
     bandwidth, peak_flops, prefill_peak, link: per device, per second. memory: usable bytes of
     all devices, inf when unknown.
     unit_rate: SMs x clock (cycles per second of all SMs), inf when unknown. clock: against the
@@ -53,6 +55,7 @@ class Workload:
     ways: Any
     bandwidth: Any
     sustained: Any
+    stream_share: Any
     cpu: Any
     unit_rate: Any
     clock: Any
@@ -106,6 +109,7 @@ def device_fields(device: Device, bandwidth_gbs: float, precision: Precision) ->
     return {
         "bandwidth": bandwidth,
         "sustained": float(sustained),
+        "stream_share": np.nan if device.stream_share is None else device.stream_share,
         "cpu": float(device.device_class == "cpu"),
         "unit_rate": units * clock * 1e9 if is_gpu and units and clock else np.inf,
         "clock": clock / REFERENCE_CLOCK_GHZ if is_gpu and clock else 1.0,

@@ -34,27 +34,14 @@ batch_size = 1
 seed = 0
 
 # %%
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
-from k2repro.architecture import (
-    ModelConfig, RopeScaling, count_parameters, decode_flops, devices_needed,
-    kv_cache_bytes, load_pretrained, memory_by_precision, prefill_flops,
-    save_pretrained, weight_bytes)
-from k2repro.architecture import pictures
-from k2repro.architecture.journey import trace_token
-from k2repro.architecture.parity import (
-    TOLERANCE, compare_logits, random_decoder, relative_difference,
-    transformers_twin)
-
-# %%
+from k2repro.architecture import ModelConfig, pictures
 from k2repro.notebook import show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.results import open_rows
-from k2repro.wafer.devices import load_devices
 
 rows = open_rows("01_architecture", profile=profile, parameters={
     "context_length": context_length, "batch_size": batch_size,
@@ -103,6 +90,8 @@ show_table([
 # score for each token of the vocabulary.
 
 # %%
+from k2repro.architecture.journey import trace_token
+
 steps = trace_token(k2, context_length, device="meta")
 tiny = ModelConfig(
     vocab_size=97, hidden_size=40, intermediate_size=64,
@@ -140,7 +129,13 @@ tell(rows, "The steps of the table use "
 # attention to hold little: sharing key and value heads saves weights too.
 
 # %%
+from k2repro.architecture import count_parameters
+
 count = count_parameters(k2)
+feed_forward = sum(number for name, number in count.by_component.items()
+                   if name.startswith("mlp"))
+rows.add("architecture.k2-think.feed_forward_share",
+         feed_forward / count.total, unit="fraction")
 rows.add("architecture.k2-think.parameters.total", count.total,
          unit="parameters",
          paper_ref="article/K2-Think/parameters (technical)")
@@ -150,10 +145,6 @@ rows.add("architecture.k2-think.parameters.non_embedding",
 for component, number in count.by_component.items():
     rows.add(f"architecture.k2-think.parameters.{component}", number,
              unit="parameters")
-feed_forward = sum(number for name, number in count.by_component.items()
-                   if name.startswith("mlp"))
-rows.add("architecture.k2-think.feed_forward_share",
-         feed_forward / count.total, unit="fraction")
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.parameters_picture(k2)
@@ -167,16 +158,15 @@ keys = ["article/K2-Think/parameters (headline)",
         "context/Qwen2.5-32B card/parameters",
         "context/Qwen2.5-32B card/non-embedding parameters"]
 show_table([{
-    "published": key, "billions": published.text(key)
-    if isinstance(published[key].value, str) else published.number(key),
-    "exact": count.non_embedding / 1e9 if "non-emb" in key
-    else count.total / 1e9} for key in keys],
+    "published as": key, "published": published.number(key),
+    "exact": (count.non_embedding if "non-embedding" in key
+              else count.total) / 1e9} for key in keys],
     caption="Published sizes beside the exact count, in billions")
 
 # %%
 tell(rows, "K2-Think has {architecture.k2-think.parameters.total:,} "
-     "parameters, {architecture.k2-think.parameters.non_embedding:,} without "
-     "embedding and head. The feed-forward blocks hold "
+     "parameters, {architecture.k2-think.parameters.non_embedding:,} "
+     "without embedding and head. The feed-forward blocks hold "
      "{architecture.k2-think.feed_forward_share:pct}. The published sizes "
      "round this number down, each in its own way.")
 
@@ -204,34 +194,39 @@ show(figure, alt="Stacked shares for seven Qwen2.5 sizes: embedding and "
 # shifting all positions must leave the logits alone, up to rounding.
 
 # %% tags=["nbval-ignore-output"]
+from k2repro.architecture import RopeScaling
+
 yarn = RopeScaling(kind="yarn", factor=4.0,
                    original_max_position_embeddings=32768)
 figure, records = pictures.wavelengths_picture({
     "K2-Think (base 1e6)": k2,
     "base 1e4": replace(k2, rope_theta=1e4),
     "base 1e6, stretched by YaRN": replace(k2, rope_scaling=yarn)})
-show(figure, alt="Turning times of the rotary pairs on a log scale: straight "
-     "lines from a few tokens upwards; base 1e6 rises above the context "
+show(figure, alt="Turning times of the rotary pairs on a log scale: "
+     "straight lines from a few tokens upwards; base 1e6 rises above the context "
      "length, base 1e4 does not; YaRN lifts only the slow pairs.",
      table=records)
 
 # %%
-slow = sum(record["tokens"] > k2.max_position_embeddings
-           for record in records if record["rope"].startswith("K2"))
-rows.add("architecture.rope.pairs_slower_than_context", slow, unit="pairs")
+from k2repro.architecture.parity import random_decoder, relative_difference
+
+slow = sum(record["K2-Think (base 1e6)"] > k2.max_position_embeddings
+           for record in records)
+rows.add("architecture.rope.pairs_slower_than_context", slow,
+         unit="pairs")
 model = random_decoder(tiny, torch.Generator().manual_seed(seed))
 tokens = torch.randint(
     97, (2, 12), generator=torch.Generator().manual_seed(seed + 1))
 with torch.no_grad():
     shifted = model(tokens, positions=torch.arange(500, 512)[None])
     plain = model(tokens)
+
+# %% tags=["nbval-ignore-output"]
 rows.add("architecture.rope.shift_difference",
          relative_difference(shifted, plain), unit="ratio", scale="mini",
          n=plain.numel(), seeds=(seed, seed + 1))
-
-# %% tags=["nbval-ignore-output"]
-tell(rows, "{architecture.rope.pairs_slower_than_context} of the pairs turn "
-     "more slowly than the context is long. Shifting every position by the "
+tell(rows, "{architecture.rope.pairs_slower_than_context} of the pairs "
+     "turn more slowly than the context is long. Shifting every position by the "
      "same amount moved the tiny model's logits by "
      "{architecture.rope.shift_difference:.0e} of the largest: rounding.")
 
@@ -244,17 +239,20 @@ tell(rows, "{architecture.rope.pairs_slower_than_context} of the pairs turn "
 # to a fifth. Move the slider to change the context.
 
 # %%
+from k2repro.architecture import kv_cache_bytes
+
 per_token = kv_cache_bytes(k2, 1)
 unshared = kv_cache_bytes(
     replace(k2, num_key_value_heads=k2.num_attention_heads), 1)
 rows.add("architecture.k2-think.kv_bytes_per_token", per_token,
-         unit="bytes", paper_ref="facts: 262,144 bytes a token")
+         unit="bytes")
 rows.add("architecture.k2-think.kv_saving", unshared / per_token,
          unit="ratio")
-rows.add("architecture.k2-think.kv_gb_at_context",
-         kv_cache_bytes(k2, context_length, batch_size) / 1e9, unit="GB")
-rows.add("architecture.k2-think.kv_gb_full_context",
-         kv_cache_bytes(k2, k2.max_position_embeddings) / 1e9, unit="GB")
+sizes_gb = {
+    "at_context": kv_cache_bytes(k2, context_length, batch_size),
+    "full_context": kv_cache_bytes(k2, k2.max_position_embeddings)}
+for name, size in sizes_gb.items():
+    rows.add(f"architecture.k2-think.kv_gb_{name}", size / 1e9, unit="GB")
 
 # %% tags=["nbval-ignore-output"]
 contexts = [1024, 4096, 16384, 32768, 65536, 131072]
@@ -288,19 +286,21 @@ show(figure, alt="Two rising curves over the context length: the share of "
      "of the cache in the bytes read.", table=records)
 
 # %%
+from k2repro.architecture import decode_flops, prefill_flops
+
 longest = k2.max_position_embeddings
-for name, context in (("decode", context_length), ("decode_full", longest)):
-    flops = decode_flops(k2, context)
-    rows.add(f"architecture.k2-think.flops_per_token.{name}", flops.total,
-             unit="FLOP")
-    rows.add(f"architecture.k2-think.attention_share.{name}",
-             flops.attention_share, unit="fraction")
 rows.add("architecture.k2-think.flops_per_token.decode_first",
          decode_flops(k2, 1).total, unit="FLOP")
 rows.add("architecture.k2-think.flops.prefill",
          prefill_flops(k2, context_length).total, unit="FLOP")
 rows.add("architecture.k2-think.kv_equals_weights_at",
          2 * count.read_per_token // per_token, unit="tokens")
+for name, context in (("decode", context_length), ("decode_full", longest)):
+    flops = decode_flops(k2, context)
+    rows.add(f"architecture.k2-think.flops_per_token.{name}", flops.total,
+             unit="FLOP")
+    rows.add(f"architecture.k2-think.attention_share.{name}",
+             flops.attention_share, unit="fraction")
 
 # %%
 show_table([{"component": name, "first token": first, "full context": full}
@@ -312,13 +312,13 @@ show_table([{"component": name, "first token": first, "full context": full}
 
 # %%
 tell(rows, "The first token costs "
-     "{architecture.k2-think.flops_per_token.decode_first:.3g} FLOPs, about "
-     "two for each weight. At full context it is "
-     "{architecture.k2-think.flops_per_token.decode_full:.3g}, and attention "
-     "takes {architecture.k2-think.attention_share.decode_full:pct} of it. "
+     "{architecture.k2-think.flops_per_token.decode_first:.3g} FLOPs, "
+     "about two for each weight. At full context it is "
+     "{architecture.k2-think.flops_per_token.decode_full:.3g}, and "
+     "attention takes {architecture.k2-think.attention_share.decode_full:pct} of it. "
      "The cache would weigh as much as the weights at "
-     "{architecture.k2-think.kv_equals_weights_at:,} tokens, summed over all "
-     "sequences of a batch.")
+     "{architecture.k2-think.kv_equals_weights_at:,} tokens, summed over "
+     "all sequences of a batch.")
 
 # %% [markdown]
 # ## What fits on which device
@@ -331,6 +331,8 @@ tell(rows, "The first token costs "
 # Expect 16-bit weights to be too large for one wafer of on-chip memory.
 
 # %%
+from k2repro.architecture import memory_by_precision, weight_bytes
+
 memory = memory_by_precision(k2, context_length, batch_size)
 for precision, parts in memory.items():
     rows.add(f"architecture.k2-think.weight_bytes.{precision}",
@@ -343,6 +345,8 @@ show_table([{"precision": precision} | {
     caption="Memory of K2-Think at the chosen context and batch size")
 
 # %% tags=["nbval-ignore-output"]
+from k2repro.wafer.devices import load_devices
+
 names = ["RTX4090", "L40S", "A100-80GB-SXM", "H100-SXM", "H200",
          "B200-HGX", "MI300X", "Apple-M3Max", "Apple-M3Ultra", "WSE-3"]
 devices = {name: load_devices()[name] for name in names}
@@ -354,6 +358,8 @@ show(figure, alt="Grid of devices against precisions with the number of "
      table=records)
 
 # %%
+from k2repro.architecture import devices_needed
+
 for name in ("WSE-3", "H100-SXM", "H200"):
     for precision in ("bf16", "fp8", "int4"):
         need = memory[precision]["total"]
@@ -361,16 +367,16 @@ for name in ("WSE-3", "H100-SXM", "H200"):
             f"architecture.k2-think.devices.{name.lower()}.{precision}",
             devices_needed(need, devices[name].capacity_gb * 1e9),
             unit="devices")
+
+# %%
 rows.add("architecture.k2-think.devices.wse-3.bf16_weights_only",
          devices_needed(weight_bytes(k2, "bf16"),
                         devices["WSE-3"].capacity_gb * 1e9),
          unit="devices")
-
-# %%
 tell(rows, "In 16 bit the weights alone take "
      "{architecture.k2-think.weight_bytes.16bit:,} bytes and need "
-     "{architecture.k2-think.devices.wse-3.bf16_weights_only} WSE-3, before "
-     "any cache. The article describes one wafer with 16-bit weights: both "
+     "{architecture.k2-think.devices.wse-3.bf16_weights_only} WSE-3, "
+     "before any cache. The article describes one wafer with 16-bit weights: both "
      "cannot hold on on-chip memory alone.")
 
 # %% [markdown]
@@ -379,6 +385,8 @@ tell(rows, "In 16 bit the weights alone take "
 
 # %% tags=["nbval-ignore-output"]
 import os
+
+from IPython.display import display
 
 
 def weigh(model="k2-think", context=context_length, batch=batch_size):
@@ -406,6 +414,9 @@ if "K2REPRO_RUN" not in os.environ:
 # left. Expect every line to be equal within the bar of 32-bit rounding.
 
 # %%
+from k2repro.architecture.parity import compare_logits, transformers_twin
+
+
 def tiny_config(ratio, tied, theta):
     return ModelConfig(
         vocab_size=97, hidden_size=16 * ratio, intermediate_size=48,
@@ -413,6 +424,7 @@ def tiny_config(ratio, tied, theta):
         num_key_value_heads=2, rope_theta=theta, tie_word_embeddings=tied)
 
 
+# %%
 results = []
 for ratio in (1, 2, 5, 7):
     for tied, theta in ((False, 1e6), (True, 1e4)):
@@ -425,12 +437,14 @@ for ratio in (1, 2, 5, 7):
                 "equal": one.equal, "difference": one.difference})
 
 # %%
-show_table(results, caption="Logits against transformers",
-           columns=list(results[0])[:-1])
+from k2repro.architecture.parity import TOLERANCE
+
 rows.add("architecture.parity.max_relative_difference",
          max(result["difference"] for result in results), unit="ratio",
          scale="mini", n=len(results), seeds=(seed, seed + 1))
 rows.add("architecture.parity.bar", TOLERANCE, unit="ratio")
+show_table(results, caption="Logits against transformers",
+           columns=list(results[0])[:-1])
 
 # %% [markdown]
 # A comparison that cannot fail says nothing. So here is a decoder that forgets
@@ -446,17 +460,17 @@ with torch.no_grad():
         if name.endswith("bias"):
             parameter.zero_()
 broken = compare_logits(ours, twin, tokens)
-show_table([{"mode": one.mode, "equal": one.equal} for one in broken],
-           caption="The same comparison for a decoder without biases")
 rows.add("architecture.parity.without_bias",
          min(one.difference for one in broken), unit="ratio", scale="mini",
          n=len(broken), seeds=(seed, seed + 1))
+show_table([{"mode": one.mode, "equal": one.equal} for one in broken],
+           caption="The same comparison for a decoder without biases")
 
 # %% tags=["nbval-ignore-output"]
 tell(rows, "Largest difference in the comparisons above: "
-     "{architecture.parity.max_relative_difference:.1e} of the largest "
-     "logit; the bar is {architecture.parity.bar:.0e}. Without biases it is "
-     "{architecture.parity.without_bias:.2f}.")
+     "{architecture.parity.max_relative_difference} of the largest "
+     "logit; the bar is {architecture.parity.bar:.0e}. Without biases it "
+     "is {architecture.parity.without_bias:.2f}.")
 
 # %% [markdown]
 # ## A checkpoint, there and back
@@ -466,18 +480,29 @@ tell(rows, "Largest difference in the comparisons above: "
 # logits, not close ones, from both readers.
 
 # %%
-from transformers import AutoModelForCausalLM
+import tempfile
+from pathlib import Path
+
+from k2repro.architecture import save_pretrained
 
 keep = tempfile.TemporaryDirectory()
 folder = Path(keep.name)
-save_pretrained(twin_source := random_decoder(
-    tiny_config(5, False, 1e6), torch.Generator().manual_seed(seed)),
-    folder, max_shard_bytes=40_000)
+source = random_decoder(tiny_config(5, False, 1e6),
+                        torch.Generator().manual_seed(seed))
+save_pretrained(source, folder, max_shard_bytes=40_000)
 show_table([{"file": path.name, "bytes": path.stat().st_size}
             for path in sorted(folder.iterdir())],
            caption="A sharded checkpoint")
+
+# %%
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging
+
+from k2repro.architecture import load_pretrained
+
+logging.disable_progress_bar()
 with torch.no_grad():
-    wanted = twin_source(tokens)
+    wanted = source(tokens)
     ours = load_pretrained(folder)(tokens)
     theirs = AutoModelForCausalLM.from_pretrained(folder)(tokens).logits
 for reader, got in (("ours", ours), ("transformers", theirs)):
@@ -523,7 +548,7 @@ tell(rows, """
 - The decoder here and the one in transformers agree within
   {architecture.parity.bar:.0e}.
 """)
-rows.save();
+saved = rows.save()
 
 # %% [markdown]
 # ## Try it

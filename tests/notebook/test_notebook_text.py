@@ -146,6 +146,21 @@ def test_numbers_stand_right_and_words_left():
     assert '<td style="text-align:right">1,200</td>' in html and "text-align:left;font-weight" in html
 
 
+@pytest.mark.parametrize(
+    ("values", "side"),
+    [
+        (["63.61ᵈ", "—"], "right"),
+        (["(18.58)ᵘ", "+2.1%"], "right"),
+        (["GPT-4", "1.0"], "left"),
+        (["—", ""], "left"),
+    ],
+)
+def test_marked_numbers_are_still_numbers(values, side):
+    """Catches a column of published scores that flips to the left because one cell carries a mark."""
+    html = html_table([{"m": "x", "score": value} for value in values], ["m", "score"], "x")
+    assert f'<td style="text-align:{side}">{values[0]}</td>' in html
+
+
 def test_plain_table_is_aligned_without_trailing_spaces():
     """Catches ragged columns in terminals, and white space that editors strip from committed outputs."""
     text = plain_table([{"m": "a", "n": 1000}, {"m": "bbb", "n": 5}], ["m", "n"], "Caption")
