@@ -54,5 +54,7 @@ def _results(places: Places) -> list[Finding]:
         path = results / "tables" / name
         if not path.is_file() or path.read_text() != text:
             place = f"results/{COMMITTED_PROFILE}/tables/{name}"
-            findings.append(Finding(place, "", "stale", "does not follow from the rows; run `make notebooks`"))
+            findings.append(
+                Finding(place, "", "stale", "is not what the rows render to; run `make notebooks`")
+            )
     return findings

@@ -15,12 +15,11 @@ import numpy as np
 from k2repro.errors import unknown
 from k2repro.measure.bandwidth import ReadProbe, measure_bandwidth
 from k2repro.measure.caches import bandwidth_curve
+from k2repro.measure.calibrate import chooser, measure_costs
 from k2repro.measure.decode import Decoder, DecoderWeights
 from k2repro.measure.gemm import measure_matrix_rates
-from k2repro.measure.glue import chooser, measure_glue
 from k2repro.measure.machine import build_product
 from k2repro.measure.matvec import KERNELS
-from k2repro.measure.survey import survey_products
 from k2repro.measure.weights import random_matrices, random_weights
 from k2repro.wafer.shapes import ModelShape
 
@@ -42,20 +41,12 @@ def _matrix_rates(request: Values, tell: Tell) -> Values:
     return asdict(measure_matrix_rates(request["size"], runs=request["runs"], tell=tell))
 
 
-def _products(request: Values, tell: Tell) -> Values:
-    draw = random_matrices(np.random.default_rng(0))
-    costs = [survey_products(name, kernel, cache_bytes=request["cache_bytes"], draw=draw,
-                             quick=request["quick"], tell=tell)
-             for name, kernel in KERNELS[request["precision"]].items()]
-    return {"products": [asdict(cost) for cost in costs]}
-
-
-def _glue(request: Values, tell: Tell) -> Values:
-    costs = [build_product(values) for values in request["products"]]
-    draw = random_matrices(np.random.default_rng(0))
-    return asdict(measure_glue(costs, request["precision"], memory=request["memory"],
-                               context=request["context"], runs=request["runs"], draw=draw,
-                               tell=tell))
+def _costs(request: Values, tell: Tell) -> Values:
+    products, glue = measure_costs(
+        KERNELS[request["precision"]], bytes_per_weight=request["bytes_per_weight"],
+        cache_bytes=request["cache_bytes"], context=request["context"],
+        draw=random_matrices(np.random.default_rng(0)), quick=request["quick"], tell=tell)
+    return {"products": [asdict(cost) for cost in products], "glue": asdict(glue)}
 
 
 def _decode(request: Values, tell: Tell) -> Values:
@@ -100,7 +91,7 @@ def _read_bytes(weights: DecoderWeights) -> int:
 
 JOBS: dict[str, Callable[[Values, Tell], Values]] = {
     "bandwidth": _bandwidth, "curve": _curve, "matrix_rates": _matrix_rates,
-    "products": _products, "glue": _glue, "decode": _decode,
+    "costs": _costs, "decode": _decode,
 }
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from k2repro.measure.bandwidth import Bandwidth, best_read
 from k2repro.measure.caches import Cache, declared_caches, find_knees
+from k2repro.measure.costs import GlueCost, ProductCost
 from k2repro.measure.gemm import MatrixRates, processor_name, read_cpuinfo
-from k2repro.measure.glue import GlueCost
-from k2repro.measure.machine import Machine, build_product
-from k2repro.measure.survey import ProductCost
+from k2repro.measure.machine import Machine, build_glue, build_product
+from k2repro.measure.matvec import BYTES_PER_WEIGHT
 from k2repro.measure.worker import run_in_process
 
 Progress = Callable[[int, int, str], None]
@@ -20,7 +20,7 @@ Tell = Callable[[str], None]
 # run_job of a request with a number of threads, in a process of its own or not.
 Runner = Callable[[dict[str, Any], int, Tell], dict[str, Any]]
 CONTEXT = 64
-LEARNING_STEPS = 7
+LEARNING_STEPS = 5
 # Assumed where the system does not declare its caches (macOS).
 _DEFAULT_CACHE = 32 << 20
 
@@ -75,10 +75,10 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress,
     products: dict[str, tuple[ProductCost, ...]] = {}
     glue: dict[str, GlueCost] = {}
     for precision in ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",):
-        costs = ask(job="products", precision=precision, cache_bytes=cache, quick=quick)
+        costs = ask(job="costs", precision=precision, cache_bytes=cache, context=CONTEXT,
+                    bytes_per_weight=BYTES_PER_WEIGHT[precision], quick=quick)
         products[precision] = tuple(build_product(cost) for cost in costs["products"])
-        glue[precision] = GlueCost(**ask(job="glue", precision=precision, memory=4 * cache,
-                                         context=CONTEXT, runs=runs, **costs))
+        glue[precision] = build_glue(costs["glue"])
     return Machine(
         name=f"{processor_name(read_cpuinfo())}, {threads} threads", threads=threads,
         memory_gb=memory_bytes() / 1e9, measured_at=now(), quick=quick,

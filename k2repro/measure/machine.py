@@ -13,9 +13,16 @@ from typing import Any
 from k2repro.errors import K2ReproError
 from k2repro.measure.bandwidth import Bandwidth
 from k2repro.measure.caches import Cache, Knee
+from k2repro.measure.costs import (
+    Curve,
+    GlueCost,
+    LinearCost,
+    ProductCost,
+    cheapest,
+    head_product,
+    layer_products,
+)
 from k2repro.measure.gemm import MatrixRates
-from k2repro.measure.glue import GlueCost, layer_products
-from k2repro.measure.survey import LinearCost, ProductCost, cheapest
 from k2repro.results.atomic import write_text
 from k2repro.wafer.devices import Device
 from k2repro.wafer.shapes import ModelShape
@@ -29,7 +36,8 @@ class Machine:
     """One computer at one thread count.
 
     read_gbs: best read from memory. curve: (bytes, GB/s) of reading an array again and again.
-    products, glue: precision -> cost of each kernel, and of the work between the matrices. measured_at: ISO time.
+    products, glue: precision -> cost of each kernel, and of the work between matrices.
+    measured_at: ISO time.
     """
 
     name: str
@@ -40,7 +48,7 @@ class Machine:
     read_gbs: float
     bandwidth: tuple[Bandwidth, ...]
     caches: tuple[Cache, ...]
-    curve: tuple[tuple[float, float], ...]
+    curve: Curve
     knees: tuple[Knee, ...]
     matrix_rates: MatrixRates
     products: dict[str, tuple[ProductCost, ...]]
@@ -68,12 +76,12 @@ class Machine:
         """
         footprint = self.footprint(shape, precision)
         kernels, glue = self._costs(precision), self.glue[precision]
-        costs = [cheapest(kernels, *size, footprint).parts(*size, footprint)
+        costs = [cheapest(kernels, size, footprint).parts(*size, footprint)
                  for size in layer_products(shape)]
-        head = (shape.vocab, shape.hidden)
-        step, reading = cheapest(kernels, *head, footprint).parts(*head, footprint)
+        head = head_product(shape)
+        step, reading = cheapest(kernels, head, footprint).parts(*head, footprint)
         reading += shape.layers * sum(seconds for _, seconds in costs)
-        layer = glue.layer_seconds(shape) + sum(overhead for overhead, _ in costs)
+        layer = glue.layer_seconds(shape, footprint) + sum(overhead for overhead, _ in costs)
         step += glue.per_step
         peak = max(self.matrix_rates.bf16_gflops, self.matrix_rates.fp32_gflops) / 1000
         return Device.measured(
@@ -113,8 +121,13 @@ def build_product(values: dict[str, Any]) -> ProductCost:
                           "large": LinearCost(**values["large"]), "curve": _pairs(values["curve"])})
 
 
-def _pairs(values: list[list[float]]) -> tuple[tuple[float, float], ...]:
+def _pairs(values: list[list[float]]) -> Curve:
     return tuple((float(a), float(b)) for a, b in values)
+
+
+def build_glue(values: dict[str, Any]) -> GlueCost:
+    """A `GlueCost` from its JSON form."""
+    return GlueCost(**{**values, "curve": _pairs(values["curve"])})
 
 
 def _build(values: dict[str, Any]) -> Machine:
@@ -127,4 +140,4 @@ def _build(values: dict[str, Any]) -> Machine:
         "caches": tuple(Cache(**value) for value in values["caches"]),
         "knees": tuple(Knee(**value) for value in values["knees"]),
         "matrix_rates": MatrixRates(**{**rates, "flags": tuple(rates["flags"])}),
-        "glue": {precision: GlueCost(**cost) for precision, cost in values["glue"].items()}})
+        "glue": {precision: build_glue(cost) for precision, cost in values["glue"].items()}})

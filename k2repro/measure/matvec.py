@@ -1,7 +1,7 @@
 """Matrix-vector products that stream weights from memory, one class per kernel.
 
 `y = W x` is nearly the whole of a decode step at batch 1. Which kernel keeps the memory busy
-depends on the processor and its BLAS, by a factor of two and more, so none is assumed: `survey.py`
+depends on the processor and its BLAS, by a factor of two and more, so none is assumed: `calibrate.py`
 times them all and the decoder takes the fastest. Activations are float32 outside; a bf16
 kernel rounds its input and its output to bf16, as a bf16 checkpoint does.
 """
@@ -138,6 +138,9 @@ KERNELS: dict[str, dict[str, Kernel]] = {
     "fp32": {"numpy-rows": NumpyRows, "numpy-columns": NumpyColumns},
     "bf16": {"torch-linear": TorchBf16, "torch-bag": BagBf16},
 }
+
+
+BYTES_PER_WEIGHT = {"fp32": 4.0, "bf16": 2.0}
 
 
 def find_kernel(precision: str, name: str) -> Kernel:

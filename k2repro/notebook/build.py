@@ -123,7 +123,8 @@ def _complaint(folder: Path, name: str, plan: NotebookPlan, cost: Cost) -> str |
     if cost.seconds > TOLERANCE * plan.budget_seconds:
         return f"took {cost.seconds:.0f} s, more than {TOLERANCE} x its budget of {plan.budget_seconds} s"
     if cost.peak_memory_mb > TOLERANCE * plan.budget_memory_mb:
-        return f"needed {cost.peak_memory_mb:.0f} MB, more than {TOLERANCE} x its budget of {plan.budget_memory_mb} MB"
+        limit = f"{TOLERANCE} x its budget of {plan.budget_memory_mb} MB"
+        return f"needed {cost.peak_memory_mb:.0f} MB, more than {limit}"
     return None
 
 

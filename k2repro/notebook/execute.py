@@ -60,6 +60,7 @@ def execute(
     work.mkdir(parents=True, exist_ok=True)
     source, output = work / f"{name}.source.ipynb", work / f"{name}.executed.ipynb"
     nbformat.write(notebook, source)
+    _write_kernel_config(work)
     started = time.monotonic()
     with _environment(run_folder, threads), _PeakMemory() as memory:
         try:
@@ -74,11 +75,22 @@ def execute(
     return nbformat.read(output, as_version=4), Cost(time.monotonic() - started, memory.peak_mb)
 
 
+def _write_kernel_config(work: Path) -> None:
+    """An IPython folder of our own: nobody's start-up files run, and the kernel warns of nothing we chose.
+
+    Without it every kernel prints that it speaks over loopback TCP without encryption.
+    """
+    profile = work / "ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    (profile / "ipython_kernel_config.py").write_text("c = get_config()\nc.IPKernelApp.log_level = 40\n")
+
+
 @contextmanager
 def _environment(run_folder: Path, threads: int) -> Iterator[None]:
     """What the kernel inherits: where rows go, thread counts, no network, no display."""
     wanted = {
         RUN_FOLDER: str(run_folder.resolve()),
+        "IPYTHONDIR": str((run_folder / "work" / "ipython").resolve()),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),

@@ -1,4 +1,4 @@
-"""Every published cell beside what this repository has for it: published | recomputed | mini | real | verdict.
+"""Every published cell beside what is known of it: published | recomputed | mini | real | verdict.
 
 `cells.toml` says how a cell follows from other facts and which rows measure it. A cell that nothing
 has measured yet names the row that it waits for.
@@ -146,7 +146,7 @@ def _judge(
 
 
 def _agree(fact: Fact, stated: float, value: float, words: str, unchecked: bool) -> tuple[str, str]:
-    """A recomputed number against the printed one; a reading of a picture decides only within its accuracy."""
+    """A recomputed number against the printed one; a picture decides within its accuracy."""
     if unchecked or fact.confidence == UNCHECKED:
         return UNRESOLVED, f"{words}; rests on recalled numbers (ᵘ)"
     if fact.confidence == DIGITISED:

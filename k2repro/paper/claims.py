@@ -16,6 +16,7 @@ from k2repro.paper.facts import FactBook
 from k2repro.paper.loading import load_facts
 from k2repro.paper.predicates import PREDICATES
 from k2repro.paper.quantity import bind
+from k2repro.paper.row_predicates import ROW_PREDICATES
 
 SOURCES = ("article", "paper", "model card", "repository", "critique")
 CLAIM_ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
@@ -112,6 +113,11 @@ def _check(claim: Claim, book: FactBook) -> None:
     )
     for key in claim.published:
         book.fact(key)
+    if bool(claim.needs) != (claim.predicate in ROW_PREDICATES):
+        raise K2ReproError(
+            f"claim {claim.id!r}: needs = {list(claim.needs)} with predicate {claim.predicate!r}. "
+            f"Rows and these predicates go together: {', '.join(ROW_PREDICATES)}"
+        )
     for row in claim.needs:
         if not ROW_ID.fullmatch(row):
             raise K2ReproError(f"claim {claim.id!r} waits for {row!r}, which is not a row id")

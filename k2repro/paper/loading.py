@@ -10,6 +10,7 @@ from k2repro.paper.facts import Fact, FactBook
 FIGURE_4 = "fig4_rl_curves_digitised.csv"
 INVENTORY = "article_inventory.csv"
 FACT_COLUMNS = ["table", "row", "column", "value", "unit", "source", "confidence", "note"]
+INVENTORY_COLUMNS = ["heading", "statement", "tokens", "claim", "reason"]
 CURVE_COLUMNS = [
     "table", "panel", "series", "metric", "gradient_update_step", "value", "unit", "source", "confidence",
 ]  # fmt: skip
@@ -28,6 +29,11 @@ def read_records(name: str, columns: list[str]) -> list[dict[str, str]]:
                 f"{name} record {number}: not {len(columns)} fields. Usual cause: an unquoted comma"
             )
     return records
+
+
+def article_inventory() -> list[dict[str, str]]:
+    """Every number of the article in order: heading, paraphrase, tokens, then a claim or a reason."""
+    return read_records(INVENTORY, INVENTORY_COLUMNS)
 
 
 def fact_files() -> list[str]:

@@ -5,10 +5,10 @@ holds the emulator against measured rates, leaving sources and devices out; `dat
 devices and shapes with their sources. Needs numpy only.
 """
 
+from k2repro.wafer.answers import Prediction, require_fit
 from k2repro.wafer.cost import Cost, cost_per_million_tokens
 from k2repro.wafer.devices import Device, find_device, load_devices
 from k2repro.wafer.prediction import predict, prefill_time, sweep
-from k2repro.wafer.answers import Prediction, require_fit
 from k2repro.wafer.rates import Rate, RateTable, load_rates, read_rates
 from k2repro.wafer.shapes import ModelShape, find_shape, load_shapes
 from k2repro.wafer.speculation import Speculation, needed_acceptance

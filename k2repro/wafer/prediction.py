@@ -14,12 +14,12 @@ import numpy as np
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer import mesh
+from k2repro.wafer.answers import Prediction, add_draft, name_bound, require_fit
 from k2repro.wafer.devices import Device, find_device
 from k2repro.wafer.engines import Engine, require_engine
 from k2repro.wafer.intervals import load_widths, uncertainty_scale
 from k2repro.wafer.parameters import load_parameters
 from k2repro.wafer.precisions import Precision, find_precision
-from k2repro.wafer.answers import Prediction, add_draft, name_bound, require_fit
 from k2repro.wafer.roofline import break_down, prefill_seconds, roofline_rate
 from k2repro.wafer.shapes import ConfigLike, ModelShape, as_shape
 from k2repro.wafer.speculation import Speculation

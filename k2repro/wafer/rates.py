@@ -138,9 +138,12 @@ def _device(line: dict[str, str], number: int, bandwidth_gbs: float) -> tuple[De
     device = match_device(name)
     if device is not None:
         return device, True
-    kind = guess_class(name, _cell(line, "framework"))
-    stand_in = Device(name=name or "unnamed", device_class=kind, bandwidth_gbs=bandwidth_gbs,
-                      capacity_gb=math.inf, note="not in hardware.csv; built from the row")
+    framework = _cell(line, "framework")
+    # Rows of `k2repro measure` carry the bandwidth that was measured, not a nominal one.
+    sustained = bandwidth_gbs if "k2repro" in framework else None
+    stand_in = Device(name=name or "unnamed", device_class=guess_class(name, framework),
+                      bandwidth_gbs=bandwidth_gbs, capacity_gb=math.inf,
+                      sustained_gbs=sustained, note="not in hardware.csv; built from the row")
     return stand_in, False
 
 

@@ -14,14 +14,14 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# K2-Think is a reasoning system of 32B weights that reports frontier scores in mathematics.
-# This kit takes it apart, rebuilds each part as code that you can run and bend, and checks every published claim
-# with a program.
-# Where the real weights would be needed it measures the same effect on **mini-K2**, a family of tiny models trained
-# from scratch on a laptop, and it never presents a mini number as K2-Think's own.
+# K2-Think is a reasoning system of 32B weights that reports frontier scores in mathematics. This
+# kit takes it apart, rebuilds each part as code that you can run and bend, and checks every
+# published claim with a program. Where the real weights would be needed it measures the same
+# effect on **mini-K2**, a family of tiny models trained from scratch on a laptop, and it never
+# presents a mini number as K2-Think's own.
 #
-# In this notebook you follow one number all the way: from print, through your own recomputation, to a verdict.
-# It needs no GPU, no network and no model.
+# In this notebook you follow one number all the way: from print, through your own recomputation,
+# to a verdict. No GPU, no network and no model is needed.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -31,10 +31,17 @@ import plotly.graph_objects as go
 
 from k2repro.notebook import show, show_table, tell
 from k2repro.notebook.palette import BLUE, GREY, VERMILLION
-from k2repro.paper import VERDICTS, count_verdicts, evaluate_claims
-from k2repro.paper import find_claim, load_facts, table
+from k2repro.paper import (
+    VERDICTS,
+    count_verdicts,
+    evaluate_claims,
+    find_claim,
+    load_facts,
+    table,
+)
 from k2repro.paper.recompute import problem_counts
-from k2repro.results import Places, fingerprint, load_profile, open_rows
+from k2repro.results import fingerprint, load_profile, open_rows
+from k2repro.results.rowbook import input_rows
 
 book = load_facts()
 rows = open_rows("00_start_here", profile=profile, parameters={})
@@ -42,9 +49,9 @@ rows = open_rows("00_start_here", profile=profile, parameters={})
 # %% [markdown]
 # ## The map
 #
-# The system has six pillars around one model. Each has a notebook of its own, and notebook 08 puts the results
-# beside the paper's tables. Expect five columns, read from left to right: the model, how it is trained, how it
-# thinks at test time, what makes it fast, and what became of the claims.
+# The system has six pillars around one model. Each has a notebook of its own, and notebook 08 puts
+# the results beside the paper's tables. Expect five columns, read from left to right: the model,
+# how it is trained, how it thinks at test time, what makes it fast, and what became of the claims.
 # A filled square is a notebook of this version; a hollow one is a pillar that is still to come.
 
 # %%
@@ -60,8 +67,7 @@ plan = [
     ("07", "the wafer", 3, -1, "How fast can weights be read?"),
     ("08", "paper tables", 4, 0, "Which published claims hold?"),
 ]
-sources = Places.find().sources.glob("[0-9][0-9]_*.py")
-present = {path.name[:2] for path in sources}
+present = {name[:2] for name in load_profile(profile).notebooks}
 
 
 # %%
@@ -74,7 +80,7 @@ def add_notebooks(fig, chosen, symbol, color, ink, name):
         textposition="middle center", textfont={"color": ink, "size": 16},
         marker={"symbol": symbol, "size": 52, "color": color, "opacity": 1},
     )
-    for number, word, column, height, _ in chosen:
+    for _, word, column, height, _ in chosen:
         fig.add_annotation(
             x=column, y=height, yshift=-40, text=word, showarrow=False,
         )
@@ -114,18 +120,21 @@ show(fig, alt="Five columns from the model to the verdicts, joined by "
 # - A **claim** is one checkable statement of the article, the paper or the model card.
 # - A **row** is one number that this repository measured or recomputed, with its provenance.
 # - A **verdict** is what code, declared before the run, makes of a claim from facts and rows.
-# - A **profile** is a named set of parameters, such as `smoke` or `laptop`. Sizes change, code paths do not.
-# - An **artifact** is a checkpoint or a pool of generations, addressed by the hash of everything that made it.
-# - A **tier** is a difficulty level of a mini problem family. A **pool** holds all generations of one model on
-#   one benchmark.
+# - A **profile** is a named set of parameters, such as `smoke` or `laptop`. Sizes change, code
+#   paths do not.
+# - An **artifact** is a checkpoint or a pool of generations, addressed by the hash of everything
+#   that made it.
+# - A **tier** is a difficulty level of a mini problem family. A **pool** holds all generations of
+#   one model on one benchmark.
 #
 # The rest of this notebook uses the first four.
 
 # %% [markdown]
 # ## A published table
 #
-# The paper's Table 2 takes the system apart at test time: the trained checkpoint, then plan, then best-of-3, then both.
-# Expect four rows. A small ᵈ marks a cell that was derived from other cells and is not printed itself.
+# The paper's Table 2 takes the system apart at test time: the trained checkpoint, then plan, then
+# best-of-3, then both. Expect four rows. A small ᵈ marks a cell that was derived from other cells
+# and is not printed itself.
 
 # %%
 ablation = table(2)
@@ -134,9 +143,9 @@ show_table(ablation.records("system"), caption=ablation.caption)
 # %% [markdown]
 # ## Your own recomputation
 #
-# The paper sums its four maths benchmarks up in one figure, the *micro-average*: every problem counts once.
-# So each score is multiplied by its number of problems, and the sum is divided by all problems together.
-# Expect the largest benchmark to decide nearly everything.
+# The paper sums its four maths benchmarks up in one figure, the *micro-average*: every problem
+# counts once. So each score is multiplied by its number of problems, and the sum is divided by all
+# problems together. Expect the largest benchmark to decide nearly everything.
 
 # %%
 system = "+ Plan + Bo3 (K2-Think)"
@@ -155,9 +164,9 @@ show_table(
 # %% [markdown]
 # ## A row
 #
-# A number exists in this kit only as a row. `rows.add` records the value with its unit, how many items stand
-# behind it, and where the published counterpart is. Hashes of the code, the data and the parameters are added
-# for you, so that nobody can forget them.
+# A number exists in this kit only as a row. `rows.add` records the value with its unit, how many
+# items stand behind it, and where the published counterpart is. Hashes of the code, the data and
+# the parameters are added for you, so that nobody can forget them.
 
 # %%
 rows.add(
@@ -177,9 +186,10 @@ One benchmark, Omni-MATH-HARD, carries
 # %% [markdown]
 # ## A verdict that agrees, and one that does not
 #
-# A claim is evaluated by a *predicate*, a function that was chosen before any number was known.
-# Two claims follow. The first is the average that you have recomputed. The second is the article's sentence that planning
-# brings gains across benchmarks. Expect one to hold and one to fail, on the paper's own cells.
+# A claim is evaluated by a *predicate*, a function that was declared before the run.
+# Two claims follow. The first is the average that you have recomputed. The second is the article's
+# sentence that planning brings gains across benchmarks. Expect one to hold and one to fail, on the
+# paper's own cells.
 
 # %%
 chosen = ["paper.micro-average.k2-think",
@@ -192,8 +202,8 @@ show_table(
 )
 
 # %% [markdown]
-# Why does the second one fail? Look at what a plan alone changes, benchmark by benchmark.
-# Expect three bars to the right and one to the left.
+# Why does the second one fail? Look at what a plan alone changes, benchmark by benchmark. Expect
+# three bars to the right and one to the left.
 
 # %%
 changes = {
@@ -235,12 +245,12 @@ problems, and notebook 08 asks how much of such a difference is noise.
 # %% [markdown]
 # ## All claims
 #
-# The same machinery runs over the whole ledger. Here it may use published facts only, no row of ours.
-# Expect many unresolved claims: they wait for measurements, and each names the rows that it waits for.
-# Notebook 08 and the report evaluate the same ledger with every row that exists.
+# The same machinery runs over the whole ledger, with every row that the other notebooks have
+# written. Expect many unresolved claims: they wait for measurements, and each names the rows that
+# it waits for. Notebook 08 opens the ledger claim by claim.
 
 # %%
-ledger = evaluate_claims()
+ledger = evaluate_claims(input_rows(profile))
 counts = count_verdicts(ledger)
 rows.add("start.claims.total", len(ledger), unit="claims")
 for verdict, count in counts.items():
@@ -249,7 +259,7 @@ for verdict, count in counts.items():
 show_table(
     [{"verdict": verdict, "claims": count, "meaning": VERDICTS[verdict]}
      for verdict, count in counts.items()],
-    caption="Claims by verdict, from published facts alone",
+    caption="Claims by verdict, from published facts and our rows",
 )
 
 # %% tags=["nbval-ignore-output"]
@@ -272,8 +282,9 @@ show(fig, alt=f"Horizontal bars of the number of claims by verdict; the "
 # %% [markdown]
 # ## This machine
 #
-# Two runs can be expected to agree to the last byte only inside one *fingerprint*. Yours is below; every row carries
-# the one that made it. The output of this cell is the only one here that differs from machine to machine.
+# Two runs can be expected to agree to the last byte only inside one *fingerprint*. Yours is below;
+# every row carries the one that made it. This table differs from machine to machine; the others
+# here do not.
 
 # %% tags=["nbval-ignore-output"]
 machine = fingerprint(load_profile(profile).threads)
@@ -282,15 +293,18 @@ show_table([machine.as_dict()], caption="Fingerprint of this run")
 # %% [markdown]
 # ## Three ways to use the kit
 #
-# **In JupyterLab.** `make lab` opens the notebooks. Run them in order or start with the pillar that you need: each
-# imports its functions from `k2repro` and reads nothing from the others, apart from this one and notebook 08.
-# Change a parameter and run on; your rows go to `results/interactive/`, never over the committed ones.
+# **In JupyterLab.** `make lab` opens the notebooks. Run them in order or start with the pillar
+# that you need: each imports its functions from `k2repro` and reads nothing from the others, apart
+# from this one and notebook 08. Change a parameter and run on; your rows go to
+# `results/interactive/`, never over the committed ones.
 #
-# **In CI.** `make reproduce` rebuilds every notebook and every row from nothing and compares row by row with what is
-# committed. `make check` finds stale notebooks, typed numbers and broken rules.
+# **In CI.** `make reproduce` rebuilds every notebook and every row from nothing and compares row
+# by row with what is committed. `make check` finds stale notebooks, typed numbers and broken
+# rules.
 #
-# **In a workshop.** Run `make setup` once while there is a network. After that nothing needs one: no GPU, no model
-# hub, no account. Each notebook says what to expect, shows what came out, and ends with questions to try.
+# **In a workshop.** Run `make setup` once while there is a network. After that nothing needs one:
+# no GPU, no model hub, no account. Each notebook says what to expect, shows what came out, and
+# ends with questions to try.
 
 # %% [markdown]
 # ## What to take home
@@ -302,21 +316,24 @@ tell(rows, """
   {start.k2-think.micro-average:.2f}.
 - One benchmark carries {start.omni-math-hard.weight:pct} of it, so a change
   elsewhere hardly shows.
-- Of {start.claims.total} claims, {start.claims.recomputed} follow from
-  published facts, {start.claims.contradicted} are contradicted by them, and
+- Of {start.claims.total} claims, {start.claims.recomputed} were recomputed
+  and hold, {start.claims.contradicted} are contradicted, and
   {start.claims.unresolved} wait for evidence.
 """)
 
 # %% [markdown]
 # ### Try it
 #
-# 1. Give every benchmark the same weight, whatever its size. Which of the four systems gains most, and why?
-# 2. Pick a contradicted claim from `[v for v in ledger if v.verdict == "contradicted"]` and read its `reason`.
-#    Which single fact would have to change for it to hold?
-# 3. Call `rows.add("start.k2-think.micro-average", 70, unit="percent")`. What does the kit say, and what would a
-#    spreadsheet have said?
+# 1. Give every benchmark the same weight, whatever its size. Which of the four systems gains most,
+#    and why?
+# 2. Pick a contradicted claim from `[v for v in ledger if v.verdict == "contradicted"]` and read
+#    its `reason`. Which single fact would have to change for it to hold?
+# 3. Call `rows.add("start.k2-think.micro-average", 70, unit="percent")`. What does the kit say,
+#    and what would a spreadsheet have said?
 #
 # ### Where to go next
 #
-# - [01 · Architecture](01_architecture.ipynb) counts every weight, byte and operation, and runs the decoder.
-# - [08 · Paper tables](08_paper_tables.ipynb) sets every published cell beside ours and opens the whole ledger.
+# - [01 · Architecture](01_architecture.ipynb) counts every weight, byte and operation, and runs
+#   the decoder.
+# - [08 · Paper tables](08_paper_tables.ipynb) sets every published cell beside ours and opens the
+#   whole ledger.

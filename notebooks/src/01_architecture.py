@@ -203,8 +203,8 @@ figure, records = pictures.wavelengths_picture({
     "base 1e4": replace(k2, rope_theta=1e4),
     "base 1e6, stretched by YaRN": replace(k2, rope_scaling=yarn)})
 show(figure, alt="Turning times of the rotary pairs on a log scale: "
-     "straight lines from a few tokens upwards; base 1e6 rises above the context "
-     "length, base 1e4 does not; YaRN lifts only the slow pairs.",
+     "straight lines from a few tokens upwards; base 1e6 rises above the "
+     "context length, base 1e4 does not; YaRN lifts only the slow pairs.",
      table=records)
 
 # %%
@@ -226,8 +226,8 @@ rows.add("architecture.rope.shift_difference",
          relative_difference(shifted, plain), unit="ratio", scale="mini",
          n=plain.numel(), seeds=(seed, seed + 1))
 tell(rows, "{architecture.rope.pairs_slower_than_context} of the pairs "
-     "turn more slowly than the context is long. Shifting every position by the "
-     "same amount moved the tiny model's logits by "
+     "turn more slowly than the context is long. Shifting every position "
+     "by the same amount moved the tiny model's logits by "
      "{architecture.rope.shift_difference:.0e} of the largest: rounding.")
 
 # %% [markdown]
@@ -315,7 +315,8 @@ tell(rows, "The first token costs "
      "{architecture.k2-think.flops_per_token.decode_first:.3g} FLOPs, "
      "about two for each weight. At full context it is "
      "{architecture.k2-think.flops_per_token.decode_full:.3g}, and "
-     "attention takes {architecture.k2-think.attention_share.decode_full:pct} of it. "
+     "attention takes "
+     "{architecture.k2-think.attention_share.decode_full:pct} of it. "
      "The cache would weigh as much as the weights at "
      "{architecture.k2-think.kv_equals_weights_at:,} tokens, summed over "
      "all sequences of a batch.")
@@ -376,8 +377,8 @@ rows.add("architecture.k2-think.devices.wse-3.bf16_weights_only",
 tell(rows, "In 16 bit the weights alone take "
      "{architecture.k2-think.weight_bytes.16bit:,} bytes and need "
      "{architecture.k2-think.devices.wse-3.bf16_weights_only} WSE-3, "
-     "before any cache. The article describes one wafer with 16-bit weights: both "
-     "cannot hold on on-chip memory alone.")
+     "before any cache. The article describes one wafer with 16-bit "
+     "weights: both cannot hold on on-chip memory alone.")
 
 # %% [markdown]
 # Try your own numbers: in JupyterLab the next cell draws controls that

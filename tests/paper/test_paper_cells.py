@@ -25,7 +25,8 @@ def measured(row_id, value, interval, scale="mini"):
 
 @pytest.mark.parametrize(
     ("row", "expected"),
-    [("SFT+RL Checkpoint", 63.61), ("+ Plan only", 65.95), ("+ Bo3 only", 66.85), ("+ Plan + Bo3 (K2-Think)", 67.99)],
+    [("SFT+RL Checkpoint", 63.61), ("+ Plan only", 65.95), ("+ Bo3 only", 66.85),
+     ("+ Plan + Bo3 (K2-Think)", 67.99)],
 )  # fmt: skip
 def test_the_ablation_rows_recompute(row, expected):
     """Catches other weights than 30/30/30/173 in the micro-average."""
@@ -72,7 +73,9 @@ def test_a_mini_score_is_shown_and_never_judges_the_published_one():
     assert found.verdict == "unresolved"
 
 
-@pytest.mark.parametrize(("interval", "verdict"), [((70.0, 73.0), "recomputed"), ((72.0, 73.0), "contradicted")])
+@pytest.mark.parametrize(
+    ("interval", "verdict"), [((70.0, 73.0), "recomputed"), ((72.0, 73.0), "contradicted")]
+)
 def test_a_row_on_real_weights_decides(interval, verdict):
     """Catches a real measurement that cannot come out against the paper."""
     row = measured("real.table2.plan.t3", 72.5, interval, scale="real")

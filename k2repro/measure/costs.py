@@ -1,0 +1,156 @@
+"""What a decode step costs on a measured machine: products of matrices, and the work between them.
+
+A product of a (rows, columns) matrix that comes from memory costs
+
+    t = call + per_row * rows + per_column * columns + per_byte * bytes
+
+and less per byte when the whole model stays in cache, as a curve over its footprint. BLAS libraries
+use one thread below a size of their own choice, so small and large products may have costs of
+their own. The work between the matrices (norms, rotation, attention, activation, Python itself)
+costs a constant per layer and a little per value; weights that stream past push its code and its
+arrays out of the caches, so it too depends on the footprint.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from k2repro.errors import K2ReproError
+from k2repro.wafer.shapes import ModelShape
+
+Size = tuple[int, int]
+Curve = tuple[tuple[float, float], ...]
+# Four more parameters must explain the times far better, and need sizes to rest on.
+_SPLIT_GAIN, _SPLIT_SIZES = 4.0, 6
+
+
+def layer_products(shape: ModelShape) -> tuple[Size, ...]:
+    """(rows, columns) of the four matrices of a layer: q/k/v, output, gate/up, down."""
+    q, kv = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    return ((q + 2 * kv, shape.hidden), (shape.hidden, q), (2 * shape.ffn, shape.hidden),
+            (shape.hidden, shape.ffn))
+
+
+def head_product(shape: ModelShape) -> Size:
+    """(rows, columns) of the output head."""
+    return shape.vocab, shape.hidden
+
+
+def read_curve(curve: Curve, footprint: float) -> float:
+    """The curve at a footprint, interpolated in its logarithm; 1 (as from memory) beyond it."""
+    if not curve or footprint >= curve[-1][0]:
+        return 1.0
+    points = np.array(curve)
+    return float(np.interp(math.log(footprint), np.log(points[:, 0]), points[:, 1]))
+
+
+@dataclass(frozen=True)
+class LinearCost:
+    """Seconds of one product of a matrix that comes from memory; all four are >= 0."""
+
+    call: float
+    per_row: float
+    per_column: float
+    per_byte: float
+
+    def overhead(self, rows: int, columns: int) -> float:
+        """Seconds apart from reading the bytes."""
+        return self.call + self.per_row * rows + self.per_column * columns
+
+
+@dataclass(frozen=True)
+class ProductCost:
+    """Cost of one kernel.
+
+    bytes_per_weight: 4 for fp32, 2 for bf16. small, large: products below and from `split`
+    elements (the same where one fit does). curve: (footprint in bytes, time per byte relative to
+    memory), ascending.
+    """
+
+    kernel: str
+    bytes_per_weight: float
+    small: LinearCost
+    large: LinearCost
+    split: float
+    curve: Curve = ()
+
+    def linear(self, rows: int, columns: int) -> LinearCost:
+        """The cost of products of that size."""
+        return self.small if rows * columns < self.split else self.large
+
+    def parts(self, rows: int, columns: int, footprint: float) -> tuple[float, float]:
+        """(overhead, reading) in seconds of one product in a model of `footprint` bytes."""
+        cost = self.linear(rows, columns)
+        reading = rows * columns * self.bytes_per_weight * cost.per_byte
+        return cost.overhead(rows, columns), reading * read_curve(self.curve, footprint)
+
+
+@dataclass(frozen=True)
+class GlueCost:
+    """The work between the matrices, in seconds from memory.
+
+    A layer costs per_layer + per_value * (hidden + ffn), times `curve` at the model's footprint; a
+    step costs per_step once.
+    """
+
+    per_layer: float
+    per_value: float
+    per_step: float
+    curve: Curve = ()
+
+    def layer_seconds(self, shape: ModelShape, footprint: float) -> float:
+        """Seconds of one layer of that shape, matrices left out."""
+        flat = self.per_layer + self.per_value * (shape.hidden + shape.ffn)
+        return flat * read_curve(self.curve, footprint)
+
+
+def cheapest(costs: Sequence[ProductCost], size: Size, footprint: float) -> ProductCost:
+    """The kernel that multiplies a (rows, columns) matrix of a model of `footprint` bytes fastest."""
+    return min(costs, key=lambda cost: sum(cost.parts(*size, footprint)))
+
+
+def fit_costs(sizes: Sequence[Size], read_bytes: Sequence[float],
+              seconds: Sequence[float]) -> tuple[LinearCost, float]:
+    """The non-negative cost with the least squared relative error, and that error.
+
+    Raises K2ReproError with fewer than four sizes: four numbers need four equations.
+    """
+    if len(sizes) < 4:
+        raise K2ReproError(f"{len(sizes)} sizes cannot determine four costs; measure at least four")
+    design = np.array([[1.0, rows, columns, size]
+                       for (rows, columns), size in zip(sizes, read_bytes, strict=True)])
+    scaled = design / np.array(seconds)[:, None]
+    best, best_error = np.zeros(4), math.inf
+    # Four coefficients have fifteen non-empty subsets: the constrained optimum is one of them.
+    for count in range(1, 5):
+        for chosen in itertools.combinations(range(4), count):
+            part = np.linalg.lstsq(scaled[:, chosen], np.ones(len(sizes)), rcond=None)[0]
+            error = float(np.square(scaled[:, chosen] @ part - 1).sum())
+            if (part >= 0).all() and error < best_error:
+                best = np.zeros(4)
+                best[list(chosen)], best_error = part, error
+    return LinearCost(*map(float, best)), best_error
+
+
+def fit_regimes(sizes: Sequence[Size], read_bytes: Sequence[float],
+                seconds: Sequence[float]) -> tuple[LinearCost, LinearCost, float]:
+    """(small, large, split in elements); one fit for both unless two explain the times better."""
+    order = sorted(range(len(sizes)), key=lambda i: math.prod(sizes[i]))
+
+    def fit(chosen: list[int]) -> tuple[LinearCost, float]:
+        return fit_costs([sizes[i] for i in chosen], [read_bytes[i] for i in chosen],
+                         [seconds[i] for i in chosen])
+
+    whole, error = fit(order)
+    best = (whole, whole, 0.0)
+    error /= _SPLIT_GAIN
+    for at in range(_SPLIT_SIZES, len(order) - _SPLIT_SIZES + 1):
+        (small, small_error), (large, large_error) = fit(order[:at]), fit(order[at:])
+        if small_error + large_error < error:
+            error = small_error + large_error
+            below, above = math.prod(sizes[order[at - 1]]), math.prod(sizes[order[at]])
+            best = (small, large, math.sqrt(below * above))
+    return best
