@@ -70,7 +70,7 @@ def journey_picture(steps: Sequence["Step"]) -> Picture:
         title="One token on its way through K2-Think",
         barmode="overlay",
         height=470,
-        legend={"y": 0.02, "x": 0.8},
+        legend={"y": 0.98, "x": 0.78},
     )
     return figure, records
 
@@ -88,9 +88,7 @@ def parameters_picture(config: ModelConfig) -> Picture:
         go.Bar(
             y=[record["component"] for record in records],
             x=[record["parameters"] / GIGABYTE for record in records],
-            text=[
-                f"{record['parameters'] / GIGABYTE:.2f} billion, {record['share']:.1%}" for record in records
-            ],
+            text=[f"{_billions(record['parameters'])}, {record['share']:.1%}" for record in records],
             textposition="outside",
             orientation="h",
         )
@@ -124,7 +122,9 @@ def composition_picture(names: Sequence[str]) -> Picture:
         )
     figure.update_yaxes(title="share of all parameters (%)", range=[0, 100])
     figure.update_layout(
-        title="Small models are mostly vocabulary", barmode="stack", legend={"orientation": "h", "y": 1.12}
+        title="The smallest model spends most on its vocabulary",
+        barmode="stack",
+        legend={"orientation": "h", "y": 1.12},
     )
     return figure, records
 
@@ -184,7 +184,7 @@ def sharing_picture(config: ModelConfig, contexts: Sequence[int]) -> Picture:
         title=f"KV heads shared by {config.num_attention_heads} query heads (hatched: this model)",
         type="category",
     )
-    figure.update_yaxes(title="KV cache of one sequence (GB, log scale)", type="log", range=[-3, 2.5])
+    figure.update_yaxes(title="KV cache of one sequence (GB, log scale)", type="log", range=[-2, 2.5])
     figure.update_layout(title="What grouped-query attention saves", showlegend=False)
     return figure, records
 
@@ -259,10 +259,15 @@ def fit_picture(
 
     labels = [f"{context:,}" for context in contexts]
     figure = _with_slider([cells(context) for context in contexts], labels, "context: ", " tokens")
-    figure.update_xaxes(title="precision of the weights (KV cache: 16 bit)", side="top")
+    figure.update_xaxes(title="precision of the weights (KV cache: 16 bit)")
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(title="How many devices hold weights and cache", height=560, margin={"t": 110})
+    figure.update_layout(title="How many devices hold weights and cache", height=560)
     return figure, records
+
+
+def _billions(number: int) -> str:
+    """Billions where that says something, else the number itself."""
+    return f"{number / GIGABYTE:.2f} billion" if number >= GIGABYTE / 100 else f"{number:,}"
 
 
 def _stream_part(module: str) -> str:

@@ -37,7 +37,8 @@ WIDTHS = ((192, 3, 576, 8192), (320, 5, 896, 12288), (448, 7, 1280, 2048), (640,
 QUICK_WIDTHS = (WIDTHS[1], WIDTHS[3], WIDTHS[4])
 _CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 3.0)
 _QUICK_CURVE = (0.2, 0.4, 0.6, 0.85, 1.25, 2.0)
-_CURVE_WIDTH = WIDTHS[1]
+# A short vocabulary, so that a shallow model fits any last level cache.
+_CURVE_WIDTH = (320, 5, 896, 2048)
 # Of the steps of a profile this quantile counts: quiet, but not the luckiest.
 _QUIET = 0.25
 

@@ -33,7 +33,7 @@ class NotebookFailed(K2ReproError):
         self.cost = cost
         kind = getattr(error, "ename", type(error).__name__)
         value = getattr(error, "evalue", str(error))
-        self.summary = f"{kind}: {value}".splitlines()[0][:200]
+        self.summary = f"{kind}: {' '.join(value.split())}"[:200]
         super().__init__(f"{name} failed: {self.summary}\n`k2repro notebook why {name}` shows the cell")
 
 

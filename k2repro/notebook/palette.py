@@ -24,6 +24,8 @@ MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "triangle
 GRID = "#E3E7EC"
 AXIS_LINE = "#6B7280"
 PAPER = "#FFFFFF"
+HATCH_OPACITY = 0.45
+TITLE_PAD = 14
 FONT_FAMILY = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
 # One hue, light to dark: its order survives grey print and every kind of colour blindness.
@@ -82,12 +84,21 @@ def template() -> dict[str, Any]:
             "colorway": PALETTE,
             "colorscale": scale,
             "font": {"family": FONT_FAMILY, "size": 13, "color": INK},
-            "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 16, "weight": 700}},
+            "title": {
+                "x": 0,
+                "xref": "paper",
+                "xanchor": "left",
+                "y": 1,
+                "yref": "container",
+                "yanchor": "top",
+                "pad": {"t": TITLE_PAD},
+                "font": {"size": 16, "weight": 700},
+            },
             "paper_bgcolor": PAPER,
             "plot_bgcolor": PAPER,
             "hovermode": "closest",
             "hoverlabel": {"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
-            "legend": {"bgcolor": "rgba(255,255,255,0.8)", "itemsizing": "constant"},
+            "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
             "margin": {"l": 64, "r": 32, "t": 56, "b": 56},
             "xaxis": dict(AXIS),
             "yaxis": dict(AXIS),
@@ -100,7 +111,9 @@ def template() -> dict[str, Any]:
 def _trace_defaults() -> dict[str, list[dict[str, Any]]]:
     error_bars = {"color": INK, "thickness": 1.5}
     # Hatching lies over the colour, so that a bar has both signs.
-    bar_marker = {"line": {"color": PAPER, "width": 1}, "pattern": {"fillmode": "overlay", "size": 9}}
+    # Pale enough for the words on it.
+    pattern = {"fillmode": "overlay", "size": 9, "fgopacity": HATCH_OPACITY, "fgcolor": PAPER}
+    bar_marker = {"line": {"color": PAPER, "width": 1}, "pattern": pattern}
     colourbar = {"outlinewidth": 0, "ticks": "outside", "ticklen": 4, "thickness": 14}
     return {
         "scatter": [{"type": "scatter", "line": {"width": 2.5}, "marker": {"size": 8}}],

@@ -21,6 +21,7 @@ PLOTLY_MIME = "application/vnd.plotly.v1+json"
 SHORTEST_ALT = 20
 DEFAULT_HEIGHT = 420
 DIGITS = 6
+ROOM_FOR_TITLE_AND_LEGEND = 88
 # Without the mode bar: it is a row of links that a screen reader cannot name.
 CONFIG = {"displayModeBar": False, "responsive": True}
 
@@ -80,6 +81,7 @@ def figure_record(fig: "Figure") -> dict[str, Any]:
     layout["autosize"] = True
     layout.setdefault("height", DEFAULT_HEIGHT)
     layout.pop("width", None)
+    _make_room_for_title(layout)
     for name, axis in layout.items():
         if name[1:5] == "axis" and isinstance(axis, dict) and axis.get("overlaying"):
             # Plotly would copy the base axis's tick places, which gives ticks such as 16%, 32%, 48%.
@@ -89,6 +91,15 @@ def figure_record(fig: "Figure") -> dict[str, Any]:
     if figure.get("frames"):
         record["frames"] = figure["frames"]
     return record
+
+
+def _make_room_for_title(layout: dict[str, Any]) -> None:
+    """A level legend above the plot stands where the title is; widen the margin so that both fit."""
+    legend = layout.get("legend") or {}
+    above = legend.get("orientation") == "h" and (legend.get("y") or 0) >= 1
+    if above and layout.get("title"):
+        margin = layout.setdefault("margin", {})
+        margin["t"] = max(margin.get("t") or 0, ROOM_FOR_TITLE_AND_LEGEND)
 
 
 def clean(value: Any) -> Any:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2repro.errors import unknown
-from k2repro.notebook.palette import INK
+from k2repro.notebook.palette import HATCH_OPACITY, INK, PAPER
 from k2repro.notebook.static_axes import Axis, Canvas, Panel
 from k2repro.notebook.static_colour import colour, readable_on, trace_colour
 from k2repro.notebook.static_errors import draw_error_bars, each_point, error_lengths
@@ -44,6 +44,7 @@ def draw_bar(canvas: Canvas, trace: dict[str, Any], number: int) -> None:
         options = {
             "color": face,
             "hatch": HATCH[shapes[i]],
+            "hatchcolor": colour(PAPER, HATCH_OPACITY),
             "edgecolor": colour(edge.get("color") or "white"),
             "linewidth": edge.get("width") or 0,
             "align": "edge",

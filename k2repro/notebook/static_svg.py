@@ -6,7 +6,10 @@ What it cannot draw it refuses by name: a picture that leaves something out woul
 """
 
 import io
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
@@ -63,13 +66,26 @@ def static_svg(fig: "Figure") -> str:
 
     Raises K2ReproError for a trace type, marker or shape that it cannot draw, naming those it can.
     """
-    from matplotlib import style
-
     from k2repro.notebook.show import figure_record
 
     record = figure_record(fig)
-    with style.context(["default", STYLE]):
-        return _slim(_render(record["data"], record["layout"]))
+    with _quiet_matplotlib():
+        from matplotlib import style
+
+        with style.context(["default", STYLE]):
+            return _slim(_render(record["data"], record["layout"]))
+
+
+@contextmanager
+def _quiet_matplotlib() -> Iterator[None]:
+    """On a fresh machine matplotlib logs where it puts its font cache; that would enter the notebook."""
+    logger = logging.getLogger("matplotlib")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _render(data: list[dict[str, Any]], layout: dict[str, Any]) -> str:

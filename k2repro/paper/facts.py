@@ -98,9 +98,7 @@ class FactBook(Mapping[str, Fact]):
         if key not in self._facts:
             table = key.partition("/")[0]
             same_table = [name for name in self._facts if name.startswith(f"{table}/")]
-            raise unknown(
-                "fact", key, same_table or sorted({f.table for f in self._facts.values()})
-            )
+            raise unknown("fact", key, same_table or sorted({f.table for f in self._facts.values()}))
         for trace in self._traces:
             trace.add(key)
         return self._facts[key]
@@ -151,7 +149,5 @@ class FactBook(Mapping[str, Fact]):
 
     def hash_of(self, keys: Iterable[str]) -> str:
         """16 hexadecimal digits over the named cells and their confidence, whatever their order."""
-        cells = [
-            [key, self.fact(key).printed, self.fact(key).confidence] for key in sorted(set(keys))
-        ]
+        cells = [[key, self.fact(key).printed, self.fact(key).confidence] for key in sorted(set(keys))]
         return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]

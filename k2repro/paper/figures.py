@@ -100,9 +100,7 @@ def _scatter(book: FactBook) -> FigureSeries:
         for fact in facts
     )
     accuracy = "+/-1.5 points; sizes of proprietary models are speculative"
-    return FigureSeries(
-        1, score, "total parameters (billion)", "maths composite (%)", points, accuracy
-    )
+    return FigureSeries(1, score, "total parameters (billion)", "maths composite (%)", points, accuracy)
 
 
 def _levels(n: int, book: FactBook) -> FigureSeries:
@@ -111,6 +109,4 @@ def _levels(n: int, book: FactBook) -> FigureSeries:
         raise K2ReproError(f"no level of Figure {n} is recorded")
     points = tuple(Point(fact.column, None, book.number(fact.key), fact) for fact in facts)
     name = facts[0].row.removeprefix(f"Fig {n} ")
-    return FigureSeries(
-        n, name, "not readable", f"{name} (%)", points, "levels quoted in other texts"
-    )
+    return FigureSeries(n, name, "not readable", f"{name} (%)", points, "levels quoted in other texts")

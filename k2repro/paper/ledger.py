@@ -79,9 +79,7 @@ def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Ver
     )
 
 
-def _guard(
-    claim: Claim, outcome: Outcome, used: set[str], rows: tuple[str, ...], book: FactBook
-) -> Outcome:
+def _guard(claim: Claim, outcome: Outcome, used: set[str], rows: tuple[str, ...], book: FactBook) -> Outcome:
     """Lower a verdict that rests on unchecked numbers; mark one that rests on corroborated ones."""
     if outcome.verdict not in VERDICTS:
         raise K2ReproError(f"claim {claim.id!r}: {outcome.verdict!r} is not a verdict")

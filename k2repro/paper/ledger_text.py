@@ -46,13 +46,14 @@ def _groups(verdicts: list[Verdict]) -> list[str]:
 def render_claim(entry: Verdict) -> str:
     """One block: id and place, what is claimed, what was published, the reason, what it waits for."""
     parts = [
+        ("stated in", f"{entry.claim.source}: {entry.claim.place}"),
         ("claims", entry.claim.paraphrase),
         ("published", _published(entry)),
         ("verdict", f"{entry.verdict}. {entry.reason}"),
         ("waits for", ", ".join(entry.rows_missing)),
         ("note", entry.claim.note),
     ]
-    lines = [f"{entry.claim.id}   [{entry.claim.source}: {entry.claim.place}]"]
+    lines = [entry.claim.id]
     lines += [_labelled(label, text) for label, text in parts if text]
     return "\n".join(lines)
 

@@ -16,8 +16,8 @@ UNRESOLVED = "unresolved"
 NOT_TESTABLE = "not testable here"
 
 VERDICTS = {
-    RECOMPUTED: "computed here, from recorded facts or on the real weights, and it agrees",
-    MINI: "the effect was measured on mini-K2 with an interval beyond zero",
+    RECOMPUTED: "computed here from facts or on real weights, and it agrees",
+    MINI: "measured on mini-K2 with an interval beyond zero",
     DIRECTION: "the sign agrees, the published size does not",
     CONTRADICTED: "recorded facts or a measurement say otherwise",
     UNRESOLVED: "not enough evidence yet; the reason names what is missing",

@@ -38,11 +38,7 @@ def stated(found: Quantity) -> str:
 def _column(*operands: object) -> str:
     """The column that two facts share, as a label for their comparison; empty for anything else."""
     columns = {of.rpartition("/")[2] for of in operands if isinstance(of, str)}
-    return (
-        f"{columns.pop()} "
-        if len(columns) == 1 and all(isinstance(of, str) for of in operands)
-        else ""
-    )
+    return f"{columns.pop()} " if len(columns) == 1 and all(isinstance(of, str) for of in operands) else ""
 
 
 def _decided(holds: bool) -> str:
@@ -171,9 +167,7 @@ def equals_source(
     numbers = {"stated": x, "source": y}
     allowed = 0.5 * 10.0**-a.decimals if a.decimals < b.decimals else 0.0
     if abs(x - y) > allowed + SLACK:
-        return Outcome(
-            CONTRADICTED, f"Stated {a.printed}; {b.source} has {b.printed} {b.unit}.", numbers
-        )
+        return Outcome(CONTRADICTED, f"Stated {a.printed}; {b.source} has {b.printed} {b.unit}.", numbers)
     reason = f"Agrees with {b.printed} {b.unit} ({b.source}). {because}".strip()
     return Outcome(if_equal, reason, numbers)
 

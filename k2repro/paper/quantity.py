@@ -30,9 +30,7 @@ class Quantity:
     is_fact: bool = False
 
 
-def bind(
-    kind: str, name: str, function: Callable[..., object], given: Mapping[str, object]
-) -> None:
+def bind(kind: str, name: str, function: Callable[..., object], given: Mapping[str, object]) -> None:
     """Check that `given` are the arguments which `function` asks for; raises K2ReproError otherwise."""
     parameters = list(inspect.signature(function).parameters.values())[1:]
     known = [parameter.name for parameter in parameters]
@@ -44,9 +42,7 @@ def bind(
             raise K2ReproError(f"{kind} {name!r} lacks the argument {parameter.name!r}")
 
 
-def resolve(
-    operand: object, book: FactBook, quantities: Mapping[str, Callable[..., Quantity]]
-) -> Quantity:
+def resolve(operand: object, book: FactBook, quantities: Mapping[str, Callable[..., Quantity]]) -> Quantity:
     """The operand's number; raises K2ReproError for literals, unknown names and missing cells."""
     if isinstance(operand, str):
         fact = book.fact(operand)

@@ -19,6 +19,11 @@ KIBIBYTE = 1024
 CONFIG = "qwen2.5_32b_config/config.json"
 SMALL_SETS = "eval_protocol/K2-Think/AIME 2024 / AIME 2025 / HMMT25 problems"
 OMNI_SET = "eval_protocol/K2-Think/Omni-MATH-HARD problems"
+TIED = "tie_word_embeddings"
+CACHE_SHAPE = ("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+# Each token reads the head once, shared with the embedding or not, so tying does not matter there.
+READ_SHAPE = (*CACHE_SHAPE, "vocab_size", "intermediate_size")
+SHAPE = (*READ_SHAPE, TIED)
 MATHS = ("AIME 2024", "AIME 2025", "HMMT25", "Omni-MATH-HARD")
 
 
@@ -27,14 +32,19 @@ def operand(book: FactBook, of: object) -> Quantity:
     return resolve(of, book, QUANTITIES)
 
 
-def problem_counts(book: FactBook) -> dict[str, float]:
-    """Problems in each maths benchmark; the three small sets are published as one text."""
-    small = book.text(SMALL_SETS).split(" / ")
+def _small_sets(book: FactBook) -> list[float]:
+    """Problems in the three small sets, which are published as one text: "30 / 30 / 30"."""
+    parts = book.text(SMALL_SETS).split(" / ")
     try:
-        counts = [float(part) for part in small]
+        aime_2024, aime_2025, hmmt25 = (float(part) for part in parts)
     except ValueError:
-        raise K2ReproError(f"fact {SMALL_SETS!r} is {small}; three numbers are needed") from None
-    return dict(zip(MATHS, [*counts, book.number(OMNI_SET)], strict=True))
+        raise K2ReproError(f"fact {SMALL_SETS!r} is {parts}; three numbers are needed") from None
+    return [aime_2024, aime_2025, hmmt25]
+
+
+def problem_counts(book: FactBook) -> dict[str, float]:
+    """Problems in each maths benchmark."""
+    return dict(zip(MATHS, [*_small_sets(book), book.number(OMNI_SET)], strict=True))
 
 
 def micro_average_of(
@@ -66,10 +76,11 @@ def problems_total(book: FactBook) -> Quantity:
 
 def problems_in(book: FactBook, benchmark: str) -> Quantity:
     """Problems in one maths benchmark."""
-    counts = problem_counts(book)
-    if benchmark not in counts:
-        raise unknown("maths benchmark", benchmark, counts)
-    return Quantity(counts[benchmark], "problems", f"{counts[benchmark]:g}")
+    if benchmark not in MATHS:
+        raise unknown("maths benchmark", benchmark, MATHS)
+    place = MATHS.index(benchmark)
+    count = book.number(OMNI_SET) if benchmark == MATHS[-1] else _small_sets(book)[place]
+    return Quantity(count, "problems", f"{count:g}")
 
 
 def omni_share(book: FactBook) -> Quantity:
@@ -157,12 +168,17 @@ def largest_reduction(book: FactBook, parts: list[Operand]) -> Quantity:
     return Quantity(-min(changes), "%", f"-min({', '.join(f'{c:g}' for c in changes)})")
 
 
-def base_config(book: FactBook) -> ModelConfig:
-    """The shape of Qwen2.5-32B from its published config.json, sizes only."""
+def base_config(book: FactBook, matters: tuple[str, ...] = SHAPE) -> ModelConfig:
+    """The shape of Qwen2.5-32B from its published config.json, sizes only.
+
+    matters   the keys on which the caller's result depends; only these count as read
+    """
 
     def size(key: str) -> int:
-        return int(book.number(f"{CONFIG}/{key}"))
+        return int(book.number(f"{CONFIG}/{key}") if key in matters else float(unread[key]))
 
+    unread = {fact.column: fact.printed for fact in book.in_table(CONFIG.partition("/")[0])}
+    tied = unread[TIED] if TIED not in matters else book.text(f"{CONFIG}/{TIED}")
     return ModelConfig(
         vocab_size=size("vocab_size"),
         hidden_size=size("hidden_size"),
@@ -170,13 +186,14 @@ def base_config(book: FactBook) -> ModelConfig:
         num_hidden_layers=size("num_hidden_layers"),
         num_attention_heads=size("num_attention_heads"),
         num_key_value_heads=size("num_key_value_heads"),
-        tie_word_embeddings=book.text(f"{CONFIG}/tie_word_embeddings") == "true",
+        tie_word_embeddings=tied == "true",
     )
 
 
 def parameters(book: FactBook, part: str) -> Quantity:
     """Parameters in billions; part is "total", "non_embedding" or "read_per_token"."""
-    count = count_parameters(base_config(book))
+    matters = READ_SHAPE if part == "read_per_token" else SHAPE
+    count = count_parameters(base_config(book, matters))
     counts = {
         "total": count.total, "non_embedding": count.non_embedding,
         "read_per_token": count.read_per_token,
@@ -188,7 +205,7 @@ def parameters(book: FactBook, part: str) -> Quantity:
 
 def heads_per_kv_head(book: FactBook) -> Quantity:
     """Query heads that share one key and value head."""
-    shared = base_config(book).query_heads_per_kv_head
+    shared = base_config(book, CACHE_SHAPE[2:]).query_heads_per_kv_head
     return Quantity(float(shared), "query heads per KV head", "query heads / KV heads")
 
 
@@ -202,19 +219,15 @@ def weights(book: FactBook, billions: Operand, bits: Operand) -> Quantity:
 def kv_cache(book: FactBook, tokens: Operand, bits: Operand) -> Quantity:
     """Bytes of the key-value cache of one sequence in GB."""
     length, width = operand(book, tokens), operand(book, bits)
-    size = kv_cache_bytes(base_config(book), int(length.value), 1, width.value / 8)
-    return Quantity(
-        size / GIGABYTE, "GB", f"{length.value:g} tokens * {size / length.value:g} bytes"
-    )
+    size = kv_cache_bytes(base_config(book, CACHE_SHAPE), int(length.value), 1, width.value / 8)
+    return Quantity(size / GIGABYTE, "GB", f"{length.value:g} tokens * {size / length.value:g} bytes")
 
 
 def kv_bytes_per_token(book: FactBook, bits: Operand) -> Quantity:
     """Bytes that one token of context adds to the key-value cache."""
     width = operand(book, bits)
-    size = kv_cache_bytes(base_config(book), 1, 1, width.value / 8)
-    return Quantity(
-        float(size), "bytes", f"2 * layers * KV heads * head size * {width.value:g} bit / 8"
-    )
+    size = kv_cache_bytes(base_config(book, CACHE_SHAPE), 1, 1, width.value / 8)
+    return Quantity(float(size), "bytes", f"2 * layers * KV heads * head size * {width.value:g} bit / 8")
 
 
 def bits_that_fit(book: FactBook, memory: Operand) -> Quantity:
@@ -227,9 +240,7 @@ def bits_that_fit(book: FactBook, memory: Operand) -> Quantity:
 def devices_to_hold(book: FactBook, need: Operand, memory: Operand) -> Quantity:
     """Fewest devices whose memories together hold `need`."""
     x, y = operand(book, need), operand(book, memory)
-    return Quantity(
-        float(math.ceil(x.value / y.value)), "devices", f"ceil({x.value:.2f} / {y.value:g})"
-    )
+    return Quantity(float(math.ceil(x.value / y.value)), "devices", f"ceil({x.value:.2f} / {y.value:g})")
 
 
 def decode_roofline(book: FactBook, bandwidth: Operand, bits: Operand) -> Quantity:
@@ -261,9 +272,7 @@ def curve_point(book: FactBook, name: str, at: str) -> Quantity:
 def curve_gain(book: FactBook, name: str, to: str) -> Quantity:
     """From the first plotted point of a curve to its peak or last point, in points."""
     start, end = curve_point(book, name, "start"), curve_point(book, name, to)
-    return Quantity(
-        end.value - start.value, "points", f"{end.value:.1f} ({end.formula}) - {start.value:.1f}"
-    )
+    return Quantity(end.value - start.value, "points", f"{end.value:.1f} ({end.formula}) - {start.value:.1f}")
 
 
 def curve_fall(book: FactBook, name: str) -> Quantity:

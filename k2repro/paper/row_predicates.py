@@ -63,14 +63,10 @@ def _in_percent(row: Row) -> Row:
 def _measured(row: Row) -> str:
     low, high = _bounds(row)
     count = f", n = {row.n}" if row.n else ""
-    return (
-        f"{row.id} = {row.value:.4g} [{low:.4g}, {high:.4g}] {row.unit}, scale {row.scale}{count}"
-    )
+    return f"{row.id} = {row.value:.4g} [{low:.4g}, {high:.4g}] {row.unit}, scale {row.scale}{count}"
 
 
-def effect(
-    evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: str | None = None
-) -> Outcome:
+def effect(evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: str | None = None) -> Outcome:
     """A measured effect lies beyond `beyond` on the side of `sign`; `published` is the stated size.
 
     A stated size, in per cent or points, is matched when the interval contains it.
@@ -103,9 +99,7 @@ def no_more_than(evidence: Evidence, limit: float) -> Outcome:
     numbers = {row.id: float(row.value), "limit": limit}
     holds = high <= limit
     verdict = _reproduced(row) if holds else CONTRADICTED
-    return Outcome(
-        verdict, f"{_measured(row)}: {'within' if holds else 'beyond'} {limit:g}.", numbers
-    )
+    return Outcome(verdict, f"{_measured(row)}: {'within' if holds else 'beyond'} {limit:g}.", numbers)
 
 
 def measured_value(evidence: Evidence, published: str, also: str | None = None) -> Outcome:
@@ -157,6 +151,5 @@ def predicted_rate(evidence: Evidence, published: str) -> Outcome:
 
 
 ROW_PREDICATES: dict[str, Callable[..., Outcome]] = {
-    function.__name__: function
-    for function in (effect, no_more_than, measured_value, predicted_rate)
+    function.__name__: function for function in (effect, no_more_than, measured_value, predicted_rate)
 }

@@ -106,8 +106,7 @@ def _table_2(book: FactBook) -> PaperTable:
 
 def _table_3(book: FactBook) -> PaperTable:
     caption = (
-        "Mean response length. Only the relative changes are published; "
-        "token counts are recalled and marked."
+        "Mean response length. Only the relative changes are published; token counts are recalled and marked."
     )
     return _grid("3", "Table 3", caption, book.in_table("table3_response_length"))
 

@@ -26,6 +26,7 @@ class Device:
     infinite when not known.
     peak_tflops: dense peaks by arithmetic format, TFLOP/s (int8: TOP/s); may be empty.
     execution_units, clock_ghz: SMs / CUs / GPU cores / wafer cores and their boost clock.
+    matrix_tile: tokens that one matrix instruction computes at least (wgmma 64, mma 16).
     native_precisions: formats that the arithmetic units multiply.
     sustained_gbs, cache_mb, cache_gbs, layer_overhead_s, step_overhead_s: measured values
     (None when nobody measured), used instead of fitted ones. stream_share: share of
@@ -44,6 +45,7 @@ class Device:
     tdp_w: float | None = None
     execution_units: int | None = None
     clock_ghz: float | None = None
+    matrix_tile: int = 1
     native_precisions: tuple[str, ...] = ("fp32", "fp16", "bf16")
     sustained_gbs: float | None = None
     stream_share: float | None = None
@@ -106,6 +108,7 @@ def _read_device(line: dict[str, str]) -> Device:
         link_gbs=_number(line["link_gbs_per_direction"]), tdp_w=_number(line["tdp_w"]),
         execution_units=None if units is None else int(units),
         clock_ghz=_number(line["clock_ghz"]),
+        matrix_tile=int(line["matrix_tile"] or 1),
         native_precisions=tuple(line["native_precisions"].split()),
         sustained_gbs=_number(line["sustained_gbs"]),
         source=line["source"], confidence=line["confidence"], note=line["note"],
@@ -154,6 +157,22 @@ def match_device(name: str) -> Device | None:
     if cores and _fold(cores[1]) in folded:
         return replace(folded[_fold(cores[1])], name=name, execution_units=int(cores[2]))
     return None
+
+
+def match_variant(name: str) -> Device | None:
+    """Like `match_device`, and also variants that a table of rates may name.
+
+    "4x H100-SXM5-80GB" means the H100-SXM; "L40" does not mean the L4, and "Apple-M2Max-CPU" not
+    the GPU of that chip.
+    """
+    name = re.sub(r"^\s*\d+\s*x\s+", "", name)
+    device = match_device(name)
+    key = _fold(re.sub(r"[-_ ]\d+ ?gb", "", name, flags=re.IGNORECASE))
+    if device is not None or "cpu" in key:
+        return device
+    known = {**{_fold(known): known for known in load_devices()}, **ALIASES}
+    starts = [start for start in known if len(start) > 1 and re.match(start + r"(?!\d)", key)]
+    return match_device(known[max(starts, key=len)]) if starts else None
 
 
 _CLASS_WORDS = (

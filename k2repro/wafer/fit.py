@@ -59,9 +59,9 @@ def make_sample(rows: Sequence[Rate]) -> Sample:
 
 def fitting_rows(table: RateTable) -> list[Rate]:
     """Scored rows, and the launch-bound rows of eager engines (they know the host's overhead)."""
-    return [row for row in table.rates if not row.speculative and row.shape_known
+    return [row for row in table.rates if not row.speculative
             and row.device.device_class not in ("wafer", "lpu")
-            and (row.purpose == 1 or (row.purpose == 0
+            and (row.purpose == 1 or (row.purpose == 0 and row.shape_known
                                       and row.engine.class_code == engines.EAGER))]
 
 

@@ -33,7 +33,6 @@ class Prior:
 
 # Times are given for a clock of 1.7 GHz: ramp and drain of a kernel are counted in cycles.
 REFERENCE_CLOCK_GHZ = 1.7
-KERNELS = ("dense", "native8", "packed8", "packed4")
 SOFTWARE = ("vllm", "sglang", "tensorrt", "gpt-fast")
 PRIORS = (
     Prior("memory.efficiency", 0.90, 0.05, "1",
@@ -44,14 +43,8 @@ PRIORS = (
           "share of a measured (sustained) bandwidth that decode reaches"),
     Prior("memory.kv_efficiency", 0.70, 0.30, "1",
           "share of bandwidth that attention reaches on the key-value cache"),
-    Prior("unit.bytes_per_cycle", 10.0, 0.40, "B/cycle",
-          "weight bytes that one SM or CU can take in per cycle (loads in flight)"),
-    Prior("unit.bytes_per_cycle_ggml", 8.0, 0.40, "B/cycle",
-          "the same for ggml kernels (unpacking on the way)"),
-    *(Prior(f"kernel.{name}", 1.0, 0.25, "1", f"{name} matrix-vector kernels against the mean")
-      for name in KERNELS),
-    *(Prior(f"kernel.ggml_{name}", 1.0, 0.25, "1", f"ggml {name} kernels against their mean")
-      for name in ("dense", "packed8", "packed4")),
+    Prior("unit.bytes_per_cycle", 8.0, 0.40, "B/cycle",
+          "weight bytes that one SM, CU or GPU core takes in per cycle with ggml kernels"),
     Prior("layer.compiled", 40e-6, 0.5, "s", "overhead per layer of compiled engines"),
     Prior("layer.serving", 60e-6, 0.5, "s", "overhead per layer of serving engines"),
     Prior("layer.ggml", 60e-6, 0.7, "s", "overhead per layer of ggml on a GPU"),
@@ -69,6 +62,8 @@ PRIORS = (
     Prior("step.sequence", 20e-6, 0.7, "s", "serving: host work per sequence and step"),
     Prior("link.latency", 20e-6, 0.5, "s", "two all-reduces per layer, empty"),
     Prior("link.efficiency", 0.20, 0.5, "1", "share of link bandwidth in small all-reduces"),
+    Prior("decode.utilisation", 0.60, 0.15, "1",
+          "share of peak arithmetic that padded decode products reach"),
     Prior("prefill.matrix", 0.60, 0.15, "1", "model FLOP utilisation of prefill matrix products"),
     Prior("prefill.attention", 0.40, 0.30, "1", "the same for attention over long prompts"),
 )

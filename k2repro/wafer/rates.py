@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.devices import Device, guess_class, match_device
+from k2repro.wafer.devices import Device, guess_class, match_variant
 from k2repro.wafer.engines import Engine, find_engine
 from k2repro.wafer.precisions import Precision, find_precision
 from k2repro.wafer.shapes import ModelShape, match_shape, shape_from_size
@@ -135,7 +135,7 @@ def _shape(line: dict[str, str], number: int) -> tuple[ModelShape, bool]:
 
 def _device(line: dict[str, str], number: int, bandwidth_gbs: float) -> tuple[Device, bool]:
     name = _cell(line, "hardware")
-    device = match_device(name)
+    device = match_variant(name)
     if device is not None:
         return device, True
     framework = _cell(line, "framework")

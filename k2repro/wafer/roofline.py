@@ -1,9 +1,12 @@
 """Roofline with overheads: where one decode step spends its time on CPU, Apple, NVIDIA, AMD.
 
 Beyond the two walls of the textbook roofline (memory, arithmetic) a step pays
-- the *unit wall*: an SM takes in about ten bytes per cycle, because only so many loads are in
-  flight. It is why an H100 reaches 2.4 of its 3.35 TB/s, an H20 (78 SMs) 1.35 of 4.0, and
-  llama.cpp on an A100 less than half: the memory is faster than the cores can ask;
+- *padding*: a matrix instruction computes at least 16 tokens (mma) or 64 (Hopper's wgmma), even
+  for one. That puts an H20, with 148 TFLOP/s beside 4.0 TB/s, on its arithmetic wall at batch 1:
+  1.4 TB/s of weights in bf16, which had looked unexplained, and twice the speed in fp8;
+- the *unit wall* of ggml's vector kernels: an SM takes in eight bytes per cycle, because only so
+  many loads are in flight. It is why llama.cpp reaches less than half of an A100's bandwidth and
+  nearly all of an RTX 4090's;
 - kernel ramp and drain, per layer, in cycles; host work, per step and per sequence;
 - two all-reduces per layer with tensor parallelism, a latency and a volume;
 - prefill, where a rate was measured end to end, attention growing with the square of the prompt;
@@ -18,17 +21,13 @@ from typing import Any
 import numpy as np
 
 from k2repro.wafer.engines import COMPILED, EAGER, GGML, SERVING, TORCH_CPU, UNCAPTURED
-from k2repro.wafer.parameters import KERNELS, SOFTWARE, Parameters
+from k2repro.wafer.parameters import SOFTWARE, Parameters
 from k2repro.wafer.workload import Workload
 
 # Sharpness of the corner between memory wall and unit wall (infinite = plain maximum).
 _CORNER = 8.0
-# Peak share that a decode matrix product can reach when it is bound by arithmetic.
-_DECODE_UTILISATION = 0.6
 # Share of link bandwidth in the large all-reduces of prefill.
 _BULK_LINK_SHARE = 0.6
-_KERNEL_NAMES = (*(f"kernel.{name}" for name in KERNELS),
-                 *(f"kernel.ggml_{name}" for name in ("dense", "packed8", "packed4")))
 _SOFTWARE_NAMES = tuple(f"software.{name}" for name in SOFTWARE)
 
 
@@ -46,12 +45,9 @@ def _stream_bandwidth(work: Workload, parameters: Parameters) -> Any:
 
 
 def _unit_bandwidth(work: Workload, parameters: Parameters) -> Any:
-    """Bytes per second that all SMs together can take in; infinite when their number is unknown."""
-    is_ggml = work.engine == GGML
-    per_cycle = np.where(is_ggml, parameters.value("unit.bytes_per_cycle_ggml"),
-                         parameters.value("unit.bytes_per_cycle"))
-    per_cycle = per_cycle * parameters.choose(_KERNEL_NAMES, work.kernel)
-    return work.unit_rate * per_cycle
+    """Bytes per second that all SMs take in with ggml's vector kernels; infinite for others."""
+    wall = work.unit_rate * parameters.value("unit.bytes_per_cycle")
+    return np.where(work.engine == GGML, wall, np.inf)
 
 
 def _layer_overhead(work: Workload, parameters: Parameters) -> Any:
@@ -128,8 +124,10 @@ def break_down(work: Workload, parameters: Parameters) -> dict[str, Any]:
     stream = work.weight_bytes / (_stream_bandwidth(work, parameters) * work.ways)
     units = work.weight_bytes / (_unit_bandwidth(work, parameters) * work.ways)
     read = (stream**_CORNER + units**_CORNER) ** (1.0 / _CORNER)
-    arithmetic = (2.0 * work.decode_parameters * batch * work.pass_tokens
-                  / (work.prefill_peak * work.ways * _DECODE_UTILISATION))
+    vectors = np.isin(work.engine, (GGML, EAGER))
+    tokens = np.maximum(batch * work.pass_tokens, np.where(vectors, 1.0, work.tile))
+    arithmetic = (2.0 * work.decode_parameters * tokens
+                  / (work.prefill_peak * work.ways * parameters.value("decode.utilisation")))
     cache = batch * work.context * work.kv_bytes_per_token / (
         work.bandwidth * work.ways * parameters.value("memory.kv_efficiency"))
     communication = _all_reduce(work, parameters, batch)

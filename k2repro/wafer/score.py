@@ -19,12 +19,9 @@ from k2repro.wafer.held_out import Forecast, Progress, forecast, forecast_held_o
 from k2repro.wafer.intervals import load_widths
 from k2repro.wafer.parameters import load_parameters, read_frozen
 from k2repro.wafer.rates import Rate, RateTable, load_rates, read_rates
-from k2repro.wafer.roofline import step_seconds
-from k2repro.wafer.workload import stack
+from k2repro.wafer.units import refuse_wrong_units
 
 WITHIN = 0.20
-# A rate that misses the prediction by more than this factor has a unit wrong by a thousand.
-_UNIT_FACTOR = 50.0
 _SIZES = ((1.0, "below 1B"), (4.0, "1B to 4B"), (10.0, "4B to 10B"), (40.0, "10B to 40B"),
           (math.inf, "above 40B"))
 
@@ -89,27 +86,6 @@ def measure_errors(name: str, predicted: np.ndarray, measured: np.ndarray,
                  float(np.mean(error <= WITHIN)), coverage)
 
 
-def _refuse_wrong_units(table: RateTable) -> RateTable:
-    """Take out scored rows that miss by more than `_UNIT_FACTOR`, with line and likely cause."""
-    kept, refused = [], list(table.refused)
-    rows = [rate for rate in table.rates if rate.device.device_class not in ("wafer", "lpu")]
-    ratios: dict[int, float] = {}
-    if rows:
-        seconds = step_seconds(stack([rate.fields() for rate in rows]), load_parameters())
-        ratios = {rate.line: float(rate.tokens_per_second * s)
-                  for rate, s in zip(rows, np.atleast_1d(seconds), strict=True)}
-    for rate in table.rates:
-        ratio = ratios.get(rate.line, 1.0)
-        if 1 / _UNIT_FACTOR < ratio < _UNIT_FACTOR:
-            kept.append(rate)
-            continue
-        refused.append(
-            f"line {rate.line}: {rate.tokens_per_second:g} tok/s is {ratio:.3g} times the "
-            "prediction; a unit is off by 1,000 (bandwidth_gbs_per_device is in GB/s, "
-            "weight_read_gb in GB, tok_s_per_user in tokens/s)")
-    return RateTable(tuple(kept), tuple(refused))
-
-
 def _by(labels: Sequence[str], predicted: Forecast, measured: np.ndarray) -> tuple[Score, ...]:
     """One score per label, in alphabetical order."""
     array = np.array(labels)
@@ -165,7 +141,7 @@ def score_table(table: RateTable, name: str, *, held_out: bool = True,
 
     Raises K2ReproError when no scored row is left.
     """
-    table = _refuse_wrong_units(table)
+    table = refuse_wrong_units(table)
     # The same rows, in the same order, as the leave-one-out sample will hold.
     rows = [row for row in table.scored() if row.device.device_class not in ("wafer", "lpu")]
     if not rows:
@@ -179,7 +155,7 @@ def score_table(table: RateTable, name: str, *, held_out: bool = True,
     if new.any():
         overall.append(measure_errors("frozen, sources not fitted", frozen.rates[new],
                                       sample.rates[new], frozen.half_widths[new]))
-    if held_out and all(row.shape_known for row in rows):
+    if held_out:
         for by_device, label in ((False, "leave one source out"), (True, "leave one hardware out")):
             def tell(done: int, total: int, label: str = label) -> None:
                 progress(label, done, total)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from k2repro.wafer import engines
 from k2repro.wafer.devices import Device
 from k2repro.wafer.engines import Engine
-from k2repro.wafer.parameters import KERNELS, REFERENCE_CLOCK_GHZ
+from k2repro.wafer.parameters import REFERENCE_CLOCK_GHZ
 from k2repro.wafer.precisions import Precision
 from k2repro.wafer.shapes import ModelShape
 
 # FLOP per byte of a part for which nobody publishes a peak: low enough never to be the bound.
 _FALLBACK_INTENSITY = 80.0
 _FALLBACK_LINK_GBS = 32.0
-_GGML_KERNELS = ("dense", "packed8", "packed4")
 
 
 @dataclass(frozen=True)
@@ -30,13 +29,13 @@ class Workload:
     weight_bytes: read once per step; stored_bytes: resident (adds the input embedding).
     context: mean tokens attended to during decode; prompt_tokens, output_tokens: per sequence.
     end_to_end: 1 where the rate divides by prefill plus decode time. ways: tensor parallelism.
-    sustained: 1 where the
+    bandwidth, peak_flops, prefill_peak, link: per device, per second. sustained: 1 where the
     bandwidth was measured; stream_share: share of it that decode streams (nan: fitted).
-    bandwidth, peak_flops, prefill_peak, link: per device, per second. memory: usable bytes of
-    all devices, inf when unknown.
     unit_rate: SMs x clock (cycles per second of all SMs), inf when unknown. clock: against the
-    reference. engine, software: codes. kernel: code into the names of `roofline`.
-    pass_tokens: tokens per sequence that one pass verifies (1 without speculation).
+    reference. tile: tokens that a matrix product is padded to. memory: usable bytes of all
+    devices, inf when unknown. engine, software: codes. packed: 1 for formats that are unpacked.
+    cache_bytes, cache_bandwidth: last-level cache, 0 when unknown. layer_overhead, step_overhead:
+    measured seconds (nan: fitted). pass_tokens: tokens that one pass verifies per sequence.
     """
 
     weight_bytes: Any
@@ -59,13 +58,13 @@ class Workload:
     cpu: Any
     unit_rate: Any
     clock: Any
+    tile: Any
     peak_flops: Any
     prefill_peak: Any
     link: Any
     memory: Any
     engine: Any
     software: Any
-    kernel: Any
     packed: Any
     cache_bytes: Any
     cache_bandwidth: Any
@@ -74,14 +73,12 @@ class Workload:
     pass_tokens: Any = 1.0
 
 
-def kernel_code(precision: Precision, engine: Engine) -> int:
-    """Index of the kernel family: KERNELS first, then the ggml ones; -1 on a CPU."""
-    if engine.class_code in (engines.GGML_CPU, engines.TORCH_CPU):
-        return -1
-    if engine.class_code == engines.GGML:
-        family = precision.kernel if precision.kernel in _GGML_KERNELS else "packed8"
-        return len(KERNELS) + _GGML_KERNELS.index(family)
-    return KERNELS.index(precision.kernel)
+def _tile(device: Device, precision: Precision) -> float:
+    """Tokens that a product is padded to: Hopper's wgmma takes 64 rows of a native format, the
+    older mma, which unpacking kernels use, 16."""
+    if precision.storage_only:
+        return float(min(device.matrix_tile, 16))
+    return float(device.matrix_tile)
 
 
 def usable_memory(device: Device, engine: Engine) -> float:
@@ -113,6 +110,7 @@ def device_fields(device: Device, bandwidth_gbs: float, precision: Precision) ->
         "cpu": float(device.device_class == "cpu"),
         "unit_rate": units * clock * 1e9 if is_gpu and units and clock else np.inf,
         "clock": clock / REFERENCE_CLOCK_GHZ if is_gpu and clock else 1.0,
+        "tile": _tile(device, precision),
         "peak_flops": peak,
         "prefill_peak": narrow * 1e12 if native and narrow else peak,
         "link": (device.link_gbs or _FALLBACK_LINK_GBS) * 1e9,
@@ -139,7 +137,6 @@ def engine_fields(engine: Engine, precision: Precision) -> dict[str, Any]:
     return {
         "engine": engine.class_code,
         "software": engine.software_code,
-        "kernel": kernel_code(precision, engine),
         "packed": float(precision.kernel in ("packed8", "packed4")),
     }
 
@@ -154,7 +151,7 @@ def weight_bytes(shape: ModelShape, precision: Precision) -> tuple[float, float]
 
 def stack(rows: list[dict[str, Any]]) -> Workload:
     """One workload of arrays from a list of rows with scalar fields."""
-    integers = ("engine", "software", "kernel")
+    integers = ("engine", "software")
     columns = {key: np.array([row[key] for row in rows],
                              dtype=np.intp if key in integers else np.float64)
                for key in rows[0]}

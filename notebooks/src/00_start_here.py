@@ -14,6 +14,9 @@
 # %% [markdown]
 # # 00 · Start here
 #
+# **Shows:** the map of the kit, its words, and one number followed from print through
+# recomputation to a verdict.
+#
 # K2-Think is a reasoning system of 32B weights that reports frontier scores in mathematics. This
 # kit takes it apart, rebuilds each part as code that you can run and bend, and checks every
 # published claim with a program. Where the real weights would be needed it measures the same
@@ -49,7 +52,7 @@ rows = open_rows("00_start_here", profile=profile, parameters={})
 # %% [markdown]
 # ## The map
 #
-# The system has six pillars around one model. Each has a notebook of its own, and notebook 08 puts
+# The system has six pillars around one model. Each gets a notebook, and notebook 08 puts
 # the results beside the paper's tables. Expect five columns, read from left to right: the model,
 # how it is trained, how it thinks at test time, what makes it fast, and what became of the claims.
 # A filled square is a notebook of this version; a hollow one is a pillar that is still to come.
@@ -105,7 +108,8 @@ if later:
 # %% tags=["nbval-ignore-output"]
 fig.update_xaxes(visible=False, range=[-0.5, 4.5])
 fig.update_yaxes(visible=False, range=[-1.9, 2.3])
-fig.update_layout(height=400, legend={"orientation": "h", "y": 0})
+fig.update_layout(height=400, legend={
+    "orientation": "h", "y": 0, "itemsizing": "constant"})
 show(fig, alt="Five columns from the model to the verdicts, joined by "
      "arrows; each pillar is a numbered square.", table=[
          {"notebook": p[0], "pillar": p[1], "question": p[4],
@@ -114,7 +118,7 @@ show(fig, alt="Five columns from the model to the verdicts, joined by "
 # %% [markdown]
 # ## The words
 #
-# Seven words carry the whole kit.
+# Eight words carry the whole kit.
 #
 # - A **fact** is a published number with its source and a word for how sure we are of it.
 # - A **claim** is one checkable statement of the article, the paper or the model card.
@@ -124,8 +128,8 @@ show(fig, alt="Five columns from the model to the verdicts, joined by "
 #   paths do not.
 # - An **artifact** is a checkpoint or a pool of generations, addressed by the hash of everything
 #   that made it.
-# - A **tier** is a difficulty level of a mini problem family. A **pool** holds all generations of
-#   one model on one benchmark.
+# - A **tier** is a difficulty level of a mini problem family.
+# - A **pool** holds all generations of one model on one benchmark.
 #
 # The rest of this notebook uses the first four.
 

@@ -14,6 +14,10 @@
 # %% [markdown]
 # # 01 · Architecture: what one token passes through
 #
+# **Shows:** the shape of K2-Think, every parameter counted, what grouped
+# attention saves, what a long context costs, what fits on which device, and
+# a decoder equal to the one in `transformers`.
+#
 # K2-Think is Qwen2.5-32B with further training. Its architecture is a plain
 # Qwen2 decoder: nothing in it is special to reasoning. That makes it easy to
 # take apart, and every number in this notebook follows from one small file,
@@ -171,16 +175,19 @@ tell(rows, "K2-Think has {architecture.k2-think.parameters.total:,} "
      "round this number down, each in its own way.")
 
 # %% [markdown]
-# How does that change with size? The vocabulary is the same for every member
-# of the family, so expect the smallest models to be mostly vocabulary.
+# How does that change with size? The vocabulary is almost the same for every
+# member of the family, so expect the smallest model to spend the largest share
+# on it. Expect a step as well: from 7B on, embedding and head are two separate
+# matrices.
 
 # %% tags=["nbval-ignore-output"]
 sizes = ["0.5b", "1.5b", "3b", "7b", "14b", "32b", "72b"]
 figure, records = pictures.composition_picture(
     [f"qwen2.5-{size}" for size in sizes])
-show(figure, alt="Stacked shares for seven Qwen2.5 sizes: embedding and "
-     "head shrink from over a quarter to a few percent, the feed-forward "
-     "share grows.", table=records)
+show(figure, alt="Stacked shares for seven Qwen2.5 sizes: the part "
+     "of embedding and head falls from over a quarter to a few percent, "
+     "with a step up at 7B; feed-forward is the largest everywhere.",
+     table=records)
 
 # %% [markdown]
 # ## Positions: a clock for every pair of dimensions

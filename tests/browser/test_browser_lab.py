@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from playwright.sync_api import expect
 
 from k2repro.notebook.show import PLOTLY_MIME
 from k2repro.results.places import Places
@@ -70,7 +71,7 @@ def test_words_and_tables_survive_labs_sanitizer(lab, opened, name):
     outputs = [o for c in cells if c.cell_type == "code" for o in c.outputs]
     folded = sum("<details>" in o.get("data", {}).get("text/html", "") for o in outputs)
     summaries = page.locator(f"{PANEL} .jp-OutputArea details summary")
-    assert summaries.count() == folded
+    expect(summaries).to_have_count(folded, timeout=PATIENCE_MS)
     if folded:
         summaries.first.scroll_into_view_if_needed()
         summaries.first.click()

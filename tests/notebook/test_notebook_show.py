@@ -130,6 +130,13 @@ def test_show_displays_twice(capsys):
     assert ALT in printed and "Data of the figure" in printed
 
 
+def test_a_level_legend_above_the_plot_gets_room_below_the_title():
+    """Catches legend and title drawn over each other in Lab."""
+    fig = rising().update_layout(legend={"orientation": "h", "y": 1.02})
+    assert figure_record(fig)["layout"]["margin"]["t"] >= 80
+    assert "margin" not in figure_record(rising())["layout"]
+
+
 def test_second_axis_gets_round_ticks_of_its_own():
     """Catches plotly 7 copying the first axis's tick places: ticks such as 16%, 32%, 48%."""
     fig = go.Figure([go.Scatter(y=[1, 2]), go.Scatter(y=[3, 4], yaxis="y2")])

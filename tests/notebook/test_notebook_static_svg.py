@@ -1,6 +1,8 @@
 """static_svg: the still picture tells what the live figure tells, or refuses."""
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -219,6 +221,22 @@ def test_missing_values_leave_gaps():
     zero = static_svg(go.Figure(go.Scatter(y=[1, 0, 3, 4], mode="lines")))
     line = r'<path d="(M [^"]+)" clip-path'
     assert len(re.findall(line, gap)) <= len(re.findall(line, zero)) and gap != zero
+
+
+def test_a_fresh_machine_draws_in_silence(tmp_path):
+    """Catches matplotlib's remarks about its cache, which would stand in the notebook's output."""
+    occupied = tmp_path / "occupied"
+    occupied.write_text("a file where matplotlib wants a folder")
+    draw = "import plotly.graph_objects as go; from k2repro.notebook.static_svg import static_svg; "
+    remark = "import matplotlib; matplotlib.get_cachedir(); "
+    loud, quiet = (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            env={"MPLCONFIGDIR": str(occupied), "TMPDIR": str(tmp_path)},
+        ).stderr
+        for code in (remark, draw + "static_svg(go.Figure(go.Scatter(y=[1, 2])))")
+    )  # fmt: skip
+    assert "cache directory" in loud and quiet == ""
 
 
 def test_dollar_signs_are_words():

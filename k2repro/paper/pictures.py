@@ -1,0 +1,166 @@
+"""Figures of notebook 08: each returns the plotly figure and the records that it shows."""
+
+from typing import TYPE_CHECKING, Any
+
+from k2repro.notebook.palette import BLUE, DASHES, GREY, MARKERS, PALETTE, VERMILLION
+from k2repro.paper.facts import FactBook
+from k2repro.paper.figures import FigureSeries, figure_series
+from k2repro.paper.loading import load_facts
+from k2repro.paper.recompute import MATHS, binomial_error, micro_average
+from k2repro.paper.tables import table
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+Picture = tuple["Figure", list[dict[str, Any]]]
+ABLATION = "table2_test_time_ablation"
+K2_THINK = "K2-Think"
+PATTERNS = ["", "/", ".", "x"]
+
+
+def ablation_picture(book: FactBook | None = None) -> Picture:
+    """Table 2 as grouped bars, with the binomial error of one run on 30 problems as a scale."""
+    import plotly.graph_objects as go
+
+    book = book or load_facts()
+    figure, records = go.Figure(), []
+    rows = table(2, book).rows
+    for place, row in enumerate(rows):
+        scores = [book.number(f"{ABLATION}/{row}/{name}") for name in MATHS]
+        scores.append(micro_average(book, f"{ABLATION}/{row}").value)
+        names = [*MATHS, "micro-average"]
+        figure.add_bar(
+            name=row,
+            x=names,
+            y=scores,
+            marker={"color": PALETTE[place], "pattern": {"shape": PATTERNS[place]}},
+        )
+        records += [
+            {"system": row, "benchmark": n, "score": round(s, 2)} for n, s in zip(names, scores, strict=True)
+        ]
+    problems = {"of": "problems_in", "benchmark": MATHS[0]}
+    noise = binomial_error(book, f"{ABLATION}/{rows[0]}/{MATHS[0]}", problems).value
+    figure.update_layout(
+        title="What planning and best-of-3 add (Table 2)",
+        barmode="group",
+        height=460,
+        legend={"orientation": "h", "y": -0.22},
+    )
+    figure.update_yaxes(title="score (%)", range=[50, 100])
+    low = 52.0
+    figure.add_shape(
+        type="line", x0=4.62, x1=4.62, y0=low, y1=low + 2 * noise, line={"color": GREY, "width": 4}
+    )
+    figure.add_annotation(
+        x=4.58,
+        y=low + noise,
+        text="± 1 binomial error,<br>one run of 30 problems",
+        showarrow=False,
+        xanchor="right",
+    )
+    return figure, records
+
+
+def scatter_picture(book: FactBook | None = None) -> Picture:
+    """Figure 1: maths composite against parameters, read off the picture."""
+    import plotly.graph_objects as go
+
+    [series] = figure_series(1, book)
+    figure = go.Figure()
+    for own in (False, True):
+        points = [point for point in series.points if (point.label == K2_THINK) == own]
+        figure.add_scatter(
+            x=[p.x for p in points],
+            y=[p.y for p in points],
+            mode="markers+text",
+            text=[p.label for p in points],
+            textposition="top center",
+            name=K2_THINK if own else "others",
+            cliponaxis=False,
+            marker={
+                "size": 14 if own else 10,
+                "color": VERMILLION if own else BLUE,
+                "symbol": MARKERS[2] if own else MARKERS[0],
+            },
+            error_y={"type": "constant", "value": 1.5, "color": GREY, "thickness": 1, "width": 3},
+        )
+    figure.update_xaxes(
+        title="total parameters (billion, log scale; proprietary sizes are guesses)", type="log"
+    )
+    figure.update_yaxes(title="maths composite (%)")
+    figure.update_layout(title="Score against size (Figure 1, digitised)", showlegend=False, height=460)
+    return figure, [{"model": p.label, "parameters (billion)": p.x, "composite": p.y} for p in series.points]
+
+
+def curves_picture(metric: str, book: FactBook | None = None) -> Picture:
+    """Figure 4: the digitised curves of one metric with start, peak and last point marked."""
+    import plotly.graph_objects as go
+
+    figure, records = go.Figure(), []
+    chosen = _distinct([s for s in figure_series(4, book) if s.name.endswith(f", {metric}")])
+    for place, series in enumerate(chosen):
+        label = series.name.split(": ", 1)[1].removesuffix(f", {metric}")
+        colour = PALETTE[place]
+        figure.add_scatter(
+            x=series.xs,
+            y=[100 * y for y in series.ys],
+            mode="lines",
+            name=label,
+            line={"color": colour, "dash": DASHES[place], "width": 2},
+        )
+        marked = [series.start, series.peak, series.last]
+        figure.add_scatter(
+            x=[p.x for p in marked],
+            y=[100 * p.y for p in marked],
+            mode="markers+text",
+            showlegend=False,
+            name=label,
+            text=[f"{100 * p.y:.1f}" for p in marked],
+            textposition="top center",
+            marker={"color": colour, "size": 9, "symbol": MARKERS[place]},
+        )
+        records += [
+            {"run": label, "point": name, "step": p.x, "score": round(100 * p.y, 2)}
+            for name, p in zip(("start", "peak", "last"), marked, strict=True)
+        ]
+    figure.update_xaxes(title="gradient update steps")
+    figure.update_yaxes(title=f"{metric} at training time (%)")
+    figure.update_layout(
+        title=f"Reinforcement learning, {metric} (Figure 4, digitised)",
+        height=430,
+        legend={"orientation": "h", "y": -0.22},
+    )
+    return figure, records
+
+
+def _distinct(series: list[FigureSeries]) -> list[FigureSeries]:
+    """The run from the SFT checkpoint stands in two panels; the longer reading is kept."""
+    kept: dict[str, FigureSeries] = {}
+    for one in series:
+        run = "from SFT" if "K2-Think" in one.name else one.name.split(": ", 1)[1]
+        if run not in kept or len(one.points) > len(kept[run].points):
+            kept[run] = one
+    return list(kept.values())
+
+
+def verdicts_picture(counts: dict[str, int]) -> Picture:
+    """How many claims have which verdict, as labelled bars."""
+    import plotly.graph_objects as go
+
+    names = list(counts)[::-1]
+    values = [counts[name] for name in names]
+    colours = [VERMILLION if name == "contradicted" else BLUE for name in names]
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=names,
+            orientation="h",
+            text=values,
+            textposition="outside",
+            marker={"color": colours},
+            cliponaxis=False,
+        )
+    )
+    figure.update_xaxes(title="claims")
+    figure.update_layout(title="Claims by verdict", height=340)
+    return figure, [{"verdict": name, "claims": count} for name, count in counts.items()]
