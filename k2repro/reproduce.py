@@ -11,7 +11,7 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
-from k2repro.notebook.pictures import notebook_figures
+from k2repro.notebook.pictures import built_pictures, notebook_figures
 from k2repro.notebook.source import find_source, resolve_parameters, source_names
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
 from k2repro.paper.ledger import count_verdicts, evaluate_claims
@@ -112,6 +112,8 @@ def publish(profile: Profile, places: Places) -> None:
         if r is not None
     ]
     write_text(results / "timings.jsonl", "\n".join(lines) + "\n")
+    for figure, svg in built_pictures(folder / "notebooks").items():
+        write_bytes(results / "figures" / figure, svg)
     for table, text in render_tables(load_rows(results / "rows")).items():
         write_text(results / "tables" / table, text)
 

@@ -1,5 +1,7 @@
 """The static figures of an executed notebook, for the report."""
 
+import base64
+import re
 from pathlib import Path
 
 import nbformat
@@ -18,3 +20,13 @@ def notebook_figures(path: Path) -> list[str]:
                 body = data["text/html"].replace("</figure>", f"<figcaption>{caption}</figcaption></figure>")
                 elements.append(body)
     return elements
+
+
+def built_pictures(folder: Path) -> dict[str, bytes]:
+    """File name -> SVG for every figure of the built notebooks, numbered in reading order."""
+    pictures = {}
+    for path in sorted(folder.glob("*.ipynb")):
+        for number, element in enumerate(notebook_figures(path), start=1):
+            [encoded] = re.findall(r"data:image/svg\+xml;base64,([^\"']+)", element)
+            pictures[f"{path.stem}-{number:02d}.svg"] = base64.b64decode(encoded)
+    return pictures

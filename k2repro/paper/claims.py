@@ -4,6 +4,7 @@
 than a difference or a ratio is one small function in `recompute`.
 """
 
+import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -134,7 +135,9 @@ def find_claim(claim_id: str, claims: Iterable[Claim] | None = None) -> Claim:
     """One claim by id; raises K2ReproError with near names for an id that does not exist."""
     by_id = {claim.id: claim for claim in (load_claims() if claims is None else claims)}
     if claim_id not in by_id:
-        raise unknown("claim", claim_id, by_id)
+        near = difflib.get_close_matches(claim_id, by_id, n=5, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+        raise K2ReproError(f"unknown claim {claim_id!r}{hint} `k2repro claims` lists all {len(by_id)}")
     return by_id[claim_id]
 
 

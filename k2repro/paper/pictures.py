@@ -6,7 +6,8 @@ from k2repro.notebook.palette import BLUE, DASHES, GREY, MARKERS, PALETTE, VERMI
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import FigureSeries, figure_series
 from k2repro.paper.loading import load_facts
-from k2repro.paper.recompute import MATHS, binomial_error, micro_average
+from k2repro.paper.quantity import Operand
+from k2repro.paper.recompute import MATHS, binomial_error, operand
 from k2repro.paper.tables import table
 
 if TYPE_CHECKING:
@@ -19,45 +20,42 @@ PATTERNS = ["", "/", ".", "x"]
 
 
 def ablation_picture(book: FactBook | None = None) -> Picture:
-    """Table 2 as grouped bars, with the binomial error of one run on 30 problems as a scale."""
+    """Table 2 as grouped bars; error bars: binomial error of one run over its problems."""
     import plotly.graph_objects as go
 
     book = book or load_facts()
     figure, records = go.Figure(), []
-    rows = table(2, book).rows
-    for place, row in enumerate(rows):
-        scores = [book.number(f"{ABLATION}/{row}/{name}") for name in MATHS]
-        scores.append(micro_average(book, f"{ABLATION}/{row}").value)
-        names = [*MATHS, "micro-average"]
+    names = [*MATHS, "micro-average"]
+    problems: list[Operand] = [{"of": "problems_in", "benchmark": name} for name in MATHS]
+    problems.append({"of": "problems_total"})
+    for place, row in enumerate(table(2, book).rows):
+        cells: list[Operand] = [f"{ABLATION}/{row}/{name}" for name in MATHS]
+        cells.append({"of": "micro_average", "row": f"{ABLATION}/{row}"})
+        scores = [operand(book, cell).value for cell in cells]
+        errors = [binomial_error(book, cell, n).value for cell, n in zip(cells, problems, strict=True)]
         figure.add_bar(
             name=row,
             x=names,
             y=scores,
             marker={"color": PALETTE[place], "pattern": {"shape": PATTERNS[place]}},
+            error_y={"type": "data", "array": errors, "color": GREY, "thickness": 1.5, "width": 3},
         )
         records += [
-            {"system": row, "benchmark": n, "score": round(s, 2)} for n, s in zip(names, scores, strict=True)
+            {
+                "system": row,
+                "benchmark": name,
+                "score": round(score, 2),
+                "one binomial error": round(error, 2),
+            }
+            for name, score, error in zip(names, scores, errors, strict=True)
         ]
-    problems = {"of": "problems_in", "benchmark": MATHS[0]}
-    noise = binomial_error(book, f"{ABLATION}/{rows[0]}/{MATHS[0]}", problems).value
     figure.update_layout(
         title="What planning and best-of-3 add (Table 2)",
         barmode="group",
         height=460,
         legend={"orientation": "h", "y": -0.22},
     )
-    figure.update_yaxes(title="score (%)", range=[50, 100])
-    low = 52.0
-    figure.add_shape(
-        type="line", x0=4.62, x1=4.62, y0=low, y1=low + 2 * noise, line={"color": GREY, "width": 4}
-    )
-    figure.add_annotation(
-        x=4.58,
-        y=low + noise,
-        text="± 1 binomial error,<br>one run of 30 problems",
-        showarrow=False,
-        xanchor="right",
-    )
+    figure.update_yaxes(title="score (%)", range=[0, 105])
     return figure, records
 
 

@@ -86,8 +86,8 @@ show_table(
 # ## Table 2: what planning and best-of-3 add
 #
 # The paper's own ablation is its most useful table. Expect a surprise in the first group of bars: planning alone
-# *lowers* the score there. Expect also that the differences between systems are small beside the noise of a single
-# run, which the grey bar shows.
+# *lowers* the score there. Expect also that most differences between systems are small beside the noise of a single
+# run: an error bar is one binomial error over the benchmark's problems.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.ablation_picture(book)
@@ -260,6 +260,17 @@ show_table(ledger("recomputed"), caption="Recomputed claims")
 show_table(ledger("unresolved"), caption="Claims that wait, and for what")
 
 # %% [markdown]
+# The rest of the ledger is short. Expect effects whose measured size differs from the stated one, and numbers of
+# other people's machines and evaluations that nothing here can measure.
+
+# %%
+show_table(ledger("reproduced at mini scale") + ledger("direction only"),
+           caption="Claims whose direction came out")
+
+# %%
+show_table(ledger("not testable here"), caption="Claims out of reach here")
+
+# %% [markdown]
 # ## What to take home
 
 # %%
@@ -271,7 +282,7 @@ tell(rows, "- The system's micro-average of "
      "benchmark to benchmark, and is negative on one.\n"
      "- {paper.claims.contradicted} of {paper.claims.total} claims do not "
      "hold as stated; {paper.claims.unresolved} wait for evidence.")
-rows.save()
+saved = rows.save()
 
 # %% [markdown]
 # ## Try it
