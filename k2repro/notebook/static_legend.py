@@ -92,5 +92,8 @@ def _corner(words: str) -> str:
 
 def _columns(entries: list[tuple[str, Any]], canvas: Canvas) -> int:
     """As many entries side by side as the picture is wide."""
-    widest = max(len(label) for label, _ in entries) * 7.5 + 48
+    widths = [len(label) * 7 + 50 for label, _ in entries]
+    if sum(widths) <= canvas.width:
+        return len(entries)
+    widest = max(widths)
     return max(1, min(len(entries), int(canvas.width // widest)))

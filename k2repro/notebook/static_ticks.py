@@ -131,7 +131,7 @@ def _locator(panel: Panel, axis: Axis) -> Any:
     if axis.kind == "log":
         low, high = sorted(_get_limits(panel, axis))
         decades = math.log10(high / low)
-        subs = (1.0, 2.0, 5.0) if decades < 2.5 and step != 1 else (1.0,)
+        subs = (1.0, 2.0, 5.0) if decades < 3.2 and step != 1 else (1.0,)
         return ticker.LogLocator(base=10, subs=subs, numticks=12)
     if isinstance(step, int | float):
         return ticker.MultipleLocator(step, offset=axis.record.get("tick0") or 0.0)

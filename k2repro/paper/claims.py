@@ -136,8 +136,10 @@ def find_claim(claim_id: str, claims: Iterable[Claim] | None = None) -> Claim:
     by_id = {claim.id: claim for claim in (load_claims() if claims is None else claims)}
     if claim_id not in by_id:
         near = difflib.get_close_matches(claim_id, by_id, n=5, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-        raise K2ReproError(f"unknown claim {claim_id!r}{hint} `k2repro claims` lists all {len(by_id)}")
+        hint = f" did you mean {' or '.join(map(repr, near))}?" if near else ""
+        # `errors.unknown` would print every id, a screen full; the command lists them with their text.
+        known = f"{len(by_id)} claims, listed by `k2repro claims`"
+        raise K2ReproError(f"unknown claim {claim_id!r};{hint} Known: {known}")
     return by_id[claim_id]
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from k2repro.wafer.fit import Sample, fit_parameters, log_residuals
+from k2repro.wafer.fit import Sample, fit_parameters, leave_out, log_residuals
 from k2repro.wafer.intervals import Widths, calibrate, uncertainty_scale
 from k2repro.wafer.parameters import FloatArray, Parameters
 from k2repro.wafer.roofline import break_down
@@ -54,15 +54,10 @@ def forecast_held_out(sample: Sample, labels: np.ndarray,
     be left out; its rows come back as nan.
     """
     rates, halves = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
-    start = fit_parameters(sample)
-    names = sorted(set(labels.tolist()))
-    for done, label in enumerate(names):
-        progress(done, len(names))
-        held = labels == label
-        if held.all():
-            continue
+    folds = leave_out(sample, labels, fit_parameters(sample))
+    for done, (held, parameters) in enumerate(folds.values()):
+        progress(done, len(folds))
         rest = sample.keep(~held)
-        parameters = fit_parameters(rest, start)
         widths = calibrate(rest, parameters, with_novelty=False)
         found = forecast(sample.keep(held), parameters, widths, set(rest.sources.tolist()))
         rates[held], halves[held] = found.rates, found.half_widths

@@ -28,6 +28,8 @@ _SPREAD = {"bandwidth": 0.10, "unit_wall": 0.25, "compute": 0.25, "kv_cache": 0.
            "layer_overhead": 0.25, "step_overhead": 0.25, "communication": 0.25,
            "queueing": 0.40, "prefill": 0.25}
 _FLOOR = 0.05
+# Scales where fewer than two sources leave nothing to calibrate on.
+_DECLARED_WIDTH = 1.5
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def calibrate(sample: Sample, start: Parameters, *, with_novelty: bool = True) -
     """Widths from residuals of rows that were left out of the fit.
 
     with_novelty: also measure unknown engines and devices (three times the work); without it they
-    get the width of a new source. The known-source width counts only rows whose source kept other
+    get the width of a new source. Fewer than two sources: a declared width. The known-source width counts only rows whose source kept other
     devices in the fit; where there are none it is the width of a new source.
     """
     scored = np.array([row.purpose == 1 for row in sample.rows])
@@ -125,6 +127,8 @@ def calibrate(sample: Sample, start: Parameters, *, with_novelty: bool = True) -
         sizes = np.abs(residuals[rows])
         return weighted_quantile(sizes, np.ones(len(sizes)), LEVEL)
 
+    if len(set(sample.sources[scored].tolist())) < 2:
+        return Widths(*[_DECLARED_WIDTH] * len(NOVELTIES))
     new = width(_held_out(sample, sample.sources, start), scored)
     stays = scored & _source_stays(sample)
     known = width(_held_out(sample, sample.devices, start), stays) if stays.any() else new

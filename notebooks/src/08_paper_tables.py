@@ -17,12 +17,12 @@
 # **Shows:** Tables 1 to 3, the safety table and Figures 1 to 4, every cell beside what was recomputed and
 # measured, and the ledger of all claims with their verdicts.
 #
-# This is where everything meets. A cell has up to four numbers: what was *published*, what follows from other
-# published facts when it is *recomputed*, what *mini-K2* measured, and what *real* weights measured. A cell that
-# nothing has measured yet names the row that it waits for.
+# This is where everything meets. A cell has up to four numbers: what was *published*, what follows
+# from other published facts when it is *recomputed*, what *mini-K2* measured, and what *real*
+# weights measured. A cell that nothing has measured yet names the row that it waits for.
 #
-# Two habits matter here. A cell that no source prints stays a dash. And a value that is only recalled wears its
-# mark everywhere and never decides a verdict.
+# Two habits matter here. A cell that no source prints stays a dash. And a value that is only
+# recalled wears its mark everywhere and never decides a verdict.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -30,8 +30,13 @@ profile = "laptop"
 # %%
 from k2repro.notebook import show, show_table, tell
 from k2repro.paper import (
-    count_verdicts, evaluate_claims, legend, load_facts, table)
-from k2repro.paper import pictures
+    count_verdicts,
+    evaluate_claims,
+    legend,
+    load_facts,
+    pictures,
+    table,
+)
 from k2repro.paper.cells import standings
 from k2repro.paper.recompute import macro_average, micro_average
 from k2repro.results import input_rows, open_rows
@@ -43,9 +48,9 @@ rows = open_rows("08_paper_tables", profile=profile, parameters={})
 # %% [markdown]
 # ## How to read a cell
 #
-# Published numbers come from screenshots, the model card, repositories and critiques; the paper's own text was
-# not at hand. Expect a mark wherever a number is less than printed. Marks say how a number came here, not
-# whether it is right.
+# Published numbers come from screenshots, the model card, repositories and critiques; the paper's
+# own text was not at hand. Expect a mark wherever a number is less than printed. Marks say how a
+# number came here, not whether it is right.
 
 # %%
 show_table(legend(), caption="Marks on published cells")
@@ -61,16 +66,15 @@ main = table(1)
 show_table(main.records("system"), caption=main.caption)
 
 # %% [markdown]
-# The micro-average weights each benchmark by its problems. Where a row has all four maths cells, it can be
-# recomputed. Expect agreement to the printed digit, and one row that decides nothing because its printed value
-# is recalled.
+# The micro-average weights each benchmark by its problems. Where a row has all four maths cells, it
+# can be recomputed. Expect agreement to the printed digit, and one row that decides nothing because
+# its printed value is recalled.
 
 
 # %%
 def cells_beside(name, keep):
     """Cells of a table as records, those that `keep` accepts."""
-    found = [s.record() for s in standings(name, measured) if keep(s)]
-    return found
+    return [s.record() for s in standings(name, measured) if keep(s)]
 
 
 show_table(
@@ -85,9 +89,10 @@ show_table(
 # %% [markdown]
 # ## Table 2: what planning and best-of-3 add
 #
-# The paper's own ablation is its most useful table. Expect a surprise in the first group of bars: planning alone
-# *lowers* the score there. Expect also that most differences between systems are small beside the noise of a single
-# run: an error bar is one binomial error over the benchmark's problems.
+# The paper's own ablation is its most useful table. Expect a surprise in the first group of bars:
+# planning alone *lowers* the score there. Expect also that most differences between systems are
+# small beside the noise of a single run: an error bar is one binomial error over the benchmark's
+# problems.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.ablation_picture(book)
@@ -125,13 +130,14 @@ show_table(cells_beside(2, lambda s: True),
            caption="Table 2, every cell with what it waits for")
 
 # %% [markdown]
-# The `mini` and `real` columns fill when the notebooks of their pillars have run; the last column says which row
-# each cell waits for.
+# The `mini` and `real` columns fill when the notebooks of their pillars have run; the last column
+# says which row each cell waits for.
 #
 # ## Table 3: how long the answers are
 #
-# Only relative changes are printed in a source that could be read. Token counts are recalled, so their ratios are
-# shown beside the printed changes and decide nothing. Expect them to agree, with one exception.
+# Only relative changes are printed in a source that could be read. Token counts are recalled, so
+# their ratios are shown beside the printed changes and decide nothing. Expect them to agree, with
+# one exception.
 
 # %%
 lengths = cells_beside(3, lambda s: s.recomputed is not None)
@@ -170,8 +176,8 @@ tell(rows, "The mean of the four surfaces recomputes to "
 # %% [markdown]
 # ## Figure 1: score against size
 #
-# Dots were read off the picture. Expect the headline of the paper: K2-Think stands high for its size. The error
-# bars are the reading accuracy alone; the dots themselves look placed by hand.
+# Dots were read off the picture. Expect the headline of the paper: K2-Think stands high for its
+# size. The error bars are the reading accuracy alone; the dots themselves look placed by hand.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.scatter_picture(book)
@@ -193,9 +199,9 @@ show_table(cells_beside("figure2", lambda s: True)
 # %% [markdown]
 # ## Figure 4: reinforcement learning
 #
-# Curves were digitised from a screenshot. Expect three things: the run from the fine-tuned checkpoint peaks early;
-# the run from the base model climbs far and stays below; and the run with a shorter response budget starts low and
-# does not recover.
+# Curves were digitised from a screenshot. Expect three things: the run from the fine-tuned
+# checkpoint peaks early; the run from the base model climbs far and stays below; and the run with a
+# shorter response budget starts low and does not recover.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curves_picture("AIME", book)
@@ -215,9 +221,10 @@ show_table(cells_beside("figure4", lambda s: s.recomputed is not None),
 # %% [markdown]
 # ## The claims
 #
-# Every quantitative statement of the article, and those of the paper, the model card and their critics, is a claim
-# with a predicate. The predicates were declared before the run. Expect most claims to hold or to wait, and a
-# substantial number to be contradicted by arithmetic or by a primary source.
+# Every quantitative statement of the article, and those of the paper, the model card and their
+# critics, is a claim with a predicate. The predicates were declared before the run. Expect most
+# claims to hold or to wait, and a substantial number to be contradicted by arithmetic or by a
+# primary source.
 
 # %%
 verdicts = evaluate_claims(measured)
@@ -250,8 +257,8 @@ def ledger(wanted):
 show_table(ledger("contradicted"), caption="Contradicted claims")
 
 # %% [markdown]
-# A contradiction is not an accusation. Most are roundings, slips of the article, or a statement about the system
-# read as one about the weights.
+# A contradiction is not an accusation. Most are roundings, slips of the article, or a statement
+# about the system read as one about the weights.
 
 # %%
 show_table(ledger("recomputed"), caption="Recomputed claims")
@@ -260,8 +267,8 @@ show_table(ledger("recomputed"), caption="Recomputed claims")
 show_table(ledger("unresolved"), caption="Claims that wait, and for what")
 
 # %% [markdown]
-# The rest of the ledger is short. Expect effects whose measured size differs from the stated one, and numbers of
-# other people's machines and evaluations that nothing here can measure.
+# The rest of the ledger is short. Expect effects whose measured size differs from the stated one,
+# and numbers of other people's machines and evaluations that nothing here can measure.
 
 # %%
 show_table(ledger("reproduced at mini scale") + ledger("direction only"),
@@ -288,5 +295,6 @@ saved = rows.save()
 # ## Try it
 #
 # 1. Recompute the micro-average with equal weights (`macro_average`). Which system gains most, and why?
-# 2. Change one cell with `book.override({...})` and pass the new book to `evaluate_claims`. Which verdicts move?
+# 2. Change one cell with `book.override({...})` and pass the new book to `evaluate_claims`. Which
+#    verdicts move?
 # 3. Which single missing cell of Table 1 would you look up first, and which verdict could it change?
