@@ -12,6 +12,7 @@ import nbformat
 
 VOLATILE = re.compile(r"/(?:home|root|tmp|Users|work|var)/[^\s\"'<]+|\bat 0x[0-9a-f]+")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+PLOTLY = "application/vnd.plotly.v1+json"
 KERNEL_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
@@ -51,6 +52,9 @@ def _merge_streams(outputs: list[Any]) -> list[Any]:
 def _normalise_output(output: Any) -> Any:
     data = output.get("data", {})
     data.pop(WIDGET_VIEW, None)
+    if PLOTLY in data:
+        # JupyterLab's renderer adds it while it draws, and then shows it in place of the live figure.
+        data.pop("image/png", None)
     output["metadata"] = {} if "metadata" in output else output.get("metadata")
     if output["metadata"] is None:
         del output["metadata"]

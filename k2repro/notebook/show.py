@@ -45,7 +45,7 @@ def show(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> None:
 
 def bundles(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
     """The two display bundles of `show`: the figure, then its caption and data table."""
-    from k2repro.notebook.static_svg import static_svg
+    from k2repro.notebook.static.svg import static_svg
 
     columns = check_records(table, "show(table=...)")
     record = figure_record(fig)

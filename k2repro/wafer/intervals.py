@@ -118,8 +118,9 @@ def calibrate(sample: Sample, start: Parameters, *, with_novelty: bool = True) -
     """Widths from residuals of rows that were left out of the fit.
 
     with_novelty: also measure unknown engines and devices (three times the work); without it they
-    get the width of a new source. Fewer than two sources: a declared width. The known-source width counts only rows whose source kept other
-    devices in the fit; where there are none it is the width of a new source.
+    get the width of a new source. The known-source width counts only rows whose source kept other
+    devices in the fit; where there are none it is the width of a new source. Fewer than two
+    sources leave nothing to calibrate on: a declared width.
     """
     scored = np.array([row.purpose == 1 for row in sample.rows])
 

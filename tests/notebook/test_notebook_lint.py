@@ -7,8 +7,8 @@ import nbformat
 import pytest
 
 from k2repro.notebook.lint import Finding, lint_all, lint_built, lint_links, lint_package, render_findings
-from k2repro.notebook.lint_markdown import typed_numbers
-from k2repro.notebook.lint_source import lint_notebook_source
+from k2repro.notebook.lint.markdown import typed_numbers
+from k2repro.notebook.lint.source import lint_notebook_source
 from k2repro.results.places import Places
 
 HEADER = """# ---

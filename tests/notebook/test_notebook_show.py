@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import DASHES, MARKERS, PALETTE, PAPER, contrast
 from k2repro.notebook.show import PLOTLY_MIME, bundles, clean, figure_record, show
-from k2repro.notebook.static_colour import DASH, SYMBOL
+from k2repro.notebook.static.colour import DASH, SYMBOL
 
 ALT = "Two points on a rising line: the second stands twice as high as the first."
 TABLE = [{"step": 1, "reward": 0.25}, {"step": 2, "reward": 0.5}]

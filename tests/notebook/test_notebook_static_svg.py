@@ -14,8 +14,8 @@ from plotly.subplots import make_subplots
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import DASHES, MARKERS
-from k2repro.notebook.static_format import fill_template, format_d3, plain_number
-from k2repro.notebook.static_svg import static_svg
+from k2repro.notebook.static.format import fill_template, format_d3, plain_number
+from k2repro.notebook.static.svg import static_svg
 
 SMALL = 40_000
 
@@ -227,7 +227,7 @@ def test_a_fresh_machine_draws_in_silence(tmp_path):
     """Catches matplotlib's remarks about its cache, which would stand in the notebook's output."""
     occupied = tmp_path / "occupied"
     occupied.write_text("a file where matplotlib wants a folder")
-    draw = "import plotly.graph_objects as go; from k2repro.notebook.static_svg import static_svg; "
+    draw = "import plotly.graph_objects as go; from k2repro.notebook.static.svg import static_svg; "
     remark = "import matplotlib; matplotlib.get_cachedir(); "
     loud, quiet = (
         subprocess.run(

@@ -61,13 +61,13 @@ def test_a_missing_cell_stays_missing():
 def test_a_cell_that_is_not_measured_names_its_rows():
     """Catches "unresolved" without saying what it waits for."""
     found = stand(2, "+ Plan only", "HMMT25")
-    assert found.waits_for == ("planning.score.plan.t3", "real.table2.plan.t3")
-    assert "planning.score.plan.t3" in found.note
+    assert found.waits_for == ("planning.score.plan.tier-3", "real.table2.plan.tier-3")
+    assert "planning.score.plan.tier-3" in found.note
 
 
 def test_a_mini_score_is_shown_and_never_judges_the_published_one():
     """Catches a mini-K2 score reported as K2-Think's."""
-    row = measured("planning.score.plan.t3", 71.9, (70.0, 73.0))
+    row = measured("planning.score.plan.tier-3", 71.9, (70.0, 73.0))
     found = stand(2, "+ Plan only", "HMMT25", rows={row.id: row})
     assert found.mini == row
     assert found.verdict == "unresolved"
@@ -78,7 +78,7 @@ def test_a_mini_score_is_shown_and_never_judges_the_published_one():
 )
 def test_a_row_on_real_weights_decides(interval, verdict):
     """Catches a real measurement that cannot come out against the paper."""
-    row = measured("real.table2.plan.t3", 72.5, interval, scale="real")
+    row = measured("real.table2.plan.tier-3", 72.5, interval, scale="real")
     assert stand(2, "+ Plan only", "HMMT25", rows={row.id: row}).verdict == verdict
 
 

@@ -11,7 +11,7 @@ from k2repro.results.compare import compare_rows
 from k2repro.results.status import NotebookStatus
 
 ROW = Row(
-    id="planning.score.plan.t3", value=71.9, unit="%", n=500, interval=(70.0, 73.0),
+    id="planning.score.plan.tier-3", value=71.9, unit="%", n=500, interval=(70.0, 73.0),
     interval_method="Wilson 95 %", seeds=(0,), profile="laptop", params_hash="0" * 16, code_hash="1" * 16,
     data_hash="2" * 16, fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2), scale="mini",
 )  # fmt: skip
@@ -37,7 +37,7 @@ def test_every_link_inside_the_page_has_its_target(page):
     targets = set(re.findall(r'id="([^"]+)"', page))
     links = set(re.findall(r'href="#([^"]+)"', page))
     assert links - targets == set()
-    assert "row-planning-score-plan-t3" in links
+    assert "row-planning-score-plan-tier-3" in links
 
 
 def test_no_anchor_stands_twice(page):

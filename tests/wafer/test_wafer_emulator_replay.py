@@ -272,9 +272,9 @@ def test_tokens_over_time_holds_every_token():
 
 def test_token_times_follow_one_sample():
     """Catches a reader who is shown the tokens of all samples as if they were one."""
-    trace = Trace((Request("r", "", (
-        Phase("plan", "planner", (plain_stream(5, 3),)),
-        Phase("solve", "solver", (Stream(9, ((1, 4),)), Stream(9, ((3, 2), (1, 1)))), 2)))),))
+    fan = (Stream(9, ((1, 4),)), Stream(9, ((3, 2), (1, 1))))
+    trace = Trace((Request("r", "", (Phase("plan", "planner", (plain_stream(5, 3),)),
+                                     Phase("solve", "solver", fan, 2))),))
     for policy in ("batch", "sequential"):
         timeline = replay(trace, H100, policy=policy)
         solve = timeline.phases[1]

@@ -159,7 +159,7 @@ def test_one_large_source_does_not_decide_alone(monkeypatch):
 
     ours = movement()
     monkeypatch.setattr(fit, "SOURCE_POWER", 1.0)
-    assert ours < 0.7 * movement()
+    assert ours < 0.85 * movement()
 
 
 def test_new_things_get_wider_intervals():

@@ -6,10 +6,10 @@ from typing import Any
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import PAPER
 from k2repro.notebook.plain import plain_text
-from k2repro.notebook.static_axes import Axis, Canvas, Panel
-from k2repro.notebook.static_colour import colour_scaling, readable_on
-from k2repro.notebook.static_format import fill_template
-from k2repro.notebook.static_scatter import add_colourbar
+from k2repro.notebook.static.axes import Axis, Canvas, Panel
+from k2repro.notebook.static.colour import colour_scaling, readable_on
+from k2repro.notebook.static.format import fill_template
+from k2repro.notebook.static.scatter import add_colourbar
 
 # Above this many cells a drawn rectangle each would be larger than an embedded picture.
 MOST_DRAWN_CELLS = 600

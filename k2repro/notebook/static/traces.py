@@ -5,10 +5,10 @@ from typing import Any
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
-from k2repro.notebook.static_axes import Canvas
-from k2repro.notebook.static_bar import draw_bar
-from k2repro.notebook.static_heatmap import draw_heatmap
-from k2repro.notebook.static_scatter import draw_scatter
+from k2repro.notebook.static.axes import Canvas
+from k2repro.notebook.static.bar import draw_bar
+from k2repro.notebook.static.heatmap import draw_heatmap
+from k2repro.notebook.static.scatter import draw_scatter
 
 DRAWERS: dict[str, Callable[[Canvas, dict[str, Any], int], None]] = {
     "bar": draw_bar,

@@ -6,8 +6,8 @@ from typing import Any
 from k2repro.errors import unknown
 from k2repro.notebook.palette import AXIS_LINE, INK
 from k2repro.notebook.plain import plain_text
-from k2repro.notebook.static_axes import Axis, Canvas
-from k2repro.notebook.static_colour import colour, dash_style
+from k2repro.notebook.static.axes import Axis, Canvas
+from k2repro.notebook.static.colour import colour, dash_style
 
 SHAPES = ("line", "rect", "circle")
 

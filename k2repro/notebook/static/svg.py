@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import FONT_FAMILY, INK, PAPER
 from k2repro.notebook.plain import plain_text, title_text
-from k2repro.notebook.static_axes import Canvas, build_canvas
-from k2repro.notebook.static_legend import draw_colourbars, draw_legend
-from k2repro.notebook.static_marks import draw_annotations, draw_shapes
-from k2repro.notebook.static_ticks import finish_axes
-from k2repro.notebook.static_traces import draw_trace, is_visible
+from k2repro.notebook.static.axes import Canvas, build_canvas
+from k2repro.notebook.static.legend import draw_colourbars, draw_legend
+from k2repro.notebook.static.marks import draw_annotations, draw_shapes
+from k2repro.notebook.static.ticks import finish_axes
+from k2repro.notebook.static.traces import draw_trace, is_visible
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

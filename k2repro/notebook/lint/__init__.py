@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from k2repro.notebook.lint_built import lint_built
-from k2repro.notebook.lint_finding import Finding
-from k2repro.notebook.lint_links import lint_links
-from k2repro.notebook.lint_package import lint_package
-from k2repro.notebook.lint_source import lint_notebook_source
+from k2repro.notebook.lint.built import lint_built
+from k2repro.notebook.lint.finding import Finding
+from k2repro.notebook.lint.links import lint_links
+from k2repro.notebook.lint.package import lint_package
+from k2repro.notebook.lint.source import lint_notebook_source
 
 __all__ = [
     "Finding",

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from k2repro.notebook.lint_finding import Finding
-from k2repro.notebook.lint_markdown import CODE_BLOCK, CODE_SPAN
+from k2repro.notebook.lint.finding import Finding
+from k2repro.notebook.lint.markdown import CODE_BLOCK, CODE_SPAN
 
 LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 REFERENCE = re.compile(r"^\[[^\]]+\]:\s+(\S+)", re.MULTILINE)

@@ -6,10 +6,10 @@ from typing import Any
 
 from k2repro.errors import unknown
 from k2repro.notebook.palette import HATCH_OPACITY, INK, PAPER
-from k2repro.notebook.static_axes import Axis, Canvas, Panel
-from k2repro.notebook.static_colour import colour, readable_on, trace_colour
-from k2repro.notebook.static_errors import draw_error_bars, each_point, error_lengths
-from k2repro.notebook.static_scatter import add_legend, marker_colours, point_texts
+from k2repro.notebook.static.axes import Axis, Canvas, Panel
+from k2repro.notebook.static.colour import colour, readable_on, trace_colour
+from k2repro.notebook.static.errors import draw_error_bars, each_point, error_lengths
+from k2repro.notebook.static.scatter import add_legend, marker_colours, point_texts
 
 HATCH = {"": "", "/": "//", "\\": "\\\\", "x": "xx", "-": "--", "|": "||", "+": "++", ".": ".."}
 MODES = ("group", "stack", "relative", "overlay")

@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from k2repro.notebook.lint_code import call_name
-from k2repro.notebook.lint_finding import Finding
+from k2repro.notebook.lint.code import call_name
+from k2repro.notebook.lint.finding import Finding
 
 MOST_FILE_LINES = 350
 MOST_FUNCTION_LINES = 40

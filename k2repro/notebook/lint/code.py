@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable, Iterator
 
-from k2repro.notebook.lint_markdown import typed_numbers
+from k2repro.notebook.lint.markdown import typed_numbers
 from k2repro.notebook.text import FIELD
 
 SHORTEST_ALT = 20

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from k2repro.notebook.lint_code import code_messages
-from k2repro.notebook.lint_finding import Finding
-from k2repro.notebook.lint_links import link_targets
-from k2repro.notebook.lint_markdown import filler_words, heading_levels, pictures_without_alt, typed_numbers
+from k2repro.notebook.lint.code import code_messages
+from k2repro.notebook.lint.finding import Finding
+from k2repro.notebook.lint.links import link_targets
+from k2repro.notebook.lint.markdown import filler_words, heading_levels, pictures_without_alt, typed_numbers
 
 MOST_LINES = 20
 MOST_COLUMNS = 76

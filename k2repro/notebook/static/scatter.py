@@ -6,16 +6,16 @@ from typing import Any
 from k2repro.errors import K2ReproError, unknown
 from k2repro.notebook.palette import INK
 from k2repro.notebook.plain import plain_text
-from k2repro.notebook.static_axes import Canvas, Panel
-from k2repro.notebook.static_colour import (
+from k2repro.notebook.static.axes import Canvas, Panel
+from k2repro.notebook.static.colour import (
     colour,
     colour_scaling,
     dash_style,
     marker_symbol,
     trace_colour,
 )
-from k2repro.notebook.static_errors import draw_error_bars, each_point
-from k2repro.notebook.static_format import fill_template
+from k2repro.notebook.static.errors import draw_error_bars, each_point
+from k2repro.notebook.static.format import fill_template
 
 STEPS = {"linear": "default", "spline": "default", "hv": "steps-post", "vh": "steps-pre", "hvh": "steps-mid"}
 FILLS = (None, "none", "tozeroy", "tozerox", "tonexty", "toself")

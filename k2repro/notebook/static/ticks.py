@@ -5,8 +5,8 @@ from typing import Any
 
 from k2repro.notebook.palette import AXIS_LINE, GRID, INK
 from k2repro.notebook.plain import plain_text, title_text
-from k2repro.notebook.static_axes import LETTER_WIDTH, WIDTH, Axis, Canvas, Panel
-from k2repro.notebook.static_format import format_tick
+from k2repro.notebook.static.axes import LETTER_WIDTH, WIDTH, Axis, Canvas, Panel
+from k2repro.notebook.static.format import format_tick
 
 
 def finish_axes(canvas: Canvas) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from k2repro.errors import unknown
-from k2repro.notebook.static_axes import Panel
-from k2repro.notebook.static_colour import Colour, colour
+from k2repro.notebook.static.axes import Panel
+from k2repro.notebook.static.colour import Colour, colour
 
 Record = Mapping[str, Any]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from k2repro.notebook.lint_code import call_name
-from k2repro.notebook.lint_finding import Finding
+from k2repro.notebook.lint.code import call_name
+from k2repro.notebook.lint.finding import Finding
 
 LARGEST_BYTES = 500_000
 SPEAKING = {"show", "show_table", "tell", "print", "display"}

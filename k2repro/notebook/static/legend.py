@@ -4,8 +4,8 @@ from typing import Any
 
 from k2repro.notebook.palette import AXIS_LINE, INK
 from k2repro.notebook.plain import plain_text, title_text
-from k2repro.notebook.static_axes import Canvas
-from k2repro.notebook.static_format import format_tick
+from k2repro.notebook.static.axes import Canvas
+from k2repro.notebook.static.format import format_tick
 
 BAR_PIXELS = 14
 ENTRY_AREA = 64  # square pixels of a marker in the legend, however large it is in the plot
