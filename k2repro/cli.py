@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from k2repro import __version__
+from k2repro.cli_wafer import add_commands as add_wafer_commands
 from k2repro.errors import K2ReproError
 
 Command = Callable[[argparse.Namespace], int]
@@ -16,6 +17,7 @@ examples:
   k2repro claims --verdict contradicted   what does not hold, with the numbers
   k2repro claims article.bandwidth-ratio  one claim, whole
   k2repro status                          which notebooks are fresh, and what they cost
+  k2repro emulate --model k2-think --device H100-SXM --devices 8
   k2repro notebook why 01                 the failing cell of the last run, with its error
 """
 
@@ -130,6 +132,7 @@ def parser() -> argparse.ArgumentParser:
     _add_notebook(commands)
     _add_check(commands)
     _add_bench(commands)
+    add_wafer_commands(commands)
     return top
 
 
