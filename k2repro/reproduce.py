@@ -6,6 +6,7 @@ notebook is recognised by its stamp and hashes and is not run again.
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def build_all(profile: Profile, places: Places, names: list[str], say: Say) -> l
             say(f"{label}: fresh, kept")
         else:
             say(f"{label}: running (budget {profile.plan(name).budget_seconds} s)")
-        record = build(name, profile, places, folder)
+        record = build(name, profile, places, folder, progress=sys.stderr.isatty())
         say(f"{label}: {record.rows} rows, {record.seconds:.0f} s, {record.peak_memory_mb:.0f} MB")
         records.append(record)
     return records

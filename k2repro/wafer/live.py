@@ -77,8 +77,10 @@ def run_race(lanes: Sequence[Lane], *, seconds: float, frames_per_second: float 
         yield frame
         if now >= seconds or all(frame.finished):
             return
-        # The next tick after the time that drawing took: late frames are skipped, not queued.
-        tick = (np.floor((clock() - start) * frames_per_second) + 1) / frames_per_second
+        # The next tick after the time that drawing took: late frames are skipped, not queued. The
+        # margin keeps a clock that stands a rounding error before a tick from drawing it twice.
+        ticks = np.floor((clock() - start) * frames_per_second + 1e-6) + 1
+        tick = ticks / frames_per_second
         sleep(max(0.0, min(float(tick), seconds) - (clock() - start)))
 
 

@@ -47,7 +47,7 @@ class _Question:
     layer_split: bool
 
 
-def _check_sizes(**sizes: Any) -> None:
+def _check_sizes(sizes: dict[str, Any]) -> None:
     """K2ReproError naming the first size that is not a finite number above zero."""
     for name, value in sizes.items():
         numbers = np.asarray(value)
@@ -58,7 +58,7 @@ def _check_sizes(**sizes: Any) -> None:
 
 def _resolve(config: Config, device: Device | str, precision: str, devices: int,
              engine: str | None, layer_split: bool) -> _Question:
-    _check_sizes(devices=devices)
+    _check_sizes({"devices": devices})
     if int(devices) != devices:
         raise K2ReproError(f"devices = {devices!r} must be a whole number")
     found = find_device(device) if isinstance(device, str) else device
@@ -184,8 +184,8 @@ def predict(config: Config, device: Device | str, *, precision: str = "bf16",
     that is not positive; a format the device cannot multiply; a model that does not fit.
     """
     question = _resolve(config, device, precision, devices, engine, layer_split)
-    _check_sizes(batch_size=batch_size, context_length=context_length,
-                 kv_bytes_per_value=kv_bytes_per_value)
+    _check_sizes({"batch_size": batch_size, "context_length": context_length,
+                  "kv_bytes_per_value": kv_bytes_per_value})
     batch, context = float(batch_size), float(context_length)
     if question.device.device_class == "wafer":
         answer = _predict_mesh(question, batch, context, kv_bytes_per_value)
@@ -207,7 +207,7 @@ def sweep(config: Config, device: Device | str, *, batch_sizes: Any = 1,
     Returns an array of the broadcast shape.
     """
     question = _resolve(config, device, precision, devices, engine, layer_split)
-    _check_sizes(batch_sizes=batch_sizes, context_lengths=context_lengths)
+    _check_sizes({"batch_sizes": batch_sizes, "context_lengths": context_lengths})
     batch = np.asarray(batch_sizes, dtype=np.float64)
     context = np.asarray(context_lengths, dtype=np.float64)
     if question.device.device_class == "wafer":
@@ -237,7 +237,7 @@ def prefill_time(config: Config, device: Device | str, *, prompt_tokens: float,
     is an upper bound (real kernels process blocks of tokens) and no published rate checks it.
     """
     question = _resolve(config, device, precision, devices, engine, False)
-    _check_sizes(prompt_tokens=prompt_tokens, batch_size=batch_size)
+    _check_sizes({"prompt_tokens": prompt_tokens, "batch_size": batch_size})
     if question.device.device_class == "wafer":
         step = _predict_mesh(question, 1.0, float(prompt_tokens), 2.0).step_seconds
         return step * (1.0 + batch_size * prompt_tokens / question.shape.layers)

@@ -22,6 +22,7 @@ from k2repro.wafer.rates import Rate, RateTable, load_rates, read_rates
 from k2repro.wafer.units import refuse_wrong_units
 
 WITHIN = 0.20
+_BY_SOURCE, _BY_DEVICE = _HELD_OUT = ("leave one source out", "leave one hardware out")
 _SIZES = ((1.0, "below 1B"), (4.0, "1B to 4B"), (10.0, "4B to 10B"), (40.0, "10B to 40B"),
           (math.inf, "above 40B"))
 
@@ -56,7 +57,11 @@ class WaferScore:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Everything that `k2repro score-rates` says; `render.py` writes it as text or JSON."""
+    """Everything that `k2repro score-rates` says; `render.py` writes it as text or JSON.
+
+    points: (row id, predicted, measured, half-width of the interval of log(rate)) with the frozen
+    parameters; held_out_points: the same with each row's source left out.
+    """
 
     file: str
     parameters_date: str
@@ -69,6 +74,7 @@ class ScoreReport:
     flags: tuple[flags.Flag, ...]
     flagged_scored_rows: int
     points: tuple[tuple[str, float, float, float], ...] = ()
+    held_out_points: tuple[tuple[str, float, float, float], ...] = ()
 
 
 def measure_errors(name: str, predicted: np.ndarray, measured: np.ndarray,
@@ -155,13 +161,13 @@ def score_table(table: RateTable, name: str, *, held_out: bool = True,
     if new.any():
         overall.append(measure_errors("frozen, sources not fitted", frozen.rates[new],
                                       sample.rates[new], frozen.half_widths[new]))
-    if held_out:
-        for by_device, label in ((False, "leave one source out"), (True, "leave one hardware out")):
-            def tell(done: int, total: int, label: str = label) -> None:
-                progress(label, done, total)
+    apart: dict[str, Forecast] = {}
+    for label in _HELD_OUT if held_out else ():
+        def tell(done: int, total: int, label: str = label) -> None:
+            progress(label, done, total)
 
-            found = _held_out(table.rates, by_device, tell)
-            overall.append(measure_errors(label, found.rates, sample.rates, found.half_widths))
+        found = apart[label] = _held_out(table.rates, label == _BY_DEVICE, tell)
+        overall.append(measure_errors(label, found.rates, sample.rates, found.half_widths))
     found_flags = tuple(flags.flag_rates(table.rates))
     lines = {row.line for row in rows}
     return ScoreReport(
@@ -173,8 +179,13 @@ def score_table(table: RateTable, name: str, *, held_out: bool = True,
                     "size": _by([_size(row) for row in rows], frozen, sample.rates)},
         wafer=_score_wafers(table.rates), flags=found_flags,
         flagged_scored_rows=sum(flag.line in lines for flag in found_flags),
-        points=tuple((row.id, float(rate), row.tokens_per_second, float(half)) for row, rate, half
-                     in zip(rows, frozen.rates, frozen.half_widths, strict=True)))
+        points=_points(rows, frozen),
+        held_out_points=_points(rows, apart[_BY_SOURCE]) if held_out else ())
+
+
+def _points(rows: Sequence[Rate], found: Forecast) -> tuple[tuple[str, float, float, float], ...]:
+    return tuple((row.id, float(rate), row.tokens_per_second, float(half)) for row, rate, half
+                 in zip(rows, found.rates, found.half_widths, strict=True))
 
 
 def _score_baselines(sample: Sample) -> tuple[Score, ...]:
