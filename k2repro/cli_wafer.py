@@ -49,6 +49,23 @@ def run_race(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_measure(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from k2repro.measure.render import render_measurement
+    from k2repro.measure.report import measure_machine
+
+    with tqdm(desc="measure", unit="step", leave=False, disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int, text: str | None) -> None:
+            bar.total, bar.n = total, done
+            bar.set_postfix_str(text or "")
+
+        report = measure_machine(args.out, threads=args.threads, quick=args.quick, progress=progress)
+    _say(render_measurement(report))
+    return 0
+
+
 def _command(commands: argparse._SubParsersAction, name: str, text: str) -> argparse.ArgumentParser:
     added: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     return added
@@ -89,3 +106,9 @@ def add_commands(commands: argparse._SubParsersAction) -> None:
     race.add_argument("--tokens", type=int, default=2000, help="length of the answer (default: 2000)")
     race.add_argument("--seconds", type=float, default=20.0, help="stop after this long (default: 20)")
     race.set_defaults(run=run_race)
+
+    measure = _command(commands, "measure", "Measure this machine: bandwidth, caches, products, decode rates")
+    measure.add_argument("--out", type=Path, default=Path("build/measure"), help="folder to write to")
+    measure.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")
+    measure.add_argument("--quick", action="store_true", help="a minute: fewer repeats, smaller models")
+    measure.set_defaults(run=run_measure)

@@ -9,7 +9,6 @@ matrices. The same model at smaller depths shows what the caches are worth.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from k2repro.measure.costs import (
     ProductCost,
     Size,
     cheapest,
+    fit_non_negative,
     fit_regimes,
     head_product,
     layer_products,
@@ -147,7 +147,7 @@ def measure_costs(kernels: dict[str, Kernel], *, bytes_per_weight: float, cache_
                  for part in parts]
         curves[name] = [(shape.decode_parameters * bytes_per_weight, profile(shape))
                         for shape in small]
-    glue = _fit_glue(shapes, np.min(rests, axis=0),
+    glue = _fit_glue(shapes, [min(kernel) for kernel in zip(*rests, strict=True)],
                      bare_step_seconds(draw, context=context, steps=steps))
     kernel_costs = tuple(replace(cost, curve=_byte_curve(cost, curves[cost.kernel]))
                          for cost in costs)
@@ -161,13 +161,13 @@ def _fit_kernel(name: str, profiles: Sequence[Profile], bytes_per_weight: float)
     return ProductCost(name, bytes_per_weight, *fit_regimes(sizes, read, seconds))
 
 
-def _fit_glue(shapes: Sequence[ModelShape], rests: Any, per_step: float) -> GlueCost:
-    """A straight line over the width; flat when it would slope down or start below zero."""
-    each = np.array([max(rest - per_step / shape.layers, 0.0)
+def _fit_glue(shapes: Sequence[ModelShape], rests: Sequence[float], per_step: float) -> GlueCost:
+    """A line over the width, through all calibration models with equal relative weight."""
+    floor = 1e-9
+    each = np.array([max(rest - per_step / shape.layers, floor)
                      for shape, rest in zip(shapes, rests, strict=True)])
-    slope, start = np.polyfit([shape.hidden + shape.ffn for shape in shapes], each, 1)
-    if slope < 0 or start < 0:
-        slope, start = 0.0, float(each.mean())
+    design = np.array([[1.0, shape.hidden + shape.ffn] for shape in shapes])
+    start, slope = fit_non_negative(design, each)[0]
     return GlueCost(float(start), float(slope), per_step)
 
 

@@ -17,10 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.shapes import ModelShape
 
+FloatArray = NDArray[np.float64]
 Size = tuple[int, int]
 Curve = tuple[tuple[float, float], ...]
 # Four more parameters must explain the times far better, and need sizes to rest on.
@@ -112,9 +114,28 @@ def cheapest(costs: Sequence[ProductCost], size: Size, footprint: float) -> Prod
     return min(costs, key=lambda cost: sum(cost.parts(*size, footprint)))
 
 
+def fit_non_negative(design: FloatArray, seconds: FloatArray) -> tuple[FloatArray, float]:
+    """Coefficients >= 0 with the least squared relative error of design @ coefficients, and that.
+
+    design: shape (n, k) with small k; seconds: shape (n,), positive. One of the 2^k - 1 non-empty
+    subsets of columns holds the constrained optimum, so all are tried.
+    """
+    columns = design.shape[1]
+    scaled = design / seconds[:, None]
+    best, best_error = np.zeros(columns), math.inf
+    for count in range(1, columns + 1):
+        for chosen in itertools.combinations(range(columns), count):
+            part = np.linalg.lstsq(scaled[:, chosen], np.ones(len(seconds)), rcond=None)[0]
+            error = float(np.square(scaled[:, chosen] @ part - 1).sum())
+            if (part >= 0).all() and error < best_error:
+                best = np.zeros(columns)
+                best[list(chosen)], best_error = part, error
+    return best, best_error
+
+
 def fit_costs(sizes: Sequence[Size], read_bytes: Sequence[float],
               seconds: Sequence[float]) -> tuple[LinearCost, float]:
-    """The non-negative cost with the least squared relative error, and that error.
+    """The cost of products with the least squared relative error, and that error.
 
     Raises K2ReproError with fewer than four sizes: four numbers need four equations.
     """
@@ -122,17 +143,8 @@ def fit_costs(sizes: Sequence[Size], read_bytes: Sequence[float],
         raise K2ReproError(f"{len(sizes)} sizes cannot determine four costs; measure at least four")
     design = np.array([[1.0, rows, columns, size]
                        for (rows, columns), size in zip(sizes, read_bytes, strict=True)])
-    scaled = design / np.array(seconds)[:, None]
-    best, best_error = np.zeros(4), math.inf
-    # Four coefficients have fifteen non-empty subsets: the constrained optimum is one of them.
-    for count in range(1, 5):
-        for chosen in itertools.combinations(range(4), count):
-            part = np.linalg.lstsq(scaled[:, chosen], np.ones(len(sizes)), rcond=None)[0]
-            error = float(np.square(scaled[:, chosen] @ part - 1).sum())
-            if (part >= 0).all() and error < best_error:
-                best = np.zeros(4)
-                best[list(chosen)], best_error = part, error
-    return LinearCost(*map(float, best)), best_error
+    found, error = fit_non_negative(design, np.array(seconds))
+    return LinearCost(*map(float, found)), error
 
 
 def fit_regimes(sizes: Sequence[Size], read_bytes: Sequence[float],

@@ -58,7 +58,7 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress,
     cache = last_level_bytes(caches)
     step = 0
 
-    def ask(**request: Any) -> dict[str, Any]:
+    def ask(request: dict[str, Any]) -> dict[str, Any]:
         nonlocal step
         step += 1
         return run(request, threads, lambda text: progress(step - 1, LEARNING_STEPS, text))
@@ -66,17 +66,17 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress,
     runs = 3 if quick else 9
     megabytes = [factor * cache / 1e6 for factor in ((4,) if quick else (2, 4, 8, 16))]
     bandwidth = tuple(Bandwidth(**values) for values in
-                      ask(job="bandwidth", megabytes=megabytes, runs=runs)["bandwidth"])
+                      ask({"job": "bandwidth", "megabytes": megabytes, "runs": runs})["bandwidth"])
     sizes = [int(size) for size in np.geomspace(1 << 17, 4 * cache, 12 if quick else 28)]
     curve = tuple((float(a), float(b)) for a, b in
-                  ask(job="curve", sizes=sizes, runs=runs)["curve"])
-    rates = ask(job="matrix_rates", size=1024 if quick else 2048, runs=runs)
+                  ask({"job": "curve", "sizes": sizes, "runs": runs})["curve"])
+    rates = ask({"job": "matrix_rates", "size": 1024 if quick else 2048, "runs": runs})
     matrix_rates = MatrixRates(**{**rates, "flags": tuple(rates["flags"])})
     products: dict[str, tuple[ProductCost, ...]] = {}
     glue: dict[str, GlueCost] = {}
     for precision in ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",):
-        costs = ask(job="costs", precision=precision, cache_bytes=cache, context=CONTEXT,
-                    bytes_per_weight=BYTES_PER_WEIGHT[precision], quick=quick)
+        costs = ask({"job": "costs", "precision": precision, "cache_bytes": cache, "context": CONTEXT,
+                     "bytes_per_weight": BYTES_PER_WEIGHT[precision], "quick": quick})
         products[precision] = tuple(build_product(cost) for cost in costs["products"])
         glue[precision] = build_glue(costs["glue"])
     return Machine(

@@ -8,14 +8,34 @@ devices and shapes with their sources. Needs numpy only.
 from k2repro.wafer.answers import Prediction, require_fit
 from k2repro.wafer.cost import Cost, cost_per_million_tokens
 from k2repro.wafer.devices import Device, find_device, load_devices
+from k2repro.wafer.flags import flag_rates
 from k2repro.wafer.prediction import predict, prefill_time, sweep
 from k2repro.wafer.rates import Rate, RateTable, load_rates, read_rates
+from k2repro.wafer.score import ScoreReport, score_rates
 from k2repro.wafer.shapes import ModelShape, find_shape, load_shapes
 from k2repro.wafer.speculation import Speculation, needed_acceptance
 
 __all__ = [
-    "Cost", "Device", "ModelShape", "Prediction", "Rate", "RateTable", "Speculation",
-    "cost_per_million_tokens", "find_device", "find_shape", "load_devices", "load_rates",
-    "load_shapes", "needed_acceptance", "predict", "prefill_time", "read_rates", "require_fit",
+    "Cost",
+    "Device",
+    "ModelShape",
+    "Prediction",
+    "Rate",
+    "RateTable",
+    "ScoreReport",
+    "Speculation",
+    "cost_per_million_tokens",
+    "find_device",
+    "find_shape",
+    "flag_rates",
+    "load_devices",
+    "load_rates",
+    "load_shapes",
+    "needed_acceptance",
+    "predict",
+    "prefill_time",
+    "read_rates",
+    "require_fit",
+    "score_rates",
     "sweep",
 ]

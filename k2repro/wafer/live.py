@@ -17,6 +17,8 @@ from k2repro.errors import K2ReproError
 FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
+# A clock that stands a rounding error before a tick has reached it.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,14 @@ def run_race(lanes: Sequence[Lane], *, seconds: float, frames_per_second: float 
     _check_race(lanes, seconds, frames_per_second)
     start = clock()
     while True:
-        now = min(clock() - start, seconds)
-        frame = _frame(lanes, now)
+        now = clock() - start
+        over = now >= seconds - _ROUNDING
+        frame = _frame(lanes, seconds if over else now)
         yield frame
-        if now >= seconds or all(frame.finished):
+        if over or all(frame.finished):
             return
-        # The next tick after the time that drawing took: late frames are skipped, not queued. The
-        # margin keeps a clock that stands a rounding error before a tick from drawing it twice.
-        ticks = np.floor((clock() - start) * frames_per_second + 1e-6) + 1
+        # The next tick after the time that drawing took: late frames are skipped, not queued.
+        ticks = np.floor((clock() - start + _ROUNDING) * frames_per_second) + 1
         tick = ticks / frames_per_second
         sleep(max(0.0, min(float(tick), seconds) - (clock() - start)))
 

@@ -37,7 +37,7 @@ SOFTWARE = ("vllm", "sglang", "tensorrt", "gpt-fast")
 PRIORS = (
     Prior("memory.efficiency", 0.90, 0.05, "1",
           "share of nominal device bandwidth that a long stream reaches"),
-    Prior("memory.efficiency_cpu", 0.80, 0.10, "1",
+    Prior("memory.efficiency_cpu", 0.77, 0.10, "1",
           "the same for a CPU with nominal DDR bandwidth (70-85 % sustained)"),
     Prior("memory.efficiency_sustained", 0.95, 0.05, "1",
           "share of a measured (sustained) bandwidth that decode reaches"),
@@ -48,6 +48,7 @@ PRIORS = (
     Prior("layer.compiled", 40e-6, 0.5, "s", "overhead per layer of compiled engines"),
     Prior("layer.serving", 60e-6, 0.5, "s", "overhead per layer of serving engines"),
     Prior("layer.ggml", 60e-6, 0.7, "s", "overhead per layer of ggml on a GPU"),
+    Prior("layer.ggml_cpu", 60e-6, 0.5, "s", "thread barriers per layer of ggml on a CPU"),
     Prior("layer.eager", 800e-6, 0.5, "s", "host time per layer of eager Python engines"),
     Prior("layer.torch_cpu", 200e-6, 0.5, "s", "dispatch time per layer of PyTorch on a CPU"),
     Prior("layer.uncaptured", 1.0, 0.5, "1",

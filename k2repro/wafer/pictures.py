@@ -48,7 +48,7 @@ def roofline_picture(devices: Sequence[Device], shape: ModelShape,
     import plotly.graph_objects as go
 
     figure, records = go.Figure(), []
-    grid = np.logspace(-1, 5, 61)
+    grid = np.logspace(-1, 5, 31)
     for index, device in enumerate(devices):
         peak = device.peak_bf16_flops
         if peak is None:
@@ -103,7 +103,7 @@ def mesh_picture(rows: Sequence[Rate], models: Sequence[str]) -> Picture:
     import plotly.graph_objects as go
 
     figure, records = go.Figure(), []
-    sides = np.logspace(math.log10(60), math.log10(900), 40)
+    sides = np.logspace(math.log10(60), math.log10(900), 28)
     for index, model in enumerate(models):
         shape, dash = find_shape(model), DASHES[index % len(DASHES)]
         figure.add_scatter(x=sides, y=_curve(shape, sides, 4096), mode="lines", name=model,

@@ -5,6 +5,7 @@ arithmetic units and runs on any processor that has a kernel for it. An *arithme
 fp8, fp4) needs hardware that multiplies it.
 """
 
+import re
 from dataclasses import dataclass
 
 from k2repro.errors import unknown
@@ -68,3 +69,29 @@ def find_precision(name: str) -> Precision:
     if key not in PRECISIONS:
         raise unknown("precision", name, PRECISIONS)
     return PRECISIONS[key]
+
+
+# Number of bits in names such as 4bit, 4.25bpw, int4-awq, nf4, w4a16, q4f16_1, IQ4_XS, Q5_1.
+_BITS = re.compile(r"(\d(?:\.\d+)?)[ -]?(?:bit|bpw)|(?:int|nf|fp|w|i?q)(\d)(?![\d])")
+
+
+def match_precision(name: str, bits_read: float | None = None) -> Precision | None:
+    """The format of that name, or a stand-in for one that the table lacks; None without a clue.
+
+    bits_read: bits per weight that a table of rates implies (bytes read over parameters); with it
+    any name is understood. A stand-in below 16 bits is unpacked on the way, as integer formats are.
+    """
+    key = name.strip().lower()
+    key = _ALIASES.get(key, key)
+    if key in PRECISIONS:
+        return PRECISIONS[key]
+    found = _BITS.search(key)
+    bits = bits_read
+    if bits is None and found is not None:
+        bits = float(found[1] or found[2]) + 0.5
+    if bits is None:
+        return None
+    if bits > 12:
+        return Precision(key, bits, bits, "dense", "bf16")
+    kernel = "packed8" if bits > 6.5 else "packed4"
+    return Precision(key, bits, bits, kernel, "bf16", storage_only=True)

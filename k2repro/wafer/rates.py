@@ -16,7 +16,7 @@ from typing import Any
 from k2repro.errors import K2ReproError
 from k2repro.wafer.devices import Device, guess_class, match_variant
 from k2repro.wafer.engines import Engine, find_engine
-from k2repro.wafer.precisions import Precision, find_precision
+from k2repro.wafer.precisions import Precision, match_precision
 from k2repro.wafer.shapes import ModelShape, match_shape, shape_from_size
 from k2repro.wafer.workload import (
     device_fields,
@@ -112,11 +112,15 @@ def _number(line: dict[str, str], name: str, number: int, default: float | None 
     return value
 
 
-def _precision(line: dict[str, str], number: int) -> Precision:
-    try:
-        return find_precision(_cell(line, "precision"))
-    except K2ReproError as error:
-        raise K2ReproError(f"line {number}: {error}") from None
+def _precision(line: dict[str, str], number: int, shape: ModelShape) -> Precision:
+    """The format of the row; a name never seen is read from its bits or from the row's bytes."""
+    name = _cell(line, "precision")
+    read = _number(line, "weight_read_gb", number, 0.0)
+    found = match_precision(name, 8e9 * read / shape.decode_parameters if read else None)
+    if not name or found is None:
+        raise K2ReproError(f"line {number}: precision = {name!r} is not known, and the row gives no "
+                           "weight_read_gb to tell its size")
+    return found
 
 
 def _shape(line: dict[str, str], number: int) -> tuple[ModelShape, bool]:
@@ -158,7 +162,7 @@ def _contexts(line: dict[str, str], number: int) -> tuple[float, float, float]:
 def _read_rate(line: dict[str, str], number: int) -> Rate:
     """One row as a `Rate`; K2ReproError with the line number when it cannot be read."""
     shape, shape_known = _shape(line, number)
-    precision = _precision(line, number)
+    precision = _precision(line, number, shape)
     bandwidth = _number(line, "bandwidth_gbs_per_device", number)
     device, device_known = _device(line, number, bandwidth)
     prompt, output, mean = _contexts(line, number)

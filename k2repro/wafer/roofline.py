@@ -20,7 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from k2repro.wafer.engines import COMPILED, EAGER, GGML, SERVING, TORCH_CPU, UNCAPTURED
+from k2repro.wafer.engines import (
+    COMPILED,
+    EAGER,
+    GGML,
+    GGML_CPU,
+    SERVING,
+    TORCH_CPU,
+    UNCAPTURED,
+)
 from k2repro.wafer.parameters import SOFTWARE, Parameters
 from k2repro.wafer.workload import Workload
 
@@ -59,13 +67,15 @@ def _layer_overhead(work: Workload, parameters: Parameters) -> Any:
     uncaptured = np.sqrt(serving * eager) * parameters.value("layer.uncaptured")
     seconds = np.select(
         [work.engine == COMPILED, work.engine == SERVING, work.engine == UNCAPTURED,
-         work.engine == EAGER, work.engine == GGML, work.engine == TORCH_CPU],
+         work.engine == EAGER, work.engine == GGML, work.engine == TORCH_CPU,
+         work.engine == GGML_CPU],
         np.broadcast_arrays(
             parameters.value("layer.compiled") / work.clock * software,
             serving / work.clock * software + packed,
             uncaptured + 0 * work.clock, eager + 0 * work.clock,
             parameters.value("layer.ggml") / work.clock,
-            parameters.value("layer.torch_cpu") + 0 * work.clock), 0.0)
+            parameters.value("layer.torch_cpu") + 0 * work.clock,
+            parameters.value("layer.ggml_cpu") + 0 * work.clock), 0.0)
     return np.where(np.isnan(work.layer_overhead), seconds, work.layer_overhead)
 
 

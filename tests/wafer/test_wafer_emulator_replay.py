@@ -61,7 +61,7 @@ def ask(server, batch, context, speculation=None):
 def by_loop(server, phase):
     """The decode seconds of a phase, one `predict` per step: slow and independent of the arrays."""
     contexts = [stream.prompt_tokens for stream in phase.streams]
-    plans = [[tokens for tokens, times in stream.accepted for _ in range(times)]
+    plans = [[tokens for tokens, times in stream.growth or stream.accepted for _ in range(times)]
              for stream in phase.streams]
     draft = Speculation(1.0, phase.draft_tokens) if phase.draft_tokens else None
     seconds = 0.0
@@ -107,15 +107,14 @@ ORIGINAL_GATHER = emulator._gather
 @pytest.mark.parametrize("mutant", [frozen_context, full_batch, context_sum])
 def test_the_loop_catches_wrong_twins(mutant, monkeypatch):
     """Catches a comparison so loose that a frozen context or an undying sample passes it."""
-    long = Stream(5000, ((1, 60_000),))
-    phase = Phase("solve", "solver", (long, Stream(4000, ((1, 20),))))
-    short = Phase("solve", "solver", (Stream(60_000, ((1, 40),)), Stream(40_000, ((1, 20),))))
-    right = replay(Trace((Request("r", "", (phase,)),)), H100).seconds
-    right_short = replay(Trace((Request("r", "", (short,)),)), H100).phases[0].decode_seconds
-    assert right_short == pytest.approx(by_loop(H100, short), rel=1e-6)
+    phase = Phase("solve", "solver", (Stream(5000, ((1, 100),), growth=((700, 100),)),
+                                      Stream(9000, ((1, 30),))))
+    trace = Trace((Request("r", "", (phase,)),))
+    expected = by_loop(H100, phase)
+    assert replay(trace, H100).phases[0].decode_seconds == pytest.approx(expected, rel=1e-6)
     monkeypatch.setattr(emulator, "_gather", mutant)
-    wrong = replay(Trace((Request("r", "", (phase,)),)), replace(H100, check_fit=False)).seconds
-    assert abs(wrong / right - 1) > 2e-3
+    wrong = replay(trace, H100).phases[0].decode_seconds
+    assert abs(wrong / expected - 1) > 2e-3
 
 
 @SETTINGS
@@ -236,7 +235,7 @@ def test_a_curve_ends_where_memory_ends():
 
 def test_a_trace_that_does_not_fit_says_what_it_needs():
     """Catches a replay of weights and caches that no such device can hold."""
-    with pytest.raises(K2ReproError, match="needs 2"):
+    with pytest.raises(K2ReproError, match="needs 3"):
         replay(trace_from_lengths(1000, [64_000] * 3), Server("k2-think", "WSE-3"))
     # It starts to fit too little only late in the decode: the fullest moment counts.
     with pytest.raises(K2ReproError, match="does not fit"):

@@ -104,6 +104,21 @@ def test_names_never_seen_are_predicted_all_the_same():
     assert report.overall[0].median_error < 0.5
 
 
+@pytest.mark.parametrize(("name", "bits"), [
+    ("4.25bpw EXL2", 4.75), ("nf4", 4.5), ("q4f16_1", 4.5), ("IQ4_XS", 4.5), ("8-bit", 8.5)])
+def test_formats_never_seen_are_read_from_their_name(name, bits):
+    """A new quantisation refused or taken for sixteen bits."""
+    found = table_of({"precision": name}).rates[0].precision
+    assert found.bits == bits
+    assert found.storage_only
+
+
+def test_a_format_without_a_clue_is_read_from_its_bytes():
+    """Bytes in the row ignored: 4 GB for 7.5 billion weights are a bit over four bits."""
+    found = table_of({"precision": "mystery", "weight_read_gb": "4.0"}).rates[0].precision
+    assert found.bits == pytest.approx(4.26, abs=0.02)
+
+
 def test_what_is_not_known_widens_the_interval():
     """The same certainty about a stranger: unknown device and engine give wider intervals."""
     known, engine, device = (quick_score({"source": "new", **change}).points[0][3] for change in (
