@@ -35,10 +35,13 @@ Tell = Callable[[str], None]
 WIDTHS = ((192, 3, 576, 8192), (320, 5, 896, 12288), (448, 7, 1280, 2048), (640, 10, 1792, 20480),
           (1152, 18, 5120, 28672), (1344, 21, 7168, 2048))
 QUICK_WIDTHS = (WIDTHS[1], WIDTHS[3], WIDTHS[4])
+_LEAST_LAYERS = 3
 _CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 3.0)
 _QUICK_CURVE = (0.2, 0.4, 0.6, 0.85, 1.25, 2.0)
 # A short vocabulary, so that a shallow model fits any last level cache.
 _CURVE_WIDTH = (320, 5, 896, 2048)
+# Cache levels beyond the declared ones (a host's, under a virtual machine) hide below this.
+_LEAST_MEMORY = 128_000_000
 # Of the steps of a profile this quantile counts: quiet, but not the luckiest.
 _QUIET = 0.25
 
@@ -53,11 +56,11 @@ class Profile:
 
 def calibration_shape(width: tuple[int, int, int, int], memory: float,
                       bytes_per_weight: float) -> ModelShape:
-    """Two or more layers of that width that fill about `memory` bytes."""
+    """Three or more layers of that width that fill about `memory` bytes."""
     hidden, heads, ffn, vocab = width
     one = ModelShape("calibration", 1, hidden, heads, 1, 64, ffn, vocab, tied=True)
     layers = (memory / bytes_per_weight - one.head_parameters) / one.block_parameters
-    return replace(one, layers=max(2, round(layers)))
+    return replace(one, layers=max(_LEAST_LAYERS, round(layers)))
 
 
 def chooser(costs: Sequence[ProductCost], precision: str, footprint: float,
@@ -131,7 +134,7 @@ def measure_costs(kernels: dict[str, Kernel], *, bytes_per_weight: float, cache_
     cache_bytes: the last cache level; calibration models are four times that, at least 128 MB.
     """
     widths, parts, steps = ((QUICK_WIDTHS, _QUICK_CURVE, 12) if quick else (WIDTHS, _CURVE, 40))
-    memory = max(4 * cache_bytes, 128_000_000)
+    memory = max(4 * cache_bytes, _LEAST_MEMORY)
     shapes = [calibration_shape(width, memory, bytes_per_weight) for width in widths]
     costs, rests = [], []
     curves: dict[str, list[tuple[float, Profile]]] = {}

@@ -117,14 +117,17 @@ def cheapest(costs: Sequence[ProductCost], size: Size, footprint: float) -> Prod
 def fit_non_negative(design: FloatArray, seconds: FloatArray) -> tuple[FloatArray, float]:
     """Coefficients >= 0 with the least squared relative error of design @ coefficients, and that.
 
-    design: shape (n, k) with small k; seconds: shape (n,), positive. One of the 2^k - 1 non-empty
-    subsets of columns holds the constrained optimum, so all are tried.
+    design: shape (n, k) with small k; seconds: shape (n,), positive. The last coefficient is above
+    zero: bytes and widths always cost something. One of the subsets of columns holds the
+    constrained optimum, so all are tried.
     """
     columns = design.shape[1]
     scaled = design / seconds[:, None]
     best, best_error = np.zeros(columns), math.inf
     for count in range(1, columns + 1):
         for chosen in itertools.combinations(range(columns), count):
+            if columns - 1 not in chosen:
+                continue
             part = np.linalg.lstsq(scaled[:, chosen], np.ones(len(seconds)), rcond=None)[0]
             error = float(np.square(scaled[:, chosen] @ part - 1).sum())
             if (part >= 0).all() and error < best_error:
