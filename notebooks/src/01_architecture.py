@@ -391,7 +391,7 @@ tell(rows, "In 16 bit the weights alone take "
 # Try your own numbers: in JupyterLab the next cell draws controls that
 # recompute the table. Without a kernel it shows the values from above.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 import os
 
 from IPython.display import display
@@ -407,11 +407,14 @@ def weigh(model="k2-think", context=context_length, batch=batch_size):
 
 
 weigh()
+
+# %% tags=["nbval-ignore-output"]
 if "K2REPRO_RUN" not in os.environ:
     from ipywidgets import interactive
 
-    display(interactive(weigh, model=ModelConfig.preset_names(),
-                        context=contexts, batch=(1, 64)))
+    display(interactive(
+        weigh, model=list(ModelConfig.preset_names()),
+        context=list(contexts), batch=(1, 64)))
 
 # %% [markdown]
 # ## Is it the same model?
