@@ -63,6 +63,14 @@ def test_every_figure_lives_in_lab(lab, opened, screenshots, name):
     assert errors == []
 
 
+OPEN_FIRST_TABLE = """place => {
+    const details = document.querySelector(place);
+    if (!details.open) details.querySelector('summary').click();
+    const table = details.querySelector('table');
+    return table.offsetHeight > 0 && table.querySelector('th[scope=col]') !== null;
+}"""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_words_and_tables_survive_labs_sanitizer(lab, opened, name):
     """Catches captions and data tables that Lab strips from a notebook it does not trust yet."""
@@ -73,10 +81,8 @@ def test_words_and_tables_survive_labs_sanitizer(lab, opened, name):
     summaries = page.locator(f"{PANEL} .jp-OutputArea details summary")
     expect(summaries).to_have_count(folded, timeout=PATIENCE_MS)
     if folded:
-        summaries.first.scroll_into_view_if_needed()
-        summaries.first.click()
-        table = page.locator(f"{PANEL} .jp-OutputArea details table").first
-        assert table.is_visible() and table.locator("th[scope=col]").count() > 0
+        # One step inside the page: Lab redraws its outputs once more while figures arrive.
+        page.wait_for_function(OPEN_FIRST_TABLE, arg=f"{PANEL} .jp-OutputArea details", timeout=PATIENCE_MS)
 
 
 def test_sliders_move_without_a_kernel(opened):
