@@ -20,6 +20,7 @@ from k2repro.measure.decode import Decoder, DecoderWeights
 from k2repro.measure.gemm import measure_matrix_rates
 from k2repro.measure.machine import build_product
 from k2repro.measure.matvec import KERNELS
+from k2repro.measure.neighbours import Neighbours
 from k2repro.measure.weights import random_matrices, random_weights
 from k2repro.wafer.shapes import ModelShape
 
@@ -63,12 +64,14 @@ def _decode(request: Values, tell: Tell) -> Values:
     probe = ReadProbe(request["probe_megabytes"])
     rates, reads = [], []
     _decode_run(decoder, context, min(tokens, 2))
+    neighbours = Neighbours.watch()
     for run in range(request["runs"]):
         tell(f"{shape.name}, {request['precision']}: run {run + 1} of {request['runs']}")
         reads.append(probe.gbs())
         rates.append(tokens / _decode_run(decoder, context, tokens))
     return {"rates": rates, "reads_gbs": reads, "read_bytes": _read_bytes(weights),
-            "kernels": used}
+            "kernels": used,
+            "others_cores": None if neighbours is None else neighbours.cores()}
 
 
 def _decode_run(decoder: Decoder, context: int, tokens: int) -> float:

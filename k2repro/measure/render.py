@@ -4,6 +4,9 @@ from k2repro.measure.caches import Cache
 from k2repro.measure.machine import Machine
 from k2repro.measure.report import Report
 
+# Cores used by others above which a measurement should not be trusted.
+_BUSY = 0.15
+
 
 def render_measurement(report: Report) -> str:
     """The machine, then predicted beside measured, then what it means; plain text."""
@@ -57,6 +60,10 @@ def _summary(report: Report) -> list[str]:
         return [*lines, "no model was measured"]
     lines.append(f"median absolute error of predictions made beforehand: {median:.1f} % "
                  f"({len(report.rows)} rows)")
+    others = max((float(row["others_cores"] or 0.0) for row in report.rows), default=0.0)
+    if others > _BUSY:
+        lines.append(f"other processes used up to {others:.1f} cores meanwhile: these rates and "
+                     "errors say little; measure again on a quiet machine")
     for precision in report.machine.precisions():
         row = report.largest(precision)
         if row is not None:

@@ -179,6 +179,7 @@ def _as_row(machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int,
     # The share of one run is taken of the read right before it: both had the same neighbours.
     shares = [tokens_s * read / (gbs * 1e9)
               for tokens_s, gbs in zip(found["rates"], found["reads_gbs"], strict=True)]
+    others = found["others_cores"]
     reference = max(machine.read_gbs, *found["reads_gbs"])
     kernels = ", ".join(f"{name} x{count}" for name, count in sorted(found["kernels"].items()))
     return {
@@ -200,4 +201,4 @@ def _as_row(machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int,
         "predicted_high": f"{plan.high:.4g}", "predicted_at": plan.predicted_at,
         "measured_at": now(), "error_percent": f"{100 * (plan.tokens_per_second / rate - 1):.2f}",
         "share_of_read_percent": f"{100 * statistics.median(shares):.1f}",
-        "machine": plan.machine}
+        "others_cores": "" if others is None else f"{others:.2f}", "machine": plan.machine}

@@ -22,7 +22,7 @@ SCHEMA = (
     "source_locator", "confidence", "use_for_scoring", "note",
 )
 EXTRA = ("predicted_tok_s", "predicted_low", "predicted_high", "predicted_at", "measured_at",
-         "error_percent", "share_of_read_percent", "machine")
+         "error_percent", "share_of_read_percent", "others_cores", "machine")
 PREDICTION_COLUMNS = ("id", "model", "precision", "context", "predicted_tok_s", "predicted_low",
                       "predicted_high", "predicted_at", "machine")
 

@@ -17,6 +17,7 @@ from k2repro.measure.gemm import MatrixRates
 from k2repro.measure.jobs import run_job
 from k2repro.measure.ladder import measured_shapes
 from k2repro.measure.machine import Machine, load_machine
+from k2repro.measure.neighbours import Neighbours, busy_seconds
 from k2repro.measure.rows import EXTRA, SCHEMA, append_row, read_table, write_table
 from k2repro.measure.worker import run_in_process, thread_environment
 from k2repro.wafer.prediction import predict
@@ -31,8 +32,9 @@ def product(kernel, width):
 class FakeRunner:
     """Answers every job at once; decodes take `slower` times the step that was predicted."""
 
-    def __init__(self, out, slower=1.0, bf16=250.0, fail_at=None):
+    def __init__(self, out, slower=1.0, bf16=250.0, fail_at=None, others=0.01):
         self.out, self.slower, self.bf16, self.fail_at = out, slower, bf16, fail_at
+        self.others = others
         self.jobs = []
 
     def __call__(self, request, threads, tell):
@@ -69,7 +71,8 @@ class FakeRunner:
         width = 4 if request["precision"] == "fp32" else 2
         shape = next(s for s in measured_shapes() if s.name == request["shape"]["name"])
         return {"rates": [rate, 0.8 * rate, 0.9 * rate], "reads_gbs": [40.0, 40.0, 20.0],
-                "read_bytes": shape.decode_parameters * width, "kernels": {"numpy-rows": 5}}
+                "read_bytes": shape.decode_parameters * width, "kernels": {"numpy-rows": 5},
+                "others_cores": self.others}
 
 
 def measure(out, runner, **options):
@@ -197,6 +200,32 @@ def test_the_text_shows_predicted_beside_measured(tmp_path):
     assert text.count("+10.0%") == 8
     assert "beforehand: 10.0 % (8 rows)" in text
     assert "Qwen2-shape-150M in fp32 decodes at" in text
+
+
+def test_a_busy_machine_is_said(tmp_path):
+    """Catches errors that are blamed on the emulator although a neighbour took a core."""
+    quiet = measure(tmp_path / "quiet", FakeRunner(tmp_path / "quiet"))
+    assert "quiet machine" not in render_measurement(quiet)
+    busy = measure(tmp_path / "busy", FakeRunner(tmp_path / "busy", others=0.9))
+    assert "used up to 0.9 cores" in render_measurement(busy)
+    unknown = measure(tmp_path / "mac", FakeRunner(tmp_path / "mac", others=None))
+    assert unknown.rows[0]["others_cores"] == ""
+    assert "cores meanwhile" not in render_measurement(unknown)
+
+
+def test_idle_time_is_not_work():
+    """Catches idle ticks counted as busy, which would call every machine busy."""
+    text = "cpu  100 10 50 9999 77 3 2 5 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n"
+    assert busy_seconds(text, 100.0) == pytest.approx(1.7)
+    assert busy_seconds("cpu 100 10 50 9999\n", 100.0) == pytest.approx(1.6)
+
+
+def test_own_work_is_not_a_neighbour():
+    """Catches a decoder that calls itself a busy neighbour."""
+    watch = Neighbours(0.0, 0.0, 0.0)
+    assert watch.cores() >= 0.0
+    found = Neighbours.watch()
+    assert found is None or found.cores() >= 0.0
 
 
 def test_a_machine_file_comes_back_or_is_refused(tmp_path):
