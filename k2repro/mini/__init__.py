@@ -1,0 +1,1 @@
+"""The laptop-scale world: verifiable problems, reference traces, tokenizer, model family."""
