@@ -24,6 +24,8 @@ ROLES = (":", "=", "?")
 WORDS = (
     *(f" {letter}" for letter in LETTERS),
     " +", " -", " *", " ?", " plan", "user", "assistant", "<think", "</", "think", "><", "answer",
+    " find", " linear", " square", " ok", " no",
+    ">def", "(x", "):", " return", " (", "*x", ")%",
 )
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
