@@ -1,0 +1,229 @@
+"""The clipped policy-gradient loss of GRPO and its variants, from log-probabilities to one number.
+
+GRPO: DeepSeekMath, arXiv 2402.03300, section 4.1. Separate clip bounds and the mean over tokens: DAPO,
+arXiv 2503.14476, sections 3.1 and 3.3. A constant normaliser: Dr. GRPO, arXiv 2503.20783, section 3. One
+ratio for a sequence: GSPO, arXiv 2507.18071, section 4. Names follow TRL 1.16.0; the tests compare with it.
+
+On policy, in the first step after sampling, every ratio is 1 and the loss of a token is minus its advantage.
+Averaged by sequence ("grpo") that is 0 for centred advantages, whatever the model has learnt; averaged by
+token it only shows how length goes with reward. The gradient is not 0: it is that of
+-advantage * log-probability. A loss that starts at 0 is right and says nothing: watch the reward.
+
+Shapes: S sequences (completions), C tokens of the longest completion, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import K2ReproError, unknown
+from .diagnostics import Diagnostics, diagnose
+
+LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo")
+LEVELS = ("token", "sequence")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The batch of one optimisation step, of which a micro-batch is a part.
+
+    sequences: completions in it. tokens: their tokens that count (mask). micro_batches: number of parts.
+    """
+
+    sequences: int
+    tokens: int
+    micro_batches: int = 1
+
+
+@dataclass(frozen=True)
+class PolicyTerms:
+    """Loss of each token before averaging, and what it was made from.
+
+    per_token: [S, C]. ratio: [S, C], or [S, 1] at the sequence level. kl: [S, C], or None without reference.
+    """
+
+    per_token: Tensor
+    ratio: Tensor
+    kl: Tensor | None
+
+
+def token_logprobs(logits: Tensor, targets: Tensor, *, rows: int = 1024) -> tuple[Tensor, Tensor]:
+    """Log-probability of each chosen token and the entropy of its distribution, both [...], in nats.
+
+    logits: [..., V]; the one at a place predicts the token in `targets` [...] of the same place. rows: the
+    entropy, which has no gradient, is taken over this many places at a time, so that it never holds
+    a second copy of the logits.
+    """
+    if targets.shape != logits.shape[:-1]:
+        raise K2ReproError(
+            f"logits have shape {tuple(logits.shape)}, targets {tuple(targets.shape)}: "
+            "must be [..., vocabulary] and [...]"
+        )
+    flat = logits.flatten(0, -2)
+    chosen = -F.cross_entropy(flat.float(), targets.flatten(), reduction="none")
+    with torch.no_grad():
+        entropy = torch.cat([_entropy(part) for part in flat.split(rows)]) if len(flat) else chosen
+    return chosen.view(targets.shape), entropy.view(targets.shape)
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    logprobs = logits.float().log_softmax(-1)
+    return -(logprobs.exp() * logprobs).sum(-1)
+
+
+def policy_terms(
+    logprobs: Tensor,
+    old_logprobs: Tensor | None,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    importance_sampling_level: str = "token",
+    epsilon_low: float = 0.2,
+    epsilon_high: float = 0.2,
+    delta: float | None = None,
+    beta: float = 0.0,
+    reference_logprobs: Tensor | None = None,
+    use_bias_correction_kl: bool = True,
+) -> PolicyTerms:
+    """-min(ratio * A, clip(ratio) * A) + beta * KL for each token; arguments as in `grpo_loss`."""
+    old = logprobs.detach() if old_logprobs is None else old_logprobs
+    # Padding may hold anything, NaN included: 0 * NaN would be NaN.
+    log_ratio = (logprobs - old).masked_fill(~mask, 0.0)
+    if importance_sampling_level == "sequence":
+        # The geometric mean over the tokens (GSPO): a product would over- or underflow with length.
+        log_ratio = log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - epsilon_low, 1 + epsilon_high)
+    free = ratio if delta is None else ratio.clamp(max=delta)
+    advantage = advantages.to(logprobs.dtype)[:, None]
+    # The minimum keeps the worse of the two, so that clipping never hides a step in the wrong direction.
+    per_token = -torch.minimum(free * advantage, clipped * advantage).expand_as(logprobs)
+    kl = None
+    if reference_logprobs is not None:
+        # Schulman's k3, http://joschu.net/blog/kl-approx.html: unbiased for KL(policy || reference), never
+        # negative, because exp(x) >= 1 + x.
+        gap = (reference_logprobs - logprobs).masked_fill(~mask, 0.0)
+        kl = gap.exp() - gap - 1
+        if use_bias_correction_kl:
+            # k3 is unbiased, its gradient is not: the ratio's own gradient makes it that of the KL.
+            kl = kl * ratio
+        per_token = per_token + beta * kl
+    return PolicyTerms(per_token.masked_fill(~mask, 0.0), ratio, kl)
+
+
+def average(
+    per_token: Tensor,
+    mask: Tensor,
+    loss_type: str,
+    *,
+    max_completion_length: int | None = None,
+    whole: Whole | None = None,
+) -> Tensor:
+    """One number from the losses of the tokens [S, C]; the parts of a whole add up to its average.
+
+    grpo     mean over sequences of the mean over their tokens: short completions weigh more per token
+    dapo     mean over all tokens of the whole (TRL's default; "token-mean" in verl)
+    dr_grpo  sum over tokens / (sequences * max_completion_length): a constant, no length bias
+    bnpo     mean over the tokens of the micro-batch, then over micro-batches: depends on the split, as in TRL
+    """
+    whole = whole or Whole(per_token.shape[0], int(mask.sum()))
+    total = per_token.sum(1)
+    if loss_type == "grpo":
+        return (total / mask.sum(1).clamp(min=1)).sum() / max(whole.sequences, 1)
+    if loss_type == "dapo":
+        return total.sum() / max(whole.tokens, 1)
+    if loss_type == "bnpo":
+        return total.sum() / mask.sum().clamp(min=1) / whole.micro_batches
+    if loss_type != "dr_grpo":
+        raise unknown("loss_type", loss_type, LOSS_TYPES)
+    if max_completion_length is None or max_completion_length < 1:
+        raise K2ReproError(
+            f"max_completion_length = {max_completion_length}: loss_type 'dr_grpo' divides by it. "
+            "Give the response budget of the run"
+        )
+    return total.sum() / (max(whole.sequences, 1) * max_completion_length)
+
+
+def grpo_loss(
+    logprobs: Tensor,
+    old_logprobs: Tensor | None,
+    advantages: Tensor,
+    mask: Tensor,
+    *,
+    loss_type: str = "dapo",
+    importance_sampling_level: str = "token",
+    epsilon_low: float = 0.2,
+    epsilon_high: float = 0.2,
+    delta: float | None = None,
+    beta: float = 0.0,
+    reference_logprobs: Tensor | None = None,
+    use_bias_correction_kl: bool = True,
+    max_completion_length: int | None = None,
+    entropy: Tensor | None = None,
+    whole: Whole | None = None,
+) -> tuple[Tensor, Diagnostics]:
+    """The loss, a scalar to call `backward` on, and what to log about it.
+
+    logprobs: float [S, C] of the completion tokens under the model in training, with gradient.
+    old_logprobs: [S, C] under the policy that sampled; None on policy, where they are equal.
+    advantages: [S], see `group_advantages`. mask: [S, C], true for tokens that count, false for padding.
+    loss_type: how tokens are averaged, see `average`. importance_sampling_level: one ratio for each
+        "token" (GRPO) or for each "sequence" (GSPO).
+    epsilon_low, epsilon_high: the ratio is clipped to [1 - low, 1 + high]. delta: upper bound of the ratio
+        where the advantage is negative and clipping does not act (verl's clip_ratio_c, INTELLECT-2).
+    beta: weight of the KL to `reference_logprobs` [S, C]. use_bias_correction_kl: multiply it by the ratio,
+        which changes its gradient even where the ratio is 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
+    max_completion_length: response budget, needed by "dr_grpo".
+    entropy: [S, C], only for the diagnostics. whole: the step this micro-batch belongs to; the losses of its
+        micro-batches then add up to the loss of the step. None: this is all of it.
+    Raises K2ReproError for arguments that do not fit.
+    """
+    mask = mask.bool()
+    _check_shapes(logprobs, mask, advantages, old_logprobs, reference_logprobs, entropy)
+    _check_choices(loss_type, importance_sampling_level, epsilon_low, epsilon_high, delta)
+    if beta and reference_logprobs is None:
+        raise K2ReproError(f"beta = {beta} asks for a KL term, but reference_logprobs is missing")
+    terms = policy_terms(
+        logprobs,
+        old_logprobs,
+        advantages,
+        mask,
+        importance_sampling_level=importance_sampling_level,
+        epsilon_low=epsilon_low,
+        epsilon_high=epsilon_high,
+        delta=delta,
+        beta=beta,
+        reference_logprobs=reference_logprobs,
+        use_bias_correction_kl=use_bias_correction_kl,
+    )
+    loss = average(terms.per_token, mask, loss_type, max_completion_length=max_completion_length, whole=whole)
+    bounds = (1 - epsilon_low, 1 + epsilon_high)
+    return loss, diagnose(loss, terms.ratio, terms.kl, entropy, advantages, mask, bounds)
+
+
+def _check_shapes(logprobs: Tensor, mask: Tensor, advantages: Tensor, *others: Tensor | None) -> None:
+    if logprobs.dim() != 2 or advantages.shape != logprobs.shape[:1]:
+        raise K2ReproError(
+            f"logprobs have shape {tuple(logprobs.shape)}, advantages {tuple(advantages.shape)}: "
+            "must be [sequences, tokens] and [sequences]"
+        )
+    names = ("mask", "old_logprobs", "reference_logprobs", "entropy")
+    for name, value in zip(names, (mask, *others), strict=True):
+        if value is not None and value.shape != logprobs.shape:
+            raise K2ReproError(
+                f"{name} has shape {tuple(value.shape)}, logprobs {tuple(logprobs.shape)}: must be equal. "
+                "Usual cause: logits not shifted by one against their tokens"
+            )
+
+
+def _check_choices(loss_type: str, level: str, low: float, high: float, delta: float | None) -> None:
+    if loss_type not in LOSS_TYPES:
+        raise unknown("loss_type", loss_type, LOSS_TYPES)
+    if level not in LEVELS:
+        raise unknown("importance_sampling_level", level, LEVELS)
+    if not 0 <= low <= 1 or not high >= 0:
+        raise K2ReproError(f"epsilon_low = {low}, epsilon_high = {high}: must be in [0, 1] and at least 0")
+    if delta is not None and not delta > 1 + high:
+        raise K2ReproError(f"delta = {delta}: must be above 1 + epsilon_high = {1 + high}, or it is the clip")

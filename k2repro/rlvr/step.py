@@ -1,0 +1,164 @@
+"""One optimisation step over micro-batches: the gradient does not depend on how the batch was split.
+
+The losses of the micro-batches are parts of one sum (`loss.Whole`), so their gradients simply add up.
+Averaging the micro-batches instead, as gradient accumulation is often written, weighs a token by the company
+it is in; tests/rlvr/test_rlvr_step.py has that as a wrong twin.
+"""
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..architecture.qwen2 import Qwen2
+from ..errors import K2ReproError
+from .batch import MicroBatch, completion_logprobs
+from .config import GrpoConfig
+from .diagnostics import Diagnostics, combine
+from .loss import Whole, grpo_loss
+
+
+class DivergedError(K2ReproError):
+    """The loss or its gradient is not a finite number; the weights were left as they were before."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """|log-probability in training - in sampling| over completion tokens, nats: largest and mean."""
+
+    largest: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What one optimisation step did. grad_norm: before clipping. gap: None where it was not measured."""
+
+    diagnostics: Diagnostics
+    grad_norm: float
+    gap: Gap | None
+
+
+@torch.no_grad()
+def with_old_logprobs(model: Qwen2, batches: Sequence[MicroBatch]) -> list[MicroBatch]:
+    """`batches` with the log-probabilities of the present weights as the old policy's.
+
+    Needed when several steps follow one round of sampling; with a single step they are those of the step.
+    """
+    return [replace(batch, old_logprobs=completion_logprobs(model, batch)[0]) for batch in batches]
+
+
+@torch.no_grad()
+def with_reference(model: Qwen2, batches: Sequence[MicroBatch]) -> list[MicroBatch]:
+    """`batches` with the log-probabilities of the reference `model`, for the KL term."""
+    return [replace(batch, reference_logprobs=completion_logprobs(model, batch)[0]) for batch in batches]
+
+
+def sampling_gap(logprobs: Tensor, sampled: Tensor, mask: Tensor) -> Tensor:
+    """|training - sampling| of every completion token [tokens]; the arguments are [S, C]."""
+    return (logprobs.detach() - sampled)[mask].abs()
+
+
+def check_gap(gaps: Sequence[Tensor], config: GrpoConfig, step: int) -> Gap | None:
+    """Summary of the gaps of all micro-batches; None if there are none.
+
+    Warns above `config.gap_warning`, raises K2ReproError above `config.gap_error` and for NaN.
+    """
+    if not gaps:
+        return None
+    every = torch.cat(list(gaps))
+    gap = Gap(largest=every.max().item(), mean=every.mean().item())
+    text = (
+        f"step {step}: log-probabilities of sampling and training differ by {gap.largest:.2e}"
+        f" (mean {gap.mean:.2e})"
+    )
+    cause = "Usual cause: the sampler holds older weights, a temperature other than 1, or a shifted token"
+    if not gap.largest <= config.gap_error:
+        raise K2ReproError(f"{text}, more than gap_error = {config.gap_error:g}. {cause}")
+    if gap.largest > config.gap_warning:
+        warnings.warn(f"{text}, more than gap_warning = {config.gap_warning:g}. {cause}", stacklevel=3)
+    return gap
+
+
+def train_step(
+    model: Qwen2,
+    batches: Sequence[MicroBatch],
+    optimizer: torch.optim.Optimizer,
+    config: GrpoConfig,
+    *,
+    whole: Whole | None = None,
+    max_completion_length: int | None = None,
+    on_policy: bool = True,
+    step: int = 0,
+) -> StepResult:
+    """Gradients of all micro-batches, clipping of their norm, one step of the optimizer.
+
+    whole: what the losses are averaged over; by default all that is in `batches`. It is larger when groups
+        without a gradient were left out of the passes (`groups.py`).
+    on_policy: the weights are those that sampled, so the gap to the sampler must be small (`check_gap`).
+    step: only for messages.
+    Raises K2ReproError before the weights change: DivergedError if the loss or the gradient is not finite.
+    """
+    if not batches:
+        raise K2ReproError(f"step {step}: there is no micro-batch. Usual cause: all groups were filtered out")
+    whole = replace(whole or whole_of(batches), micro_batches=len(batches))
+    optimizer.zero_grad(set_to_none=True)
+    parts: list[Diagnostics] = []
+    gaps: list[Tensor] = []
+    for batch in batches:
+        logprobs, entropy = completion_logprobs(model, batch)
+        loss, diagnostics = _loss(logprobs, entropy, batch, config, whole, max_completion_length)
+        loss.backward()
+        parts.append(diagnostics)
+        if on_policy and batch.sampling_logprobs is not None:
+            gaps.append(sampling_gap(logprobs, batch.sampling_logprobs, batch.mask))
+    total = combine(parts)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
+    if not (math.isfinite(total.loss) and math.isfinite(norm)):
+        optimizer.zero_grad(set_to_none=True)
+        raise DivergedError(
+            f"step {step}: the loss is {total.loss}, the norm of its gradient {norm}; the weights are those "
+            "before the step. Usual cause: a learning rate that is too high, or NaN in the weights"
+        )
+    gap = check_gap(gaps, config, step)
+    optimizer.step()
+    return StepResult(total, norm, gap)
+
+
+def whole_of(batches: Sequence[MicroBatch]) -> Whole:
+    """Sequences and tokens of all `batches` together."""
+    return Whole(
+        sequences=sum(batch.mask.shape[0] for batch in batches),
+        tokens=sum(int(batch.mask.sum()) for batch in batches),
+        micro_batches=len(batches),
+    )
+
+
+def _loss(
+    logprobs: Tensor,
+    entropy: Tensor,
+    batch: MicroBatch,
+    config: GrpoConfig,
+    whole: Whole,
+    max_completion_length: int | None,
+) -> tuple[Tensor, Diagnostics]:
+    return grpo_loss(
+        logprobs,
+        batch.old_logprobs,
+        batch.advantages,
+        batch.mask,
+        loss_type=config.loss_type,
+        importance_sampling_level=config.importance_sampling_level,
+        epsilon_low=config.epsilon_low,
+        epsilon_high=config.epsilon_high,
+        delta=config.delta,
+        beta=config.beta,
+        reference_logprobs=batch.reference_logprobs,
+        use_bias_correction_kl=config.use_bias_correction_kl,
+        max_completion_length=max_completion_length,
+        entropy=entropy,
+        whole=whole,
+    )

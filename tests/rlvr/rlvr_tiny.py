@@ -1,0 +1,83 @@
+"""A tiny decoder with every weight random, and rollouts of unequal length for it."""
+
+import numpy
+import torch
+
+from k2repro.architecture import ModelConfig
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.rlvr import GrpoConfig, Rollout, group_advantages
+
+VOCABULARY = 61
+STOP = 2
+BUDGET = 9
+
+
+def config(**changes: object) -> GrpoConfig:
+    return GrpoConfig(**{"max_new_tokens": BUDGET, "group_size": 4, **changes})  # type: ignore[arg-type]
+
+
+def model(seed: int = 0) -> Qwen2:
+    """Two layers; biases and norms random too, so that forgetting one shows."""
+    shape = ModelConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        eos_token_id=STOP,
+        pad_token_id=0,
+    )
+    generator = torch.Generator().manual_seed(seed)
+    decoder = Qwen2(shape, generator=generator)
+    with torch.no_grad():
+        for name, parameter in decoder.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.uniform_(0.5, 1.5, generator=generator)
+            else:
+                parameter.normal_(0.0, 0.2, generator=generator)
+    return decoder
+
+
+def completions(groups: int = 2, group_size: int = 4, seed: int = 1) -> list[tuple[tuple, tuple]]:
+    """(prompt, completion) token ids: one prompt for each group, lengths from 1 to BUDGET, some cut off."""
+    generator = numpy.random.default_rng(seed)
+    pairs = []
+    for _ in range(groups):
+        prompt = tuple(int(t) for t in generator.integers(3, VOCABULARY, generator.integers(2, 7)))
+        for member in range(group_size):
+            length = int(generator.integers(1, BUDGET + 1))
+            tokens = [int(t) for t in generator.integers(3, VOCABULARY, length)]
+            if member % 3:  # the others were cut off by the budget
+                tokens[-1] = STOP
+            pairs.append((prompt, tuple(tokens)))
+    return pairs
+
+
+REWARDS = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.5, 1.0]
+
+
+def rollouts(rewards: list[float] | None = None, **settings: object) -> list[Rollout]:
+    """Two groups of four with advantages."""
+    advantages = group_advantages(rewards or REWARDS, 4, **settings).tolist()  # type: ignore[arg-type]
+    return [
+        Rollout(prompt, completion, advantage)
+        for (prompt, completion), advantage in zip(completions(), advantages, strict=True)
+    ]
+
+
+def gradients(decoder: Qwen2) -> dict[str, torch.Tensor]:
+    return {name: p.grad.clone() for name, p in decoder.named_parameters() if p.grad is not None}
+
+
+def relative_difference(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """Largest absolute difference over the largest absolute reference value."""
+    assert ours.shape == theirs.shape, (ours.shape, theirs.shape)
+    return ((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-30)).item()
+
+
+def furthest(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
+    """Largest relative difference over all tensors of two equal sets of names."""
+    assert ours.keys() == theirs.keys()
+    return max(relative_difference(ours[name], theirs[name]) for name in ours)
