@@ -1,0 +1,10 @@
+"""Sampling from the decoder: many prompts, many samples each, batched, reproducible one by one.
+
+Paper: K2-Think's numbers are means over 16 samples a problem, and its planning, best-of-N and
+reinforcement learning all sample. Here one call does it: `sample(model, prompts, n=16, ...)`.
+"""
+
+from .completion import Completion
+from .sampler import Sampler, sample
+
+__all__ = ["Completion", "Sampler", "sample"]
