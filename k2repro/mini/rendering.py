@@ -1,0 +1,107 @@
+"""Problems and responses as ordinary sentences, for people; models never see this text.
+
+What a model wrote may be of any form. From the first place that cannot be read on, it is shown as it is.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
+from k2repro.mini.problem import Problem
+from k2repro.mini.tokenizer import TURN_END
+from k2repro.mini.variables import FAMILY, MODULUS, system_of
+
+WORDS = {"+": "plus", "-": "minus", "*": "times"}
+SIGNS = {"+": "+", "-": "-", "*": "×"}
+
+NOTE = re.compile(r"\s*([a-z])\? ([-+*]) ([a-z]) ([a-z])(?=[\s<]|$)")
+STEP = re.compile(r"\s*([a-z]): ([-+*]) ([a-z]) ([a-z]) ([a-z])=(\d) ([a-z])=(\d) ([a-z])=(\d)(?=[\s<]|$)")
+ANSWER = re.compile(re.escape(ANSWER_NEXT) + r"((?:\s*[a-z]=\d)+)\s*" + re.escape(CLOSE_ANSWER))
+
+
+def render_problem(problem: Problem, *, plan: bool = False) -> str:
+    """The question in sentences; with `plan`, the order in which to work it out as one more.
+
+    A problem of another family than `variables` is a text for people already.
+    """
+    if problem.family != FAMILY:
+        return (problem.question + (problem.plan if plan else "")).strip()
+    system = system_of(problem)
+    sentences = [
+        f"{name} is {system.values[name]}." if name in system.values
+        else f"{name} is {_in_words(*system.definitions[name])}."
+        for name in system.listed
+    ]
+    verb = "is" if len(system.asked) == 1 else "are"
+    sentences.append(f"What {verb} {listing(system.asked)}?")
+    if plan:
+        sentences.append(f"Plan: work out {', then '.join(system.needed)}.")
+    return " ".join(sentences)
+
+
+def render_response(text: str) -> str:
+    """A response with one numbered line for each step of its trace, then the answer."""
+    return "\n".join(response_lines(text))
+
+
+def response_lines(text: str) -> list[str]:
+    """The lines of `render_response`; a slider shows the first few of them.
+
+    A response that is not of the form of `variables`, or stops being so, ends in lines of its own text.
+    """
+    rest = text.removesuffix(TURN_END)
+    lines: list[str] = []
+    if rest.startswith(OPEN_TRACE):
+        rest, steps = _steps(rest[len(OPEN_TRACE):])
+        lines = [f"{number}. {step}" for number, step in enumerate(steps, 1)]
+    answer = ANSWER.match(rest)
+    if answer is not None:
+        lines.append(_answer_line(answer[1]))
+        rest = rest[answer.end():]
+    return lines + rest.strip("\n").splitlines()
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names as in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _steps(trace: str) -> tuple[str, list[str]]:
+    """What cannot be read of a trace, and the sentences of what can."""
+    sentences: list[str] = []
+    forms: tuple[tuple[re.Pattern[str], Callable[..., str]], ...] = ((NOTE, _note), (STEP, _step))
+    at = 0
+    while True:
+        for form, sentence in forms:
+            found = form.match(trace, at)
+            if found is not None:
+                sentences.append(sentence(*found.groups()))
+                at = found.end()
+                break
+        else:
+            return trace[at:], sentences
+
+
+def _note(name: str, operator: str, first: str, second: str) -> str:
+    return f"To know {name} I need {first} and {second}: {name} is {_in_words(operator, first, second)}."
+
+
+def _step(
+    name: str, operator: str, first: str, second: str,
+    left_name: str, left: str, right_name: str, right: str, result_name: str, result: str,
+) -> str:
+    """One evaluation as an equation; names that disagree, as a model may write them, are kept."""
+    sign = SIGNS[operator]
+    equation = f"{name} = {first} {sign} {second} = {left} {sign} {right} = {result} (mod {MODULUS})"
+    if (left_name, right_name, result_name) == (first, second, name):
+        return equation
+    return f"{equation}, written as {left_name}={left}, {right_name}={right}, {result_name}={result}"
+
+
+def _answer_line(answer: str) -> str:
+    values = [word.split("=") for word in answer.split()]
+    return f"Answer: {listing([f'{name} is {value}' for name, value in values])}."
+
+
+def _in_words(operator: str, first: str, second: str) -> str:
+    return f"{first} {WORDS[operator]} {second}"

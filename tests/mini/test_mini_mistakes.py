@@ -1,0 +1,196 @@
+"""Every kind of mistake, put into right responses on purpose, is found again: kind and place."""
+
+import dataclasses
+import random
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k2repro.errors import K2ReproError
+from k2repro.mini import traces
+from k2repro.mini.grading import is_correct
+from k2repro.mini.mistakes import (
+    ANSWER_LINE,
+    ARITHMETIC,
+    KINDS,
+    LOOK_UP,
+    ORDER,
+    RIGHT,
+    UNFINISHED,
+    UNREADABLE,
+    classify,
+    count_kinds,
+    diagnose,
+)
+from k2repro.mini.problem import Problem
+from k2repro.mini.variables import TIERS, problems, system_of
+
+STEP = re.compile(
+    r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])"
+    r" [a-z]=\d [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
+)
+NOTE = re.compile(r" [a-z]\? (?P<sign>[-+*]) [a-z] (?P<second>[a-z])")
+PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
+
+
+def other_digit(digit: str) -> str:
+    return str((int(digit) + 3) % 10)
+
+
+def replaced(text: str, at: int, new: str) -> str:
+    return text[:at] + new + text[at + 1:]
+
+
+def swapped(response: str, pattern: re.Pattern, part: str, change) -> tuple[str, int]:
+    """One character of the last match changed, and where. The last: nothing after it depends on it."""
+    found = list(pattern.finditer(response))[-1]
+    at = found.start(part)
+    return replaced(response, at, change(response[at])), at
+
+
+def early_use(problem: Problem, response: str) -> tuple[str, int]:
+    """A step that another step needs is left out, so its value is used before it is known."""
+    for step in STEP.finditer(response):
+        name = step[0][1]
+        without = response[: step.start()] + response[step.end():]
+        used = re.search(rf" {name}=", without[: without.index("</think>")])
+        if used:
+            return without, used.start() + 1
+    raise AssertionError("no step that another one needs")
+
+
+def answer_copied_wrongly(response: str) -> tuple[str, int]:
+    at = response.index("</answer>") - 1
+    return replaced(response, at, other_digit(response[at])), at - 2
+
+
+def wrong_by_the_answer_alone(problem: Problem, response: str) -> str:
+    """Wrong twin: looks at the final answer only; every wrong one must be arithmetic, must it not."""
+    if is_correct(problem, response):
+        return RIGHT
+    return ARITHMETIC if "</answer>" in response else UNFINISHED
+
+
+def injected(problem: Problem) -> list[tuple[str, str, int | None]]:
+    """(kind, response with that mistake, character of the mistake) for every way to go wrong.
+
+    Where the mistake is in a step the answer is made wrong too: with a right answer a response is right.
+    """
+    good = traces.searching_response(system_of(problem))
+    other_sign = {"+": "-", "-": "*", "*": "+"}
+    letter = next(name for name in "abcdefghijklmnopqrst" if name not in problem.question)
+    wrong_value, value_at = swapped(good, STEP, "value", other_digit)
+    wrong_result, result_at = swapped(good, STEP, "result", other_digit)
+    steps = [
+        (LOOK_UP, *swapped(good, STEP, "sign", other_sign.__getitem__)),
+        (LOOK_UP, *swapped(good, NOTE, "second", lambda _: letter)),
+        (LOOK_UP, *swapped(good, NOTE, "sign", other_sign.__getitem__)),
+        (LOOK_UP, wrong_value, value_at - 2),
+        (ARITHMETIC, wrong_result, result_at - 2),
+        (UNREADABLE, good.replace("<think>", "<think> well", 1), len("<think> ")),
+        (UNREADABLE, good.replace("</think>", " so</think>"), good.index("</think>") + 1),
+    ]
+    if problem.tier != "tier-1":
+        steps.append((ORDER, *early_use(problem, good)))
+    return [(kind, answer_copied_wrongly(text)[0], at) for kind, text, at in steps] + [
+        (ANSWER_LINE, *answer_copied_wrongly(good)),
+        (UNFINISHED, good[: good.index("</think>")], None),
+        (UNFINISHED, good[: good.index("</answer>")], None),
+        (UNFINISHED, good[: good.rindex("=") - 20], None),
+        (UNREADABLE, good.replace("<think>", ""), 0),
+        (UNREADABLE, good + " or not", None),
+    ]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.id)
+def test_injected_mistakes_come_back(problem: Problem) -> None:
+    """Catches a taxonomy that sounds right: each mistake has its kind, and its place where it has one."""
+    for kind, response, at in injected(problem):
+        found = diagnose(problem, response)
+        assert found.kind == kind, (response, found)
+        if at is not None:
+            assert found.at == at, (response, found)
+            assert found.expected == "" or not response.startswith(found.expected, at)
+
+
+def test_every_kind_is_injected_and_a_classifier_by_answer_fails() -> None:
+    """Catches tests that inject too little: all kinds occur, the wrong twin misses most of them."""
+    cases = [(problem, kind, text) for problem in PROBLEMS for kind, text, _ in injected(problem)]
+    assert {kind for _, kind, _ in cases} == set(KINDS) - {RIGHT}
+    hits = sum(wrong_by_the_answer_alone(problem, text) == kind for problem, kind, text in cases)
+    assert hits < 0.45 * len(cases)
+
+
+@pytest.mark.parametrize("make", [traces.searching_response, traces.planned_response, traces.direct_response])
+def test_reference_responses_are_right(make) -> None:
+    """Catches a checker stricter than the grader: what is taught has no mistake, in any form."""
+    assert {classify(problem, make(system_of(problem))) for problem in PROBLEMS} == {RIGHT}
+
+
+def test_right_means_right_for_the_grader() -> None:
+    """Catches counts that do not add up to pass@1: sloppy responses are right in both or in neither."""
+    rng = random.Random(5)
+    for problem in PROBLEMS:
+        for _ in range(10):
+            response = traces.sloppy_response(system_of(problem), rng, 0.2)
+            kind = classify(problem, response)
+            assert (kind == RIGHT) is is_correct(problem, response)
+            assert kind in (RIGHT, ARITHMETIC)
+
+
+def test_the_first_of_two_mistakes_decides() -> None:
+    """Catches blame on the last mistake: a wrong sum followed by a wrong look-up is a wrong sum."""
+    problem = problems("tier-3", "validation", 1, seed=3)[0]
+    good = traces.searching_response(system_of(problem))
+    first = next(STEP.finditer(good))
+    both = replaced(good, first.start("result"), other_digit(first["result"]))
+    both, _ = swapped(both, STEP, "sign", {"+": "-", "-": "*", "*": "+"}.__getitem__)
+    both, _ = answer_copied_wrongly(both)
+    assert classify(problem, both) == ARITHMETIC
+    # Cut off right behind the wrong sum, it is still that and not "unfinished".
+    assert classify(problem, both[: first.end()]) == ARITHMETIC
+
+
+def test_an_answer_without_its_steps_was_given_before_it_was_known() -> None:
+    """Catches direct guesses counted as copying: nothing was worked out that could be copied."""
+    problem = PROBLEMS[-1]
+    wrong, _ = answer_copied_wrongly(traces.direct_response(system_of(problem)))
+    assert classify(problem, wrong) == ORDER
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.sampled_from(PROBLEMS), st.floats(0, 1), st.sampled_from(["", "<|im_end|>"]))
+def test_a_right_response_cut_anywhere_is_unfinished(problem: Problem, share: float, end: str) -> None:
+    """Catches a budget counted as nonsense: every proper beginning of a right response is unfinished."""
+    good = traces.searching_response(system_of(problem))
+    cut = good[: int(share * (len(good) - 1))]
+    if cut and re.search(r" [a-z]$|<think>.* [a-z]$", cut):
+        return  # half a word that tokens cannot leave: " m" of " m:"
+    assert classify(problem, cut + end) == UNFINISHED
+
+
+@settings(derandomize=True, max_examples=300, deadline=None)
+@given(st.sampled_from(PROBLEMS), st.text(alphabet="abcdefgmpq =?:+-*0123456789<>/think", max_size=60))
+def test_any_text_gets_some_kind(problem: Problem, text: str) -> None:
+    """Catches a crash on model output: arbitrary text is classified, and never as right."""
+    for response in (text, "<think>" + text, f"<think>{text}</think><answer>{text}</answer>"):
+        assert classify(problem, response) in set(KINDS) - {RIGHT}
+
+
+def test_counts_cover_all_kinds_and_all_responses() -> None:
+    """Catches a table with holes: kinds that never occur are 0, the counts sum to the responses."""
+    responses = [traces.direct_response(system_of(problem)) for problem in PROBLEMS]
+    responses[0] = ""
+    counts = count_kinds(PROBLEMS, responses)
+    assert list(counts) == list(KINDS)
+    assert counts[RIGHT] == len(PROBLEMS) - 1 and counts[UNFINISHED] == 1
+    with pytest.raises(K2ReproError, match="must be equally many"):
+        count_kinds(PROBLEMS, responses[1:])
+
+
+def test_other_families_are_refused() -> None:
+    """Catches programs judged by the rules of arithmetic."""
+    with pytest.raises(K2ReproError, match="unknown family with a taxonomy of mistakes 'programs'"):
+        classify(dataclasses.replace(PROBLEMS[0], family="programs"), "")

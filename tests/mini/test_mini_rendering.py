@@ -1,0 +1,80 @@
+"""Sentences for people: nothing of a problem or a response is lost on the way to them."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k2repro.mini import traces
+from k2repro.mini.problem import Problem
+from k2repro.mini.rendering import render_problem, render_response, response_lines
+from k2repro.mini.variables import System, problems, system_of
+
+SYSTEM = System(
+    values={"q": 7, "i": 4}, definitions={"m": ("-", "p", "i"), "p": ("*", "q", "i")},
+    listed=("q", "m", "i", "p"), asked=("m", "p"), needed=("p", "m"),
+)
+PROBLEM = Problem(
+    "x", "variables", "test", "tier-1", " q=7 m: - p i i=4 p: * q i ? m p", " m=4 p=8", " plan p m",
+    {"values": SYSTEM.values, "definitions": SYSTEM.definitions, "listed": SYSTEM.listed,
+     "asked": SYSTEM.asked, "needed": SYSTEM.needed},
+)
+
+
+def test_a_problem_in_sentences() -> None:
+    """Catches swapped operands in prose: minus and times keep their order, the plan is the last sentence."""
+    sentences = "q is 7. m is p minus i. i is 4. p is q times i. What are m and p?"
+    assert render_problem(PROBLEM) == sentences
+    assert render_problem(PROBLEM, plan=True) == sentences + " Plan: work out p, then m."
+
+
+def test_a_trace_in_numbered_lines() -> None:
+    """Catches a slider that skips steps: each note and each evaluation is one line, in order."""
+    assert render_response(traces.searching_response(SYSTEM) + "<|im_end|>").splitlines() == [
+        "1. To know m I need p and i: m is p minus i.",
+        "2. To know p I need q and i: p is q times i.",
+        "3. p = q × i = 7 × 4 = 8 (mod 10)",
+        "4. m = p - i = 8 - 4 = 4 (mod 10)",
+        "Answer: m is 4 and p is 8.",
+    ]
+
+
+def test_names_copied_wrongly_stay_visible() -> None:
+    """Catches a rendering that repairs mistakes: a model's wrong operand name is shown."""
+    [line] = response_lines("<think> m: - p i q=8 i=4 m=4")
+    assert line == "1. m = p - i = 8 - 4 = 4 (mod 10), written as q=8, i=4, m=4"
+
+
+@pytest.mark.parametrize("text", ["", "hello\nworld", "<think", "def f(x):\n    return x", "m=3"])
+def test_text_of_another_form_is_shown_as_it_is(text: str) -> None:
+    """Catches model output that disappears: what cannot be read is shown unchanged."""
+    assert render_response(text) == text
+
+
+def test_the_rest_of_a_response_that_goes_astray_is_shown() -> None:
+    """Catches silence after the first oddity: good steps in sentences, then the text from there on."""
+    good = traces.searching_response(SYSTEM)
+    broken = good.replace(" m: -", " m: / -")
+    lines = response_lines(broken)
+    assert lines[:2] == response_lines(good)[:2]
+    assert lines[-1] == broken[broken.index(" m: /"):]
+
+
+@settings(derandomize=True, max_examples=200, deadline=None)
+@given(st.text(alphabet="abmp =?:+-*0123456789<>/think\n", max_size=80))
+def test_any_text_is_rendered(text: str) -> None:
+    """Catches a crash on model output; every digit that the model wrote is still there."""
+    shown = render_response("<think>" + text)
+    wanted = re.findall(r"\d", text)
+    assert len(re.findall(r"\d", shown)) >= len(wanted)
+
+
+@pytest.mark.parametrize("tier", ["tier-1", "tier-4"])
+def test_as_many_lines_as_steps(tier: str) -> None:
+    """Catches steps that the reader's pattern misses: one line each, and the answer."""
+    for problem in problems(tier, "validation", 20):
+        system = system_of(problem)
+        lines = response_lines(traces.searching_response(system))
+        assert len(lines) == len(traces.search_order(system)) + 1
+        assert render_problem(problem).count(" is ") == len(system.listed)
