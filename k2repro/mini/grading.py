@@ -6,7 +6,7 @@ The form counts. A grader that searches for the right answer anywhere in the tex
 several; one that takes the last of two answer blocks rewards a second try. Both raise a score without a word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from k2repro.errors import K2ReproError, unknown
@@ -53,7 +53,8 @@ def grade(problems: Sequence[Problem], responses: Sequence[str]) -> list[bool]:
     programs    the answer is Python that passes all hidden tests, run in the sandbox of `k2repro.verify`;
                 the whole list goes there in one call
 
-    Raises K2ReproError for lists of different length and for an unknown family.
+    Raises K2ReproError for lists of different length, for an unknown family, and where a program is to be
+    run and no sandbox is available.
     """
     if len(problems) != len(responses):
         raise K2ReproError(
@@ -64,7 +65,26 @@ def grade(problems: Sequence[Problem], responses: Sequence[str]) -> list[bool]:
         if problem.family not in FAMILIES:
             raise unknown("family", problem.family, FAMILIES)
     parts = [split_response(response) for response in responses]
+    passed = _passed([
+        (problem, part.answer.strip())
+        for problem, part in zip(problems, parts, strict=True)
+        if part is not None and problem.family == "programs"
+    ])
     return [
-        part is not None and problem.family == "variables" and part.answer.strip() == problem.gold.strip()
+        part is not None
+        and (next(passed) if problem.family == "programs" else part.answer.strip() == problem.gold.strip())
         for problem, part in zip(problems, parts, strict=True)
     ]
+
+
+def _passed(programs: Sequence[tuple[Problem, str]]) -> Iterator[bool]:
+    """Whether each source passes the hidden tests of its problem."""
+    if not programs:
+        return iter(())
+    from k2repro.mini.programs import hidden_tests
+    from k2repro.verify import FunctionTest, run_many
+
+    # One list for each problem: the verifier runs equal sources with the same list once.
+    tests = {problem.id: [FunctionTest(**test) for test in hidden_tests(problem)] for problem, _ in programs}
+    runs = run_many([(source, tests[problem.id]) for problem, source in programs])
+    return iter([run.passed for run in runs])

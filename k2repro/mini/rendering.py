@@ -6,6 +6,8 @@ What a model wrote may be of any form. From the first place that cannot be read 
 import re
 from collections.abc import Callable, Sequence
 
+from k2repro.errors import unknown
+from k2repro.mini import programs
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
@@ -20,12 +22,14 @@ ANSWER = re.compile(re.escape(ANSWER_NEXT) + r"((?:\s*[a-z]=\d)+)\s*" + re.escap
 
 
 def render_problem(problem: Problem, *, plan: bool = False) -> str:
-    """The question in sentences; with `plan`, the order in which to work it out as one more.
+    """The question in sentences; with `plan`, the plan as one more.
 
-    A problem of another family than `variables` is a text for people already.
+    Raises K2ReproError for an unknown family.
     """
+    if problem.family == programs.FAMILY:
+        return programs.render_program_problem(problem, plan=plan)
     if problem.family != FAMILY:
-        return (problem.question + (problem.plan if plan else "")).strip()
+        raise unknown("family", problem.family, [FAMILY, programs.FAMILY])
     system = system_of(problem)
     sentences = [
         f"{name} is {system.values[name]}." if name in system.values

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
-from k2repro.mini import traces
+from k2repro.mini import programs, traces
 from k2repro.mini.grading import grade, is_correct, split_response
 from k2repro.mini.variables import TIERS, problems, system_of
 
@@ -113,6 +113,32 @@ def test_many_at_once_are_graded_as_one_by_one() -> None:
     responses = [traces.direct_response(system_of(problem)) for problem in two]
     assert grade([two[0], two[0], two[1]], [responses[0], responses[1], responses[1]]) == [True, False, True]
     assert grade([], []) == []
+
+
+def programs_response(source: str) -> str:
+    return f"<think></think><answer>{source}</answer>"
+
+
+def test_programs_are_judged_by_hidden_tests_and_not_by_their_text() -> None:
+    """Catches two shortcuts: comparing source with the gold text, and testing the shown examples only."""
+    problem = programs.problems("code", "test", 1)[0]
+    shown = dict(problem.facts["examples"])
+    other_text = problem.gold.replace("(x)", "(y)").replace("*x", "*y")
+    by_heart = f"def f(x): return {shown}.get(x, 0)"
+    sources = [problem.gold, f" {problem.gold}\n", other_text, by_heart, "def g(x): return x", "", "(", "f"]
+    responses = [programs_response(source) for source in sources] + [problem.gold]
+    assert grade([problem] * len(responses), responses) == [True] * 3 + [False] * 6
+
+
+def test_both_families_in_one_list_keep_their_places() -> None:
+    """Catches verdicts of the sandbox handed to the wrong response: families alternate, some malformed."""
+    codes = programs.problems("code", "test", 2)
+    items = [
+        (codes[0], programs_response(codes[0].gold), True), (PROBLEM, RIGHT, True), (codes[1], "", False),
+        (codes[1], programs_response(codes[0].gold), False), (PROBLEM, "", False),
+        (codes[1], programs_response(codes[1].gold), True),
+    ]
+    assert grade([item[0] for item in items], [item[1] for item in items]) == [item[2] for item in items]
 
 
 def test_lists_that_do_not_fit_and_unknown_families_are_refused() -> None:

@@ -1,12 +1,14 @@
 """Sentences for people: nothing of a problem or a response is lost on the way to them."""
 
+import dataclasses
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2repro.mini import traces
+from k2repro.errors import K2ReproError
+from k2repro.mini import programs, traces
 from k2repro.mini.problem import Problem
 from k2repro.mini.rendering import render_problem, render_response, response_lines
 from k2repro.mini.variables import System, problems, system_of
@@ -44,6 +46,14 @@ def test_names_copied_wrongly_stay_visible() -> None:
     """Catches a rendering that repairs mistakes: a model's wrong operand name is shown."""
     [line] = response_lines("<think> m: - p i q=8 i=4 m=4")
     assert line == "1. m = p - i = 8 - 4 = 4 (mod 10), written as q=8, i=4, m=4"
+
+
+def test_every_family_is_rendered_and_unknown_ones_are_refused() -> None:
+    """Catches a raw question shown to people: programs get sentences too, a new family an error."""
+    problem = programs.problems("code", "test", 1)[0]
+    assert render_problem(problem, plan=True) == programs.render_program_problem(problem, plan=True)
+    with pytest.raises(K2ReproError, match="unknown family 'riddles'"):
+        render_problem(dataclasses.replace(problem, family="riddles"))
 
 
 @pytest.mark.parametrize("text", ["", "hello\nworld", "<think", "def f(x):\n    return x", "m=3"])
