@@ -1,31 +1,62 @@
-"""Reinforcement learning with verifiable rewards: GRPO, from rewards to weights."""
+"""Reinforcement learning with verifiable rewards: GRPO, from rewards to weights.
+
+    group_advantages, grpo_loss      the mathematics, on plain tensors
+    micro_batches, train_step        packed rows and one optimisation step
+    Source, GrpoConfig, train_grpo   the whole loop: sample, judge, update, tell, resume
+
+Paper: K2-Think, section on RL, and its Figure 4. Its RL script was not published; `config.py` says where
+each setting comes from.
+"""
 
 from .advantages import group_advantages
 from .batch import MicroBatch, Rollout, completion_logprobs, micro_batches
 from .config import GrpoConfig
 from .diagnostics import Diagnostics, combine
+from .groups import Group, Selection, advantages_of, overlong_penalty, select
 from .loss import LOSS_TYPES, PolicyTerms, Whole, average, grpo_loss, policy_terms, token_logprobs
+from .records import Progress, StepRecord
+from .rewards import Prompt, Reward, RewardError, score
+from .rollouts import Clock, PromptStream, Sample, Source, cycle, draw_groups
 from .step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
+from .trainer import train_grpo
 
 __all__ = [
     "LOSS_TYPES",
+    "Clock",
     "Diagnostics",
     "DivergedError",
     "Gap",
+    "Group",
     "GrpoConfig",
     "MicroBatch",
     "PolicyTerms",
+    "Progress",
+    "Prompt",
+    "PromptStream",
+    "Reward",
+    "RewardError",
     "Rollout",
+    "Sample",
+    "Selection",
+    "Source",
+    "StepRecord",
     "StepResult",
     "Whole",
+    "advantages_of",
     "average",
     "combine",
     "completion_logprobs",
+    "cycle",
+    "draw_groups",
     "group_advantages",
     "grpo_loss",
     "micro_batches",
+    "overlong_penalty",
     "policy_terms",
+    "score",
+    "select",
     "token_logprobs",
+    "train_grpo",
     "train_step",
     "with_old_logprobs",
     "with_reference",

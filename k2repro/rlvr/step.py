@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..architecture.qwen2 import Qwen2
 from ..errors import K2ReproError
+from ..training.optimizer import Optimizer
 from .batch import MicroBatch, completion_logprobs
 from .config import GrpoConfig
 from .diagnostics import Diagnostics, combine
@@ -22,7 +23,7 @@ from .loss import Whole, grpo_loss
 
 
 class DivergedError(K2ReproError):
-    """The loss or its gradient is not a finite number; the weights were left as they were before."""
+    """The loss, its gradient or a weight is not a finite number."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,12 @@ def check_gap(gaps: Sequence[Tensor], config: GrpoConfig, step: int) -> Gap | No
 def train_step(
     model: Qwen2,
     batches: Sequence[MicroBatch],
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer | torch.optim.Optimizer,
     config: GrpoConfig,
     *,
     whole: Whole | None = None,
     max_completion_length: int | None = None,
+    factor: float = 1.0,
     on_policy: bool = True,
     step: int = 0,
 ) -> StepResult:
@@ -98,14 +100,15 @@ def train_step(
 
     whole: what the losses are averaged over; by default all that is in `batches`. It is larger when groups
         without a gradient were left out of the passes (`groups.py`).
-    on_policy: the weights are those that sampled, so the gap to the sampler must be small (`check_gap`).
-    step: only for messages.
-    Raises K2ReproError before the weights change: DivergedError if the loss or the gradient is not finite.
+    factor: of the optimizer's learning rates. on_policy: the weights are those that sampled, so the gap to
+        the sampler must be small (`check_gap`). step: only for messages.
+    Raises DivergedError if the loss or the gradient is not finite, and K2ReproError for a gap above
+    config.gap_error, both before the weights change; DivergedError too if they come out not finite.
     """
     if not batches:
         raise K2ReproError(f"step {step}: there is no micro-batch. Usual cause: all groups were filtered out")
     whole = replace(whole or whole_of(batches), micro_batches=len(batches))
-    optimizer.zero_grad(set_to_none=True)
+    model.zero_grad(set_to_none=True)
     parts: list[Diagnostics] = []
     gaps: list[Tensor] = []
     for batch in batches:
@@ -118,14 +121,30 @@ def train_step(
     total = combine(parts)
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
     if not (math.isfinite(total.loss) and math.isfinite(norm)):
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         raise DivergedError(
             f"step {step}: the loss is {total.loss}, the norm of its gradient {norm}; the weights are those "
             "before the step. Usual cause: a learning rate that is too high, or NaN in the weights"
         )
     gap = check_gap(gaps, config, step)
-    optimizer.step()
+    wrapped(optimizer).step(factor)
+    model.zero_grad(set_to_none=True)
+    _check_weights(model, step)
     return StepResult(total, norm, gap)
+
+
+def wrapped(optimizer: Optimizer | torch.optim.Optimizer) -> Optimizer:
+    """A plain torch optimizer with the interface of `k2repro.training`."""
+    return Optimizer([optimizer]) if isinstance(optimizer, torch.optim.Optimizer) else optimizer
+
+
+def _check_weights(model: Qwen2, step: int) -> None:
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise DivergedError(
+                f"step {step}: {name} is not finite after the update; the weights in memory are lost. Usual "
+                "cause: a learning rate that is too high"
+            )
 
 
 def whole_of(batches: Sequence[MicroBatch]) -> Whole:
