@@ -1,0 +1,126 @@
+"""The sandbox ladder: the fastest level that this system has and the program needs, or a refusal.
+
+monty -> sandlock -> bubblewrap -> refuse. There is no rung where a program runs as a bare
+subprocess. A level counts as available only after a probe program ran in it and could not read
+/etc/passwd.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from k2repro.errors import K2ReproError, unknown
+from k2repro.verify.judge import Test, check_tests, judge
+from k2repro.verify.level import Level, LevelMissing
+from k2repro.verify.level_bubblewrap import BubblewrapLevel
+from k2repro.verify.level_monty import MontyLevel
+from k2repro.verify.level_sandlock import SandlockLevel
+from k2repro.verify.schema import FunctionTest, Limits, TestRun
+
+LEVELS: dict[str, Level] = {
+    level.name: level for level in (MontyLevel(), SandlockLevel(), BubblewrapLevel())
+}
+_PROBE = """
+def f():
+    try:
+        open("/etc/passwd").close()
+    except OSError:
+        return "closed"
+    return "open"
+"""
+_lock = threading.Lock()
+_known: dict[str, str] = {}  # level -> "" when available, else why it is not
+
+
+def available_levels() -> tuple[str, ...]:
+    """Names of the sandbox levels that work on this system, fastest first. Tries each once."""
+    return tuple(name for name in LEVELS if not _why_missing(name))
+
+
+def run_tests(
+    source: str, tests: Sequence[Test], limits: Limits | None = None, *, level: str | None = None
+) -> TestRun:
+    """Run a program, which is taken to be hostile, against `tests` in a sandbox.
+
+    Without `level` the fastest available one is used; a program that needs more Python than the subset
+    interpreter has is run again one level up. The level that decided is in the result. With `level`
+    ("monty", "sandlock", "bubblewrap") that one is used or K2ReproError raised. Raises K2ReproError
+    also when there is no level at all, and for tests that are empty or of another kind.
+
+    >>> run_tests("def f(a, b): return a + b", [FunctionTest((2, 3), 5)]).passed
+    True
+    """
+    if not isinstance(source, str):
+        raise K2ReproError(f"source must be the text of a program, got {type(source).__name__}")
+    check_tests(tests)
+    limits = limits or Limits()
+    run = None
+    for name in (level,) if level else tuple(LEVELS):
+        if name not in LEVELS:
+            raise unknown("sandbox level", name, LEVELS)
+        if why := _why_missing(name):
+            if level:
+                raise K2ReproError(f"{_refusal(name, why)} Available here: {_list(available_levels())}")
+            continue
+        run = judge(LEVELS[name], source, tests, limits)
+        if "unsupported" not in {run.reason, *(outcome.reason for outcome in run)}:
+            return run
+    if run is None:
+        raise K2ReproError(_nothing())
+    return run
+
+
+def run_many(
+    programs: Iterable[tuple[str, Sequence[Test]]],
+    limits: Limits | None = None,
+    *,
+    level: str | None = None,
+    workers: int | None = None,
+) -> list[TestRun]:
+    """Run many (source, tests) pairs side by side, results in their order.
+
+    For rewards: equal sources with the same `tests` object (the samples of one group) are run once.
+    workers: threads, by default one for each processor. Raises as `run_tests` does.
+    """
+    pairs = list(programs)
+    if workers is not None and workers < 1:
+        raise K2ReproError(f"workers must be at least 1, got {workers}")
+    distinct = {(source, id(tests)): (source, tests) for source, tests in pairs}
+    check = partial(run_tests, limits=limits, level=level)
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as threads:
+        runs = dict(zip(distinct, threads.map(lambda pair: check(*pair), distinct.values()), strict=True))
+    return [runs[source, id(tests)] for source, tests in pairs]
+
+
+def _why_missing(name: str) -> str:
+    """Empty when the level works here, else the reason. The answer is kept for the life of the process."""
+    with _lock:
+        if name not in _known:
+            _known[name] = _probe(LEVELS[name])
+        return _known[name]
+
+
+def _probe(level: Level) -> str:
+    try:
+        run = judge(level, _PROBE, [FunctionTest((), "closed")], Limits(seconds=10))
+    except LevelMissing as error:
+        return str(error)
+    return "" if run.passed else f"its probe failed: {run.reason} {run.detail}"
+
+
+def _refusal(name: str, why: str) -> str:
+    return f"the sandbox level {name} is not available on this system: {why}."
+
+
+def _nothing() -> str:
+    reasons = " ".join(_refusal(name, _why_missing(name)) for name in LEVELS)
+    return (
+        f"no sandbox is available, and code written by a model is never run without one. {reasons} "
+        "Usual remedy: pip install pydantic-monty sandlock, or install Debian's bubblewrap"
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "(none)"

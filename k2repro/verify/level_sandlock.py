@@ -1,0 +1,81 @@
+"""Real CPython under Landlock and seccomp: the sandlock package (Linux with Landlock ABI 6 or later).
+
+No file but Python's own library is readable and none writable, no network, no second process
+(https://github.com/multikernel/sandlock).
+"""
+
+import importlib.util
+import os
+import warnings
+from typing import Any
+
+from k2repro.verify.level import LevelMissing, one_line
+from k2repro.verify.level_cpython import CPythonLevel, Sandboxed, hidden_paths, readable_paths
+from k2repro.verify.schema import Limits
+
+_NOBODY = 65534
+
+
+class SandlockLevel(CPythonLevel):
+    """Programs in CPython, confined by the kernel's Landlock and seccomp."""
+
+    name = "sandlock"
+
+    def launch(self, command: list[str], limits: Limits) -> Sandboxed:
+        """Start `command` confined. Raises LevelMissing."""
+        if importlib.util.find_spec("sandlock") is None:
+            raise LevelMissing("the package sandlock is not installed")
+        try:
+            import sandlock
+        except OSError as error:  # the wheel's library is for another system
+            raise LevelMissing(f"sandlock does not load: {one_line(error)}") from error
+        found, least = sandlock.landlock_abi_version(), sandlock.min_landlock_abi()
+        if found < least:
+            raise LevelMissing(f"the kernel's Landlock ABI is {found}, at least {least} is needed")
+        sandbox = sandlock.Sandbox(**_policy(limits))
+        piped, nothing = sandlock.StdioMode.PIPED, sandlock.StdioMode.NULL
+        with warnings.catch_warnings():
+            # "'gid' is set but not wired": version 0.9.0 says so of the pair and sets both.
+            warnings.filterwarnings("ignore", message="Policy field 'gid'")
+            try:
+                return _Process(sandbox.popen(command, stdin=piped, stdout=piped, stderr=nothing))
+            except RuntimeError as error:
+                raise LevelMissing(f"sandlock does not start a process: {one_line(error)}") from error
+
+
+def _policy(limits: Limits) -> dict[str, Any]:
+    policy: dict[str, Any] = {
+        "fs_readable": readable_paths(),
+        "fs_writable": [os.devnull],
+        "fs_denied": hidden_paths(),
+        "clean_env": True,
+        "env": {"PYTHONHASHSEED": "0"},
+        # A backstop: the child's own limit on its address space comes first and gives a MemoryError.
+        "max_memory": 2 * limits.memory_mb << 20,
+        "max_processes": 1,
+        "max_open_files": 64,
+        "no_coredump": True,
+        "random_seed": 0,
+    }
+    if os.geteuid() == 0:  # the superuser's capabilities are left outside
+        policy |= {"uid": _NOBODY, "gid": _NOBODY}
+    return policy
+
+
+class _Process(Sandboxed):
+    def __init__(self, process: Any) -> None:
+        self._process = process
+        self.stdin = process.stdin.fileno()
+        self.stdout = process.stdout.fileno()
+        self._ended: str | None = None
+
+    def end(self, grace: float = 0.0) -> str:
+        if self._ended is None:
+            import sandlock
+
+            # A process that sandlock killed for its memory is told from one that we kill here.
+            result = self._process.wait(timeout=max(grace, 0.001))
+            killed = result.reason is sandlock.ExitReason.KILLED
+            self._ended = "memory" if killed else ""
+            self._process.stdout.close()
+        return self._ended
