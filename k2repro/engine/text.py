@@ -30,8 +30,8 @@ class TextCodec:
         self.size = int(counted() if counted else len(tokenizer))
         if not self.size <= vocab_size < self.size + MOST_PADDING:
             raise K2ReproError(
-                f"the tokenizer has {self.size} tokens, the model's vocabulary {vocab_size}: it must be equal "
-                f"or padded by less than {MOST_PADDING}. Usual cause: the tokenizer of another model"
+                f"the tokenizer has {self.size} tokens, the model's vocabulary {vocab_size}: it must be "
+                f"equal or padded by less than {MOST_PADDING}. Usual cause: the tokenizer of another model"
             )
 
     def encode(self, text: str) -> list[int]:
