@@ -6,6 +6,8 @@ distractors disappear, so a train problem with other letters can never be a test
 """
 
 import hashlib
+from dataclasses import replace
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +29,19 @@ def canonical_form(system: "System") -> tuple[str, ...]:
 def canonical_hash(system: "System") -> int:
     """64 bits of the normal form."""
     return int(_digest(*canonical_form(system)), 16)
+
+
+def structure_hash(system: "System") -> int:
+    """64 bits of what is computed whatever the digits: two systems are near-duplicates if these are equal.
+
+    Given values become numbered marks; of all numberings the smallest normal form counts.
+    """
+    operands = {operand for name in system.needed for operand in system.definitions[name][1:]}
+    used = sorted(operands & system.values.keys())
+    return min(
+        canonical_hash(replace(system, values=dict(zip(used, marks, strict=True))))
+        for marks in permutations(range(len(used)))
+    )
 
 
 def _digest(*parts: str) -> str:

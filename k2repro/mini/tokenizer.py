@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from k2repro.errors import K2ReproError
 from k2repro.mini.variables import LETTERS
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
@@ -31,10 +32,13 @@ PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+# Line ends stand inside expressions: transformers drops a plain one that follows a block tag (trim_blocks).
 CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>"
-    "{% if not loop.last or add_generation_prompt %}\n{% endif %}{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' }}"
+    "{% if not loop.last or add_generation_prompt %}{{ '\\n' }}{% endif %}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
 
@@ -83,7 +87,17 @@ def turn_end() -> int:
 
 
 def prompt_text(question: str, plan: str = "") -> str:
-    """The user turn and the opening of the assistant's, in ChatML; equals the chat template's output."""
+    """The user turn and the opening of the assistant's, in ChatML; equals the chat template's output.
+
+    Raises K2ReproError for a special token in the question or the plan: `encode` would read it as one, so a
+    question could end the user's turn and write the assistant's.
+    """
+    for marker in SPECIAL:
+        if marker in question or marker in plan:
+            raise K2ReproError(
+                f"the question holds {marker}, which would be read as a special token and not as text; "
+                "usual cause: a prompt that is in ChatML already"
+            )
     return f"{TURN_START}user\n{question}{plan}{TURN_END}\n{TURN_START}assistant\n"
 
 

@@ -63,7 +63,7 @@ def apply(operator: str, first: int, second: int) -> int:
 def problems(tier: str, split: str, count: int, *, seed: int = 0, start: int = 0) -> list[Problem]:
     """`count` problems of a tier from item `start` on; the same arguments give the same problems.
 
-    Raises K2ReproError for an unknown tier or split, or a count below 1.
+    Raises K2ReproError for an unknown tier or split, a count below 1 or a negative start.
     """
     if tier not in TIERS:
         raise unknown("tier", tier, list(TIERS))
@@ -71,6 +71,8 @@ def problems(tier: str, split: str, count: int, *, seed: int = 0, start: int = 0
         raise unknown("split", split, list(SPLITS))
     if count < 1:
         raise K2ReproError(f"count is {count}: must be at least 1")
+    if start < 0:
+        raise K2ReproError(f"start is {start}: must be 0 or more, it numbers the items of a split")
     return [_problem(tier, split, seed, index) for index in range(start, start + count)]
 
 
