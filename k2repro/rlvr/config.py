@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ..errors import K2ReproError, unknown
 from .advantages import SCALES, STD_EPSILON
-from .loss import LEVELS, LOSS_TYPES
+from .loss import LEVELS, LOSS_TYPES, check_bounds
 
 OVERLONG = ("keep", "mask", "penalise")
 UNIFORM_GROUPS = ("train", "skip", "drop")
@@ -37,7 +37,7 @@ class GrpoConfig:
 
     # --- advantages
     scale: str = "group"  # TRL scale_rewards = "group"; Guru adv_estimator=grpo (Dr. GRPO: "none")
-    center: bool = True  # False only as a control: there is no baseline then
+    center: bool = True  # Guru, TRL (False only as a control: there is no baseline then)
     std_epsilon: float = STD_EPSILON  # TRL: advantages / (std_rewards + 1e-4)
 
     # --- loss
@@ -94,6 +94,7 @@ class GrpoConfig:
         ):
             if getattr(self, kind) not in known:
                 raise unknown(kind, getattr(self, kind), known)
+        check_bounds(self.epsilon_low, self.epsilon_high, self.delta)
         _check_budget(self)
         _check_together(self)
 
@@ -129,6 +130,10 @@ def _check_budget(config: GrpoConfig) -> None:
 
 
 def _check_together(config: GrpoConfig) -> None:
+    if not config.beta >= 0 or not config.max_grad_norm > 0:
+        raise K2ReproError(
+            f"beta = {config.beta}, max_grad_norm = {config.max_grad_norm}: must be at least 0, and above 0"
+        )
     if not config.center and config.scale == "group":
         raise K2ReproError("center=False excludes scale='group', see group_advantages; use scale='none'")
     if not config.center and config.uniform_groups != "train":

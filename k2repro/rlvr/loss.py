@@ -182,7 +182,9 @@ def grpo_loss(
     """
     mask = mask.bool()
     _check_shapes(logprobs, mask, advantages, old_logprobs, reference_logprobs, entropy)
-    _check_choices(loss_type, importance_sampling_level, epsilon_low, epsilon_high, delta)
+    if importance_sampling_level not in LEVELS:
+        raise unknown("importance_sampling_level", importance_sampling_level, LEVELS)
+    check_bounds(epsilon_low, epsilon_high, delta)
     if beta and reference_logprobs is None:
         raise K2ReproError(f"beta = {beta} asks for a KL term, but reference_logprobs is missing")
     terms = policy_terms(
@@ -218,11 +220,8 @@ def _check_shapes(logprobs: Tensor, mask: Tensor, advantages: Tensor, *others: T
             )
 
 
-def _check_choices(loss_type: str, level: str, low: float, high: float, delta: float | None) -> None:
-    if loss_type not in LOSS_TYPES:
-        raise unknown("loss_type", loss_type, LOSS_TYPES)
-    if level not in LEVELS:
-        raise unknown("importance_sampling_level", level, LEVELS)
+def check_bounds(low: float, high: float, delta: float | None) -> None:
+    """Raises K2ReproError for clip bounds that are out of range or contradict each other."""
     if not 0 <= low <= 1 or not high >= 0:
         raise K2ReproError(f"epsilon_low = {low}, epsilon_high = {high}: must be in [0, 1] and at least 0")
     if delta is not None and not delta > 1 + high:

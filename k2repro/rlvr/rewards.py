@@ -97,10 +97,11 @@ def _checked(
 
 
 def _number(name: str, index: int, value: object, prompt: Prompt) -> float:
-    number = value.item() if isinstance(value, Tensor | numpy.generic) else value
+    single = isinstance(value, numpy.generic) or (isinstance(value, Tensor) and value.numel() == 1)
+    number = value.item() if single else value  # type: ignore[attr-defined]
     if not isinstance(number, Real) or not math.isfinite(number):
         raise RewardError(
-            f"reward function {name!r} returned {value!r} for completion {index} (prompt {prompt.id!r}): "
+            f"reward function {name!r} returned {number!r} for completion {index} (prompt {prompt.id!r}): "
             "must be a finite number. Usual cause: 0 / 0, or no value for an answer that cannot be read"
         )
     return float(number)
