@@ -5,7 +5,8 @@ import torch
 
 from k2repro.architecture import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.rlvr import GrpoConfig, Rollout, group_advantages
+from k2repro.engine import sample
+from k2repro.rlvr import GrpoConfig, Prompt, Rollout, Source, cycle, group_advantages
 
 VOCABULARY = 61
 STOP = 2
@@ -81,3 +82,15 @@ def furthest(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> 
     """Largest relative difference over all tensors of two equal sets of names."""
     assert ours.keys() == theirs.keys()
     return max(relative_difference(ours[name], theirs[name]) for name in ours)
+
+
+PROMPTS = [Prompt(f"problem {i}", (3 + i, 7, 4)) for i in range(6)]
+
+
+def even(prompts, completions):
+    """1 if most tokens are even: a task that a random model can half do and learns in a few steps."""
+    return [float(sum(t % 2 == 0 for t in c.tokens) > len(c.tokens) / 2) for c in completions]
+
+
+def source(reward=even, prompts=PROMPTS, sampler=sample) -> Source:
+    return Source(cycle(prompts, seed=0), {"even": reward}, sampler, stop=(STOP,))
