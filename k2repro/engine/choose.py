@@ -21,19 +21,18 @@ def choose(logits: Tensor, uniforms: NDArray[np.float64], temperature: float, to
     """
     if temperature == 0.0:
         best, tokens = logits.max(-1)
-        _check_finite(best)
+        _check_finite(best.numpy())
         return tokens
     weights = torch.softmax(logits if temperature == 1.0 else logits / temperature, -1)
     if top_p < 1.0:
         weights = keep_nucleus(weights, top_p)
     # In 64 bit: over 150,000 tokens a 32-bit sum would lose the unlikely ones.
     cumulative = weights.cumsum(-1, dtype=torch.float64)
-    total = cumulative[:, -1]
+    total = cumulative.numpy()[:, -1]
     _check_finite(total)
     # The product may round up to the total itself, which no cumulative weight exceeds.
-    limit = np.nextafter(total.numpy(), 0.0)
-    targets = torch.from_numpy(np.minimum(uniforms * total.numpy(), limit))
-    return torch.searchsorted(cumulative, targets[:, None], right=True)[:, 0]
+    targets = np.minimum(uniforms * total, np.nextafter(total, 0.0))
+    return torch.searchsorted(cumulative, torch.from_numpy(targets)[:, None], right=True)[:, 0]
 
 
 def keep_nucleus(weights: Tensor, top_p: float) -> Tensor:
@@ -54,11 +53,11 @@ def log_probabilities(logits: Tensor, tokens: Tensor) -> NDArray[np.float32]:
     return torch.log_softmax(logits, -1).gather(-1, tokens[:, None])[:, 0].numpy()
 
 
-def _check_finite(per_row: Tensor) -> None:
+def _check_finite(per_row: NDArray[np.floating]) -> None:
     """`per_row` [B] is NaN or infinite exactly where a row of logits has no distribution."""
-    if not bool(torch.isfinite(per_row).all()):
-        rows = int((~torch.isfinite(per_row)).sum())
+    finite = np.isfinite(per_row)
+    if not finite.all():
         raise K2ReproError(
-            f"logits of {rows} of {len(per_row)} rows in flight are NaN or infinite: no token can be drawn. "
-            "Usual cause: weights that diverged in training (look at the loss of the last steps)"
+            f"logits of {np.sum(~finite)} of {len(finite)} rows in flight are NaN or infinite: no token can "
+            "be drawn. Usual cause: weights that diverged in training (look at the loss of the last steps)"
         )

@@ -1,9 +1,7 @@
 """Bookkeeping of the rows in flight: whose they are, what they have drawn, how long they may go on."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from .streams import uniforms
 
@@ -18,6 +16,7 @@ class Flight:
         self.rows, self.count = rows, 0
         # (prompt, sample) of each row.
         self.names: list[tuple[int, int]] = [(-1, -1)] * rows
+        self._last = np.zeros(rows, np.int64)
         self._drawn = np.zeros(rows, np.int64)
         self._budget = np.zeros(rows, np.int64)
         self._uniforms = np.zeros((rows, max_new_tokens))
@@ -40,7 +39,7 @@ class Flight:
         if row == last:
             return None
         self.names[row] = self.names[last]
-        for array in (self._drawn, self._budget, self._uniforms, self._tokens, self._logprobs):
+        for array in (self._last, self._drawn, self._budget, self._uniforms, self._tokens, self._logprobs):
             array[row] = array[last]
         return last
 
@@ -51,14 +50,14 @@ class Flight:
     def record(self, tokens: NDArray[np.int64], logprobs: NDArray[np.float32] | None) -> None:
         """Append a token, int64 [count], to every row."""
         rows, drawn = self._arange[: self.count], self._drawn[: self.count]
-        self._tokens[rows, drawn] = tokens
+        self._last[: self.count] = self._tokens[rows, drawn] = tokens
         if logprobs is not None:
             self._logprobs[rows, drawn] = logprobs
         drawn += 1
 
-    def last_tokens(self) -> Tensor:
-        """The newest token of every row, int64 [count]."""
-        return torch.from_numpy(self._tokens[self._arange[: self.count], self._drawn[: self.count] - 1])
+    def last_tokens(self) -> NDArray[np.int64]:
+        """The newest token of every row, int64 [count], a view."""
+        return self._last[: self.count]
 
     def spent(self) -> NDArray[np.bool_]:
         """bool [count]: rows that have used up their budget."""

@@ -136,7 +136,7 @@ class _Run:
             if progress is not None and len(self._found) > before:
                 progress(len(self._found), total)
             if self._flight.count:
-                self._decoder.step(self._flight.last_tokens())
+                self._decoder.step(torch.from_numpy(self._flight.last_tokens()))
         n = self._settings.n
         return [[self._found[p, j] for j in range(n)] for p in range(len(self._prompts))]
 
@@ -165,10 +165,10 @@ class _Run:
     def _land(self) -> None:
         """Take the rows that are finished out of the batch, from the last row to the first."""
         flight = self._flight
-        last = flight.last_tokens().numpy()
+        last = flight.last_tokens()
         stopped = self._rule.is_stop[last]
-        for row in np.flatnonzero(self._rule.may_end[last] & ~stopped).tolist():
-            stopped[row] = self._rule.completes(flight.tokens_of(row))
+        for row in np.flatnonzero(self._rule.may_end[last]).tolist():
+            stopped[row] |= self._rule.completes(flight.tokens_of(row))
         finished = stopped | flight.spent()
         for row in np.flatnonzero(finished)[::-1].tolist():
             self._found[flight.names[row]] = self._completion(row, "stop" if stopped[row] else "length")
