@@ -83,7 +83,7 @@ def decode(tokens: Sequence[int]) -> str:
 
 def turn_end() -> int:
     """Id of the token that ends a response."""
-    return load().token_to_id(TURN_END)
+    return load().get_vocab(with_added_tokens=True)[TURN_END]
 
 
 def prompt_text(question: str, plan: str = "") -> str:
