@@ -1,5 +1,7 @@
 """Verifiers: is this answer right, does this program pass its tests; both for hostile input."""
 
+from k2repro.verify.answers import answers_equal, lax_answers_equal
+from k2repro.verify.extract import extract_answer
 from k2repro.verify.ladder import available_levels, run_many, run_tests
 from k2repro.verify.schema import CodeTest, FunctionTest, Limits, Outcome, TestRun
 
@@ -9,7 +11,10 @@ __all__ = [
     "Limits",
     "Outcome",
     "TestRun",
+    "answers_equal",
     "available_levels",
+    "extract_answer",
+    "lax_answers_equal",
     "run_many",
     "run_tests",
 ]

@@ -12,8 +12,9 @@ import struct
 import subprocess
 
 from k2repro.verify.level import LevelMissing, one_line
-from k2repro.verify.level_cpython import CPythonLevel, Sandboxed, hidden_paths, readable_paths
+from k2repro.verify.level_cpython import CPythonLevel, hidden_paths, readable_paths
 from k2repro.verify.schema import Limits
+from k2repro.verify.talk import Peer, PipedPeer
 
 _NOBODY = "65534"
 # AUDIT_ARCH_* of linux/audit.h, and the numbers of fork, vfork, clone, clone3, ptrace, unshare,
@@ -32,7 +33,7 @@ class BubblewrapLevel(CPythonLevel):
 
     name = "bubblewrap"
 
-    def launch(self, command: list[str], limits: Limits) -> Sandboxed:
+    def launch(self, command: list[str], limits: Limits) -> Peer:
         """Start `command` in its own namespaces. Raises LevelMissing."""
         program = shutil.which("bwrap")
         if program is None:
@@ -56,7 +57,7 @@ class BubblewrapLevel(CPythonLevel):
             raise LevelMissing(f"bwrap does not start: {one_line(error)}") from error
         finally:
             os.close(rules)
-        return _Process(process)
+        return PipedPeer(process)  # --die-with-parent takes the whole namespace along
 
 
 def _options(rules: int) -> list[str]:
@@ -88,18 +89,3 @@ def seccomp_filter(machine: str) -> bytes:
         (_RETURN, 0, 0, _REFUSE),
     ]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
-
-
-class _Process(Sandboxed):
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdin and process.stdout
-        self._process = process
-        self.stdin, self.stdout = process.stdin.fileno(), process.stdout.fileno()
-
-    def end(self, grace: float = 0.0) -> str:
-        self._process.kill()  # --die-with-parent takes the rest of the namespace along
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
-        return ""

@@ -1,12 +1,9 @@
 """Real CPython behind two pipes: what the sandlock and bubblewrap levels share.
 
-A level gives a process that runs `child.py`; this file talks to it under a deadline and a size
-limit, and kills it when either is passed.
+A level gives a process that runs `child.py`; this file drives it under the limits.
 """
 
-import json
 import os
-import select
 import sys
 import sysconfig
 import time
@@ -14,27 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from k2repro.verify import child
 from k2repro.verify.codec import SOURCE
-from k2repro.verify.level import FATAL, LevelMissing, Program, Reply, one_line
+from k2repro.verify.level import LevelMissing, Program, Reply
 from k2repro.verify.schema import Limits
+from k2repro.verify.talk import Peer, Talk
 
 _START_SECONDS = 20.0  # for Python to start inside a sandbox on a busy machine
-_GRACE_SECONDS = 0.3  # between the end of a process's output and the end of the process
-_CHUNK = 1 << 16
-
-
-class Sandboxed(ABC):
-    """A started process: two pipe ends, and a way to end it and all that it started."""
-
-    stdin: int
-    stdout: int
-
-    @abstractmethod
-    def end(self, grace: float = 0.0) -> str:
-        """Kill after `grace` seconds, reap, close the pipes; say "memory" if that had ended it, or ""."""
 
 
 class CPythonLevel(ABC):
@@ -43,7 +27,7 @@ class CPythonLevel(ABC):
     name: str
 
     @abstractmethod
-    def launch(self, command: list[str], limits: Limits) -> Sandboxed:
+    def launch(self, command: list[str], limits: Limits) -> Peer:
         """Start `command` inside the sandbox. Raises LevelMissing."""
 
     @contextmanager
@@ -63,10 +47,10 @@ class CPythonLevel(ABC):
             return reply
 
     @contextmanager
-    def _talk(self, limits: Limits) -> Iterator["Talk"]:
+    def _talk(self, limits: Limits) -> Iterator[Talk]:
         command = [python(), "-I", "-S", "-c", Path(child.__file__).read_text(encoding="utf-8")]
         process = self.launch(command, limits)
-        talk = Talk(process, limits)
+        talk = Talk(process, limits.output_bytes + 4096)  # a value, and the line around it
         try:
             start = {"codec": SOURCE, "memory": limits.memory_mb << 20, "output": limits.output_bytes}
             ready = talk.ask(start, _START_SECONDS)
@@ -80,7 +64,7 @@ class CPythonLevel(ABC):
 class CPythonProgram:
     """One program in one process."""
 
-    def __init__(self, talk: "Talk", limits: Limits) -> None:
+    def __init__(self, talk: Talk, limits: Limits) -> None:
         self._talk = talk
         self._left = limits.seconds
 
@@ -99,87 +83,6 @@ class CPythonProgram:
         if reply.reason in {"call", "ready"}:  # not for a program to say
             return Reply("crashed", detail="the program broke the conversation with its sandbox")
         return reply
-
-
-class Talk:
-    """Lines of JSON to and from a process that may write anything, or nothing."""
-
-    def __init__(self, process: Sandboxed, limits: Limits) -> None:
-        self._process = process
-        self._most = limits.output_bytes + 4096  # a value, and the line around it
-        self._pending = b""
-        os.set_blocking(process.stdin, False)
-        os.set_blocking(process.stdout, False)
-
-    def ask(self, request: dict[str, Any], seconds: float) -> Reply:
-        """Send a request and wait for the reply; a process that fails to answer is ended."""
-        deadline = time.monotonic() + seconds
-        try:
-            self._send((json.dumps(request) + "\n").encode(), deadline)
-            reply = _parse(self._receive(deadline))
-        except _Stopped as stop:
-            reply = Reply(stop.reason, detail=stop.detail)
-        if reply.reason in FATAL - {"memory"} or (reply.reason == "memory" and reply.memory_mb is None):
-            ended = self._process.end(_GRACE_SECONDS if reply.reason == "crashed" else 0.0)
-            if reply.reason == "crashed" and ended:
-                return Reply(ended, detail=reply.detail)
-        return reply
-
-    def _send(self, data: bytes, deadline: float) -> None:
-        while data:
-            self._wait([], [self._process.stdin], deadline)
-            try:
-                data = data[os.write(self._process.stdin, data[:_CHUNK]) :]
-            except BlockingIOError:
-                continue
-            except OSError:
-                raise _Stopped("crashed", "the process ended") from None
-
-    def _receive(self, deadline: float) -> bytes:
-        parts = [self._pending]
-        size = len(self._pending)
-        while b"\n" not in parts[-1]:
-            self._wait([self._process.stdout], [], deadline)
-            try:
-                part = os.read(self._process.stdout, _CHUNK)
-            except BlockingIOError:
-                continue
-            if not part:
-                raise _Stopped("crashed", "the process ended")
-            parts.append(part)
-            size += len(part)
-            if size > self._most:
-                raise _Stopped("output", f"more than {self._most} bytes")
-        line, _, self._pending = b"".join(parts).partition(b"\n")
-        return line
-
-    def _wait(self, read: list[int], write: list[int], deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0 or not any(select.select(read, write, [], left)):
-            raise _Stopped("timeout", "")
-
-
-class _Stopped(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
-
-
-def _parse(line: bytes) -> Reply:
-    """The reply in a hostile line."""
-    try:
-        reply = json.loads(line)
-        memory = reply.get("memory")
-        return Reply(
-            reason=str(reply["reason"]),
-            value=str(reply.get("value", "null")),
-            kind=one_line(reply.get("kind", ""), 80),
-            detail=one_line(reply.get("detail", "")),
-            memory_mb=memory / 1024 if isinstance(memory, int) else None,
-        )
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
-        raise _Stopped("crashed", "the program broke the conversation with its sandbox") from None
 
 
 def python() -> str:

@@ -10,8 +10,9 @@ import warnings
 from typing import Any
 
 from k2repro.verify.level import LevelMissing, one_line
-from k2repro.verify.level_cpython import CPythonLevel, Sandboxed, hidden_paths, readable_paths
+from k2repro.verify.level_cpython import CPythonLevel, hidden_paths, readable_paths
 from k2repro.verify.schema import Limits
+from k2repro.verify.talk import Peer
 
 _NOBODY = 65534
 
@@ -21,7 +22,7 @@ class SandlockLevel(CPythonLevel):
 
     name = "sandlock"
 
-    def launch(self, command: list[str], limits: Limits) -> Sandboxed:
+    def launch(self, command: list[str], limits: Limits) -> Peer:
         """Start `command` confined. Raises LevelMissing."""
         if importlib.util.find_spec("sandlock") is None:
             raise LevelMissing("the package sandlock is not installed")
@@ -62,7 +63,7 @@ def _policy(limits: Limits) -> dict[str, Any]:
     return policy
 
 
-class _Process(Sandboxed):
+class _Process(Peer):
     def __init__(self, process: Any) -> None:
         self._process = process
         self.stdin = process.stdin.fileno()

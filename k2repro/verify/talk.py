@@ -1,0 +1,128 @@
+"""A conversation with a process that may write anything, or nothing: lines of JSON under a deadline."""
+
+import json
+import os
+import select
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+from k2repro.verify.level import FATAL, Reply, one_line
+
+_GRACE_SECONDS = 0.3  # between the end of a process's output and the end of the process
+_CHUNK = 1 << 16
+
+
+class Peer(ABC):
+    """A started process: two pipe ends, and a way to end it and all that it started."""
+
+    stdin: int
+    stdout: int
+
+    @abstractmethod
+    def end(self, grace: float = 0.0) -> str:
+        """Kill after `grace` seconds, reap, close the pipes; say "memory" if that had ended it, or ""."""
+
+
+class PipedPeer(Peer):
+    """A process of the standard library's kind, whose stdin and stdout are pipes."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin and process.stdout
+        self._process = process
+        self.stdin, self.stdout = process.stdin.fileno(), process.stdout.fileno()
+
+    def end(self, grace: float = 0.0) -> str:
+        """Kill, reap, close. How the process had ended is not known."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        return ""
+
+
+class Talk:
+    """Requests and replies. most: bytes of one reply, beyond which the process is ended."""
+
+    def __init__(self, process: Peer, most: int) -> None:
+        self._process = process
+        self._most = most
+        self._pending = b""
+        os.set_blocking(process.stdin, False)
+        os.set_blocking(process.stdout, False)
+
+    def ask(self, request: dict[str, Any], seconds: float) -> Reply:
+        """Send a request and wait for the reply; a process that fails to answer is ended."""
+        deadline = time.monotonic() + seconds
+        try:
+            self._send((json.dumps(request) + "\n").encode(), deadline)
+            reply = _parse(self._receive(deadline))
+        except _Stopped as stop:
+            reply = Reply(stop.reason, detail=stop.detail)
+        if reply.reason in FATAL - {"memory"} or (reply.reason == "memory" and reply.memory_mb is None):
+            ended = self._process.end(_GRACE_SECONDS if reply.reason == "crashed" else 0.0)
+            if reply.reason == "crashed" and ended:
+                return Reply(ended, detail=reply.detail)
+        return reply
+
+    def _send(self, data: bytes, deadline: float) -> None:
+        while data:
+            _wait(self._process.stdin, select.POLLOUT, deadline)
+            try:
+                data = data[os.write(self._process.stdin, data[:_CHUNK]) :]
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise _Stopped("crashed", "the process ended") from None
+
+    def _receive(self, deadline: float) -> bytes:
+        parts = [self._pending]
+        size = len(self._pending)
+        while b"\n" not in parts[-1]:
+            _wait(self._process.stdout, select.POLLIN, deadline)
+            try:
+                part = os.read(self._process.stdout, _CHUNK)
+            except BlockingIOError:
+                continue
+            if not part:
+                raise _Stopped("crashed", "the process ended")
+            parts.append(part)
+            size += len(part)
+            if size > self._most:
+                raise _Stopped("output", f"more than {self._most} bytes")
+        line, _, self._pending = b"".join(parts).partition(b"\n")
+        return line
+
+
+def _wait(descriptor: int, event: int, deadline: float) -> None:
+    """Until a pipe is ready. `poll`, since `select` fails in a process with more than 1024 files."""
+    ready = select.poll()
+    ready.register(descriptor, event)
+    left = deadline - time.monotonic()
+    if left <= 0 or not ready.poll(left * 1000):
+        raise _Stopped("timeout", "")
+
+
+class _Stopped(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def _parse(line: bytes) -> Reply:
+    """The reply in a hostile line."""
+    try:
+        reply = json.loads(line)
+        memory = reply.get("memory")
+        return Reply(
+            reason=str(reply["reason"]),
+            value=str(reply.get("value", "null")),
+            kind=one_line(reply.get("kind", ""), 80),
+            detail=one_line(reply.get("detail", "")),
+            memory_mb=memory / 1024 if isinstance(memory, int) else None,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        raise _Stopped("crashed", "the program broke the conversation with its sandbox") from None
