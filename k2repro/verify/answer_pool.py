@@ -4,7 +4,6 @@ import atexit
 import functools
 import importlib.util
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -12,14 +11,15 @@ import threading
 from k2repro.errors import K2ReproError
 from k2repro.verify.talk import PipedPeer, Talk
 
-SECONDS = 0.8  # for one comparison
+SECONDS = 0.8  # of processor time, for one comparison
+_WALL_SECONDS = 8.0  # of wall-clock time, when the machine is busy or the process hangs
 _START_SECONDS = 60.0  # sympy takes a second to import, many on a busy machine
 _MOST_BYTES = 4096
 _PASSED_ON = ("PATH", "HOME", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG")  # no API keys
 
 
 class _Worker:
-    """One process. It starts by itself in the background; the first question waits until it is ready."""
+    """One process. It starts in the background; the first question waits until it says that it is ready."""
 
     def __init__(self) -> None:
         process = subprocess.Popen(
@@ -37,46 +37,56 @@ class _Worker:
     def compare(self, gold: str, answer: str) -> bool | None:
         """The verdict, or None when the process had to be killed."""
         if not self._ready:
-            reply = self._talk.ask({"do": "start"}, _START_SECONDS)
+            reply = self._talk.ask(None, _START_SECONDS)
             if reply.reason != "ready":
                 raise K2ReproError(
                     f"the process that compares answers does not start ({reply.reason} {reply.detail}); "
                     "usual cause: a broken installation of math-verify or sympy"
                 )
             self._ready = True
-        reply = self._talk.ask({"gold": gold, "answer": answer}, SECONDS)
+        request = {"gold": gold, "answer": answer, "seconds": SECONDS}
+        reply = self._talk.ask(request, _WALL_SECONDS)
         return reply.value == "true" if reply.reason == "value" else None
+
+    def is_ready(self) -> bool:
+        return self._ready or self._talk.has_news()
 
     def end(self) -> None:
         self._peer.end()
 
 
 class _Pool:
-    """A few workers, each lent to one thread at a time."""
+    """Two workers, each lent to one thread at a time; while a killed one is replaced the other serves."""
 
     def __init__(self) -> None:
-        # One more than is used on a small machine: a killed worker's substitute starts meanwhile.
-        self._workers = [_Worker() for _ in range(2)]
-        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
-        for worker in self._workers:
-            self._free.put(worker)
+        self._free = [_Worker(), _Worker()]
+        self._all = list(self._free)
+        self._count = threading.Semaphore(len(self._free))
+        self._lock = threading.Lock()
 
     def compare(self, gold: str, answer: str) -> bool | None:
-        worker = self._free.get()
-        verdict = None
-        try:
-            verdict = worker.compare(gold, answer)
-        finally:
-            if verdict is None:
-                worker.end()
-                self._workers.remove(worker)
-                worker = _Worker()
-                self._workers.append(worker)
-            self._free.put(worker)
-        return verdict
+        """The verdict of the first worker that is ready, or None when it had to be killed."""
+        with self._count:
+            with self._lock:
+                worker = next((each for each in self._free if each.is_ready()), self._free[0])
+                self._free.remove(worker)
+            verdict = None
+            try:
+                verdict = worker.compare(gold, answer)
+            finally:
+                with self._lock:
+                    self._free.append(worker if verdict is not None else self._replace(worker))
+            return verdict
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        worker.end()
+        self._all.remove(worker)
+        self._all.append(_Worker())
+        return self._all[-1]
 
     def end(self) -> None:
-        for worker in self._workers:
+        """End the processes."""
+        for worker in self._all:
             worker.end()
 
 

@@ -22,7 +22,7 @@ def answers_equal(gold: str, answer: str) -> bool:
     Equal: other ways to write the same value (1/2, 0.5, \frac{1}{2}, 50\%), other orders of a set, other
     forms of a surd or formula, `\boxed{}`, dollar signs, a unit, `x =` before it. Not equal: two values
     (12 or 13), a calculation left open (5+7 for 12), an approximation (3.14 for pi, 0.333 for 1/3), text
-    around the value, anything that takes longer than `answer_pool.SECONDS` to compare.
+    around the value, anything that takes more than `answer_pool.SECONDS` of processor time.
     Works in any thread. Raises K2ReproError for an empty gold answer or one that is not a text.
 
     >>> answers_equal("1/2", r"\boxed{\frac{2}{4}}"), answers_equal("12", "12 or 13")

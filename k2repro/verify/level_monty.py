@@ -77,7 +77,7 @@ class MontyLevel:
         # these only, so threads can never wait for each other in a circle.
         with self._session("checks", limits) as session:
             session.feed_run(_ASK, external_lookup={"k2_ask": ask})
-            return _feed(session, code, limits, external_lookup={"k2_ask": ask})
+            return _feed(session, f"{code}\nNone", limits, external_lookup={"k2_ask": ask})
 
     @contextmanager
     def _session(self, pool: str, limits: Limits) -> Iterator[Any]:
@@ -112,7 +112,9 @@ class MontyProgram:
 
     def load(self, source: str) -> Reply:
         """Execute the source."""
-        return self._timed(source)
+        # A session hands its last expression over as a Python object: ours, not one the program chose
+        # (a set of integers that collide would stall this process).
+        return self._timed(f"{source}\nNone")
 
     def call(self, function: str, arguments: str) -> Reply:
         """Call one function of the program."""

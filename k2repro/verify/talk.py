@@ -53,11 +53,18 @@ class Talk:
         os.set_blocking(process.stdin, False)
         os.set_blocking(process.stdout, False)
 
-    def ask(self, request: dict[str, Any], seconds: float) -> Reply:
-        """Send a request and wait for the reply; a process that fails to answer is ended."""
+    def has_news(self) -> bool:
+        """Whether something can be read now."""
+        ready = select.poll()
+        ready.register(self._process.stdout, select.POLLIN)
+        return bool(ready.poll(0))
+
+    def ask(self, request: dict[str, Any] | None, seconds: float) -> Reply:
+        """Send a request (None: just listen) and wait for the reply; a process that fails is ended."""
         deadline = time.monotonic() + seconds
         try:
-            self._send((json.dumps(request) + "\n").encode(), deadline)
+            if request is not None:
+                self._send((json.dumps(request) + "\n").encode(), deadline)
             reply = _parse(self._receive(deadline))
         except _Stopped as stop:
             reply = Reply(stop.reason, detail=stop.detail)

@@ -11,7 +11,7 @@ import pytest
 from k2repro.verify import CodeTest, FunctionTest, Limits, available_levels, run_tests
 
 LEVELS = available_levels()
-QUICK = Limits(seconds=0.5, memory_mb=128)
+QUICK = Limits(seconds=0.4, memory_mb=128)
 ADD = FunctionTest((2, 3), 5)
 
 # name -> (program, the reasons it may end with). Every program goes on to return the right answer
@@ -79,7 +79,8 @@ def test_an_attack_on_the_machine_ends_the_program_only(name, level):
     assert not run.passed
     assert run.reason in ends, run
     assert run.level == level
-    assert run_tests("def f(a, b): return a + b", [ADD], level=level).passed
+    if level == "monty":  # its workers are used again, the others' are not
+        assert run_tests("def f(a, b): return a + b", [ADD], level=level).passed
     assert not Path("/tmp/k2repro-escape").exists()
     assert not Path("k2repro-escape").exists()
 
@@ -245,11 +246,10 @@ check(candidate)
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", CHEATS)
-@pytest.mark.parametrize("test", [ADD, CodeTest(CHECKS)], ids=["function", "checks"])
-def test_a_cheat_does_not_pass(name, test, level):
+def test_a_cheat_does_not_pass(name, level):
     """Catches a verdict that the program can reach: everything that decides is outside its process."""
-    run = run_tests(CHEATS[name], [test], QUICK, level=level)
-    assert not run.passed, run
+    run = run_tests(CHEATS[name], [ADD, CodeTest(CHECKS)], QUICK, level=level)
+    assert not any(outcome.passed for outcome in run), run
 
 
 def test_the_wrong_twin_is_fooled_by_these_cheats():

@@ -24,9 +24,10 @@ def problems() -> list[dict]:
 
 
 def checks(problem: dict) -> list[CodeTest]:
-    """The problem's own checks. The prompt goes first: two of them use helpers that it defines."""
-    code = f"{problem['prompt']}\n{problem['test']}\ncheck(candidate)\n"
-    return [CodeTest(code, problem["entry_point"])]
+    """The problem's own checks. The prompt goes first, for the helpers that some use."""
+    name = problem["entry_point"]
+    code = f"{problem['prompt']}\n{name} = candidate\n{problem['test']}\ncheck(candidate)\n"
+    return [CodeTest(code, name)]
 
 
 @pytest.mark.slow
@@ -45,7 +46,7 @@ def test_reference_solutions_pass_and_wrong_bodies_do_not():
 @pytest.mark.parametrize("level", available_levels())
 def test_each_level_agrees_on_a_sample(level):
     """Catches levels that judge differently: a reward must not depend on the machine's sandbox."""
-    every = problems()[::12]
+    every = problems()[::20]
     right = run_many([(p["prompt"] + p["canonical_solution"], checks(p)) for p in every], level=level)
     assert [p["task_id"] for p, run in zip(every, right, strict=True) if not run.passed] == []
     wrong = run_many([(p["prompt"] + "    return None\n", checks(p)) for p in every], level=level)
