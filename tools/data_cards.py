@@ -1,15 +1,19 @@
 """Keep the counted parts of data_cards/*.md true: rows, hashes, and how often each value occurs.
 
+A card of problems that are generated names a function of the package instead of files; what that function
+counts is its counted part.
+
     python tools/data_cards.py --check     exit 1 and say which card does not fit its files
     python tools/data_cards.py --write     rewrite the counted parts; the words are left alone
 
-A card declares its files in its first ```toml block; what stands between the two markers is counted.
-Standard library only, so that a card can be checked before anything is installed.
+A card declares its files, or its function, in its first ```toml block; what stands between the two markers is
+counted. Standard library only, so that a card of files can be checked before anything is installed.
 """
 
 import argparse
 import csv
 import hashlib
+import importlib
 import json
 import re
 import sys
@@ -31,7 +35,7 @@ class CardError(ValueError):
 
 
 def declaration(text: str, name: str) -> dict[str, Any]:
-    """What the card's first toml block declares: `files` (globs) and `count` (column names)."""
+    """What the card's first toml block declares: `files` (globs) and `count` (columns), or `code`."""
     block = DECLARATION.search(text.split(BEGIN)[0])
     if block is None:
         raise CardError(f'{name}: no ```toml block before {BEGIN} that declares files = ["..."]')
@@ -39,12 +43,14 @@ def declaration(text: str, name: str) -> dict[str, Any]:
         declared = tomllib.loads(block[1])
     except tomllib.TOMLDecodeError as error:
         raise CardError(f"{name}: its first toml block cannot be read: {error}") from error
-    unknown = sorted(set(declared) - {"files", "count"})
+    unknown = sorted(set(declared) - {"files", "count", "code"})
     if unknown:
-        raise CardError(f"{name}: its toml block holds {unknown}; known are files and count")
-    if not declared.get("files"):
-        raise CardError(f'{name}: its toml block must hold files = ["..."]')
-    return {"count": [], **declared}
+        raise CardError(f"{name}: its toml block holds {unknown}; known are files and count, or code")
+    if "code" in declared and len(declared) > 1:
+        raise CardError(f"{name}: its toml block holds code beside files or count; a card has one of them")
+    if not declared.get("files") and "code" not in declared:
+        raise CardError(f'{name}: its toml block must hold files = ["..."], or code = "module:function"')
+    return {"files": [], "count": [], **declared}
 
 
 def covered_files(declared: dict[str, Any], root: Path, name: str) -> list[Path]:
@@ -101,15 +107,35 @@ def counted_part(paths: list[Path], columns: list[str], root: Path, name: str) -
     return "```toml\n" + "\n".join(entries) + "```\n\n" + table
 
 
+def generated_part(code: str, root: Path, name: str) -> str:
+    """The text that a function of the package counts: toml entries for machines, then what it wrote."""
+    module, _, function = code.partition(":")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        entries, text = getattr(importlib.import_module(module), function)()
+    except ImportError as error:
+        raise CardError(f"{name}: cannot import {code}: {error}; usual cause: no `make setup` yet") from error
+    except AttributeError as error:
+        raise CardError(f"{name}: {code}: {error}") from error
+    lines = [
+        "[[generated]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in entry.items())
+        for entry in entries
+    ]
+    return "```toml\n" + "\n".join(lines) + "```\n\n" + text
+
+
 def filled(text: str, root: Path, name: str) -> str:
     """The card with its counted part brought up to date; the words around it are kept as they are."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
         raise CardError(f"{name}: needs {BEGIN} and, below it, {END}, once each")
     declared = declaration(text, name)
-    paths = covered_files(declared, root, name)
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    part = counted_part(paths, declared["count"], root, name)
+    if "code" in declared:
+        part = generated_part(declared["code"], root, name)
+    else:
+        part = counted_part(covered_files(declared, root, name), declared["count"], root, name)
     return f"{before}{BEGIN}\n{part}\n{END}{after}"
 
 

@@ -10,6 +10,7 @@ from k2repro.errors import unknown
 from k2repro.mini import programs
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
+from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
@@ -18,6 +19,7 @@ SIGNS = {"+": "+", "-": "-", "*": "×"}
 
 NOTE = re.compile(r"\s*([a-z])\? ([-+*]) ([a-z]) ([a-z])(?=[\s<]|$)")
 STEP = re.compile(r"\s*([a-z]): ([-+*]) ([a-z]) ([a-z]) ([a-z])=(\d) ([a-z])=(\d) ([a-z])=(\d)(?=[\s<]|$)")
+PROGRAM = re.compile(re.escape(ANSWER_NEXT) + r"(def .*)" + re.escape(CLOSE_ANSWER), re.DOTALL)
 ANSWER = re.compile(re.escape(ANSWER_NEXT) + r"((?:\s*[a-z]=\d)+)\s*" + re.escape(CLOSE_ANSWER))
 
 
@@ -51,17 +53,22 @@ def render_response(text: str) -> str:
 def response_lines(text: str) -> list[str]:
     """The lines of `render_response`; a slider shows the first few of them.
 
-    A response that is not of the form of `variables`, or stops being so, ends in lines of its own text.
+    A response that is not of a form that was taught, or stops being so, ends in lines of its own text.
     """
     rest = text.removesuffix(TURN_END)
     lines: list[str] = []
     if rest.startswith(OPEN_TRACE):
-        rest, steps = _steps(rest[len(OPEN_TRACE):])
+        trace = rest[len(OPEN_TRACE):]
+        rest, steps = program_steps(trace) if BEGIN.match(trace) else _steps(trace)
         lines = [f"{number}. {step}" for number, step in enumerate(steps, 1)]
     answer = ANSWER.match(rest)
+    program = PROGRAM.match(rest)
     if answer is not None:
         lines.append(_answer_line(answer[1]))
         rest = rest[answer.end():]
+    elif program is not None:
+        lines.append(f"Answer: {program[1]}")
+        rest = rest[program.end():]
     return lines + rest.strip("\n").splitlines()
 
 

@@ -1,4 +1,4 @@
-"""Engine, grader and taxonomy joined in a pool: the callables fit, a response depends on its problem alone."""
+"""Engine, grader and taxonomy joined in a pool: the callables fit together, as real ones."""
 
 from functools import partial
 

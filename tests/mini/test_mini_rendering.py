@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
-from k2repro.mini import programs, traces
+from k2repro.mini import program_traces, programs, traces
 from k2repro.mini.problem import Problem
 from k2repro.mini.rendering import render_problem, render_response, response_lines
 from k2repro.mini.variables import System, problems, system_of
@@ -54,6 +54,43 @@ def test_every_family_is_rendered_and_unknown_ones_are_refused() -> None:
     assert render_problem(problem, plan=True) == programs.render_program_problem(problem, plan=True)
     with pytest.raises(K2ReproError, match="unknown family 'riddles'"):
         render_problem(dataclasses.replace(problem, family="riddles"))
+
+
+SQUARE = programs.Function(programs.FORMS[1], 2, 3)
+TASK = programs.Task(SQUARE, tuple((x, SQUARE.table[x]) for x in (1, 2, 4, 7)))
+
+
+def test_a_program_trace_has_one_line_for_each_candidate() -> None:
+    """Catches candidates that vanish: the plan leaves 1*x*x+b and 2*x*x+b to try, then the program."""
+    assert response_lines(program_traces.planned_response(TASK)) == [
+        "1. Try (1*x*x+b)%10: p has 1 and 5, 1 times 1 is 1, times 1 is 1, so b is 4; "
+        "q has 2 and 1, 2 times 2 is 4, times 1 is 4, plus 4 is 8: no (mod 10).",
+        "2. Try (2*x*x+b)%10: p has 1 and 5, 1 times 1 is 1, times 2 is 2, so b is 3; "
+        "q has 2 and 1, 2 times 2 is 4, times 2 is 8, plus 3 is 1: ok; "
+        "r has 4 and 5, 4 times 4 is 6, times 2 is 2, plus 3 is 5: ok; "
+        "s has 7 and 1, 7 times 7 is 9, times 2 is 8, plus 3 is 1: ok (mod 10).",
+        "Answer: def f(x): return (2*x*x+3)%10",
+    ]
+
+
+def test_every_program_trace_is_read_to_its_end() -> None:
+    """Catches forms of steps that the pattern misses: no raw trace is left, in any search."""
+    for problem in programs.problems("code", "validation", 60):
+        task = programs.task_of(problem)
+        for response in (program_traces.searching_response(task), program_traces.direct_response(task)):
+            lines = response_lines(response)
+            assert lines[-1] == f"Answer: {problem.gold}"
+            assert all(re.match(r"\d+\. Try ", line) for line in lines[:-1])
+            assert len(lines) - 1 == response.count("b=")
+
+
+def test_a_program_trace_that_goes_astray_shows_the_rest() -> None:
+    """Catches silence after the first oddity in a search: the text from there on is shown."""
+    good = program_traces.planned_response(TASK)
+    broken = good.replace("no2", "no 2")
+    lines = response_lines(broken)
+    assert lines[0] == response_lines(good)[0]
+    assert lines[-1] == broken[broken.index(" 2 p"):]
 
 
 @pytest.mark.parametrize("text", ["", "hello\nworld", "<think", "def f(x):\n    return x", "m=3"])
