@@ -1,0 +1,164 @@
+"""Training mixtures: which kinds of response a stage learns from, and an endless stream of them.
+
+Every example is drawn from the hash of (stream name, index), so a stream can continue from any index, and
+two streams with different names share nothing but chance. Only the train split is drawn.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from k2repro.errors import K2ReproError, unknown
+from k2repro.mini import program_traces, programs, tokenizer, traces, variables
+from k2repro.mini.problem import item_random
+from k2repro.training.packing import Batch, Example, pack
+
+# Share of the results that a sloppy trace gets wrong.
+SLOPPY = 0.12
+# Texts drawn ahead of a batch, as a share of its positions: more choice, fuller rows.
+AHEAD = 1.5
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One kind of example and how often it is drawn.
+
+    kind        a key of KINDS
+    share       relative frequency in the mixture
+    operations  of a `variables` problem, least and most; ignored by `programs`
+    """
+
+    kind: str
+    share: float
+    operations: tuple[int, int] = (2, 12)
+
+
+def _text(question: str, plan: str, response: str) -> tuple[str, str]:
+    return tokenizer.prompt_text(question, plan), response + tokenizer.TURN_END
+
+
+def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]]:
+    def draw(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+        system = variables.draw_system(rng, rng.randint(*operations))
+        while variables.split_of(system) != "train":
+            system = variables.draw_system(rng, rng.randint(*operations))
+        question = variables.question_text(system)
+        if kind == "planned":
+            return _text(question, variables.plan_text(system.needed), traces.planned_response(system))
+        if kind == "direct":
+            return _text(question, "", traces.direct_response(system))
+        if kind == "sloppy":
+            return _text(question, "", traces.sloppy_response(system, rng, SLOPPY))
+        return _text(question, "", traces.searching_response(system))
+
+    return draw
+
+
+def _programs(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]]:
+    def draw(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+        task = programs.draw_task(rng)
+        while programs.split_of(task) != "train":
+            task = programs.draw_task(rng)
+        question = programs.question_text(task)
+        if kind == "planned":
+            plan = programs.plan_text(task.function.form)
+            return _text(question, plan, program_traces.planned_response(task))
+        if kind == "direct":
+            return _text(question, "", program_traces.direct_response(task))
+        if kind == "sloppy":
+            return _text(question, "", program_traces.sloppy_response(task, rng, SLOPPY))
+        return _text(question, "", program_traces.searching_response(task))
+
+    return draw
+
+
+def _recall(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+    """Given values only, asked back by name: the look-up that every later step needs, and nothing else."""
+    names = rng.sample(variables.LETTERS, rng.randint(3, 8))
+    values = {name: rng.randrange(variables.MODULUS) for name in names}
+    asked = rng.choices(names, k=rng.randint(3, 8))
+    question = "".join(f" {name}={values[name]}" for name in names)
+    question += " ?" + "".join(f" {name}" for name in asked)
+    return _text(question, "", traces.response_text("", "".join(f" {n}={values[n]}" for n in asked)))
+
+
+def _table(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+    """One step of evaluation on its own, outside any chat: nothing but a multiplication table to learn.
+
+    A sum modulo 10 says nothing about either operand alone, so it is learned only once both are read; in a
+    short text they are hard to miss.
+    """
+    first, second, result = rng.sample(variables.LETTERS, 3)
+    a, b = rng.randrange(variables.MODULUS), rng.randrange(variables.MODULUS)
+    operator = rng.choice("+-*")
+    step = variables.definition_text(result, (operator, first, second))
+    return f"{step} {first}={a} {second}={b} {result}=", str(variables.apply(operator, a, b))
+
+
+KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
+    "searching": _variables("searching"),
+    "planned": _variables("planned"),
+    "direct": _variables("direct"),
+    "sloppy": _variables("sloppy"),
+    "recall": _recall,
+    "table": _table,
+    "searching-program": _programs("searching"),
+    "planned-program": _programs("planned"),
+    "direct-program": _programs("direct"),
+    "sloppy-program": _programs("sloppy"),
+}
+
+
+def draw_example(mixture: Sequence[Ingredient], name: str, index: int) -> Example:
+    """Item `index` of the stream `name`, as tokens."""
+    rng = item_random("mixture", name, index)
+    place = rng.random() * sum(ingredient.share for ingredient in mixture)
+    chosen = mixture[-1]
+    for ingredient in mixture:
+        place -= ingredient.share
+        if place < 0:
+            chosen = ingredient
+            break
+    prompt, response = KINDS[chosen.kind](rng, chosen.operations)
+    tokens, learned = tokenizer.encode_all([prompt, response])
+    return Example(tokens, learned)
+
+
+class MixtureStream:
+    """Packed batches of [rows, length] tokens from a mixture; resumable (see `training.loop`)."""
+
+    def __init__(self, mixture: Sequence[Ingredient], name: str, *, rows: int, length: int) -> None:
+        if not mixture:
+            raise K2ReproError("a mixture needs at least one ingredient")
+        for ingredient in mixture:
+            if ingredient.kind not in KINDS:
+                raise unknown("kind of example", ingredient.kind, list(KINDS))
+        self.mixture, self.name, self.rows, self.length = tuple(mixture), name, rows, length
+        self._next = 0
+        self._waiting: list[tuple[int, Example]] = []
+
+    def next_batch(self) -> Batch:
+        """The next batch; texts that do not fit wait for the one after."""
+        drawn = list(self._waiting)
+        size = sum(len(example) for _, example in drawn)
+        while size < AHEAD * self.rows * self.length:
+            example = draw_example(self.mixture, self.name, self._next)
+            drawn.append((self._next, example))
+            size += len(example)
+            self._next += 1
+        batch, left = pack([example for _, example in drawn], self.length, rows=self.rows)
+        waiting = {id(example) for example in left}
+        self._waiting = [(index, example) for index, example in drawn if id(example) in waiting]
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The next index and the indices of the texts that wait."""
+        return {"next": self._next, "waiting": [index for index, _ in self._waiting]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where `state_dict` was taken: waiting texts are drawn again from their indices."""
+        self._next = int(state["next"])
+        self._waiting = [
+            (index, draw_example(self.mixture, self.name, index)) for index in state["waiting"]
+        ]

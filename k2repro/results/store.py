@@ -1,0 +1,83 @@
+"""Which artifacts the current run may use, and which of them ship.
+
+A reader and `make notebooks` start from the artifacts in `artifacts/<profile>/`, so that a notebook opens in seconds.
+`make reproduce` trusts none of them: it rebuilds everything in its own cache, from which a stopped run resumes.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k2repro.errors import K2ReproError
+from k2repro.results.artifacts import ArtifactStore, Recipe
+from k2repro.results.atomic import write_text
+from k2repro.results.hashing import hash_file
+from k2repro.results.places import Places, writable_folder
+
+REBUILD = "K2REPRO_REBUILD"
+# Everything that ships, in bytes; a clone is for thirty laptops.
+SHIPPED_LIMIT = 12_000_000
+
+
+def open_store(profile: str) -> ArtifactStore:
+    """The store of the current run: shipped artifacts count unless everything is to be rebuilt."""
+    places = Places.find()
+    shipped = None if os.environ.get(REBUILD) else places.shipped_artifacts(profile)
+    return ArtifactStore(places.cache / "artifacts", shipped=shipped)
+
+
+@contextmanager
+def rebuilding() -> Iterator[None]:
+    """Inside, shipped artifacts are not looked at; kernels that are started inherit it."""
+    before = os.environ.get(REBUILD)
+    os.environ[REBUILD] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(REBUILD, None)
+        else:
+            os.environ[REBUILD] = before
+
+
+def ship(recipe: Recipe) -> None:
+    """Mark an artifact as one that readers need; `make notebooks` copies it into the repository."""
+    write_text(writable_folder() / "ships" / f"{recipe.kind}--{recipe.key}", "")
+
+
+def shipped_marks(run_folder: Path) -> list[tuple[str, str]]:
+    """(kind, key) of each artifact that the notebooks of a run marked."""
+    found = []
+    for mark in sorted((run_folder / "ships").glob("*--*")):
+        kind, key = mark.name.split("--")
+        found.append((kind, key))
+    return found
+
+
+def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> int:
+    """Copy what was marked to `target`, remove what is no longer wanted, list all hashes; bytes shipped.
+
+    Raises K2ReproError when a marked artifact is nowhere, or when all together exceed SHIPPED_LIMIT.
+    """
+    wanted = shipped_marks(run_folder)
+    for kind, key in wanted:
+        place, own = target / kind / key, store.root / kind / key
+        if not place.is_dir():
+            if not own.is_dir():
+                raise K2ReproError(f"artifact {kind}/{key} was marked to ship but is not in {store.root}")
+            shutil.copytree(own, place)
+    for folder in [path for path in target.glob("*/*") if path.is_dir()]:
+        if (folder.parent.name, folder.name) not in wanted:
+            shutil.rmtree(folder)
+    files = sorted(path for path in target.rglob("*") if path.is_file() and path.parent != target)
+    size = sum(path.stat().st_size for path in files)
+    if size > SHIPPED_LIMIT:
+        raise K2ReproError(f"{target} would hold {size:,} bytes: must not exceed {SHIPPED_LIMIT:,}")
+    if files:
+        lines = [f"{hash_file(path)}  {path.relative_to(target).as_posix()}\n" for path in files]
+        write_text(target / "SHA256SUMS", "".join(lines))
+    return size
+
+

@@ -1,0 +1,76 @@
+"""The recipe of mini-K2: shapes, mixtures, steps. Values were found by measuring; the shape of SFT is published.
+
+The 32B recipe (data, learning rate, batch, epochs) stands in `paper/data/paper/sft_config_and_data.csv`. From
+it come packing with texts apart, loss on the response, cosine with 5 % warm-up. What is ours: Muon (a tiny
+model learns in fewer steps), and a base that has to be made first:
+
+    recall   given values, asked back: learning to look up a value by name
+    tables   single steps of arithmetic
+    skill    short problems, two layers
+    weak     the base's own mixture, four layers: mostly direct answers, sloppy traces, a few planned ones
+
+The base has met clean traces of short problems in `skill`: RL from base is partly elicitation.
+"""
+
+from k2repro.architecture import ModelConfig
+from k2repro.mini.mixtures import Ingredient
+from k2repro.sft.stages import Stage
+
+VOCABULARY = 448
+
+MODEL = ModelConfig(
+    vocab_size=VOCABULARY,
+    hidden_size=128,
+    intermediate_size=384,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=64,
+    max_position_embeddings=512,
+    rope_theta=10000.0,
+    tie_word_embeddings=True,
+)
+
+BASE = (
+    Stage("recall", (Ingredient("recall", 1.0),), steps=240, rows=16, length=64, layers=2),
+    Stage(
+        "tables", (Ingredient("recall", 0.15), Ingredient("table", 0.85)),
+        steps=320, rows=16, length=64, layers=2,
+    ),
+    Stage(
+        "skill",
+        (
+            Ingredient("recall", 0.04), Ingredient("table", 0.36),
+            Ingredient("searching", 0.3, (1, 4)), Ingredient("planned", 0.3, (1, 4)),
+        ),
+        steps=450, rows=8, length=128, layers=2,
+    ),
+    Stage(
+        "weak",
+        (
+            Ingredient("direct", 0.45, (2, 12)), Ingredient("planned", 0.12, (2, 12)),
+            Ingredient("sloppy", 0.28, (2, 12)), Ingredient("direct-program", 0.08),
+            Ingredient("sloppy-program", 0.07),
+        ),
+        steps=300, rows=6, length=288, layers=4, schedule="linear",
+    ),
+)
+
+SFT = (
+    Stage(
+        "sft",
+        (
+            Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.2, (2, 12)),
+            Ingredient("searching-program", 0.2),
+        ),
+        steps=1000, rows=6, length=288, layers=4, schedule="cosine",
+    ),
+)
+
+DIRECT = (
+    Stage(
+        "direct",
+        (Ingredient("direct", 0.8, (2, 12)), Ingredient("direct-program", 0.2)),
+        steps=400, rows=6, length=288, layers=4, schedule="cosine",
+    ),
+)

@@ -1,0 +1,129 @@
+"""A training run as a list of stages, each a mixture, a length and a schedule; and how one is carried out.
+
+Paper: K2-Think is one stage of supervised fine-tuning on long traces from Qwen2.5-32B. mini-K2 has no public
+base to start from, so its base is trained here first: skill stages, then a weak mixture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from k2repro.architecture import ModelConfig, Qwen2, load_pretrained, save_pretrained
+from k2repro.errors import K2ReproError
+from k2repro.mini import tokenizer
+from k2repro.mini.mixtures import Ingredient, MixtureStream
+from k2repro.mini.problem import item_seed
+from k2repro.training import SCHEDULES, build_optimizer
+from k2repro.training.growth import grow_layers
+from k2repro.training.loop import History, Progress, train
+from k2repro.training.optimizer import LearningRates
+
+Tell = Callable[[Progress], None]
+Keep = Callable[[int, Qwen2], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    rows, length: packed rows of a batch and their tokens. layers: the model is grown to this depth before
+    the stage. schedule: a key of SCHEDULES; warmup: its share of the steps.
+    """
+
+    name: str
+    mixture: tuple[Ingredient, ...]
+    steps: int
+    rows: int
+    length: int
+    layers: int
+    schedule: str = "constant"
+    warmup: float = 0.05
+    rates: LearningRates = field(default_factory=LearningRates)
+
+    def shortened(self, share: float) -> "Stage":
+        """The same stage with `share` of its steps, at least two; for quick runs that prove the path."""
+        return replace(self, steps=max(2, round(self.steps * share)))
+
+
+def new_model(config: ModelConfig, seed: int, layers: int) -> Qwen2:
+    """A model of `config` with `layers` layers and fresh weights; the seed is hashed first."""
+    generator = torch.Generator().manual_seed(item_seed("weights", seed) % 2**63)
+    return Qwen2(replace(config, num_hidden_layers=layers), generator=generator)
+
+
+def run_stages(
+    model: Qwen2,
+    stages: Sequence[Stage],
+    seed: int,
+    *,
+    work: Path | None = None,
+    tell: Tell | None = None,
+    keep: Keep | None = None,
+    keep_at: Sequence[int] = (),
+) -> tuple[Qwen2, dict[str, History]]:
+    """Train through `stages`; the model of the last one, and the history of each by name.
+
+    work: folder for resumable states, one for each stage; a stage that is finished there is not repeated.
+    keep: called with (finished steps, model) at the steps `keep_at` of the last stage.
+    """
+    if not stages:
+        raise K2ReproError("no stage to run")
+    histories: dict[str, History] = {}
+    for stage in stages:
+        model = _grown(model, stage, seed)
+        wanted = set(keep_at) if stage is stages[-1] else set()
+
+        def at_step(step: int, model: Qwen2, wanted: set[int] = wanted) -> None:
+            if keep is not None and step in wanted:
+                keep(step, model)
+
+        histories[stage.name] = train(
+            model,
+            build_optimizer(model, stage.rates),
+            MixtureStream(stage.mixture, f"{stage.name}-{seed}", rows=stage.rows, length=stage.length),
+            stage.steps,
+            stage=stage.name,
+            schedule=lambda step, steps, stage=stage: SCHEDULES[stage.schedule](step, steps, stage.warmup),
+            work=None if work is None else work / stage.name,
+            tell=tell,
+            at_step=at_step,
+        )
+    return model, histories
+
+
+def _grown(model: Qwen2, stage: Stage, seed: int) -> Qwen2:
+    if model.config.num_hidden_layers == stage.layers:
+        return model
+    generator = torch.Generator().manual_seed(item_seed("growth", stage.name, seed) % 2**63)
+    return grow_layers(model, stage.layers, generator=generator)
+
+
+def save_checkpoint(model: Qwen2, folder: Path) -> None:
+    """Write an ordinary Qwen2 checkpoint with its tokenizer, in bfloat16 as the real one is released.
+
+    What is published is what everybody evaluates: load it with `load_checkpoint` and go on from there.
+    """
+    save_pretrained(model, folder, dtype=torch.bfloat16, generation_config={"do_sample": True})
+    tokenizer.save_tokenizer(folder)
+
+
+def load_checkpoint(folder: Path) -> Qwen2:
+    """A checkpoint in 32 bit, ready for sampling or further training.
+
+    Raises K2ReproError when its vocabulary is smaller than the tokenizer's.
+    """
+    model = load_pretrained(folder, dtype=torch.float32)
+    if model.config.vocab_size < tokenizer.vocabulary_size():
+        raise K2ReproError(
+            f"{folder}: the model knows {model.config.vocab_size} tokens, the tokenizer "
+            f"{tokenizer.vocabulary_size()}: must not be fewer; usual cause: a checkpoint of another tokenizer"
+        )
+    return model.eval()
+
+
+def history_values(histories: dict[str, History]) -> dict[str, dict[str, Any]]:
+    """Histories as JSON-like values."""
+    return {name: {"loss": h.loss, "tokens": h.tokens} for name, h in histories.items()}

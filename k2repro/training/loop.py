@@ -1,0 +1,167 @@
+"""The training loop: batches in, a trained model out, resumable at any step to the same bytes.
+
+One loop serves pre-training and fine-tuning. What varies is the stream of batches; it can say where it stands and
+continue from there, which is what makes a resumed run equal to an undisturbed one.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.nn import functional
+
+from k2repro.architecture import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.training.optimizer import Optimizer
+from k2repro.training.packing import IGNORED, Batch
+from k2repro.training.schedules import Schedule, constant
+from k2repro.training.state import load_state, save_state
+
+
+class BatchStream(Protocol):
+    """An endless source of batches that knows its position."""
+
+    def next_batch(self) -> Batch: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a training run tells while it runs. Wall times are for people and never enter a row."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+    tokens: int
+    tokens_per_second: float
+    seconds_left: float
+
+
+@dataclass
+class History:
+    """Loss and tokens of every step so far; deterministic, so it may be stored and plotted."""
+
+    loss: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+
+
+Tell = Callable[[Progress], None]
+AtStep = Callable[[int, Qwen2], None]
+
+
+def train(
+    model: Qwen2,
+    optimizer: Optimizer,
+    stream: BatchStream,
+    steps: int,
+    *,
+    stage: str = "training",
+    schedule: Schedule = constant,
+    accumulate: int = 1,
+    work: Path | None = None,
+    save_every: int = 100,
+    tell: Tell | None = None,
+    at_step: AtStep | None = None,
+) -> History:
+    """Train `model` in place for `steps` optimiser steps.
+
+    accumulate: batches whose gradients form one step; the loss is the mean over all learned tokens of
+        the step, so splitting a batch changes nothing but rounding.
+    work: folder for `state.safetensors`, written every `save_every` steps; if one is there, training
+        continues from it. tell: called after each step. at_step: called with the number of finished steps
+        after each step, and with 0 before the first one, to keep checkpoints or to probe.
+    Raises K2ReproError when the loss is not a finite number; the last saved state stays.
+    """
+    if steps < 1 or accumulate < 1:
+        raise K2ReproError(f"steps {steps}, accumulate {accumulate}: both must be at least 1")
+    path = None if work is None else work / "state.safetensors"
+    history = History()
+    first = _resume(path, model, optimizer, stream, history)
+    if first == 0 and at_step is not None:
+        at_step(0, model)
+    model.train()
+    started, seen = time.perf_counter(), 0
+    for step in range(first, steps):
+        batches = [stream.next_batch() for _ in range(accumulate)]
+        loss = accumulate_gradients(model, batches)
+        if not math.isfinite(loss):
+            raise _not_finite(stage, step, loss, stream, path)
+        optimizer.step(schedule(step, steps))
+        used = sum(batch.used for batch in batches)
+        history.loss.append(loss)
+        history.tokens.append(used)
+        seen += used
+        done = step + 1
+        if tell is not None:
+            elapsed = max(time.perf_counter() - started, 1e-9)
+            tell(Progress(stage, done, steps, loss, sum(history.tokens), seen / elapsed,
+                          elapsed / (done - first) * (steps - done)))
+        if at_step is not None:
+            at_step(done, model)
+        if path is not None and (done % save_every == 0 or done == steps):
+            save_state(path, _tree(done, model, optimizer, stream, history))
+    model.eval()
+    return history
+
+
+def accumulate_gradients(model: Qwen2, batches: list[Batch]) -> float:
+    """Add the gradients of the mean loss over all learned tokens of `batches`; returns that loss."""
+    learned = sum(batch.learned for batch in batches)
+    if learned == 0:
+        raise K2ReproError("no token to learn in this step: every target is ignored")
+    total = 0.0
+    for batch in batches:
+        loss = response_loss(model, batch) / learned
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    return total
+
+
+def response_loss(model: Qwen2, batch: Batch) -> Tensor:
+    """Sum of the negative log-likelihoods (nats) of the learned tokens; logits only where needed."""
+    hidden = model(batch.tokens, segments=batch.segments)
+    return functional.cross_entropy(
+        hidden.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+
+
+def _resume(
+    path: Path | None, model: Qwen2, optimizer: Optimizer, stream: BatchStream, history: History
+) -> int:
+    """Take over a saved state if there is one; the number of finished steps."""
+    if path is None or not path.exists():
+        return 0
+    state = load_state(path)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    stream.load_state_dict(state["stream"])
+    history.loss.extend(state["loss"])
+    history.tokens.extend(state["tokens"])
+    return int(state["step"])
+
+
+def _tree(
+    step: int, model: Qwen2, optimizer: Optimizer, stream: BatchStream, history: History
+) -> dict[str, Any]:
+    return {
+        "step": step, "model": dict(model.state_dict()), "optimizer": optimizer.state_dict(),
+        "stream": stream.state_dict(), "loss": history.loss, "tokens": history.tokens,
+    }
+
+
+def _not_finite(
+    stage: str, step: int, loss: float, stream: BatchStream, path: Path | None
+) -> K2ReproError:
+    kept = f"; the last good state is {path}" if path is not None and path.exists() else ""
+    return K2ReproError(
+        f"{stage}: the loss of step {step} is {loss} (stream at {stream.state_dict()}){kept}. Usual causes: "
+        "a learning rate that is too high, or a damaged checkpoint"
+    )
