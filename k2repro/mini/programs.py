@@ -80,7 +80,13 @@ FUNCTIONS = tuple(function for functions in _BY_FORM for function in functions)
 
 
 def _agreeing() -> dict[Example, int]:
-    """For each example a set of bits: bit i is set where FUNCTIONS[i] agrees with it."""
+    """For each example a set of bits: bit i is set where FUNCTIONS[i] agrees with it.
+
+    Raises K2ReproError if two functions are the same: no examples could tell them apart, and a draw would
+    never end.
+    """
+    if len({function.table for function in FUNCTIONS}) < len(FUNCTIONS):
+        raise K2ReproError("two entries of FORMS hold the same function; usual cause: `largest` is too large")
     sets = {(x, y): 0 for x in range(MODULUS) for y in range(MODULUS)}
     for at, function in enumerate(FUNCTIONS):
         for example in enumerate(function.table):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.mini import tokenizer, variables
+from k2repro.mini import programs, tokenizer, variables
 from k2repro.mini.problem import SPLITS, Problem
 from k2repro.mini.programs import (
     FORMS,
@@ -105,7 +105,7 @@ def test_candidates_are_counted_as_by_trial() -> None:
     assert {1, 2} < counts
 
 
-def test_no_function_has_two_names() -> None:
+def test_no_function_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a form or a range that repeats a function: 5*x*x is 5*x, so a search could give either."""
     def tables(forms: tuple[Form, ...]) -> list[tuple[int, ...]]:
         return [
@@ -116,6 +116,10 @@ def test_no_function_has_two_names() -> None:
     assert len(set(tables(FORMS))) == len(tables(FORMS)) == len(FUNCTIONS)
     wider = (FORMS[0], Form("square", power=2, largest=9))
     assert len(set(tables(wider))) < len(tables(wider))
+    twice = tuple(Function(form, 1, 0) for form in (FORMS[0], FORMS[0]))
+    monkeypatch.setattr(programs, "FUNCTIONS", twice)
+    with pytest.raises(K2ReproError, match="hold the same function"):
+        programs._agreeing()
 
 
 def normal(problem: Problem) -> tuple[str, frozenset[tuple[int, int]]]:
