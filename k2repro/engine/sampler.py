@@ -1,26 +1,21 @@
-"""Sampling many prompts at once: rows join and leave the batch, and no row notices the others.
+"""`sample` and `Sampler`: many prompts, many samples of each, in one call.
 
-A step reads one token for each row in flight. A finished row leaves: the last row takes its place, and
-the next sample waiting begins at the end (continuous batching; Yu et al., "Orca", OSDI 2022). A prompt is
-read once, when its first sample begins.
+What is asked is checked here; `run.py` draws, `fused.py` computes the logits, `shares.py` spreads the
+prompts over the cores of the processor.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
 from ..architecture.qwen2 import Qwen2
 from . import checks
-from .choose import choose, log_probabilities
-from .completion import Completion, Finish
+from .completion import Completion
 from .eager import EagerDecoder
-from .flight import Flight
 from .fused import FusedDecoder
-from .rows import Prefix, RowDecoder
+from .run import Prompt, Run, Settings
+from .shares import Progress, one_thread_each, run_shares, workers_for
 from .stop import StopRule
 from .text import TextCodec
 from .weights import fuse
@@ -29,19 +24,6 @@ from .weights import fuse
 MAX_BATCH = 64
 # Above this a second copy of the weights costs more memory than the saved dispatches are worth.
 FUSED_PARAMETERS = 200_000_000
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How tokens are drawn; checked."""
-
-    n: int
-    max_new_tokens: int
-    temperature: float
-    top_p: float
-    logprobs: bool
 
 
 class Sampler:
@@ -79,111 +61,39 @@ class Sampler:
     ) -> list[list[Completion]]:
         """As the function `sample`, which see, without `model`."""
         vocab_size, context = self.config.vocab_size, self.config.max_position_embeddings
+        checks.whole("max_new_tokens", max_new_tokens)
+        codec = None if tokenizer is None else TextCodec(tokenizer, vocab_size)
         settings = Settings(
             n=checks.whole("n", n),
-            max_new_tokens=checks.whole("max_new_tokens", max_new_tokens),
             temperature=checks.check_temperature(temperature),
             top_p=checks.check_top_p(top_p),
             logprobs=bool(logprobs),
+            rule=StopRule(stop, codec, vocab_size),
+            codec=codec,
         )
-        codec = None if tokenizer is None else TextCodec(tokenizer, vocab_size)
-        rule = StopRule(stop, codec, vocab_size)
         tokens = checks.check_prompts(prompts, codec, vocab_size, context)
         drawn = checks.prompt_seeds(seeds, generator, len(tokens), temperature == 0)
-        rows = min(checks.whole("max_batch", max_batch), max(1, len(tokens) * n))
-        if not tokens:
-            return []
-        positions = min(context, max(map(len, tokens)) + settings.max_new_tokens)
-        decoder = self._decoder(rows, positions)
-        flight = Flight(rows, settings.max_new_tokens)
-        run = _Run(decoder, flight, settings, rule, codec, tokens, drawn, context)
-        return run.all(progress)
+        rows = min(checks.whole("max_batch", max_batch), len(tokens) * n)
+        work = [
+            Prompt(prompt, seed, min(max_new_tokens, context - len(prompt)))
+            for prompt, seed in zip(tokens, drawn, strict=True)
+        ]
+        return self._draw(work, rows, settings, progress) if work else []
 
-    def _decoder(self, rows: int, positions: int) -> RowDecoder:
+    def _draw(
+        self, prompts: list[Prompt], rows: int, settings: Settings, progress: Progress | None
+    ) -> list[list[Completion]]:
+        positions = max(len(prompt.tokens) + prompt.budget for prompt in prompts)
         if self._weights is None:
-            return EagerDecoder(self.model, rows, positions)
-        return FusedDecoder(self._weights, rows, positions)
-
-
-class _Run:
-    """One call of `sample` on its way."""
-
-    def __init__(
-        self,
-        decoder: RowDecoder,
-        flight: Flight,
-        settings: Settings,
-        rule: StopRule,
-        codec: TextCodec | None,
-        prompts: list[list[int]],
-        seeds: list[int],
-        context: int,
-    ) -> None:
-        self._decoder, self._flight, self._settings = decoder, flight, settings
-        self._rule, self._codec, self._prompts, self._seeds = rule, codec, prompts, seeds
-        self._context = context
-        self._waiting = deque((p, j) for p in range(len(prompts)) for j in range(settings.n))
-        self._prefixes: dict[int, Prefix] = {}
-        self._found: dict[tuple[int, int], Completion] = {}
-
-    def all(self, progress: Progress | None) -> list[list[Completion]]:
-        total = len(self._waiting)
-        while len(self._found) < total:
-            self._admit()
-            self._draw()
-            before = len(self._found)
-            self._land()
-            if progress is not None and len(self._found) > before:
-                progress(len(self._found), total)
-            if self._flight.count:
-                self._decoder.step(torch.from_numpy(self._flight.last_tokens()))
-        n = self._settings.n
-        return [[self._found[p, j] for j in range(n)] for p in range(len(self._prompts))]
-
-    def _admit(self) -> None:
-        """Begin waiting samples in the free rows; read the prompts that are new among them."""
-        free = self._flight.rows - self._flight.count
-        begin = [self._waiting.popleft() for _ in range(min(free, len(self._waiting)))]
-        new = [p for p in dict.fromkeys(p for p, _ in begin) if p not in self._prefixes]
-        read = self._decoder.prefill([self._prompts[p] for p in new])
-        self._prefixes.update(zip(new, read, strict=True))
-        for p, j in begin:
-            budget = min(self._settings.max_new_tokens, self._context - len(self._prompts[p]))
-            row = self._flight.append(p, j, self._seeds[p], budget)
-            self._decoder.put(row, self._prefixes[p])
-            if j == self._settings.n - 1:
-                del self._prefixes[p]
-
-    def _draw(self) -> None:
-        """One more token for every row in flight."""
-        logits = self._decoder.logits[: self._flight.count]
-        settings = self._settings
-        tokens = choose(logits, self._flight.next_uniforms(), settings.temperature, settings.top_p)
-        logprobs = log_probabilities(logits, tokens) if settings.logprobs else None
-        self._flight.record(tokens.numpy(), logprobs)
-
-    def _land(self) -> None:
-        """Take the rows that are finished out of the batch, from the last row to the first."""
-        flight = self._flight
-        last = flight.last_tokens()
-        stopped = self._rule.is_stop[last]
-        for row in np.flatnonzero(self._rule.may_end[last]).tolist():
-            stopped[row] |= self._rule.completes(flight.tokens_of(row))
-        finished = stopped | flight.spent()
-        for row in np.flatnonzero(finished)[::-1].tolist():
-            self._found[flight.names[row]] = self._completion(row, "stop" if stopped[row] else "length")
-            moved = flight.drop(row)
-            if moved is not None:
-                self._decoder.move(moved, row)
-
-    def _completion(self, row: int, finish: Finish) -> Completion:
-        tokens = self._flight.tokens_of(row)
-        return Completion(
-            tokens=tuple(tokens),
-            finish=finish,
-            logprobs=self._flight.logprobs_of(row) if self._settings.logprobs else None,
-            text=None if self._codec is None else self._codec.decode(tokens),
-        )
+            eager = EagerDecoder(self.model, rows, positions)
+            return run_shares([Run(eager, rows, prompts, settings)], progress)
+        with one_thread_each(workers_for(len(prompts), rows)) as workers:
+            runs = []
+            for first in range(workers):
+                part = rows // workers + (first < rows % workers)
+                decoder = FusedDecoder(self._weights, part, positions)
+                runs.append(Run(decoder, part, prompts[first::workers], settings))
+            return run_shares(runs, progress)
 
 
 def sample(
