@@ -92,5 +92,5 @@ def even(prompts, completions):
     return [float(sum(t % 2 == 0 for t in c.tokens) > len(c.tokens) / 2) for c in completions]
 
 
-def source(reward=even, prompts=PROMPTS, sampler=sample) -> Source:
-    return Source(cycle(prompts, seed=0), {"even": reward}, sampler, stop=(STOP,))
+def source(reward=even, prompts=PROMPTS, sampler=sample, stop=(STOP,)) -> Source:
+    return Source(cycle(prompts, seed=0), {"even": reward}, sampler, stop=stop)

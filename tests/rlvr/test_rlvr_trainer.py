@@ -1,6 +1,7 @@
 """The loop: learns, resumes to the same bytes, stops in time, and says what it did."""
 
 import copy
+import dataclasses
 import random
 
 import numpy
@@ -9,7 +10,7 @@ import rlvr_tiny as tiny
 import torch
 
 from k2repro.errors import K2ReproError
-from k2repro.rlvr import DivergedError, RewardError, train_grpo
+from k2repro.rlvr import DivergedError, GrpoConfig, RewardError, train_grpo
 from k2repro.training import build_optimizer
 
 
@@ -225,3 +226,53 @@ def test_bad_intervals(name):
         trained(1, **{name: 0})
     with pytest.raises(K2ReproError, match="steps = 0"):
         trained(0)
+
+
+OFF_POLICY = {"iterations": 3, "max_grad_norm": 1e9}
+# field -> (settings in which it matters, another value)
+FIELDS = {
+    "prompts_per_step": ({}, 3),
+    "group_size": ({}, 3),
+    "max_new_tokens": ({}, 5),
+    "scale": ({}, "none"),
+    "center": ({"scale": "none", "uniform_groups": "train"}, False),
+    "std_epsilon": ({}, 0.5),
+    "loss_type": ({}, "grpo"),
+    "importance_sampling_level": (OFF_POLICY, "sequence"),
+    "epsilon_low": (OFF_POLICY, 0.01),
+    "epsilon_high": (OFF_POLICY, 0.01),
+    "delta": (OFF_POLICY, 1.21),
+    "beta": ({"uniform_groups": "train", "iterations": 2}, 0.5),
+    "use_bias_correction_kl": ({"uniform_groups": "train", "beta": 0.5, "iterations": 2}, False),
+    "updates_per_rollout": ({}, 2),
+    "iterations": ({}, 2),
+    "max_grad_norm": ({}, 0.01),
+    "uniform_groups": ({"group_size": 2}, "drop"),
+    "refill_rounds": ({"group_size": 2}, 1),
+    "overlong": ({}, "mask"),
+    "overlong_buffer": ({"overlong": "penalise", "overlong_buffer": 2}, 6),
+    "seed": ({}, 1),
+}
+# Cost and safety: they change no number, and have tests of their own.
+WITHOUT_EFFECT = {"row_tokens", "micro_batch_tokens", "gap_warning", "gap_error", "max_skipped_steps"}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_setting_is_read(name):
+    """Catches a setting that is documented, accepted and ignored."""
+    base, other = FIELDS[name]
+    stop = range(2, 16) if name.startswith("overlong") else (tiny.STOP,)  # of many lengths, or mostly full
+    outcomes = []
+    for changes in (base, {**base, name: other}):
+        config = tiny.config(**{"prompts_per_step": 4, **changes})
+        model, _ = trained(
+            1, config=config, reference=tiny.model(seed=3), source=tiny.source(stop=stop),
+            build=lambda m: torch.optim.SGD(m.parameters(), lr=0.5),
+        )  # fmt: skip
+        outcomes.append(model)
+    assert not same(*outcomes)
+
+
+def test_no_setting_is_forgotten():
+    """Catches a new setting without a test that it does something."""
+    assert FIELDS.keys() | WITHOUT_EFFECT == {field.name for field in dataclasses.fields(GrpoConfig)}
