@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .row_cache import RowCache, round_up
+from .row_cache import RowCache, Window, round_up
 from .rows import Prefix
 from .weights import FusedWeights
-from .workspace import Workspace
+from .workspace import Heads, Workspace
 
 ROW_MULTIPLE = 4
 # Tokens of a prefill pass: enough to keep the processor busy, few enough to stay in its caches.
@@ -57,17 +57,14 @@ class FusedDecoder:
         work = self._rows_in_use(len(tokens))
         heads, keys, values = work.heads, self._cache.keys, self._cache.values
 
-        def attend(layer: int) -> None:
+        def store_and_attend(layer: int) -> None:
             keys[layer][rows, :, positions] = heads.key
             values[layer][rows, :, positions] = heads.value
-            np.matvec(window.keys[layer], heads.query, out=window.scores)
-            np.add(window.scores, window.hidden, out=window.scores)
-            torch.softmax(window.scores_tensor, -1, out=window.scores_tensor)
-            np.vecmat(window.scores, window.values[layer], out=heads.mixed)
+            attend(window, layer, heads)
 
         np.take(self._weights.embedding, tokens.numpy(), axis=0, out=work.residual[: len(tokens)])
         np.take(self._rotation, positions, axis=0, out=work.angles[: len(tokens), 0])
-        self._layers(work, attend)
+        self._layers(work, store_and_attend)
         torch.mm(work.tensors.normed, self._weights.head, out=self._padded_logits[: len(work.normed)])
 
     def _rows_in_use(self, count: int) -> Workspace:
@@ -113,7 +110,7 @@ class FusedDecoder:
         sizes = (2, config.num_hidden_layers, config.num_key_value_heads)
         kept = [np.empty((*sizes, length, config.head_dim), np.float32) for length in lengths]
 
-        def attend(layer: int) -> None:
+        def attend_inside(layer: int) -> None:
             end = 0
             for keys, values in kept:
                 start, end = end, end + keys.shape[2]
@@ -124,7 +121,7 @@ class FusedDecoder:
 
         np.take(self._weights.embedding, np.concatenate(prompts), axis=0, out=work.residual[:count])
         np.concatenate([self._rotation[:length] for length in lengths], out=work.angles[:count, 0])
-        self._layers(work, attend)
+        self._layers(work, attend_inside)
         logits = self._last_logits(work, np.cumsum(lengths) - 1)
         return [
             Prefix(torch.from_numpy(keys), torch.from_numpy(values), row)
@@ -136,6 +133,14 @@ class FusedDecoder:
         padded = np.zeros(round_up(len(rows), ROW_MULTIPLE), np.int64)
         padded[: len(rows)] = rows
         return (work.tensors.normed[torch.from_numpy(padded)] @ self._weights.head)[: len(rows)]
+
+
+def attend(window: Window, layer: int, heads: Heads) -> None:
+    """heads.mixed = softmax(query . keys) values, one query a row and head; queries are scaled already."""
+    np.matvec(window.keys[layer], heads.query, out=window.scores)
+    np.add(window.scores, window.hidden, out=window.scores)
+    torch.softmax(window.scores_tensor, -1, out=window.scores_tensor)
+    np.vecmat(window.scores, window.values[layer], out=heads.mixed)
 
 
 def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:

@@ -1,0 +1,194 @@
+"""The sampling engine against transformers' `generate`: same weights, same prompts, alternating runs.
+
+Sampled at temperature 1 from prompts of 60 tokens, 128 new tokens each, nothing stops early, in 32 bit on
+as many threads as torch has. The model has mini-K2's shape, 0.8M parameters. `time_shares` says
+where the time of one of our steps goes.
+"""
+
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from ..architecture.config import ModelConfig
+
+MINI = ModelConfig(
+    vocab_size=384,
+    hidden_size=128,
+    intermediate_size=384,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    tie_word_embeddings=True,
+)
+PROMPT_TOKENS, NEW_TOKENS = 60, 128
+# (prompts, samples of each)
+JOBS = ((1, 1), (64, 1), (8, 8))
+
+
+def bench_engine(*, repeats: int = 3, jobs: tuple[tuple[int, int], ...] = JOBS) -> list[dict[str, object]]:
+    """Tokens a second of our engine over those of transformers, a record for each batch.
+
+    repeats: timed runs of each side, alternating, after one warm-up. A ratio above 1 means ours is faster.
+    Record: bench, job, batch, ratio (of medians), slowest (the worst pair), repeats, threads, peer, and the
+    parts of our step (attention, matrices, sampling, rest), which add up to 1. Needs torch and transformers.
+    """
+    import torch
+    import transformers
+
+    from ..engine import Sampler
+
+    ours, theirs = _pair()
+    sampler = Sampler(ours)
+    records: list[dict[str, object]] = []
+    for prompts, samples in jobs:
+        tokens = _prompts(prompts)
+        batch = torch.tensor(tokens).repeat_interleave(samples, 0)
+        seconds = _alternate(
+            lambda tokens=tokens, samples=samples: sampler.sample(  # type: ignore[misc]
+                tokens, n=samples, max_new_tokens=NEW_TOKENS, seeds=range(len(tokens))
+            ),
+            lambda batch=batch: _generate(theirs, batch),  # type: ignore[misc]
+            repeats,
+        )
+        records.append(
+            {
+                "bench": "engine",
+                "job": f"{prompts} prompts x {samples} samples",
+                "batch": prompts * samples,
+                "ratio": statistics.median(seconds[1]) / statistics.median(seconds[0]),
+                "slowest": min(b / a for a, b in zip(*seconds, strict=True)),
+                "repeats": repeats,
+                "threads": torch.get_num_threads(),
+                "peer": f"transformers {transformers.__version__}",
+                **time_shares(prompts * samples),
+            }
+        )
+    return records
+
+
+def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
+    """Parts of a decoding step, on one thread, that add up to 1: matrices, attention, sampling, rest.
+
+    matrices: the five products with weights. attention: scores, softmax and mixing. sampling: from logits
+    to tokens. rest: norms, rotation, gating, writing keys and values, and Python in between.
+    """
+    import numpy as np
+    import torch
+
+    from ..engine.choose import choose
+    from ..engine.fused import FusedDecoder
+    from ..engine.shares import one_thread_each
+    from ..engine.weights import fuse
+
+    decoder = FusedDecoder(fuse(_pair()[0]), batch, PROMPT_TOKENS + steps)
+    for row, prefix in enumerate(decoder.prefill(_prompts(batch))):
+        decoder.put(row, prefix)
+    tokens, numbers = torch.ones(batch, dtype=torch.long), np.full(batch, 0.5)
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    with one_thread_each(1):
+        for _ in range(steps):
+            begin = time.perf_counter()
+            decoder.step(tokens)
+            middle = time.perf_counter()
+            choose(decoder.logits[:batch], numbers, 1.0, 1.0)
+            found["step"].append(middle - begin)
+            found["sampling"].append(time.perf_counter() - middle)
+        typical = {name: statistics.median(times) for name, times in found.items()}
+        parts = {
+            "matrices": _matrices_seconds(decoder, batch),
+            "attention": _attention_seconds(decoder, batch),
+            "sampling": typical["sampling"],
+        }
+    whole = typical["step"] + typical["sampling"]
+    shares = {name: seconds / whole for name, seconds in parts.items()}
+    return {**shares, "rest": 1.0 - sum(shares.values())}
+
+
+def _matrices_seconds(decoder: Any, batch: int) -> float:
+    """The products with weights of one step, repeated on their own in the same order."""
+    import torch
+
+    work, weights = decoder._rows_in_use(batch), decoder._weights
+
+    def products() -> None:
+        tensors = work.tensors
+        for layer in weights.layers:
+            torch.addmm(layer.bias, tensors.normed, layer.qkv, out=tensors.qkv)
+            tensors.residual.addmm_(tensors.mixed, layer.output)
+            torch.mm(tensors.normed, layer.gate_up, out=tensors.gate_up)
+            tensors.residual.addmm_(tensors.product, layer.down)
+        torch.mm(tensors.normed, weights.head, out=decoder._padded_logits[: len(work.normed)])
+
+    return _median_seconds(products)
+
+
+def _attention_seconds(decoder: Any, batch: int) -> float:
+    """Attention of all layers at half of the new tokens, repeated on its own."""
+    from ..engine.fused import attend
+    from ..engine.row_cache import round_up
+
+    work = decoder._rows_in_use(batch)
+    window = decoder._cache._cut(batch, round_up(PROMPT_TOKENS + NEW_TOKENS // 2, 16))
+
+    def layers() -> None:
+        for layer in range(len(decoder._weights.layers)):
+            attend(window, layer, work.heads)
+
+    return _median_seconds(layers)
+
+
+def _median_seconds(run: Callable[[], object], repeats: int = 30) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def _pair() -> tuple[Any, Any]:
+    """Our model and transformers' with the same weights."""
+    import torch
+    import transformers
+
+    from ..architecture.qwen2 import Qwen2
+
+    ours = Qwen2(MINI, generator=torch.Generator().manual_seed(0)).eval()
+    theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(MINI.to_dict()))
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs.eval()
+
+
+def _prompts(count: int) -> list[list[int]]:
+    import torch
+
+    generator = torch.Generator().manual_seed(count)
+    return torch.randint(1, MINI.vocab_size, (count, PROMPT_TOKENS), generator=generator).tolist()
+
+
+def _generate(model: Any, batch: Any) -> object:
+    import torch
+
+    return model.generate(
+        batch,
+        attention_mask=torch.ones_like(batch),
+        do_sample=True,
+        max_new_tokens=NEW_TOKENS,
+        min_new_tokens=NEW_TOKENS,
+        pad_token_id=0,
+    )
+
+
+def _alternate(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
+) -> tuple[list[float], list[float]]:
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats + 1):
+        for run, times in zip((ours, theirs), seconds, strict=True):
+            begin = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - begin)
+    # The first run of each side pays for allocation and kernel selection.
+    return seconds[0][1:], seconds[1][1:]
