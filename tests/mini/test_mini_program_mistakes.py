@@ -90,6 +90,7 @@ def test_steps_left_out_or_repeated_are_of_wrong_order() -> None:
         "candidate repeated": (changed(response, end + 3, "1"), end + 3),
         "closed early": (response[:end + 3] + response[response.index("</think>"):], end + 3),
         "no verdict": (response[:end] + response[end + 3:], end),
+        "next example without a verdict": (response.replace(" ok r", " r", 1), response.index(" ok r")),
         "goes on after the end": (response.replace("</think>", " no2</think>"), response.index("</think>")),
         "another example": (response.replace(" q", " r", 1), response.index(" q")),
     }
