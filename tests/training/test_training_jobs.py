@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from k2repro.errors import K2ReproError
 from k2repro.training.jobs import Job, report, run_jobs
 
 
@@ -44,3 +45,63 @@ def test_an_error_in_a_job_is_raised():
     """Catches a failed training that looks finished."""
     with pytest.raises(ValueError, match="the reason"):
         run_jobs([Job("bad", fail, ("the reason",)), Job("good", square, ("good", 2))], workers=1)
+
+
+def note(path, name, wanted):
+    """Append a name to a file; fails when a job that has to come before is not in it yet."""
+    text = path.read_text() if path.exists() else ""
+    assert wanted in text, f"{name} started before {wanted}"
+    path.write_text(text + name)
+    return name
+
+
+@pytest.mark.slow
+def test_a_job_waits_for_those_before_it(tmp_path):
+    """Catches a fine-tuning that starts before its base is there; the order of the list must not matter."""
+    path = tmp_path / "names"
+    jobs = [
+        Job("third", note, (path, "third", "second"), after=("second",)),
+        Job("second", note, (path, "second", "first"), after=("first",)),
+        Job("first", note, (path, "first", "")),
+    ]
+    assert run_jobs(jobs, workers=2) == ["third", "second", "first"]
+    assert path.read_text() == "firstsecondthird"
+
+
+@pytest.mark.slow
+def test_jobs_behind_a_failure_are_not_started(tmp_path):
+    """Catches a chain that goes on from what a failed job left behind."""
+    path = tmp_path / "names"
+    jobs = [Job("bad", fail, ("the reason",)), Job("behind", note, (path, "behind", ""), after=("bad",))]
+    with pytest.raises(ValueError, match="the reason"):
+        run_jobs(jobs)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("jobs", "message"),
+    [
+        ([Job("a", square), Job("a", square)], "two jobs are called 'a'"),
+        ([Job("a", square, after=("b",))], "unknown job that 'a' waits for 'b'"),
+        ([Job("a", square, after=("b",)), Job("b", square, after=("a",))], "in a circle: a, b"),
+    ],
+)
+def test_an_order_that_cannot_end_is_refused(jobs, message):
+    """Catches a run that waits for ever."""
+    with pytest.raises(K2ReproError, match=message):
+        run_jobs(jobs)
+
+
+def chatter(name):
+    for number in range(300):
+        report(name, number)
+    return name
+
+
+@pytest.mark.slow
+def test_every_message_arrives():
+    """Catches a last word that is lost when a job ends before it was read."""
+    heard = []
+    run_jobs([Job("a", chatter, ("a",)), Job("b", chatter, ("b",))], listen=lambda *said: heard.append(said))
+    assert [number for name, number in heard if name == "a"] == list(range(300))
+    assert len(heard) == 600
