@@ -1,12 +1,15 @@
 """Reference responses of the family `variables`: what a model is taught to write.
 
-    searching   no plan: note a definition with ` m?`, look into its unknown operands first, then evaluate
+    searching   no plan: note a definition, open its first unknown operand, come back, evaluate when all are known
     planned     with a plan in the question: evaluate straight through in the plan's order
     direct      the answer without any reasoning
     sloppy      searching, with some steps wrong: part of the weak mixture behind the base model
 
-A step of evaluation copies the definition, looks up the operands and computes:
-` m: - p i p=3 i=4 m=9`.
+A step of evaluation copies the definition, looks up the operands and computes: ` m: - p i p=3 i=4 m=9`. If p is
+not known yet, the search breaks off after the definition and opens p instead: ` m: - p i p: + q i q=7 i=4 p=1 m:
+- p i p=1 i=4 m=7`. Coming back, it notes the definition again. So what a step needs stands right before it:
+whoever opened p is the note in front of p's. Without that second note the search has to remember a stack, and a
+model of this size solved 15 % of the problems after a million tokens; planned traces were right at 94 %.
 """
 
 import random
@@ -14,14 +17,13 @@ from collections.abc import Iterator
 
 from k2repro.mini.variables import MODULUS, System, answer_text, apply, definition_text
 
+NOTE, EVALUATE, RECALL = "note", "evaluate", "recall"
+
 
 def searching_trace(system: System) -> str:
-    """Depth first from the asked variables; each definition is noted before its operands are sought."""
+    """Depth first from the asked variables, in the asked order."""
     found = system.solve()
-    return "".join(
-        step_text(name, system, found) if evaluate else note_text(name, system)
-        for name, evaluate in search_order(system)
-    )
+    return "".join(_text(action, name, system, found) for action, name in search_order(system))
 
 
 def planned_trace(system: System) -> str:
@@ -30,47 +32,54 @@ def planned_trace(system: System) -> str:
     return "".join(step_text(name, system, found) for name in system.needed)
 
 
-def search_order(system: System) -> list[tuple[str, bool]]:
-    """(variable, False) where its definition is noted, (variable, True) where it is evaluated."""
+def search_order(system: System) -> list[tuple[str, str]]:
+    """What the search does, as (action, variable).
+
+    NOTE copies a definition, EVALUATE looks up its operands and computes, RECALL repeats an asked value that
+    is known already.
+    """
     known = set(system.values)
 
-    def visit(name: str) -> Iterator[tuple[str, bool]]:
-        yield name, False
+    def visit(name: str) -> Iterator[tuple[str, str]]:
+        yield NOTE, name
         for operand in system.definitions[name][1:]:
             if operand not in known:
                 yield from visit(operand)
+                yield NOTE, name
         known.add(name)
-        yield name, True
+        yield EVALUATE, name
 
-    return [step for name in system.asked if name not in known for step in visit(name)]
-
-
-def note_text(name: str, system: System) -> str:
-    """A definition noted while searching."""
-    operator, first, second = system.definitions[name]
-    return f" {name}? {operator} {first} {second}"
+    steps: list[tuple[str, str]] = []
+    for name in system.asked:
+        steps.extend([(RECALL, name)] if name in known else visit(name))
+    return steps
 
 
 def step_text(name: str, system: System, found: dict[str, int]) -> str:
-    """One evaluation: definition, operands with their values, result."""
-    definition = system.definitions[name]
-    operands = "".join(f" {operand}={found[operand]}" for operand in definition[1:])
-    return f"{definition_text(name, definition)}{operands} {name}={found[name]}"
+    """One whole step: definition, operands with their values, result."""
+    return _text(NOTE, name, system, found) + _text(EVALUATE, name, system, found)
+
+
+def _text(action: str, name: str, system: System, found: dict[str, int]) -> str:
+    if action == NOTE:
+        return definition_text(name, system.definitions[name])
+    if action == RECALL:
+        return f" {name}={found[name]}"
+    operands = "".join(f" {operand}={found[operand]}" for operand in system.definitions[name][1:])
+    return f"{operands} {name}={found[name]}"
 
 
 def sloppy_response(system: System, rng: random.Random, wrong: float) -> str:
     """A searching response in which each result is wrong with probability `wrong`, errors carried on."""
     found = dict(system.values)
     parts = []
-    for name, evaluate in search_order(system):
-        if evaluate:
+    for action, name in search_order(system):
+        if action == EVALUATE:
             operator, first, second = system.definitions[name]
             found[name] = apply(operator, found[first], found[second])
             if rng.random() < wrong:
                 found[name] = (found[name] + rng.randint(1, MODULUS - 1)) % MODULUS
-            parts.append(step_text(name, system, found))
-        else:
-            parts.append(note_text(name, system))
+        parts.append(_text(action, name, system, found))
     answer = "".join(f" {name}={found[name]}" for name in system.asked)
     return response_text("".join(parts), answer)
 
