@@ -118,7 +118,7 @@ def _nothing() -> str:
     reasons = " ".join(_refusal(name, _why_missing(name)) for name in LEVELS)
     return (
         f"no sandbox is available, and code written by a model is never run without one. {reasons} "
-        "Usual remedy: pip install pydantic-monty sandlock, or install Debian's bubblewrap"
+        "Usual remedy: make setup, which installs pydantic-monty and sandlock, or Debian's bubblewrap"
     )
 
 

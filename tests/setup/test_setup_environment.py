@@ -94,13 +94,59 @@ def test_the_all_extra_is_all_of_them() -> None:
     assert Requirement(everything).extras == set(extras) - {"all"}
 
 
+def wanted_here(requirements: list[str], environment: dict[str, str] | None = None) -> set[str]:
+    """Names of the requirements whose marker holds on this system, or in `environment`."""
+    parsed = [Requirement(text) for text in requirements]
+    return {canonical(r.name) for r in parsed if r.marker is None or r.marker.evaluate(environment)}
+
+
 def test_this_interpreter_has_the_pinned_versions() -> None:
     """An environment that drifted from its pins: numbers of another numpy or torch."""
     from importlib.metadata import version
 
-    required = {canonical(Requirement(text).name) for text in all_requirements()}
+    required = wanted_here(all_requirements())
     installed = {name: Version(version(name)).public for name in required}
     assert installed == {name: str(PINS[name]) for name in required}
+
+
+def unpinned_below(name: str, pins: dict[str, Version]) -> set[str]:
+    """Installed distributions that `name` pulls in, directly or not, and that have no pin."""
+    from importlib.metadata import requires
+
+    found: set[str] = set()
+    waiting = [(name, frozenset({"all"}) if name == NAME else frozenset())]
+    done = set()
+    while waiting:
+        parent, extras = waiting.pop()
+        if (parent, extras) in done:
+            continue
+        done.add((parent, extras))
+        for requirement in map(Requirement, requires(parent) or []):
+            chosen = [{"extra": extra} for extra in extras] or [{"extra": ""}]
+            if requirement.marker is None or any(map(requirement.marker.evaluate, chosen)):
+                child = canonical(requirement.name)
+                waiting.append((child, frozenset(requirement.extras)))
+                found |= {child} - pins.keys() - {NAME}
+    return found
+
+
+def test_everything_below_the_requirements_is_pinned_too() -> None:
+    """A pin that stops at the first level: a dependency of a dependency may change results as well."""
+    assert unpinned_below(NAME, PINS) == set()
+    pins = {name: pin for name, pin in PINS.items() if name != "antlr4-python3-runtime"}
+    assert unpinned_below(NAME, pins) == {"antlr4-python3-runtime"}
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "is_wanted"),
+    [("linux", "x86_64", True), ("linux", "aarch64", True), ("linux", "riscv64", False),
+     ("darwin", "arm64", False), ("win32", "AMD64", False)],
+)  # fmt: skip
+def test_a_sandbox_for_linux_is_asked_for_on_linux_only(system: str, machine: str, is_wanted: bool) -> None:
+    """An install that fails on a Mac: sandlock has wheels for two Linux processors and no other."""
+    wanted = wanted_here(all_requirements(), {"sys_platform": system, "platform_machine": machine})
+    assert ("sandlock" in wanted) is is_wanted
+    assert {"math-verify", "pydantic-monty", "trl"} <= wanted
 
 
 def test_conda_environment_installs_through_the_constraints() -> None:
