@@ -1,92 +1,96 @@
-"""Checkpoints and pools of the SFT pillar as artifacts: base, SFT, the direct contrast, and what they generate.
+"""The artifacts of the SFT pillar: checkpoints, pools, and the small ones that ship for every seed.
 
-An artifact is addressed by everything that made it, so asking twice trains once. Each builder can run in
-a process of its own; a killed one resumes from its last saved state to the same bytes.
+    checkpoint   weights, tokenizer, history, curve       of "base", "sft" and "direct"
+    record       history and curve alone
+    pool         what a checkpoint answers to the test problems
+    scores       the pool without its texts
+
+An artifact is addressed by everything that made it, so asking twice trains once. Each function can run in
+a process of its own (`chains` runs all of them); a killed one resumes from its last saved state to the
+same bytes.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+import shutil
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from k2repro.architecture import Qwen2
-from k2repro.engine import Sampler
-from k2repro.evaluate.pool import Pool, generate_pool, load_pool, save_pool
-from k2repro.mini import programs, tokenizer, variables
-from k2repro.mini.grading import grade
-from k2repro.mini.problem import Problem
+from k2repro.errors import unknown
+from k2repro.evaluate.pool import Pool
+from k2repro.evaluate.pool_file import load_pool, save_pool
 from k2repro.results import ArtifactStore, Places, Recipe
-from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.hashing import code_hash
-from k2repro.sft.recipe import BASE, DIRECT, MODEL, SFT
-from k2repro.sft.stages import (
-    Stage,
-    Tell,
-    history_values,
-    load_checkpoint,
-    new_model,
-    run_stages,
-    save_checkpoint,
+from k2repro.sft.generate import (
+    BENCHMARKS,
+    MAX_NEW_TOKENS,
+    TEMPERATURE,
+    Sampled,
+    benchmark_problems,
+    two_depths,
 )
+from k2repro.sft.recipe import BASE, DIRECT, MODEL, SFT
+from k2repro.sft.runs import CURVE, HISTORY, Tell, train_run
+from k2repro.sft.scores import score
+from k2repro.sft.sizes import Sizes
+from k2repro.sft.stages import Stage, load_checkpoint, new_model
 
-BENCHMARKS = (*variables.TIERS, programs.TIER)
-# Longest response that is sampled, in tokens: above every reference trace of every tier.
-MAX_NEW_TOKENS = 288
-CURVE_POINTS = (0.0, 0.03, 0.06, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
+POOL_FILE = "pool.jsonl.gz"
+NAMES = ("base", "sft", "direct")
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What a profile sets: how long to train, how many problems to ask.
+def stages_of(name: str, sizes: Sizes) -> list[Stage]:
+    """The stages of a checkpoint, shortened as the sizes say. Raises K2ReproError for an unknown name."""
+    stages = {"base": BASE, "sft": SFT, "direct": DIRECT}
+    if name not in stages:
+        raise unknown("checkpoint of the SFT pillar", name, NAMES)
+    return [stage.shortened(sizes.steps) for stage in stages[name]]
 
-    steps     share of the recipe's steps
-    problems  of each tier in a pool, and samples of each
-    deep      problems of each tier that get `deep_samples` instead, for pass@k
-    probe     problems of each tier behind every point of the training curve
-    """
 
-    steps: float = 1.0
-    problems: int = 500
-    samples: int = 2
-    deep: int = 100
-    deep_samples: int = 16
-    probe: int = 100
+# ---- what makes an artifact -----------------------------------------------------------------------
 
 
 def checkpoint_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
     """What makes the checkpoint "base", "sft" or "direct" of a seed."""
-    stages = {"base": BASE, "sft": SFT, "direct": DIRECT}[name]
-    parents = {} if name == "base" else {"base": checkpoint_recipe("base", seed, sizes).key}
     params = {
-        "name": name, "seed": seed, "model": asdict(MODEL), "share": sizes.steps,
-        "stages": [asdict(stage) for stage in stages],
-        "probe": 0 if name == "base" else sizes.probe,
+        "name": name, "seed": seed, "model": asdict(MODEL),
+        "stages": [asdict(stage) for stage in stages_of(name, sizes)],
+        "probe": _probe(name, sizes),
     }
-    return Recipe("checkpoint", params, _code("stages.py"), "", parents)
+    parents = {} if name == "base" else {"base": checkpoint_recipe("base", seed, sizes).key}
+    return Recipe("checkpoint", params, _code("runs.py"), "", parents)
+
+
+def record_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
+    """What makes the record of a checkpoint: a part of it."""
+    parents = {"checkpoint": checkpoint_recipe(name, seed, sizes).key}
+    return Recipe("record", {}, "", "", parents)
 
 
 def pool_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
     """What makes the pool of a checkpoint on the test problems."""
     params = {
-        "seed": seed, "problems": sizes.problems, "samples": sizes.samples, "deep": sizes.deep,
-        "deep_samples": sizes.deep_samples, "max_new_tokens": MAX_NEW_TOKENS, "temperature": 1.0,
+        "seed": seed, "max_new_tokens": MAX_NEW_TOKENS, "temperature": TEMPERATURE, **_depths(name, sizes),
     }
     parents = {"model": checkpoint_recipe(name, seed, sizes).key}
-    return Recipe("pool", {"name": name, **params}, _code("builds.py"), "", parents)
+    return Recipe("pool", params, _code("generate.py"), "", parents)
+
+
+def scores_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
+    """What makes the scores of a pool."""
+    return Recipe("scores", {}, _code("scores.py"), "", {"pool": pool_recipe(name, seed, sizes).key})
+
+
+# ---- building and finding -------------------------------------------------------------------------
 
 
 def checkpoint(name: str, seed: int, sizes: Sizes, store: ArtifactStore, tell: Tell | None = None) -> Path:
-    """The folder of a checkpoint; trained now if it does not stand yet, its base included.
-
-    Beside the weights: `history.json` (loss and tokens of every step) and, for "sft" and "direct",
-    `curve.json` (right answers on the probe along the training).
-    """
+    """The folder of a checkpoint (see `runs`); trained now if it does not stand yet, its base included."""
     recipe = checkpoint_recipe(name, seed, sizes)
     found = store.find(recipe)
     if found is not None:
         return found
-    stages = [stage.shortened(sizes.steps) for stage in {"base": BASE, "sft": SFT, "direct": DIRECT}[name]]
+    stages = stages_of(name, sizes)
     if name == "base":
         model = new_model(MODEL, seed, stages[0].layers)
     else:
@@ -94,77 +98,62 @@ def checkpoint(name: str, seed: int, sizes: Sizes, store: ArtifactStore, tell: T
     work = store.work_folder(recipe)
 
     def make(folder: Path) -> None:
-        _train(model, stages, seed, sizes, folder, work, tell, probe=name != "base")
+        train_run(model, stages, seed, _probe(name, sizes), folder, work, tell)
 
     made = store.build(recipe, make)
     store.forget_work(recipe)
     return made
 
 
-def pool(name: str, seed: int, sizes: Sizes, store: ArtifactStore, tell: Tell | None = None) -> Pool:
-    """All generations of a checkpoint on the test problems, made now if they do not stand yet."""
-    recipe = pool_recipe(name, seed, sizes)
+def record(name: str, seed: int, sizes: Sizes, store: ArtifactStore) -> Path:
+    """The folder with the history of a checkpoint's training and, where there is one, its curve."""
 
     def make(folder: Path) -> None:
-        model = load_checkpoint(checkpoint(name, seed, sizes, store, tell))
-        about = {"model": name, "seed": seed, "split": "test", "temperature": 1.0}
-        save_pool(test_pool(model, seed, sizes, about), folder / "pool.jsonl.gz")
+        whole = checkpoint(name, seed, sizes, store)
+        for file in (HISTORY, CURVE):
+            if (whole / file).is_file():
+                shutil.copyfile(whole / file, folder / file)
 
-    return load_pool(store.build(recipe, make) / "pool.jsonl.gz")
-
-
-def test_pool(model: Qwen2, seed: int, sizes: Sizes, about: dict[str, Any]) -> Pool:
-    """Two samplings joined: a few problems of each tier deeply, the others with few samples each."""
-    few, deep = [], []
-    for tier in BENCHMARKS:
-        problems = benchmark_problems(tier, "test", sizes.problems)
-        deep += problems[: sizes.deep]
-        few += problems[sizes.deep:]
-    pools = [_generate(model, deep, sizes.deep_samples, seed, about)]
-    if few:
-        pools.append(_generate(model, few, sizes.samples, seed, about))
-    return Pool(tuple(attempt for part in pools for attempt in part.attempts), about)
+    return store.build(record_recipe(name, seed, sizes), make)
 
 
-def benchmark_problems(tier: str, split: str, count: int) -> list[Problem]:
-    """The first `count` problems of a benchmark; the same for every model and seed, so models pair up."""
-    family = programs if tier == programs.TIER else variables
-    return family.problems(tier, split, count)
+def pool(name: str, seed: int, sizes: Sizes, store: ArtifactStore, sampled: Sampled | None = None) -> Pool:
+    """All generations of a checkpoint on the test problems, made now if they do not stand yet."""
+
+    def make(folder: Path) -> None:
+        model = load_checkpoint(checkpoint(name, seed, sizes, store))
+        about = {"model": name, "seed": seed, "split": "test", "temperature": TEMPERATURE}
+        made = two_depths(model, seed, about=about, sampled=sampled, **_depths(name, sizes))
+        save_pool(made, folder / POOL_FILE)
+
+    return load_pool(store.build(pool_recipe(name, seed, sizes), make) / POOL_FILE)
 
 
-def _train(
-    model: Qwen2, stages: Sequence[Stage], seed: int, sizes: Sizes, folder: Path, work: Path,
-    tell: Tell | None, probe: bool,
-) -> None:
-    last = stages[-1].steps
-    points = sorted({round(share * last) for share in CURVE_POINTS}) if probe else []
-    problems = [p for tier in BENCHMARKS for p in benchmark_problems(tier, "validation", sizes.probe)]
+def scores(name: str, seed: int, sizes: Sizes, store: ArtifactStore, sampled: Sampled | None = None) -> Pool:
+    """A pool in which each text is the kind of its first mistake; the pool is made now if it has to be."""
 
-    def keep(step: int, model: Qwen2) -> None:
-        about = {"step": step}
-        pool = _generate(model, problems, 1, seed, about)
-        right = {tier: sum(a.right for a in pool.tier(tier).attempts) for tier in pool.tiers}
-        point = {"step": step, "right": right, "n": sizes.probe}
-        write_text(work / "curve" / f"{step:06d}.json", canonical_json(point) + "\n")
+    def make(folder: Path) -> None:
+        problems = [
+            problem for tier in BENCHMARKS for problem in benchmark_problems(tier, "test", sizes.problems)
+        ]
+        save_pool(score(pool(name, seed, sizes, store, sampled), problems), folder / POOL_FILE)
 
-    model, histories = run_stages(model, stages, seed, work=work, tell=tell, keep=keep, keep_at=points)
-    save_checkpoint(model, folder)
-    write_text(folder / "history.json", canonical_json(history_values(histories)) + "\n")
-    if probe:
-        lines = [(work / "curve" / f"{step:06d}.json").read_text() for step in points]
-        write_text(folder / "curve.jsonl", "".join(lines))
+    return load_pool(store.build(scores_recipe(name, seed, sizes), make) / POOL_FILE)
 
 
-def _generate(model: Qwen2, problems: Sequence[Problem], n: int, seed: int, about: dict[str, Any]) -> Pool:
-    sampler = partial(
-        Sampler(model.eval()).sample, max_new_tokens=MAX_NEW_TOKENS, stop=[tokenizer.turn_end()],
-        tokenizer=tokenizer.load(),
-    )
-    return generate_pool(
-        sampler, problems, grade, n=n, seed=seed, about=about,
-        prompt=lambda problem: tokenizer.prompt_text(problem.question),
-    )
+def _depths(name: str, sizes: Sizes) -> dict[str, Any]:
+    """Direct answers are not drawn deeply: their pass@k is not asked for."""
+    return {
+        "problems": sizes.problems, "samples": sizes.samples, "deep": sizes.deep,
+        "deep_samples": sizes.samples if name == "direct" else sizes.deep_samples,
+    }
 
 
+def _probe(name: str, sizes: Sizes) -> int:
+    return 0 if name == "base" else sizes.probe
+
+
+@cache
 def _code(file: str) -> str:
+    """Hash of the code behind a file of this room; reading and parsing dozens of files takes half a second."""
     return code_hash(Path(__file__).with_name(file), Places.find().package)
