@@ -1,7 +1,7 @@
 """Reinforcement learning with verifiable rewards: GRPO, from rewards to weights.
 
     group_advantages, grpo_loss      the mathematics, on plain tensors
-    micro_batches, train_step        packed rows and one optimisation step
+    micro_batches, train_step        rows of like length and one optimisation step
     Source, GrpoConfig, train_grpo   the whole loop: sample, judge, update, tell, resume
 
 Paper: K2-Think, section on RL, and its Figure 4. Its RL script was not published; `config.py` says where

@@ -84,7 +84,7 @@ class _Run:
     def _batches(self, rollouts: Sequence[Rollout]) -> list[MicroBatch]:
         """Micro-batches with all the log-probabilities that must be taken before the first update."""
         config = self.config
-        batches = micro_batches(rollouts, row_tokens=config.row_tokens, max_tokens=config.micro_batch_tokens)
+        batches = micro_batches(rollouts, max_tokens=config.micro_batch_tokens)
         if config.updates_per_rollout * config.iterations > 1:
             batches = with_old_logprobs(self.model, batches)
         if self.reference is not None and config.beta:

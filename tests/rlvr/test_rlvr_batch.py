@@ -1,4 +1,4 @@
-"""Packed training rows: each completion as if it were alone, nothing lost, nothing twice."""
+"""Training rows: each completion as if it were alone, nothing lost, nothing twice."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ TOKENS = st.lists(st.integers(3, tiny.VOCABULARY - 1), min_size=1, max_size=7).m
 
 
 def alone(rollout):
-    """Log-probabilities of one completion, from a plain forward pass without packing."""
+    """Log-probabilities of one completion, from a plain forward pass of its own."""
     tokens = torch.tensor([rollout.prompt + rollout.completion])
     logprobs = MODEL(tokens).log_softmax(-1)[0, len(rollout.prompt) - 1 : -1]
     return logprobs.gather(-1, tokens[0, len(rollout.prompt) :, None])[:, 0]
@@ -42,13 +42,13 @@ def agree(rollouts, batches, logprobs=completion_logprobs):
     )
 
 
-@given(st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=8), st.integers(1, 40), st.integers(1, 80))
+@given(st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=8), st.integers(1, 80))
 @settings(deadline=None, derandomize=True, max_examples=40)
 @torch.no_grad()
-def test_packed_equals_alone(pairs, row_tokens, max_tokens):
-    """Catches a completion that sees its neighbour, is lost or is trained on twice, for any row length."""
+def test_together_equals_alone(pairs, max_tokens):
+    """Catches a completion that sees padding, is lost or is trained on twice, for any cut into batches."""
     rollouts = [Rollout(*pair, float(name)) for name, pair in enumerate(pairs)]
-    assert agree(rollouts, micro_batches(rollouts, row_tokens=row_tokens, max_tokens=max_tokens))
+    assert agree(rollouts, micro_batches(rollouts, max_tokens=max_tokens))
 
 
 def shifted(model, batch):
@@ -57,37 +57,44 @@ def shifted(model, batch):
     return completion_logprobs(model, replace(batch, logits_at=(batch.logits_at + 1).clamp(max=last)))
 
 
-def not_separated(model, batch):
-    """Wrong twin: the texts of a row see each other."""
-    return completion_logprobs(model, replace(batch, segments=torch.zeros_like(batch.segments)))
+def padded_in_front(model, batch):
+    """Wrong twin: padding on the left without a mask, so every token sees it."""
+    lengths = (batch.logits_at.amax(1) + 1).tolist()
+    width = batch.tokens.shape[1]
+    rows = [torch.cat([row[n:], row[:n]]) for row, n in zip(batch.tokens, lengths, strict=True)]
+    shift = width - torch.tensor(lengths)
+    moved = (batch.logits_at + shift[:, None]).clamp(max=width - 1)
+    return completion_logprobs(model, replace(batch, tokens=torch.stack(rows), logits_at=moved))
 
 
 @torch.no_grad()
 def test_wrong_twins_are_told_apart():
-    """Catches a comparison too weak to see a shift by one token or a leak between texts."""
+    """Catches a comparison too weak to see a shift by one token or padding that is looked at."""
     rollouts = [replace(rollout, advantage=float(i)) for i, rollout in enumerate(tiny.rollouts())]
-    batches = micro_batches(rollouts, row_tokens=40)
+    batches = micro_batches(rollouts)
     assert agree(rollouts, batches)
     assert not agree(rollouts, batches, shifted)
-    assert not agree(rollouts, batches, not_separated)
+    assert not agree(rollouts, batches, padded_in_front)
 
 
 def test_little_padding():
-    """Catches packing that pads: rows of one sample each would be 45 % padding here."""
+    """Catches rows of any length side by side: unsorted, a third of these batches would be padding."""
     generator = numpy.random.default_rng(0)
     rollouts = [Rollout((3,) * 20, (4,) * int(n), 0.0) for n in generator.integers(5, 100, 128)]
-    (batch,) = micro_batches(rollouts, row_tokens=256, max_tokens=10**6)
-    assert (batch.segments >= 0).float().mean() > 0.97
+    batches = micro_batches(rollouts, max_tokens=1024)
+    used = sum(20 + len(rollout.completion) - 1 for rollout in rollouts)
+    assert used / sum(batch.tokens.numel() for batch in batches) > 0.9
+    assert all(batch.tokens.numel() <= 1024 for batch in batches)
 
 
 def test_sampling_logprobs_follow_their_tokens():
-    """Catches sampling log-probabilities attached to another completion of the pack."""
+    """Catches sampling log-probabilities attached to another completion of the batch."""
     rollouts = [
         replace(rollout, logprobs=numpy.array(rollout.completion, dtype=numpy.float32) / 100)
         for rollout in tiny.rollouts()
     ]
-    for batch in micro_batches(rollouts, row_tokens=30, max_tokens=60):
-        tokens = batch.targets.flatten()[batch.places].float() / 100
+    for batch in micro_batches(rollouts, max_tokens=60):
+        tokens = batch.targets[batch.mask].float() / 100
         assert torch.allclose(batch.sampling_logprobs[batch.mask], tokens)
 
 

@@ -132,7 +132,7 @@ def peer(decoder, tmp_path_factory):
 
 def one_batch(decoder, **settings):
     """All rollouts as one micro-batch, in the order of TRL's rows."""
-    batches = micro_batches(tiny.rollouts(**settings), row_tokens=1024, max_tokens=100_000)
+    batches = micro_batches(tiny.rollouts(**settings), max_tokens=100_000)
     assert len(batches) == 1
     return batches[0]
 
@@ -140,10 +140,10 @@ def one_batch(decoder, **settings):
 def in_order(batch):
     """Index of each of our sequences among TRL's rows."""
     pairs = [completion for _, completion in tiny.completions()]
-    flat, found = batch.targets.flatten()[batch.places], []
-    for length in batch.mask.sum(1).tolist():
-        found.append(pairs.index(tuple(flat[:length].tolist())))
-        flat = flat[length:]
+    found = [
+        pairs.index(tuple(targets[mask].tolist()))
+        for targets, mask in zip(batch.targets, batch.mask, strict=True)
+    ]
     assert sorted(found) == list(range(8))
     return torch.tensor(found)
 

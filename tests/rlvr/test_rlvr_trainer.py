@@ -254,7 +254,7 @@ FIELDS = {
     "seed": ({}, 1),
 }
 # Cost and safety: they change no number, and have tests of their own.
-WITHOUT_EFFECT = {"row_tokens", "micro_batch_tokens", "gap_warning", "gap_error", "max_skipped_steps"}
+WITHOUT_EFFECT = {"micro_batch_tokens", "gap_warning", "gap_error", "max_skipped_steps"}
 
 
 @pytest.mark.parametrize("name", FIELDS)
