@@ -27,6 +27,15 @@ class SampledSoFar:
     total: int
 
 
+@dataclass(frozen=True)
+class Told:
+    """Told by any other kind of job: the share that is done, a few words, and the seconds that are left."""
+
+    share: float
+    words: str
+    seconds_left: float
+
+
 class Board:
     """What each job told last, as one line of text and a count of finished work."""
 
@@ -49,6 +58,9 @@ class Board:
         elif isinstance(message, SampledSoFar):
             self._shares[name] = message.done / message.total
             self._words[name] = f"{message.done:,} of {message.total:,} sampled"
+        elif isinstance(message, Told):
+            self._shares[name] = message.share
+            self._words[name] = f"{message.words}, {_minutes(message.seconds_left)} left"
         elif message == FINISHED:
             self._shares[name] = 1.0
             self._words.pop(name, None)
