@@ -29,7 +29,7 @@ KINDS = (RIGHT, LOOK_UP, ARITHMETIC, ORDER, ANSWER_LINE, UNFINISHED, UNREADABLE)
 
 WORD = re.compile(r"\S+")
 VALUE = re.compile(r"([a-z])=([0-9])")
-HEAD = re.compile(r"([a-z])([:?])")
+HEAD = re.compile(r"([a-z]):")
 PART = re.compile(r"[a-z]|[-+*]")
 
 
@@ -93,27 +93,46 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
 
 
 def _check_trace(words: list[_Word], system: System, known: dict[str, int]) -> Diagnosis | None:
-    """The first mistake of the steps; None if all are right. Adds what they establish to `known`."""
+    """The first mistake of the steps; None if all are right. Adds what they establish to `known`.
+
+    Any order of steps will do that uses no value before it is known. A definition without values behind it
+    is a note, and a value that belongs to no definition repeats one that is known.
+    """
     end = words[-1].at + len(words[-1].text) if words else 0
     at = 0
     while at < len(words):
         head = HEAD.fullmatch(words[at].text)
         if head is None:
-            return Diagnosis(UNREADABLE, words[at].at)
-        name = head[1]
-        if name not in system.definitions:
-            return Diagnosis(LOOK_UP, words[at].at)
-        length = 7 if head[2] == ":" else 4
-        step = words[at: at + length]
-        mistake = _check_definition(step[1:4], system.definitions[name])
-        if mistake is None and length == 7:
-            mistake = _check_values(step[4:], name, system, known)
+            mistake, length = _check_recall(words[at], known), 1
+        else:
+            evaluates = at + 4 < len(words) and HEAD.fullmatch(words[at + 4].text) is None
+            length = 7 if evaluates else 4
+            mistake = _check_step(head[1], words[at: at + length], system, known)
         if mistake is not None:
             return mistake
-        if len(step) < length:
+        if len(words) < at + length:
             return Diagnosis(UNFINISHED, end)
         at += length
     return None
+
+
+def _check_recall(word: _Word, known: dict[str, int]) -> Diagnosis | None:
+    """A value on its own is one that is known already."""
+    name = word.text[0]
+    expected = f"{name}={known[name]}" if name in known else ""
+    if VALUE.fullmatch(word.text) is None:
+        return Diagnosis(UNREADABLE, word.at, expected)
+    if not expected:
+        return Diagnosis(ORDER, word.at)
+    return None if word.text == expected else Diagnosis(LOOK_UP, word.at, expected)
+
+
+def _check_step(name: str, step: list[_Word], system: System, known: dict[str, int]) -> Diagnosis | None:
+    """A definition as in the question and, if there is more, its evaluation."""
+    if name not in system.definitions:
+        return Diagnosis(LOOK_UP, step[0].at)
+    mistake = _check_definition(step[1:4], system.definitions[name])
+    return mistake or _check_values(step[4:], name, system, known)
 
 
 def _check_definition(words: list[_Word], definition: tuple[str, str, str]) -> Diagnosis | None:

@@ -4,7 +4,7 @@ What a model wrote may be of any form. From the first place that cannot be read 
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from k2repro.errors import unknown
 from k2repro.mini import programs
@@ -17,7 +17,8 @@ from k2repro.mini.variables import FAMILY, MODULUS, system_of
 WORDS = {"+": "plus", "-": "minus", "*": "times"}
 SIGNS = {"+": "+", "-": "-", "*": "×"}
 
-NOTE = re.compile(r"\s*([a-z])\? ([-+*]) ([a-z]) ([a-z])(?=[\s<]|$)")
+NOTE = re.compile(r"\s*([a-z]): ([-+*]) ([a-z]) ([a-z])(?=[\s<]|$)")
+RECALL = re.compile(r"\s*([a-z])=(\d)(?=[\s<]|$)")
 STEP = re.compile(r"\s*([a-z]): ([-+*]) ([a-z]) ([a-z]) ([a-z])=(\d) ([a-z])=(\d) ([a-z])=(\d)(?=[\s<]|$)")
 PROGRAM = re.compile(re.escape(ANSWER_NEXT) + r"(def .*)" + re.escape(CLOSE_ANSWER), re.DOTALL)
 ANSWER = re.compile(re.escape(ANSWER_NEXT) + r"((?:\s*[a-z]=\d)+)\s*" + re.escape(CLOSE_ANSWER))
@@ -80,13 +81,16 @@ def listing(names: Sequence[str]) -> str:
 def _steps(trace: str) -> tuple[str, list[str]]:
     """What cannot be read of a trace, and the sentences of what can."""
     sentences: list[str] = []
-    forms: tuple[tuple[re.Pattern[str], Callable[..., str]], ...] = ((NOTE, _note), (STEP, _step))
+    noted: set[str] = set()
     at = 0
     while True:
-        for form, sentence in forms:
+        # The longest form first: a step begins like a note.
+        for form, sentence in ((STEP, _step), (NOTE, _note), (RECALL, _recall)):
             found = form.match(trace, at)
             if found is not None:
-                sentences.append(sentence(*found.groups()))
+                back = form is NOTE and found[1] in noted
+                sentences.append(_note_again(*found.groups()) if back else sentence(*found.groups()))
+                noted.update(found[1] if form is NOTE else "")
                 at = found.end()
                 break
         else:
@@ -95,6 +99,14 @@ def _steps(trace: str) -> tuple[str, list[str]]:
 
 def _note(name: str, operator: str, first: str, second: str) -> str:
     return f"To know {name} I need {first} and {second}: {name} is {_in_words(operator, first, second)}."
+
+
+def _note_again(name: str, operator: str, first: str, second: str) -> str:
+    return f"Back to {name}, which is {_in_words(operator, first, second)}."
+
+
+def _recall(name: str, value: str) -> str:
+    return f"{name} is known: {value}."
 
 
 def _step(

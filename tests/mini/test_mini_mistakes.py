@@ -31,7 +31,7 @@ STEP = re.compile(
     r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])"
     r" [a-z]=\d [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
 )
-NOTE = re.compile(r" [a-z]\? (?P<sign>[-+*]) [a-z] (?P<second>[a-z])")
+NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])(?= [a-z]:)")
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
 
 
@@ -85,13 +85,16 @@ def injected(problem: Problem) -> list[tuple[str, str, int | None]]:
     wrong_result, result_at = swapped(good, STEP, "result", other_digit)
     steps = [
         (LOOK_UP, *swapped(good, STEP, "sign", other_sign.__getitem__)),
-        (LOOK_UP, *swapped(good, NOTE, "second", lambda _: letter)),
-        (LOOK_UP, *swapped(good, NOTE, "sign", other_sign.__getitem__)),
         (LOOK_UP, wrong_value, value_at - 2),
         (ARITHMETIC, wrong_result, result_at - 2),
         (UNREADABLE, good.replace("<think>", "<think> well", 1), len("<think> ")),
         (UNREADABLE, good.replace("</think>", " so</think>"), good.index("</think>") + 1),
     ]
+    if NOTE.search(good):
+        steps += [
+            (LOOK_UP, *swapped(good, NOTE, "second", lambda _: letter)),
+            (LOOK_UP, *swapped(good, NOTE, "sign", other_sign.__getitem__)),
+        ]
     if problem.tier != "tier-1":
         steps.append((ORDER, *early_use(problem, good)))
     return [(kind, answer_copied_wrongly(text)[0], at) for kind, text, at in steps] + [
@@ -138,6 +141,24 @@ def test_right_means_right_for_the_grader() -> None:
             kind = classify(problem, response)
             assert (kind == RIGHT) is is_correct(problem, response)
             assert kind in (RIGHT, ARITHMETIC)
+
+
+def test_a_value_on_its_own_repeats_a_known_one() -> None:
+    """Catches a recalled value that is never looked at, and one that was never worked out."""
+    texts = {
+        RIGHT: " p: * q i q=7 i=4 p=8 m: - p i p=8 i=4 m=4 p=8",
+        LOOK_UP: " p: * q i q=7 i=4 p=8 m: - p i p=8 i=4 m=4 p=7",
+        ORDER: " p=8 p: * q i q=7 i=4 p=8 m: - p i p=8 i=4 m=4",
+    }
+    facts = {"values": {"q": 7, "i": 4}, "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
+             "listed": [*"qmip"], "asked": [*"mp"], "needed": [*"pm"]}
+    problem = Problem("x", "variables", "test", "tier-1", "", " m=4 p=8", "", facts)
+    for kind, trace in texts.items():
+        answer = " m=4 p=8" if kind == RIGHT else " m=4 p=7"
+        found = diagnose(problem, f"<think>{trace}</think><answer>{answer}</answer>")
+        assert found.kind == kind
+        if kind != RIGHT:
+            assert found.at == len("<think> ") + (0 if kind == ORDER else len(trace) - 4)
 
 
 def test_the_first_of_two_mistakes_decides() -> None:

@@ -1,6 +1,7 @@
 """Sentences for people: nothing of a problem or a response is lost on the way to them."""
 
 import dataclasses
+import itertools
 import re
 
 import pytest
@@ -32,12 +33,12 @@ def test_a_problem_in_sentences() -> None:
 
 
 def test_a_trace_in_numbered_lines() -> None:
-    """Catches a slider that skips steps: each note and each evaluation is one line, in order."""
+    """Catches a slider that skips steps: a line for each note, evaluation, repeated value."""
     assert render_response(traces.searching_response(SYSTEM) + "<|im_end|>").splitlines() == [
         "1. To know m I need p and i: m is p minus i.",
-        "2. To know p I need q and i: p is q times i.",
-        "3. p = q × i = 7 × 4 = 8 (mod 10)",
-        "4. m = p - i = 8 - 4 = 4 (mod 10)",
+        "2. p = q × i = 7 × 4 = 8 (mod 10)",
+        "3. m = p - i = 8 - 4 = 4 (mod 10)",
+        "4. p is known: 8.",
         "Answer: m is 4 and p is 8.",
     ]
 
@@ -102,10 +103,11 @@ def test_text_of_another_form_is_shown_as_it_is(text: str) -> None:
 def test_the_rest_of_a_response_that_goes_astray_is_shown() -> None:
     """Catches silence after the first oddity: good steps in sentences, then the text from there on."""
     good = traces.searching_response(SYSTEM)
-    broken = good.replace(" m: -", " m: / -")
+    broken = good.replace(" p=8 i=4", " p~8 i=4")
     lines = response_lines(broken)
     assert lines[:2] == response_lines(good)[:2]
-    assert lines[-1] == broken[broken.index(" m: /"):]
+    assert lines[2] == "3. Back to m, which is p minus i."
+    assert lines[-1] == broken[broken.index(" p~8"):]
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
@@ -123,5 +125,10 @@ def test_as_many_lines_as_steps(tier: str) -> None:
     for problem in problems(tier, "validation", 20):
         system = system_of(problem)
         lines = response_lines(traces.searching_response(system))
-        assert len(lines) == len(traces.search_order(system)) + 1
+        actions = traces.search_order(system)
+        # A note that is evaluated at once is one step with its evaluation.
+        at_once = sum(first[0] == traces.NOTE and second == (traces.EVALUATE, first[1])
+                      for first, second in itertools.pairwise(actions))
+        assert len(lines) == len(actions) - at_once + 1
+        assert lines[-1].startswith("Answer: ")
         assert render_problem(problem).count(" is ") == len(system.listed)
