@@ -151,7 +151,7 @@ def _check_values(words: list[_Word], name: str, system: System, known: dict[str
         value = VALUE.fullmatch(word.text)
         if value is not None and value[1] == operand and operand not in known:
             return Diagnosis(ORDER, word.at)
-        expected = f"{operand}={known.get(operand, '')}"
+        expected = f"{operand}={known[operand]}" if operand in known else ""
         if word.text != expected:
             return Diagnosis(LOOK_UP if value else UNREADABLE, word.at, expected)
     if len(words) == 3:

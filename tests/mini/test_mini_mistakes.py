@@ -161,6 +161,14 @@ def test_a_value_on_its_own_repeats_a_known_one() -> None:
             assert found.at == len("<think> ") + (0 if kind == ORDER else len(trace) - 4)
 
 
+def test_half_a_value_of_an_unknown_name_is_classified() -> None:
+    """Catches a crash on model output: " p=" with nothing behind it, before p is known, in place of a value."""
+    facts = {"values": {"q": 7, "i": 4}, "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
+             "listed": [*"qmip"], "asked": [*"mp"], "needed": [*"pm"]}
+    problem = Problem("x", "variables", "test", "tier-1", "", " m=4 p=8", "", facts)
+    assert classify(problem, "<think> m: - p i p= i=4 m=4</think><answer> m=4 p=7</answer>") == UNREADABLE
+
+
 def test_the_first_of_two_mistakes_decides() -> None:
     """Catches blame on the last mistake: a wrong sum followed by a wrong look-up is a wrong sum."""
     problem = problems("tier-3", "validation", 1, seed=3)[0]
