@@ -155,5 +155,5 @@ def _probe(name: str, sizes: Sizes) -> int:
 
 @cache
 def _code(file: str) -> str:
-    """Hash of the code behind a file of this room; reading and parsing dozens of files takes half a second."""
+    """Hash of the code behind a file of this room; parsing dozens of files takes half a second."""
     return code_hash(Path(__file__).with_name(file), Places.find().package)

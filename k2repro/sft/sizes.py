@@ -37,7 +37,7 @@ class Sizes:
                 f"deep = {self.deep}: must be at least 2 and at most problems = {self.problems}"
             )
         if self.deep_samples < self.samples:
-            raise K2ReproError(f"deep_samples = {self.deep_samples}: must be {self.samples}, samples, or more")
+            raise K2ReproError(f"deep_samples = {self.deep_samples}: at least samples = {self.samples}")
 
     @classmethod
     def of_profile(cls, name: str) -> "Sizes":
