@@ -3,34 +3,34 @@
     right              the grader says so
     wrong look-up      a definition, a name or a known value was copied wrongly
     wrong arithmetic   operands right, result wrong
-    wrong order        a value was used, in a step or in the answer, before it was worked out
+    wrong order        a value was needed, in a step or in the answer, before it was worked out, or the search
+                       goes round in circles until the text ends
     wrong answer line  every step right, the answer says something else
     unfinished         no mistake, and the text ends before the answer does
     unreadable         no step, or no answer, of the form that was taught
 
-The first mistake decides: what follows from a wrong value is not wrong again. An answer may be right in
-spite of a wrong step (a zero times anything); then the response is right.
+The first mistake that nothing makes good decides: what follows from a wrong value is not wrong again. Any order
+of steps will do that needs no value too early, so a detour (a definition that nobody needs, one noted twice) is
+a mistake only if no new value comes of it and the text ends there. An answer may be right in spite of a
+wrong step (a zero times anything); then the response is right.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TRACE, is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
+from k2repro.mini.trace_grammar import HALF_WORD, VALUE, Piece, Word, read_trace, words_of
+from k2repro.mini.traces import EVALUATE, NOTE
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
 RIGHT, LOOK_UP, ARITHMETIC, ORDER = "right", "wrong look-up", "wrong arithmetic", "wrong order"
 ANSWER_LINE, UNFINISHED, UNREADABLE = "wrong answer line", "unfinished", "unreadable"
 KINDS = (RIGHT, LOOK_UP, ARITHMETIC, ORDER, ANSWER_LINE, UNFINISHED, UNREADABLE)
-
-WORD = re.compile(r"\S+")
-VALUE = re.compile(r"([a-z])=([0-9])")
-HEAD = re.compile(r"([a-z]):")
-PART = re.compile(r"[a-z]|[-+*]")
 
 
 class Diagnosis(NamedTuple):
@@ -44,11 +44,6 @@ class Diagnosis(NamedTuple):
     kind: str
     at: int
     expected: str = ""
-
-
-class _Word(NamedTuple):
-    text: str
-    at: int
 
 
 def classify(problem: Problem, response: str) -> str:
@@ -76,132 +71,119 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
     text = response.removesuffix(TURN_END)
     if not text.startswith(OPEN_TRACE):
         return _cut_or_unreadable(text, 0, OPEN_TRACE)
-    system = system_of(problem)
-    known = dict(system.values)
-    trace, closed, _ = text[len(OPEN_TRACE):].partition(CLOSE_TRACE)
-    if not closed:
-        trace = _without_started(trace, CLOSE_TRACE)
-    mistake = _check_trace(_words(trace, len(OPEN_TRACE)), system, known)
-    if mistake is None:
-        return _check_answer(text, len(OPEN_TRACE) + len(trace), system, known)
-    if mistake.kind == UNFINISHED and closed:
-        return mistake._replace(kind=UNREADABLE)
-    # A text that was cut may end in half a word.
-    if mistake.kind == UNREADABLE and mistake.expected and not closed:
-        return _cut_or_unreadable(text, mistake.at, mistake.expected)
-    return mistake
-
-
-def _check_trace(words: list[_Word], system: System, known: dict[str, int]) -> Diagnosis | None:
-    """The first mistake of the steps; None if all are right. Adds what they establish to `known`.
-
-    Any order of steps will do that uses no value before it is known. A definition without values behind it
-    is a note, and a value that belongs to no definition repeats one that is known.
-    """
-    end = words[-1].at + len(words[-1].text) if words else 0
-    at = 0
-    while at < len(words):
-        head = HEAD.fullmatch(words[at].text)
-        if head is None:
-            mistake, length = _check_recall(words[at], known), 1
-        else:
-            evaluates = at + 4 < len(words) and HEAD.fullmatch(words[at + 4].text) is None
-            length = 7 if evaluates else 4
-            mistake = _check_step(head[1], words[at: at + length], system, known)
+    reading = read_trace(text, len(OPEN_TRACE))
+    walk = _Walk(system_of(problem))
+    for piece in reading.pieces:
+        mistake = walk.check(piece)
         if mistake is not None:
             return mistake
-        if len(words) < at + length:
-            return Diagnosis(UNFINISHED, end)
-        at += length
-    return None
+    whole = not reading.pieces or reading.pieces[-1].is_whole
+    if text.startswith(CLOSE_TRACE, reading.stop):
+        if not whole:
+            return Diagnosis(UNREADABLE, reading.stop)
+        return _check_answer(text, reading.stop, walk)
+    ending = _cut_or_unreadable(text, reading.stop, CLOSE_TRACE if whole else "")
+    return walk.circle if ending.kind == UNFINISHED and walk.circle is not None else ending
 
 
-def _check_recall(word: _Word, known: dict[str, int]) -> Diagnosis | None:
-    """A value on its own is one that is known already."""
-    name = word.text[0]
-    expected = f"{name}={known[name]}" if name in known else ""
-    if VALUE.fullmatch(word.text) is None:
-        return Diagnosis(UNREADABLE, word.at, expected)
-    if not expected:
-        return Diagnosis(ORDER, word.at)
-    return None if word.text == expected else Diagnosis(LOOK_UP, word.at, expected)
+@dataclass
+class _Walk:
+    """A trace judged piece by piece.
+
+    known   the values worked out so far, given ones included
+    open    the variable that was noted last
+    noted   pieces since the last new value that bring none, as (kind, variable)
+    circle  the first of them that says nothing new: noted before, or worked out before
+    """
+
+    system: System
+    known: dict[str, int] = field(init=False)
+    open: str = ""
+    noted: set[tuple[str, str]] = field(default_factory=set)
+    circle: Diagnosis | None = None
+
+    def __post_init__(self) -> None:
+        self.known = dict(self.system.values)
+
+    def check(self, piece: Piece) -> Diagnosis | None:
+        """The mistake of a piece, which may be incomplete; what a right one establishes becomes known."""
+        if piece.kind == EVALUATE:
+            return self._check_evaluation(piece.words)
+        name = piece.words[0].name
+        mistake = self._check_note(piece) if piece.kind == NOTE else self._check_value(piece.words[0], name)
+        again = (piece.kind, name) in self.noted or (piece.kind == NOTE and name in self.known)
+        if again and self.circle is None:
+            self.circle = Diagnosis(ORDER, piece.at)
+        self.noted.add((piece.kind, name))
+        return mistake
+
+    def _check_note(self, piece: Piece) -> Diagnosis | None:
+        """A definition as in the question."""
+        head, *words = piece.words
+        if head.name not in self.system.definitions:
+            return Diagnosis(LOOK_UP, head.at)
+        for word, expected in zip(words, self.system.definitions[head.name], strict=False):
+            if word.text != expected:
+                return Diagnosis(LOOK_UP, word.at, expected)
+        self.open = head.name
+        return None
+
+    def _check_value(self, word: Word, name: str) -> Diagnosis | None:
+        """A known value, copied."""
+        if name not in self.known:
+            return Diagnosis(ORDER if name in self.system.definitions else LOOK_UP, word.at)
+        expected = f"{name}={self.known[name]}"
+        return None if word.text == expected else Diagnosis(LOOK_UP, word.at, expected)
+
+    def _check_evaluation(self, words: Sequence[Word]) -> Diagnosis | None:
+        """Both operands with their known values, then the result of the definition noted last."""
+        operator, *operands = self.system.definitions[self.open]
+        unknown_operands = [operand for operand in operands if operand not in self.known]
+        if unknown_operands:
+            return Diagnosis(ORDER, words[0].at, f"{unknown_operands[0]}:")
+        for word, operand in zip(words, operands, strict=False):
+            mistake = self._check_value(word, operand)
+            if mistake is not None:
+                return mistake
+        if len(words) < 3:
+            return None
+        result = apply(operator, self.known[operands[0]], self.known[operands[1]])
+        expected = f"{self.open}={result}"
+        if words[2].text != expected:
+            return Diagnosis(ARITHMETIC if words[2].name == self.open else LOOK_UP, words[2].at, expected)
+        if self.open not in self.known:
+            self.known[self.open] = result
+            self.noted.clear()
+            self.circle = None
+        return None
 
 
-def _check_step(name: str, step: list[_Word], system: System, known: dict[str, int]) -> Diagnosis | None:
-    """A definition as in the question and, if there is more, its evaluation."""
-    if name not in system.definitions:
-        return Diagnosis(LOOK_UP, step[0].at)
-    mistake = _check_definition(step[1:4], system.definitions[name])
-    return mistake or _check_values(step[4:], name, system, known)
-
-
-def _check_definition(words: list[_Word], definition: tuple[str, str, str]) -> Diagnosis | None:
-    """Operator and operands as in the question."""
-    for word, expected in zip(words, definition, strict=False):
-        if word.text != expected:
-            kind = LOOK_UP if PART.fullmatch(word.text) else UNREADABLE
-            return Diagnosis(kind, word.at, expected)
-    return None
-
-
-def _check_values(words: list[_Word], name: str, system: System, known: dict[str, int]) -> Diagnosis | None:
-    """Both operands with their known values, then the result; a complete step becomes known."""
-    operator, *operands = system.definitions[name]
-    for word, operand in zip(words, operands, strict=False):
-        value = VALUE.fullmatch(word.text)
-        if value is not None and value[1] == operand and operand not in known:
-            return Diagnosis(ORDER, word.at)
-        expected = f"{operand}={known[operand]}" if operand in known else ""
-        if word.text != expected:
-            return Diagnosis(LOOK_UP if value else UNREADABLE, word.at, expected)
-    if len(words) == 3:
-        result = apply(operator, known[operands[0]], known[operands[1]])
-        expected, value = f"{name}={result}", VALUE.fullmatch(words[2].text)
-        if value is None or words[2].text != expected:
-            kind = UNREADABLE if value is None else ARITHMETIC if value[1] == name else LOOK_UP
-            return Diagnosis(kind, words[2].at, expected)
-        known[name] = result
-    return None
-
-
-def _check_answer(text: str, at: int, system: System, known: dict[str, int]) -> Diagnosis:
+def _check_answer(text: str, at: int, walk: _Walk) -> Diagnosis:
     """What follows right steps: the closing tags and the answer line."""
-    opening = ANSWER_NEXT
-    if not text.startswith(opening, at):
-        return _cut_or_unreadable(text, at, opening)
-    start = at + len(opening)
+    if not text.startswith(ANSWER_NEXT, at):
+        return _cut_or_unreadable(text, at, ANSWER_NEXT)
+    start = at + len(ANSWER_NEXT)
     answer, closed, tail = text[start:].partition(CLOSE_ANSWER)
+    words, asked = words_of(answer, start), walk.system.asked
+    for word, name in zip(words, asked, strict=False):
+        if VALUE.fullmatch(word.text) is None:
+            return _cut_or_unreadable(text, word.at, "")
+        if name not in walk.known:
+            return Diagnosis(ORDER, word.at)
+        if word.text != f"{name}={walk.known[name]}":
+            return Diagnosis(ANSWER_LINE, word.at, f"{name}={walk.known[name]}")
     if not closed:
-        return Diagnosis(UNFINISHED, len(text), CLOSE_ANSWER)
+        further = words[len(asked):]
+        return _cut_or_unreadable(text, further[0].at if further else len(text), CLOSE_ANSWER)
     if tail:
         return Diagnosis(UNREADABLE, len(text) - len(tail), TURN_END)
-    words = _words(answer, start)
-    for word, name in zip(words, system.asked, strict=False):
-        value = VALUE.fullmatch(word.text)
-        if value is None:
-            return Diagnosis(UNREADABLE, word.at)
-        if value[1] == name and name not in known:
-            return Diagnosis(ORDER, word.at)
-        if word.text != f"{name}={known.get(name, '')}":
-            return Diagnosis(ANSWER_LINE, word.at, f"{name}={known.get(name, '')}")
-    if len(words) != len(system.asked):
+    if len(words) != len(asked):
         return Diagnosis(ANSWER_LINE, start + len(answer))
     return Diagnosis(UNREADABLE, start)  # the right words, spaced in another way
 
 
 def _cut_or_unreadable(text: str, at: int, expected: str) -> Diagnosis:
-    """A text that stops inside what is expected was cut; any other text is not of the form."""
-    kind = UNFINISHED if expected.startswith(text[at:]) else UNREADABLE
-    return Diagnosis(kind, at, expected)
-
-
-def _without_started(text: str, tag: str) -> str:
-    """`text` without a beginning of `tag` at its end, as a budget leaves it."""
-    for length in range(len(tag) - 1, 0, -1):
-        if text.endswith(tag[:length]):
-            return text[:-length]
-    return text
-
-
-def _words(text: str, start: int) -> list[_Word]:
-    return [_Word(found[0], start + found.start()) for found in WORD.finditer(text)]
+    """A text that ends inside of what is expected, or inside of a word, was cut; any other is not of the form."""
+    rest = text[at:]
+    cut = expected.startswith(rest) or HALF_WORD.fullmatch(rest) is not None
+    return Diagnosis(UNFINISHED if cut else UNREADABLE, at, expected)

@@ -12,14 +12,13 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
 from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
+from k2repro.mini.trace_grammar import Piece, read_trace
+from k2repro.mini.traces import EVALUATE, RECALL
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
 WORDS = {"+": "plus", "-": "minus", "*": "times"}
 SIGNS = {"+": "+", "-": "-", "*": "×"}
 
-NOTE = re.compile(r"\s*([a-z]): ([-+*]) ([a-z]) ([a-z])(?=[\s<]|$)")
-RECALL = re.compile(r"\s*([a-z])=(\d)(?=[\s<]|$)")
-STEP = re.compile(r"\s*([a-z]): ([-+*]) ([a-z]) ([a-z]) ([a-z])=(\d) ([a-z])=(\d) ([a-z])=(\d)(?=[\s<]|$)")
 PROGRAM = re.compile(re.escape(ANSWER_NEXT) + r"(def .*)" + re.escape(CLOSE_ANSWER), re.DOTALL)
 ANSWER = re.compile(re.escape(ANSWER_NEXT) + r"((?:\s*[a-z]=\d)+)\s*" + re.escape(CLOSE_ANSWER))
 
@@ -78,47 +77,42 @@ def listing(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _steps(trace: str) -> tuple[str, list[str]]:
-    """What cannot be read of a trace, and the sentences of what can."""
+def _steps(text: str) -> tuple[str, list[str]]:
+    """What cannot be read of a trace on, and a sentence for each step before it.
+
+    A definition that is evaluated at once is one step with its evaluation.
+    """
+    pieces = [piece for piece in read_trace(text).pieces if piece.is_whole]
     sentences: list[str] = []
     noted: set[str] = set()
-    at = 0
-    while True:
-        # The longest form first: a step begins like a note.
-        for form, sentence in ((STEP, _step), (NOTE, _note), (RECALL, _recall)):
-            found = form.match(trace, at)
-            if found is not None:
-                back = form is NOTE and found[1] in noted
-                sentences.append(_note_again(*found.groups()) if back else sentence(*found.groups()))
-                noted.update(found[1] if form is NOTE else "")
-                at = found.end()
-                break
-        else:
-            return trace[at:], sentences
+    for at, piece in enumerate(pieces):
+        if piece.kind == RECALL:
+            sentences.append(f"{piece.words[0].name} is known: {piece.words[0].digit}.")
+        elif piece.kind == EVALUATE:
+            sentences.append(_equation(pieces[at - 1], piece))
+        elif at + 1 == len(pieces) or pieces[at + 1].kind != EVALUATE:
+            sentences.append(_note(piece, again=piece.words[0].name in noted))
+            noted.add(piece.words[0].name)
+    return text[pieces[-1].end if pieces else 0:], sentences
 
 
-def _note(name: str, operator: str, first: str, second: str) -> str:
-    return f"To know {name} I need {first} and {second}: {name} is {_in_words(operator, first, second)}."
+def _note(note: Piece, *, again: bool) -> str:
+    name, operator, first, second = note.words[0].name, *(word.text for word in note.words[1:])
+    meaning = _in_words(operator, first, second)
+    if again:
+        return f"Back to {name}, which is {meaning}."
+    return f"To know {name} I need {first} and {second}: {name} is {meaning}."
 
 
-def _note_again(name: str, operator: str, first: str, second: str) -> str:
-    return f"Back to {name}, which is {_in_words(operator, first, second)}."
-
-
-def _recall(name: str, value: str) -> str:
-    return f"{name} is known: {value}."
-
-
-def _step(
-    name: str, operator: str, first: str, second: str,
-    left_name: str, left: str, right_name: str, right: str, result_name: str, result: str,
-) -> str:
+def _equation(note: Piece, evaluation: Piece) -> str:
     """One evaluation as an equation; names that disagree, as a model may write them, are kept."""
+    name, operator, first, second = note.words[0].name, *(word.text for word in note.words[1:])
+    left, right, result = (word.digit for word in evaluation.words)
     sign = SIGNS[operator]
     equation = f"{name} = {first} {sign} {second} = {left} {sign} {right} = {result} (mod {MODULUS})"
-    if (left_name, right_name, result_name) == (first, second, name):
+    if [word.name for word in evaluation.words] == [first, second, name]:
         return equation
-    return f"{equation}, written as {left_name}={left}, {right_name}={right}, {result_name}={result}"
+    return f"{equation}, written as {', '.join(word.text for word in evaluation.words)}"
 
 
 def _answer_line(answer: str) -> str:

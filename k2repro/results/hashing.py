@@ -2,11 +2,14 @@
 
 The code hash of a notebook covers its source and, transitively, every k2repro module that it
 imports together with the data files of their rooms. A change in one pillar leaves the notebooks
-of the others fresh; a change in anything that a notebook uses makes it stale.
+of the others fresh; a change in anything that a notebook uses makes it stale. Comments, docstrings
+and blank lines do not count: better words must not cost an hour of training.
 """
 
 import ast
 import hashlib
+import io
+import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -62,10 +65,60 @@ def code_files(start: Path, package: Path) -> set[Path]:
 def code_hash(start: Path, package: Path) -> str:
     """Hash of `code_files`, independent of where the checkout lies."""
     listing = sorted(
-        [path.name if path == start else path.relative_to(package.parent).as_posix(), hash_file(path)]
+        [path.relative_to(package.parent).as_posix(), _content_hash(path)]
+        if path.is_relative_to(package)
+        else [path.name, hash_file(path)]
         for path in code_files(start, package)
     )
     return hash_value(listing)
+
+
+def what_runs(source: str) -> str:
+    """Python source without comments, docstrings and blank lines.
+
+    Text is cut out, not printed anew from the syntax tree: that would differ between Python versions. A
+    docstring leaves an ellipsis, so that a body of nothing else stays a body.
+    """
+    lines = source.splitlines()
+    cuts = [*_docstrings(source), *_comments(source)]
+    for (first, start), (last, end), instead in sorted(cuts, reverse=True):
+        joined = lines[first - 1][:start] + instead + lines[last - 1][end:]
+        lines[first - 1: last] = [joined]
+    return "\n".join(line.rstrip() for line in lines if line.strip())
+
+
+_Cut = tuple[tuple[int, int], tuple[int, int], str]  # (line, column) of begin and end, replacement
+
+
+def _docstrings(source: str) -> list[_Cut]:
+    """Columns of `ast` count bytes of UTF-8, those of a text count characters."""
+    lines = source.splitlines()
+
+    def column(line: int, offset: int) -> int:
+        return len(lines[line - 1].encode()[:offset].decode())
+
+    found: list[_Cut] = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if ast.get_docstring(node, clean=False) is not None:
+            text = node.body[0]
+            last, end = text.end_lineno or text.lineno, text.end_col_offset or 0
+            begin = (text.lineno, column(text.lineno, text.col_offset))
+            found.append((begin, (last, column(last, end)), "..."))
+    return found
+
+
+def _comments(source: str) -> list[_Cut]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return [(token.start, token.end, "") for token in tokens if token.type == tokenize.COMMENT]
+
+
+def _content_hash(path: Path) -> str:
+    """Of what runs in a Python file, of all bytes of a data file."""
+    if path.suffix != ".py":
+        return hash_file(path)
+    return hash_bytes(what_runs(path.read_text()).encode())
 
 
 def _imported_files(path: Path, package: Path) -> list[Path]:

@@ -11,6 +11,7 @@ without the weights behind them. `campaign.py` builds all of them side by side.
 import json
 import shutil
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from ..errors import K2ReproError, unknown
@@ -63,9 +64,9 @@ def arm_named(name: str) -> Arm:
     return ARMS[name]
 
 
-def tiers_of(name: str) -> tuple[str, ...]:
-    """Benchmarks that an arm is judged on: those that it trains on, each once."""
-    return tuple(dict.fromkeys(arm_named(name).tiers))
+def tiers_of(model: str) -> tuple[str, ...]:
+    """Benchmarks that an arm, or its weights at the switch, is judged on: those of its training, each once."""
+    return tuple(dict.fromkeys(arm_named(model.removesuffix(AT_SWITCH)).tiers))
 
 
 def run_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
@@ -85,7 +86,7 @@ def scores_recipe(model: str, seed: int, sizes: Sizes) -> Recipe:
     """What makes the scores of a run. model: an arm's name, or that name with "@switch"."""
     name = model.removesuffix(AT_SWITCH)
     params = {
-        "model": model, "tiers": list(tiers_of(name)), "problems": sizes.sft.problems,
+        "model": model, "tiers": list(tiers_of(model)), "problems": sizes.sft.problems,
         "samples": sizes.sft.samples, "max_new_tokens": MAX_NEW_TOKENS,
     }  # fmt: skip
     parents = {"run": run_recipe(name, seed, sizes).key}
@@ -143,7 +144,7 @@ def scores(
 
     def make(folder: Path) -> None:
         weights = load_checkpoint(_weights(model, checkpoint(name, seed, sizes, store)))
-        pool = evaluate(weights, seed, tiers_of(name), sizes.sft.problems, sizes.sft.samples, sampled)
+        pool = evaluate(weights, seed, tiers_of(model), sizes.sft.problems, sizes.sft.samples, sampled)
         save_pool(pool, folder / POOL_FILE)
 
     return load_pool(store.build(scores_recipe(model, seed, sizes), make) / POOL_FILE)
@@ -167,5 +168,6 @@ def _copy_log(source: Path, target: Path) -> None:
         shutil.copyfile(source / file, target / file)
 
 
+@cache  # the code that is loaded does not change while this process runs
 def _code(file: str) -> str:
     return code_hash(Path(__file__).with_name(file), Places.find().package)

@@ -7,6 +7,7 @@ runs on other problems, and `Effect.by_seed` of how much the runs differ.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy
 
@@ -20,6 +21,7 @@ from .probe import Point
 Measure = Callable[[Generation], float]
 # Scores of one model by seed.
 Seeds = Mapping[int, Pool]
+Cut = Callable[[Seeds], Seeds]
 
 
 def right(generation: Generation) -> float:
@@ -96,13 +98,14 @@ def difference(
     return _effect(_by_seed(first, second, measure), generator, resamples, test=True)
 
 
-def by_tier(effect: Callable[[Callable[[Seeds], Seeds]], Effect], tiers: Sequence[str]) -> dict[str, Effect]:
+def by_tier(effect: Callable[[Cut, str], Effect], tiers: Sequence[str]) -> dict[str, Effect]:
     """An effect for each tier, then for all tiers together under "mean".
 
-    effect: called with a function that cuts scores down to what is to be compared.
+    effect: called with a function that cuts scores down to what is compared, and the name of the part.
+    Raises K2ReproError for tiers with unequal numbers of problems.
     """
-    parts = {tier: effect(lambda scores, tier=tier: in_tier(scores, tier)) for tier in tiers}  # type: ignore[misc]
-    whole = effect(lambda scores: scores)
+    parts = {tier: effect(partial(in_tier, tier=tier), tier) for tier in tiers}
+    whole = effect(dict, "mean")
     sizes = {part.n for part in parts.values()}
     if len(sizes) > 1:
         raise K2ReproError(f"tiers of {sorted(sizes)} problems: a mean over tiers needs as many in each")
@@ -138,19 +141,19 @@ def record(rows: RowBook, row_id: str, effect: Effect, *, unit: str, paper_ref: 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """pass@1 on the probe after some steps, all tiers together, mean over seeds."""
+    """pass@1 on the probe after some steps, all tiers together."""
 
     step: int
-    value: float
-    interval: Interval
-    n: int
+    effect: Effect
 
 
 def curve(
-    logs: Sequence[Log], *, generator: numpy.random.Generator, budget: int | None = None,
+    logs: Sequence[Log], *, generator: numpy.random.Generator, own_budget: bool = False,
     resamples: int = 2_000,
 ) -> list[CurvePoint]:
-    """The probe along the runs of one arm. budget: as if responses were cut after so many tokens.
+    """The probe along the runs of one arm.
+
+    own_budget: responses count as cut at the budget that the run had at the time.
 
     Raises K2ReproError for no run, and for runs whose points differ.
     """
@@ -161,15 +164,15 @@ def curve(
         raise K2ReproError(f"runs of {logs[0].arm.name!r} were looked at after different steps")
     found = []
     for at, step in enumerate(steps):
-        problems = numpy.mean([_outcomes(log.points[at], budget) for log in logs], axis=0)
-        interval = bootstrap_by_problem(problems, generator=generator, resamples=resamples)
-        found.append(CurvePoint(step, float(problems.mean()), interval, len(problems)))
+        by_seed = {log.seed: _outcomes(log, at, own_budget) for log in logs}
+        found.append(CurvePoint(step, _effect(by_seed, generator, resamples, test=False)))
     return found
 
 
 def landmarks(points: Sequence[CurvePoint]) -> dict[str, CurvePoint]:
     """Start, peak (the earliest of equals) and last point; a peak is picked, so it flatters."""
-    return {"start": points[0], "peak": max(points, key=lambda point: point.value), "last": points[-1]}
+    peak = max(points, key=lambda point: point.effect.value)
+    return {"start": points[0], "peak": peak, "last": points[-1]}
 
 
 def surprise_change(
@@ -259,8 +262,13 @@ def _effect(
     )  # fmt: skip
 
 
-def _outcomes(point: Point, budget: int | None) -> list[int]:
-    return [outcome for outcomes in point.outcomes(budget).values() for outcome in outcomes]
+def _outcomes(log: Log, at: int, own_budget: bool) -> numpy.ndarray:
+    """1 or 0 for each problem of the probe, all tiers."""
+    point = log.points[at]
+    # The budget in force when the point was reached: at the switch, that of the stage which ends there.
+    budget = log.records[max(0, point.step - 1)].budget if own_budget else None
+    outcomes = point.outcomes(budget)
+    return numpy.array([float(each) for tier in point.tiers for each in outcomes[tier]])
 
 
 def _surprises(point: Point) -> numpy.ndarray:

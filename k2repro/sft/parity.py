@@ -1,7 +1,7 @@
 """The checkpoint in other hands: `transformers` loads it, gives the same greedy answers and the same tokens.
 
-A checkpoint that only its maker's code can read is not released, whatever folder it lies in. Attention for the
-notebook's slider comes from here too, since `transformers` returns it.
+A checkpoint that only its maker's code can read is not released, whatever folder it lies in. Attention for
+the notebook's slider comes from here too, since `transformers` returns it.
 """
 
 from collections.abc import Sequence
@@ -70,7 +70,10 @@ def token_agreement(folder: Path, problems: Sequence[Problem]) -> Agreement:
 
 
 def attention(folder: Path, tokens: Sequence[int]) -> numpy.ndarray:
-    """How much each token looks at each before it: float [T, T], the mean over layers and heads, rows sum to 1."""
+    """How much each token looks at each before it, float [T, T]: the mean over layers and heads.
+
+    Rows sum to 1.
+    """
     model = _transformers_model(folder, attn_implementation="eager")
     with torch.no_grad():
         found = model(torch.tensor([list(tokens)]), output_attentions=True).attentions

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from k2repro.errors import K2ReproError
+from k2repro.training.products import product
 
 # Quintic coefficients of the reference implementation: fast at small singular values, and every
 # singular value ends between 0.7 and 1.2.
@@ -26,13 +27,18 @@ def orthogonalize(matrices: Tensor, iterations: int = ITERATIONS) -> Tensor:
     The singular vectors stay, the singular values move to about 1. Zero matrices stay zero.
     """
     wide = matrices.shape[-2] <= matrices.shape[-1]
-    x = matrices if wide else matrices.mT
-    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    stack = matrices if wide else matrices.mT
+    stack = stack / (stack.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     a, b, c = COEFFICIENTS
-    for _ in range(iterations):
-        gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x if wide else x.mT
+    identity = torch.eye(stack.shape[-2]).mul_(a)
+    # One at a time: each is large enough for the fast products, which know no batches.
+    for x in stack.flatten(0, -3) if stack.dim() > 2 else [stack]:
+        found = x
+        for _ in range(iterations):
+            gram = product(found, found)
+            found = product(product(gram, gram).mul_(c).add_(gram, alpha=b).add_(identity), found.t())
+        x.copy_(found)
+    return stack if wide else stack.mT
 
 
 class Muon(torch.optim.Optimizer):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2repro.results.hashing import code_files, code_hash
+from k2repro.results.hashing import code_files, code_hash, what_runs
 
 
 @pytest.fixture
@@ -42,8 +42,71 @@ def test_a_change_in_anything_imported_changes_the_hash(world, changed):
     notebook, package = world
     before = code_hash(notebook, package)
     path = package / changed
-    path.write_text(path.read_text() + "\n")
+    path.write_text(path.read_text() + "y = 2\n")
     assert code_hash(notebook, package) != before
+
+
+SOURCE = '''"""Ünïcode docstring."""
+
+import os  # why
+
+
+def f(text="# no comment"):
+    """One line."""
+    return text + """not a docstring"""
+
+
+class A:
+    """Several
+    lines."""
+
+    def g(self): "short"
+'''
+REWORDED = '''"""Another."""
+# a comment
+import os
+def f(text="# no comment"):
+    """Some
+    lines."""
+
+    # a comment
+    return text + """not a docstring"""
+class A:
+    """One line."""
+    def g(self): "shorter"
+'''
+
+
+def test_words_about_code_do_not_count():
+    """Catches an hour of training lost to a better docstring, and text in strings taken for words."""
+    assert what_runs(SOURCE) == what_runs(REWORDED)
+    assert '"# no comment"' in what_runs(SOURCE) and '"""not a docstring"""' in what_runs(SOURCE)
+    compile(what_runs(SOURCE), "what runs", "exec")
+
+
+@pytest.mark.parametrize(
+    "old, new",
+    [("# no comment", "# no"), ("not a docstring", "not one"), ("return text", "return 2 * text"), ("os", "io")],
+)
+def test_a_change_of_what_runs_counts(old, new):
+    """Catches a hash that is blind to strings or code beside the words: wrong twins of the test above."""
+    assert what_runs(SOURCE) != what_runs(SOURCE.replace(old, new))
+
+
+def test_a_comment_in_a_notebook_source_counts(world):
+    """Catches a stale notebook after its prose changed: there, Markdown is made of comments."""
+    notebook, package = world
+    before = code_hash(notebook, package)
+    notebook.write_text(notebook.read_text() + "# %% [markdown]\n# words\n")
+    assert code_hash(notebook, package) != before
+
+
+def test_every_file_of_the_package_can_be_cut():
+    """Catches a cut that breaks on real code, such as a docstring after a decorator or in one line."""
+    from k2repro.results import Places
+
+    for path in Places.find().package.rglob("*.py"):
+        compile(what_runs(path.read_text()), str(path), "exec")
 
 
 def test_a_change_elsewhere_leaves_the_hash(world):

@@ -1,0 +1,110 @@
+"""How a trace of the family `variables` is read: three forms of pieces, whoever wrote them.
+
+    note        ` m: - p i`        a definition
+    evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
+    recall      ` m=9`             a value anywhere else
+
+What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
+into sentences.
+"""
+
+import re
+from typing import NamedTuple
+
+from k2repro.mini.traces import EVALUATE, NOTE, RECALL
+
+# A tag that follows without a space is a word of its own.
+WORD = re.compile(r"<\S*|[^\s<]+")
+NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
+HEAD, VALUE = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]")
+# What a cut may leave of a word.
+HALF_WORD = re.compile(r"[a-z]=?|")
+FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,)}
+
+
+class Word(NamedTuple):
+    """A word and the character position where it stands."""
+
+    text: str
+    at: int
+
+    @property
+    def name(self) -> str:
+        """The variable that it speaks of."""
+        return self.text[0]
+
+    @property
+    def digit(self) -> str:
+        """What a value says."""
+        return self.text[-1]
+
+
+class Piece(NamedTuple):
+    """One of FORMS, as far as it was written."""
+
+    kind: str
+    words: tuple[Word, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.words) == len(FORMS[self.kind])
+
+    @property
+    def at(self) -> int:
+        return self.words[0].at
+
+    @property
+    def end(self) -> int:
+        return self.words[-1].at + len(self.words[-1].text)
+
+
+class Reading(NamedTuple):
+    """What was read of a trace.
+
+    pieces  in their order; the last one may be incomplete
+    stop    where the first word stands that belongs to no piece; the length of the text if there is none
+    """
+
+    pieces: tuple[Piece, ...]
+    stop: int
+
+
+def read_trace(text: str, start: int = 0) -> Reading:
+    """Read pieces from `start` on, up to the first word that does not fit; white space may be any."""
+    words = words_of(text, start)
+    pieces: list[Piece] = []
+    at = 0
+    while at < len(words):
+        kind = _kind(words[at], pieces)
+        if kind is None:
+            break
+        piece = Piece(kind, _fitting(kind, words[at: at + len(FORMS[kind])]))
+        pieces.append(piece)
+        at += len(piece.words)
+        if not piece.is_whole:
+            break
+    return Reading(tuple(pieces), words[at].at if at < len(words) else len(text))
+
+
+def words_of(text: str, start: int = 0) -> list[Word]:
+    """The words of `text` from `start` on."""
+    return [Word(found[0], found.start()) for found in WORD.finditer(text, start)]
+
+
+def _kind(word: Word, before: list[Piece]) -> str | None:
+    """The kind of piece that begins with `word`; None if there is none."""
+    if HEAD.fullmatch(word.text):
+        return NOTE
+    if VALUE.fullmatch(word.text):
+        return EVALUATE if before and before[-1].kind == NOTE else RECALL
+    return None
+
+
+def _fitting(kind: str, words: list[Word]) -> tuple[Word, ...]:
+    """The words up to the first that has another form than its place asks for."""
+    fitting = []
+    for word, form in zip(words, FORMS[kind], strict=False):
+        if form.fullmatch(word.text) is None:
+            break
+        fitting.append(word)
+    return tuple(fitting)
