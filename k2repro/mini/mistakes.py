@@ -9,10 +9,10 @@
     unfinished         no mistake, and the text ends before the answer does
     unreadable         no step, or no answer, of the form that was taught
 
-The first mistake that nothing makes good decides: what follows from a wrong value is not wrong again. Any order
-of steps will do that needs no value too early, so a detour (a definition that nobody needs, one noted twice) is
-a mistake only if no new value comes of it and the text ends there. An answer may be right in spite of a
-wrong step (a zero times anything); then the response is right.
+The first mistake that nothing makes good decides: what follows from a wrong value is not wrong again. Any
+order of steps will do that needs no value too early, so a detour (a definition that nobody needs, one noted
+twice) is a mistake only if no new value comes of it and the text ends there. An answer may be right in
+spite of a wrong step (a zero times anything); then the response is right.
 """
 
 from collections import Counter
@@ -164,7 +164,7 @@ def _check_answer(text: str, at: int, walk: _Walk) -> Diagnosis:
         return _cut_or_unreadable(text, at, ANSWER_NEXT)
     start = at + len(ANSWER_NEXT)
     answer, closed, tail = text[start:].partition(CLOSE_ANSWER)
-    words, asked = words_of(answer, start), walk.system.asked
+    words, asked = words_of(text[: start + len(answer)], start), walk.system.asked
     for word, name in zip(words, asked, strict=False):
         if VALUE.fullmatch(word.text) is None:
             return _cut_or_unreadable(text, word.at, "")
@@ -183,7 +183,7 @@ def _check_answer(text: str, at: int, walk: _Walk) -> Diagnosis:
 
 
 def _cut_or_unreadable(text: str, at: int, expected: str) -> Diagnosis:
-    """A text that ends inside of what is expected, or inside of a word, was cut; any other is not of the form."""
+    """A text that ends inside what is expected, or inside a word, was cut; others are not of the form."""
     rest = text[at:]
     cut = expected.startswith(rest) or HALF_WORD.fullmatch(rest) is not None
     return Diagnosis(UNFINISHED if cut else UNREADABLE, at, expected)

@@ -1,15 +1,16 @@
 """Reference responses of the family `variables`: what a model is taught to write.
 
-    searching   no plan: note a definition, open its first unknown operand, come back, evaluate when all are known
+    searching   no plan: note a definition, open its first unknown operand, come back, evaluate when all are
+                known
     planned     with a plan in the question: evaluate straight through in the plan's order
     direct      the answer without any reasoning
     sloppy      searching, with some steps wrong: part of the weak mixture behind the base model
 
-A step of evaluation copies the definition, looks up the operands and computes: ` m: - p i p=3 i=4 m=9`. If p is
-not known yet, the search breaks off after the definition and opens p instead: ` m: - p i p: + q i q=7 i=4 p=1 m:
-- p i p=1 i=4 m=7`. Coming back, it notes the definition again. So what a step needs stands right before it:
-whoever opened p is the note in front of p's. Without that second note the search has to remember a stack, and a
-model of this size solved 15 % of the problems after a million tokens; planned traces were right at 94 %.
+A step of evaluation copies the definition, looks up the operands and computes: ` m: - p i p=3 i=4 m=9`. If p
+is not known yet, the search breaks off after the definition and opens p instead: ` m: - p i p: + q i q=7 i=4
+p=1 m: - p i p=1 i=4 m=7`. Coming back, it notes the definition again, so that what a step needs stands right
+before it: whoever opened p is the note in front of p's. Without that second note the search has to remember
+a stack, which a model of this size learns much later than everything else.
 """
 
 import random

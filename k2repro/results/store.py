@@ -1,7 +1,8 @@
 """Which artifacts the current run may use, and which of them ship.
 
-A reader and `make notebooks` start from the artifacts in `artifacts/<profile>/`, so that a notebook opens in seconds.
-`make reproduce` trusts none of them: it rebuilds everything in its own cache, from which a stopped run resumes.
+A reader and `make notebooks` start from the artifacts in `artifacts/<profile>/`, so that a notebook opens in
+seconds. `make reproduce` trusts none of them: it rebuilds everything in its own cache, from which a stopped
+run resumes.
 """
 
 import os

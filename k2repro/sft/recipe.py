@@ -1,4 +1,4 @@
-"""The recipe of mini-K2: shapes, mixtures, steps. Values were found by measuring; the shape of SFT is published.
+"""The recipe of mini-K2: shapes, mixtures, steps. Values were found by measuring, SFT's shape is published.
 
 The 32B recipe (data, learning rate, batch, epochs) stands in `paper/data/paper/sft_config_and_data.csv`. From
 it come packing with texts apart, loss on the response, cosine with 5 % warm-up. What is ours: Muon (a tiny
@@ -7,9 +7,11 @@ model learns in fewer steps), and a base that has to be made first:
     recall   given values, asked back: learning to look up a value by name
     tables   single steps of arithmetic
     skill    short problems, two layers
+    search   problems of every length
     weak     the base's own mixture, four layers: mostly direct answers, sloppy traces, a few planned ones
 
-The base has met clean traces of short problems in `skill`: RL from base is partly elicitation.
+The base has met clean traces before the weak mixture, as a real base has met solved problems in its
+pre-training. So SFT and RL from base are partly elicitation.
 """
 
 from k2repro.architecture import ModelConfig
@@ -46,13 +48,21 @@ BASE = (
         steps=450, rows=8, length=128, layers=2,
     ),
     Stage(
+        "search",
+        (
+            Ingredient("table", 0.05), Ingredient("searching", 0.6, (2, 12)),
+            Ingredient("planned", 0.27, (2, 12)), Ingredient("searching-program", 0.08),
+        ),
+        steps=700, rows=6, length=288, layers=2,
+    ),
+    Stage(
         "weak",
         (
-            Ingredient("direct", 0.45, (2, 12)), Ingredient("planned", 0.12, (2, 12)),
-            Ingredient("sloppy", 0.28, (2, 12)), Ingredient("direct-program", 0.08),
-            Ingredient("sloppy-program", 0.07),
+            Ingredient("direct", 0.5, (2, 12)), Ingredient("planned", 0.12, (2, 12)),
+            Ingredient("sloppy", 0.26, (2, 12)), Ingredient("direct-program", 0.06),
+            Ingredient("sloppy-program", 0.06),
         ),
-        steps=300, rows=6, length=288, layers=4, schedule="linear",
+        steps=250, rows=6, length=288, layers=4, schedule="linear",
     ),
 )
 
@@ -60,10 +70,10 @@ SFT = (
     Stage(
         "sft",
         (
-            Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.2, (2, 12)),
-            Ingredient("searching-program", 0.2),
+            Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.25, (2, 12)),
+            Ingredient("searching-program", 0.15),
         ),
-        steps=1000, rows=6, length=288, layers=4, schedule="cosine",
+        steps=800, rows=6, length=288, layers=4, schedule="cosine",
     ),
 )
 

@@ -6,6 +6,7 @@ base to start from, so its base is trained here first: skill stages, then a weak
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def run_stages(
             MixtureStream(stage.mixture, f"{stage.name}-{seed}", rows=stage.rows, length=stage.length),
             stage.steps,
             stage=stage.name,
-            schedule=lambda step, steps, stage=stage: SCHEDULES[stage.schedule](step, steps, stage.warmup),
+            schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
             work=None if work is None else work / stage.name,
             tell=tell,
             at_step=at_step,
@@ -119,7 +120,7 @@ def load_checkpoint(folder: Path) -> Qwen2:
     if model.config.vocab_size < tokenizer.vocabulary_size():
         raise K2ReproError(
             f"{folder}: the model knows {model.config.vocab_size} tokens, the tokenizer "
-            f"{tokenizer.vocabulary_size()}: must not be fewer; usual cause: a checkpoint of another tokenizer"
+            f"{tokenizer.vocabulary_size()}: must not be fewer; usual cause: another tokenizer's checkpoint"
         )
     return model.eval()
 

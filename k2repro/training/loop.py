@@ -1,7 +1,7 @@
 """The training loop: batches in, a trained model out, resumable at any step to the same bytes.
 
-One loop serves pre-training and fine-tuning. What varies is the stream of batches; it can say where it stands and
-continue from there, which is what makes a resumed run equal to an undisturbed one.
+One loop serves pre-training and fine-tuning. What varies is the stream of batches; it can say where it stands
+and continue from there, which is what makes a resumed run equal to an undisturbed one.
 """
 
 import math

@@ -5,6 +5,7 @@ K2-Think's SFT: cosine after a linear warm-up over 5 % of the steps (MBZUAI-IFM/
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 from k2repro.errors import K2ReproError
 
@@ -28,7 +29,14 @@ def constant(step: int, steps: int, warmup: float = 0.05) -> float:
     return _progress(step, steps, warmup)[0]
 
 
-SCHEDULES: dict[str, Schedule] = {
+
+class Shape(Protocol):
+    """A schedule whose warm-up can be chosen."""
+
+    def __call__(self, step: int, steps: int, warmup: float = 0.05) -> float: ...
+
+
+SCHEDULES: dict[str, Shape] = {
     "cosine": warmup_cosine, "linear": warmup_linear, "constant": constant,
 }
 

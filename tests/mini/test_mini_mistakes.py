@@ -29,7 +29,7 @@ from k2repro.mini.variables import TIERS, problems, system_of
 
 STEP = re.compile(
     r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])"
-    r" [a-z]=\d [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
+    r" (?P<begin>[a-z]=\d) [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
 )
 NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])(?= [a-z]:)")
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
@@ -51,13 +51,17 @@ def swapped(response: str, pattern: re.Pattern, part: str, change) -> tuple[str,
 
 
 def early_use(problem: Problem, response: str) -> tuple[str, int]:
-    """A step that another step needs is left out, so its value is used before it is known."""
+    """A step that another step needs is left out, so that one begins before all is known.
+
+    The place is the begin of the values: there the operand should have been opened.
+    """
     for step in STEP.finditer(response):
         name = step[0][1]
         without = response[: step.start()] + response[step.end():]
         used = re.search(rf" {name}=", without[: without.index("</think>")])
         if used:
-            return without, used.start() + 1
+            users = [step for step in STEP.finditer(without) if step.start() < used.start() < step.end()]
+            return without, users[0].start("begin") if users else used.start() + 1
     raise AssertionError("no step that another one needs")
 
 

@@ -13,38 +13,51 @@ from k2repro.mini.variables import TIERS, System, problems, system_of
 
 SAMPLE = [problem for tier in TIERS for problem in problems(tier, "train", 25, seed=31)]
 SYSTEMS = [system_of(problem) for problem in SAMPLE]
-WORD = re.compile(
-    r" (?P<name>[a-z])(?P<role>[:?]) (?P<sign>[-+*]) (?P<first>[a-z]) (?P<second>[a-z])"
+PIECE = re.compile(
+    r" (?P<name>[a-z]): (?P<sign>[-+*]) (?P<first>[a-z]) (?P<second>[a-z])"
     r"(?: (?P<a>[a-z])=(?P<left>\d) (?P<b>[a-z])=(?P<right>\d) (?P<m>[a-z])=(?P<result>\d))?"
+    r"| (?P<recalled>[a-z])=(?P<value>\d)"
 )
 
 
-def steps(trace: str) -> list[re.Match]:
-    """The notes and evaluations of a trace; nothing may stand between them."""
-    found = list(WORD.finditer(trace))
-    assert "".join(step[0] for step in found) == trace
-    assert all((step["role"] == ":") is (step["result"] is not None) for step in found)
+def pieces(trace: str) -> list[re.Match]:
+    """The notes, evaluations and recalls of a trace; nothing may stand between them."""
+    found = list(PIECE.finditer(trace))
+    assert "".join(piece[0] for piece in found) == trace
     return found
 
 
+def steps(trace: str) -> list[re.Match]:
+    """The evaluations."""
+    return [piece for piece in pieces(trace) if piece["result"] is not None]
+
+
+def result_of(step: re.Match) -> int:
+    left, right = int(step["left"]), int(step["right"])
+    return {"+": left + right, "-": left - right, "*": left * right}[step["sign"]] % 10
+
+
 def slow_searching_trace(system: System) -> str:
-    """Slow reference: an agenda instead of recursion; what a variable needs goes in front of it."""
+    """Slow reference: a stack of variables to work out, looked at anew after every piece."""
     known = dict(system.values)
     text = ""
     for asked in system.asked:
-        agenda = [("seek", asked)] if asked not in known else []
-        while agenda:
-            task, name = agenda.pop(0)
-            if name in known:
-                continue
+        if asked in known:
+            text += f" {asked}={known[asked]}"
+            continue
+        stack = [asked]
+        while stack:
+            name = stack[-1]
             sign, first, second = system.definitions[name]
-            if task == "seek":
-                text += f" {name}? {sign} {first} {second}"
-                agenda = [("seek", first), ("seek", second), ("work", name), *agenda]
+            text += f" {name}: {sign} {first} {second}"
+            unknown = [operand for operand in (first, second) if operand not in known]
+            if unknown:
+                stack.append(unknown[0])
                 continue
             left, right = known[first], known[second]
             known[name] = {"+": left + right, "-": left - right, "*": left * right}[sign] % 10
-            text += f" {name}: {sign} {first} {second} {first}={left} {second}={right} {name}={known[name]}"
+            text += f" {first}={left} {second}={right} {name}={known[name]}"
+            stack.pop()
     return text
 
 
@@ -57,21 +70,23 @@ def evaluate_before_seeking(system: System) -> str:
 def is_valid(system: System, trace: str) -> bool:
     """Every operand known before it is used, with its value; every needed variable evaluated once."""
     known, done = dict(system.values), []
-    for step in steps(trace):
-        if tuple(step.group("sign", "first", "second")) != tuple(system.definitions[step["name"]]):
-            return False
-        if step["role"] == "?":
+    for piece in pieces(trace):
+        if piece["recalled"]:
+            if known.get(piece["recalled"]) != int(piece["value"]):
+                return False
             continue
-        left, right = int(step["left"]), int(step["right"])
-        if (step["a"], step["b"], step["m"]) != (step["first"], step["second"], step["name"]):
+        if tuple(piece.group("sign", "first", "second")) != tuple(system.definitions[piece["name"]]):
             return False
-        if known.get(step["a"]) != left or known.get(step["b"]) != right:
+        if piece["result"] is None:
+            continue
+        if (piece["a"], piece["b"], piece["m"]) != (piece["first"], piece["second"], piece["name"]):
             return False
-        result = {"+": left + right, "-": left - right, "*": left * right}[step["sign"]] % 10
-        if result != int(step["result"]):
+        if (known.get(piece["a"]), known.get(piece["b"])) != (int(piece["left"]), int(piece["right"])):
             return False
-        known[step["name"]] = result
-        done.append(step["name"])
+        if result_of(piece) != int(piece["result"]):
+            return False
+        known[piece["name"]] = int(piece["result"])
+        done.append(piece["name"])
     return sorted(done) == sorted(system.needed)
 
 
@@ -88,37 +103,46 @@ def test_evaluating_in_the_listed_order_is_not_valid() -> None:
 
 
 def test_the_searching_trace_equals_the_slow_reference() -> None:
-    """Catches another order of search: equal to an agenda-driven one, character by character."""
+    """Catches another order of search: equal to a stack-driven one, character by character."""
     for system in SYSTEMS:
         assert traces.searching_trace(system) == slow_searching_trace(system)
 
 
-def test_each_definition_is_noted_once_and_before_its_operands() -> None:
-    """Catches a search that jumps ahead: a note, then its unknown operands, then its evaluation."""
+def test_who_opened_a_variable_is_the_note_before_its_first() -> None:
+    """Catches a search that must remember a stack: a return goes to the note before the first of its own."""
     for system in SYSTEMS:
         order = traces.search_order(system)
-        assert sorted(name for name, evaluate in order if not evaluate) == sorted(system.needed)
-        for name in system.needed:
-            noted, evaluated = order.index((name, False)), order.index((name, True))
-            assert noted < evaluated
-            for operand in system.definitions[name][1:]:
-                if operand in system.needed:
-                    assert order.index((operand, True)) < evaluated
+        for at, (action, name) in enumerate(order):
+            first = order.index((traces.NOTE, name)) if action == traces.EVALUATE else 0
+            if first and order[first - 1][0] == traces.NOTE:
+                assert order[at + 1] == order[first - 1]
+
+
+def test_a_variable_is_evaluated_right_after_a_note_and_once() -> None:
+    """Catches an evaluation without its definition before it, and one that is repeated."""
+    for system in SYSTEMS:
+        order = traces.search_order(system)
+        evaluated = [at for at, (action, _) in enumerate(order) if action == traces.EVALUATE]
+        assert sorted(order[at][1] for at in evaluated) == sorted(system.needed)
+        assert all(order[at - 1] == (traces.NOTE, order[at][1]) for at in evaluated)
 
 
 def test_the_planned_trace_follows_the_plan() -> None:
     """Catches a plan that is ignored: evaluations stand in its order, and nothing is searched."""
     for problem, system in zip(SAMPLE, SYSTEMS, strict=True):
-        found = steps(traces.planned_trace(system))
+        found = pieces(traces.planned_trace(system))
         assert [step["name"] for step in found] == problem.plan.removeprefix(" plan").split()
-        assert {step["role"] for step in found} == {":"}
+        assert all(step["result"] is not None for step in found)
 
 
 def test_a_plan_shortens_the_trace_by_what_the_search_copies() -> None:
-    """Catches a plan that saves nothing: each needed definition is written once instead of twice."""
+    """Catches a plan that saves nothing: gone are the notes that are no steps, and the recalled values."""
     for system in SYSTEMS:
+        order = traces.search_order(system)
+        notes = sum(action == traces.NOTE for action, _ in order) - len(system.needed)
+        recalls = sum(action == traces.RECALL for action, _ in order)
         saved = len(traces.searching_trace(system)) - len(traces.planned_trace(system))
-        assert saved == len(" m? + a b") * len(system.needed)
+        assert saved == len(" m: + a b") * notes + len(" m=1") * recalls
 
 
 def test_responses_are_well_formed_and_right() -> None:
@@ -139,11 +163,7 @@ def test_rate_0_is_the_reference_and_rate_1_is_wrong_in_each_step(system: System
     assert traces.sloppy_response(system, random.Random(seed), 0.0) == reference
     sloppy = split_response(traces.sloppy_response(system, random.Random(seed), 1.0))
     assert sloppy is not None
-    for step in steps(sloppy.trace):
-        if step["role"] == ":":
-            left, right = int(step["left"]), int(step["right"])
-            right_result = {"+": left + right, "-": left - right, "*": left * right}[step["sign"]] % 10
-            assert int(step["result"]) != right_result
+    assert all(int(step["result"]) != result_of(step) for step in steps(sloppy.trace))
 
 
 def test_sloppiness_has_the_stated_rate_and_is_carried_on() -> None:
@@ -155,12 +175,8 @@ def test_sloppiness_has_the_stated_rate_and_is_carried_on() -> None:
         assert parts is not None
         known = dict(system.values)
         for step in steps(parts.trace):
-            if step["role"] == "?":
-                continue
-            left, right = known[step["first"]], known[step["second"]]
-            assert (int(step["left"]), int(step["right"])) == (left, right)
-            result = {"+": left + right, "-": left - right, "*": left * right}[step["sign"]] % 10
-            wrong, total = wrong + (result != int(step["result"])), total + 1
+            assert (int(step["left"]), int(step["right"])) == (known[step["first"]], known[step["second"]])
+            wrong, total = wrong + (result_of(step) != int(step["result"])), total + 1
             known[step["name"]] = int(step["result"])
         assert parts.answer == "".join(f" {name}={known[name]}" for name in system.asked)
     assert abs(wrong / total - 0.12) < 4 * (0.12 * 0.88 / total) ** 0.5

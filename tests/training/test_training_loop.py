@@ -55,7 +55,8 @@ def test_a_resumption_without_the_optimiser_is_told_apart(tmp_path, monkeypatch)
         run(tmp_path, stop_at=5)
     monkeypatch.setattr("k2repro.training.optimizer.Optimizer.load_state_dict", lambda self, state: None)
     twin, _ = run(tmp_path)
-    assert any(not torch.equal(a, b) for a, b in zip(undisturbed.parameters(), twin.parameters(), strict=True))
+    pairs = zip(undisturbed.parameters(), twin.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
 
 
 def test_two_runs_are_equal_and_the_seed_counts():
@@ -87,7 +88,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path):
         if step == 5:
             model.model.norm.weight.data.fill_(float("nan"))
 
-    with pytest.raises(K2ReproError, match=r"loss of step 5 is nan \(stream at \{'at': 6\}\).*last good state"):
+    said = r"loss of step 5 is nan \(stream at \{'at': 6\}\).*last good state"
+    with pytest.raises(K2ReproError, match=said):
         train(model, build_optimizer(model, RATES), CountingStream(), 9, work=tmp_path, save_every=2,
               at_step=poison)
     kept = load_state(tmp_path / "state.safetensors")
