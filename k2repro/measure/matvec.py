@@ -77,35 +77,36 @@ class TorchBf16:
         return self._out
 
 
-class BagBf16:
+class Bag:
     """W x as a weighted sum of the columns of W: `torch.embedding_bag`, panel by panel.
 
     A bag adds up table rows times their weights, with prefetching and float32 accumulators. W is
     cut into panels of `PANEL` output rows; a panel stores its columns one after the other, so that
-    one bag reads one panel from its first byte to its last. On the machine this was written on
-    it streams 1.5 to 2.4 times as fast as `TorchBf16`.
+    one bag reads one panel from its first byte to its last. On the machines this was written on
+    it streams in bf16 1.5 to 2.4 times as fast as `TorchBf16`, and in fp32 faster than NumPy.
     """
 
     PANEL = 128
 
-    def __init__(self, weight: Array) -> None:
+    def __init__(self, weight: Array, precision: str) -> None:
         import torch
 
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         rows, columns = weight.shape
         panels = -(-rows // self.PANEL)
         padded = np.zeros((panels * self.PANEL, columns), np.float32)
         padded[:rows] = weight
-        table = torch.from_numpy(padded).to(torch.bfloat16)
+        table = torch.from_numpy(padded).to(dtype)
         table = table.view(panels, self.PANEL, columns).transpose(1, 2).contiguous()
         self._bag, self._from_numpy = torch.embedding_bag, torch.from_numpy
         self._table = table.view(panels * columns, self.PANEL)
         self._indices = _bag_indices(panels * columns)
         self._offsets = torch.arange(0, panels * columns, columns, dtype=torch.int32)
-        self._x = torch.empty(panels, columns, dtype=torch.bfloat16)
+        self._x = torch.empty(panels, columns, dtype=dtype)
         self._out = np.empty(panels * self.PANEL, np.float32)
         self._result = torch.from_numpy(self._out).view(panels, self.PANEL)
         self._rows = rows
-        self.read_bytes = 2 * rows * columns
+        self.read_bytes = dtype.itemsize * rows * columns
 
     def __call__(self, x: Array, /) -> Array:
         self._x.copy_(self._from_numpy(x))
@@ -135,8 +136,9 @@ class NoProduct:
 
 
 KERNELS: dict[str, dict[str, Kernel]] = {
-    "fp32": {"numpy-rows": NumpyRows, "numpy-columns": NumpyColumns},
-    "bf16": {"torch-linear": TorchBf16, "torch-bag": BagBf16},
+    "fp32": {"numpy-rows": NumpyRows, "numpy-columns": NumpyColumns,
+             "torch-bag": functools.partial(Bag, precision="fp32")},
+    "bf16": {"torch-linear": TorchBf16, "torch-bag": functools.partial(Bag, precision="bf16")},
 }
 
 

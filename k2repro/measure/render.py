@@ -68,6 +68,7 @@ def _summary(report: Report) -> list[str]:
         row = report.largest(precision)
         if row is not None:
             lines.append(f"{row['model']} in {precision} decodes at {row['share_of_read_percent']}"
-                         " % of the read bandwidth measured beside it")
+                         " % of the read bandwidth measured beside it, "
+                         f"{100 * float(row['roofline_fraction']):.1f} % of the fastest read of all")
     lines.append(f"rates in the columns of decode_rates.csv: {report.folder / 'rates.csv'}")
     return lines

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.measure import measure_machine, render_measurement, report
-from k2repro.measure.bandwidth import Bandwidth
+from k2repro.measure import bandwidth, measure_machine, render_measurement, report
+from k2repro.measure.bandwidth import Bandwidth, ReadProbe
 from k2repro.measure.caches import Cache, Knee
 from k2repro.measure.costs import GlueCost, LinearCost, ProductCost
 from k2repro.measure.gemm import MatrixRates
@@ -19,6 +19,7 @@ from k2repro.measure.ladder import measured_shapes
 from k2repro.measure.machine import Machine, load_machine
 from k2repro.measure.neighbours import Neighbours, busy_seconds
 from k2repro.measure.rows import EXTRA, SCHEMA, append_row, read_table, write_table
+from k2repro.measure.timing import Timing
 from k2repro.measure.worker import run_in_process, thread_environment
 from k2repro.wafer.prediction import predict
 from k2repro.wafer.rates import read_rates
@@ -170,6 +171,16 @@ def test_the_share_of_read_is_taken_run_by_run(tmp_path):
     shares = sorted([rate * read / 40, 0.8 * rate * read / 40, 0.9 * rate * read / 20])
     assert float(row["share_of_read_percent"]) == pytest.approx(100 * shares[1], rel=2e-3)
     assert float(row["roofline_fraction"]) == pytest.approx(rate * read / 40, rel=2e-3)
+
+
+def test_the_read_beside_a_decode_waits_until_other_threads_sleep(monkeypatch):
+    """Catches decodes above 100 % of the read: threads of a BLAS that still spin take the reader's cores."""
+    order = []
+    monkeypatch.setattr(bandwidth.time, "sleep", lambda seconds: order.append(("sleep", seconds)))
+    monkeypatch.setattr(bandwidth, "time_call", lambda call, *, runs: order.append("read") or Timing(1.0, 1.0, 5))
+    ReadProbe(0.004).gbs()
+    assert order == [("sleep", bandwidth.SETTLE_SECONDS), "read"]
+    assert bandwidth.SETTLE_SECONDS >= 0.05
 
 
 def test_a_model_that_does_not_fit_is_left_out_and_said(tmp_path, monkeypatch):
