@@ -177,7 +177,8 @@ def test_the_read_beside_a_decode_waits_until_other_threads_sleep(monkeypatch):
     """Catches decodes above 100 % of the read: threads of a BLAS that still spin take the reader's cores."""
     order = []
     monkeypatch.setattr(bandwidth.time, "sleep", lambda seconds: order.append(("sleep", seconds)))
-    monkeypatch.setattr(bandwidth, "time_call", lambda call, *, runs: order.append("read") or Timing(1.0, 1.0, 5))
+    timing = Timing(1.0, 1.0, 5)
+    monkeypatch.setattr(bandwidth, "time_call", lambda call, *, runs: order.append("read") or timing)
     ReadProbe(0.004).gbs()
     assert order == [("sleep", bandwidth.SETTLE_SECONDS), "read"]
     assert bandwidth.SETTLE_SECONDS >= 0.05
