@@ -65,7 +65,7 @@ def arm_named(name: str) -> Arm:
 
 
 def tiers_of(model: str) -> tuple[str, ...]:
-    """Benchmarks that an arm, or its weights at the switch, is judged on: those of its training, each once."""
+    """Benchmarks that an arm, or its weights at the switch, is judged on: its training's, each once."""
     return tuple(dict.fromkeys(arm_named(model.removesuffix(AT_SWITCH)).tiers))
 
 

@@ -1,8 +1,8 @@
 """The decoder on packed rows with a gradient, in few and large operations: what makes training fast.
 
-The same mathematics as `architecture/qwen2.py`, with the way back written out. Three things are gained. Padding
-and unasked answers are not computed (`spans.py`). Attention stays inside each text (`fused_attention.py`).
-Matrix products are few and go to the faster library (`products.py`). Nothing here knows about a loss:
+The same mathematics as `architecture/qwen2.py`, with the way back written out. Three things are gained.
+Padding and unasked answers are not computed (`spans.py`). Attention stays inside each text
+(`fused_attention.py`). Matrix products are few and go to the faster library (`products.py`). Nothing here knows about a loss:
 fine-tuning and reinforcement learning both start from the logits.
 
 Shapes: N tokens read, M asked, A answered; H query heads, K key and value heads, D head_dim.
@@ -60,7 +60,7 @@ class _PackedLogits(torch.autograd.Function):
     """reading, rotation, config, names of the parameters, parameters -> logits [A, vocabulary]."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, reading: Reading, rotation: Tensor, config: ModelConfig, names: Sequence[str],
         *parameters: Tensor,
     ) -> Tensor:
@@ -82,7 +82,7 @@ class _PackedLogits(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, logits: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, logits: Tensor) -> tuple[Tensor | None, ...]:
         done, weights = ctx.done, ctx.weights
         ctx.done = ctx.weights = None
         reading, out = done.reading, done.norm.out

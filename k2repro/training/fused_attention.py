@@ -1,7 +1,8 @@
 """Causal attention inside each text of a packed batch, forward and backward, by hand.
 
 A text attends to itself only, so its scores are a small matrix of their own: the square of its length, not of
-the row's. Texts are cut out at a multiple of 16 tokens; what hangs over belongs to a neighbour and gets weight 0.
+the row's. Texts are cut out at a multiple of 16 tokens; what hangs over belongs to a neighbour and gets
+weight 0.
 Differs from flash attention (arXiv 2205.14135): weights are kept for the way back, they are small here.
 
 Shapes: N tokens read, M asked, K key and value heads, G query heads to each, D head_dim.
@@ -77,7 +78,7 @@ class Attention:
 
 
 class _Piece:
-    """A text cut out at a multiple: `rows` rows ask, of which `asking` are its own, and `keys` keys are read."""
+    """A text cut out at a multiple: `rows` rows ask, `asking` of them its own, and `keys` keys are read."""
 
     def __init__(self, span: Span, whole: bool) -> None:
         self.first, self.asked = (0, span.start) if whole else (span.first, span.asked)

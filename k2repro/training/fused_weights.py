@@ -1,8 +1,8 @@
 """Weights of a layer folded for training, and the way back for their gradients.
 
-Folded: the weight of a norm into the matrices that read its output, 1 / sqrt(head_dim) into the queries; keys
-and values are one matrix, gate and up another. The rows of q and k are reordered so that the two dimensions of a
-rotary pair are neighbours, and a rotation is one complex product (as in `engine/weights.py`).
+Folded: the weight of a norm into the matrices that read its output, 1 / sqrt(head_dim) into the queries;
+keys and values are one matrix, gate and up another. The rows of q and k are reordered so that the two
+dimensions of a rotary pair are neighbours, and a rotation is one complex product (as in `engine/weights.py`).
 """
 
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ _READERS = {
 
 
 def _pair(rows: Tensor, dim: int) -> Tensor:
-    """Reorder the rows of each head from (0 .. D/2 - 1, D/2 .. D - 1) to (0, D/2, 1, D/2 + 1, ...); a copy."""
+    """Reorder the rows of each head from (0 .. D/2 - 1, D/2 .. D - 1) to (0, D/2, 1, D/2 + 1 ...); a copy."""
     return rows.unflatten(0, (-1, 2, dim // 2)).transpose(1, 2).flatten(0, 2)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from k2repro.architecture import Qwen2
 from k2repro.errors import K2ReproError
+from k2repro.training.fused import fits_fused, packed_logits
 from k2repro.training.optimizer import Optimizer
 from k2repro.training.packing import IGNORED, Batch
 from k2repro.training.schedules import Schedule, constant
@@ -120,17 +121,23 @@ def accumulate_gradients(model: Qwen2, batches: list[Batch]) -> float:
     total = 0.0
     for batch in batches:
         loss = response_loss(model, batch) / learned
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         total += float(loss.detach())
     return total
 
 
 def response_loss(model: Qwen2, batch: Batch) -> Tensor:
-    """Sum of the negative log-likelihoods (nats) of the learned tokens; logits only where needed."""
-    hidden = model(batch.tokens, segments=batch.segments)
-    return functional.cross_entropy(
-        hidden.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    """Sum of the negative log-likelihoods (nats) of the learned tokens; logits only where needed.
+
+    32-bit models on the CPU take the fast way of `fused.py`, all others the module as it is.
+    """
+    targets = batch.targets.flatten()
+    learned = (targets != IGNORED).nonzero()[:, 0]
+    if fits_fused(model):
+        logits = packed_logits(model, batch.tokens, batch.segments, learned)
+    else:
+        logits = model(batch.tokens, segments=batch.segments).flatten(0, 1)[learned]
+    return functional.cross_entropy(logits, targets[learned], reduction="sum")
 
 
 def _resume(

@@ -1,7 +1,7 @@
 """What a packed batch really asks for: which tokens to read, and where each text begins and ends.
 
-Packed rows hold padding, and tokens after the last one that is learned; no learned token sees either. They are
-left out: the texts stand one after the other in one list of tokens, and in the last layer
+Packed rows hold padding, and tokens after the last one that is learned; no learned token sees either. They
+are left out: the texts stand one after the other in one list of tokens, and in the last layer
 only the tokens from the first learned one of a text on are asked for an answer.
 """
 

@@ -166,7 +166,7 @@ def test_a_value_on_its_own_repeats_a_known_one() -> None:
 
 
 def test_half_a_value_of_an_unknown_name_is_classified() -> None:
-    """Catches a crash on model output: " p=" with nothing behind it, before p is known, in place of a value."""
+    """Catches a crash on model output: " p=" with nothing behind it, in place of a value."""
     facts = {"values": {"q": 7, "i": 4}, "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
              "listed": [*"qmip"], "asked": [*"mp"], "needed": [*"pm"]}
     problem = Problem("x", "variables", "test", "tier-1", "", " m=4 p=8", "", facts)
