@@ -73,7 +73,7 @@ SFT = (
             Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.25, (2, 12)),
             Ingredient("searching-program", 0.15),
         ),
-        steps=800, rows=6, length=288, layers=4, schedule="cosine",
+        steps=750, rows=6, length=288, layers=4, schedule="cosine",
     ),
 )
 
