@@ -7,4 +7,7 @@ Only ratios are reported (ours / theirs): seconds belong to a machine, ratios mo
 BENCHES = {
     "startup": "k2repro.bench.startup:bench_startup",
     "architecture": "k2repro.bench.architecture:bench_architecture",
+    "engine": "k2repro.bench.engine:bench_engine",
+    "sft": "k2repro.bench.sft:bench_sft",
+    "rlvr": "k2repro.bench.rlvr:bench_rlvr",
 }

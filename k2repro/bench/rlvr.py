@@ -154,6 +154,7 @@ def _train_theirs(model: Any, work: Work, steps: int, between: Callable[[], None
             between()
 
         trainer._generate = timed
+        trainer.remove_callback(_printer())
         trainer.add_callback(_turns(lambda: clock.update(started=time.perf_counter()), end))
         trainer.train()
     return found
@@ -170,6 +171,13 @@ def _turns(begin: Callable[[], None], end: Callable[[], None]) -> Any:
             end()
 
     return Turns()
+
+
+def _printer() -> Any:
+    """What would print a summary between our records."""
+    import transformers
+
+    return transformers.PrinterCallback
 
 
 def _their_trainer(model: Any, work: Work, steps: int, folder: str) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.training import fused_attention, fused_layer, products
+from k2repro.training import fused, fused_layer, products
 from k2repro.training.fused import fits_fused, packed_logits
 from k2repro.training.loop import response_loss
 from k2repro.training.packing import IGNORED, Example, pack
@@ -96,19 +96,9 @@ BATCH = [(5, 9), (3, 20), (12, 17), (2, 2), (17, 3)]
 def test_neighbours_that_are_seen_are_noticed(monkeypatch):
     """Catches a comparison that cannot fail: with weight for what hangs over a text, the results differ."""
     model, batch = drawn_model("tied", 1), drawn_batch(BATCH, 1)
-    monkeypatch.setattr(
-        fused_attention, "causal_mask", lambda longest, groups: torch.zeros(longest + 16, longest + 16)
-    )
-    from k2repro.training import fused
-
-    monkeypatch.setattr(
-        fused, "causal_mask",
-        lambda longest, groups: torch.zeros_like(fused_attention_mask(longest, groups)),
-    )
+    mask = fused.causal_mask
+    monkeypatch.setattr(fused, "causal_mask", lambda longest, groups: torch.zeros_like(mask(longest, groups)))
     assert largest_difference(model, batch) > 1e-3
-
-
-fused_attention_mask = fused_attention.causal_mask
 
 
 def test_a_forgotten_rotation_on_the_way_back_is_noticed(monkeypatch):
