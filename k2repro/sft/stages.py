@@ -31,7 +31,8 @@ class Stage:
     """One stage of training.
 
     rows, length: packed rows of a batch and their tokens. layers: the model is grown to this depth before
-    the stage. schedule: a key of SCHEDULES; warmup: its share of the steps.
+    the stage. schedule: a key of SCHEDULES; warmup: its share of the steps. until: the stage ends once its
+    recent loss is at most this (see `train`); None for one of exactly `steps`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Stage:
     layers: int
     schedule: str = "constant"
     warmup: float = 0.05
+    until: float | None = None
     rates: LearningRates = field(default_factory=LearningRates)
 
     def shortened(self, share: float) -> "Stage":
@@ -88,6 +90,7 @@ def run_stages(
             stage.steps,
             stage=stage.name,
             schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
+            until=stage.until,
             work=None if work is None else work / stage.name,
             tell=tell,
             at_step=at_step,

@@ -6,7 +6,7 @@ and continue from there, which is what makes a resumed run equal to an undisturb
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,9 @@ from k2repro.training.optimizer import Optimizer
 from k2repro.training.packing import IGNORED, Batch
 from k2repro.training.schedules import Schedule, constant
 from k2repro.training.state import load_state, save_state
+
+# Steps over which a loss is averaged before it may end a stage.
+RECENT = 40
 
 
 class BatchStream(Protocol):
@@ -66,14 +69,18 @@ def train(
     *,
     stage: str = "training",
     schedule: Schedule = constant,
+    until: float | None = None,
     accumulate: int = 1,
     work: Path | None = None,
     save_every: int = 100,
     tell: Tell | None = None,
     at_step: AtStep | None = None,
 ) -> History:
-    """Train `model` in place for `steps` optimiser steps.
+    """Train `model` in place for `steps` optimiser steps, or fewer when `until` is reached.
 
+    until: nats for each token; training ends once the mean loss of the last RECENT steps is at most this.
+        Tiny models learn in sudden steps whose moment depends on the last bit of a sum; a stage that others
+        build on must not end before its step has come.
     accumulate: batches whose gradients form one step; the loss is the mean over all learned tokens of
         the step, so splitting a batch changes nothing but rounding.
     work: folder for `state.safetensors`, written every `save_every` steps; if one is there, training
@@ -90,7 +97,8 @@ def train(
         at_step(0, model)
     model.train()
     started, seen = time.perf_counter(), 0
-    for step in range(first, steps):
+    step = first
+    while step < steps and not is_mastered(history.loss, until):
         batches = [stream.next_batch() for _ in range(accumulate)]
         loss = accumulate_gradients(model, batches)
         if not math.isfinite(loss):
@@ -100,17 +108,23 @@ def train(
         history.loss.append(loss)
         history.tokens.append(used)
         seen += used
-        done = step + 1
+        step = done = step + 1
+        last = done == steps or is_mastered(history.loss, until)
         if tell is not None:
             elapsed = max(time.perf_counter() - started, 1e-9)
             tell(Progress(stage, done, steps, loss, sum(history.tokens), seen / elapsed,
                           elapsed / (done - first) * (steps - done)))
         if at_step is not None:
             at_step(done, model)
-        if path is not None and (done % save_every == 0 or done == steps):
+        if path is not None and (done % save_every == 0 or last):
             save_state(path, _tree(done, model, optimizer, stream, history))
     model.eval()
     return history
+
+
+def is_mastered(losses: Sequence[float], until: float | None) -> bool:
+    """Whether the mean of the last RECENT losses is at most `until`; never without a bound."""
+    return until is not None and len(losses) >= RECENT and sum(losses[-RECENT:]) <= until * RECENT
 
 
 def accumulate_gradients(model: Qwen2, batches: list[Batch]) -> float:
