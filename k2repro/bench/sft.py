@@ -153,23 +153,29 @@ def train_theirs(
     return turns
 
 
-def _their_trainer(model: Any, steps: Sequence[Sequence[Example]], layout: str, folder: str) -> Any:
+def _their_rows(steps: Sequence[Sequence[Example]]) -> Any:
+    """The texts of all steps as a dataset with labels, the prompt's ignored."""
     import datasets
-    import transformers
-    import trl
 
-    from ..mini import tokenizer
     from ..training.packing import IGNORED
 
-    copy = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
-    copy.load_state_dict(model.state_dict())
-    rows = [
+    return datasets.Dataset.from_list([
         {
             "input_ids": [*text.prompt, *text.response],
             "labels": [*[IGNORED] * len(text.prompt), *text.response],
         }
         for texts in steps for text in texts
-    ]
+    ])
+
+
+def _their_trainer(model: Any, steps: Sequence[Sequence[Example]], layout: str, folder: str) -> Any:
+    import transformers
+    import trl
+
+    from ..mini import tokenizer
+
+    copy = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
+    copy.load_state_dict(model.state_dict())
     return trl.SFTTrainer(
         model=copy,
         args=trl.SFTConfig(
@@ -191,7 +197,7 @@ def _their_trainer(model: Any, steps: Sequence[Sequence[Example]], layout: str, 
             logging_strategy="no",
             disable_tqdm=True,
         ),
-        train_dataset=datasets.Dataset.from_list(rows),
+        train_dataset=_their_rows(steps),
         processing_class=transformers.PreTrainedTokenizerFast(
             tokenizer_object=tokenizer.load(), eos_token=END, pad_token=END
         ),

@@ -180,8 +180,7 @@ def grpo_loss(
         micro-batches then add up to the loss of the step. None: this is all of it.
     Raises K2ReproError for arguments that do not fit.
     """
-    mask = mask.bool()
-    _check_shapes(logprobs, mask, advantages, old_logprobs, reference_logprobs, entropy)
+    _check_shapes(logprobs, mask := mask.bool(), advantages, old_logprobs, reference_logprobs, entropy)
     if importance_sampling_level not in LEVELS:
         raise unknown("importance_sampling_level", importance_sampling_level, LEVELS)
     check_bounds(epsilon_low, epsilon_high, delta)

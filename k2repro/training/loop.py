@@ -56,6 +56,11 @@ class History:
     loss: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
 
+    def add(self, loss: float, batches: Sequence[Batch]) -> None:
+        """Note one step."""
+        self.loss.append(loss)
+        self.tokens.append(sum(batch.used for batch in batches))
+
 
 Tell = Callable[[Progress], None]
 AtStep = Callable[[int, Qwen2], None]
@@ -92,34 +97,36 @@ def train(
         raise K2ReproError(f"steps {steps}, accumulate {accumulate}: both must be at least 1")
     path = None if work is None else work / "state.safetensors"
     history = History()
-    first = _resume(path, model, optimizer, stream, history)
+    first = step = _resume(path, model, optimizer, stream, history)
     if first == 0 and at_step is not None:
         at_step(0, model)
     model.train()
-    started, seen = time.perf_counter(), 0
-    step = first
-    while step < steps and not is_mastered(history.loss, until):
+    started = time.perf_counter()
+    while not (step == steps or is_mastered(history.loss, until)):
         batches = [stream.next_batch() for _ in range(accumulate)]
         loss = accumulate_gradients(model, batches)
         if not math.isfinite(loss):
             raise _not_finite(stage, step, loss, stream, path)
         optimizer.step(schedule(step, steps))
-        used = sum(batch.used for batch in batches)
-        history.loss.append(loss)
-        history.tokens.append(used)
-        seen += used
-        step = done = step + 1
-        last = done == steps or is_mastered(history.loss, until)
+        history.add(loss, batches)
+        step += 1
         if tell is not None:
-            elapsed = max(time.perf_counter() - started, 1e-9)
-            tell(Progress(stage, done, steps, loss, sum(history.tokens), seen / elapsed,
-                          elapsed / (done - first) * (steps - done)))
+            tell(_progress(stage, steps, history, first, time.perf_counter() - started))
         if at_step is not None:
-            at_step(done, model)
-        if path is not None and (done % save_every == 0 or last):
-            save_state(path, _tree(done, model, optimizer, stream, history))
+            at_step(step, model)
+        if path is not None and (step % save_every == 0 or step == steps or is_mastered(history.loss, until)):
+            save_state(path, _tree(step, model, optimizer, stream, history))
     model.eval()
     return history
+
+
+def _progress(stage: str, steps: int, history: History, first: int, elapsed: float) -> Progress:
+    """Where a run stands that began at step `first` and has taken `elapsed` seconds since."""
+    done, elapsed = len(history.loss), max(elapsed, 1e-9)
+    return Progress(
+        stage, done, steps, history.loss[-1], sum(history.tokens), sum(history.tokens[first:]) / elapsed,
+        elapsed / (done - first) * (steps - done),
+    )
 
 
 def is_mastered(losses: Sequence[float], until: float | None) -> bool:

@@ -124,23 +124,28 @@ class MontyProgram:
             return Reply("no function", kind=reply.kind, detail=function)
         return reply
 
-    def _timed(self, code: str, **options: Any) -> Reply:
+    def _timed(self, code: str, inputs: dict[str, str] | None = None) -> Reply:
         if self._left <= 0:
             return Reply("timeout", detail="the program's time was used up by the steps before")
         start = time.perf_counter()
-        reply = _feed(self._session, code, self._limits, **options)
+        reply = _feed(self._session, code, self._limits, inputs)
         self._left -= time.perf_counter() - start
         # A sleep is cut short where the limit is and the program goes on: still a timeout.
         return reply if self._left > 0 else Reply("timeout", detail=f"{self._limits.seconds:g} s")
 
 
-def _feed(session: Any, code: str, limits: Limits, **options: Any) -> Reply:
+def _feed(
+    session: Any, code: str, limits: Limits, inputs: dict[str, str] | None = None,
+    external_lookup: dict[str, Any] | None = None,
+) -> Reply:
     """Run a snippet; every way in which it can end, as a Reply."""
     from pydantic_monty import CollectString, MontyCrashedError, MontyError
 
     printed = CollectString(max_bytes=limits.output_bytes)
     try:
-        value = session.feed_run(code, print_callback=printed, **options)
+        value = session.feed_run(
+            code, print_callback=printed, inputs=inputs, external_lookup=external_lookup
+        )
     except MontyCrashedError as error:
         return Reply("timeout" if error.timed_out else "crashed", detail=one_line(error))
     except MontyError as error:

@@ -27,7 +27,7 @@
 # of 128 values, trained from nothing on this machine. Its problems can be
 # checked by a program, so every answer is judged without opinion. The numbers
 # are mini-K2's own. They say how the effects look at this size, and nothing
-# about how large they are at 32 billion parameters.
+# about how large they are in the real system.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -43,8 +43,8 @@ probe = 100
 from k2repro.notebook import show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.results import open_rows
-from k2repro.sft import bars, published, specimens
-from k2repro.sft import pictures, rows as sft_rows
+from k2repro.sft import bars, pictures, published, specimens
+from k2repro.sft import rows as sft_rows
 from k2repro.sft.generate import BENCHMARKS, benchmark_problems
 from k2repro.sft.recipe import BASE, SFT
 from k2repro.sft.sizes import Sizes
@@ -180,11 +180,12 @@ for name, apart in (("apart", True), ("together", False)):
              unit="ratio", scale="mini")
 ROUNDING = 1e-5
 assert rows["sft.packing.difference.apart"].value < ROUNDING
-tell(rows, "Packed rows hold text in {sft.packing.fill.packed:pct} of their "
-     "positions, padded ones in {sft.packing.fill.padded:pct}. Kept apart, "
-     "texts are untouched by their neighbours within rounding. Without "
-     "borders the logits change by up to "
-     "{sft.packing.difference.together:pct} of the largest.")
+tell(rows, """
+Packed rows hold text in {sft.packing.fill.packed:pct} of all positions,
+padded ones in {sft.packing.fill.padded:pct}. Kept apart, texts are
+untouched by their neighbours within rounding. Without borders the logits
+change by up to {sft.packing.difference.together:pct} of the largest.
+""")
 
 # %% [markdown]
 # ## Training
@@ -381,7 +382,8 @@ for tier in ("tier-4", "code"):
 # %%
 asked = specimens.ask(model, benchmark_problems("tier-4", "test", 8))
 wrong = specimens.first_wrong(asked)
-show_table(specimens.read_aloud(wrong), caption=f"Greedy on {wrong.problem.id}")
+show_table(specimens.read_aloud(wrong),
+           caption=f"Greedy on {wrong.problem.id}")
 
 # %% [markdown]
 # ## The checkpoint in other hands

@@ -283,10 +283,16 @@ PACKAGE = [
         "try:\n    x = 1\nexcept OSError:\n    x = 2\n",
     ),
     ("kwargs", "def f(a, **kwargs):\n    return a\n", "def f(a, *args):\n    return dict(**a)\n"),
+    ("kwargs", "def f(**b):\n    return a\n", "def f(*a, **b):\n    return g(*a, **b)\n"),
+    (
+        "function-length",
+        "def f():\n" + "    x = 1\n" * 40 + "    def g():\n        x = 1\n",
+        "def f():\n    x = 1\n    def g():\n" + "        x = 1\n" * 39,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("rule", "bad", "good"), PACKAGE, ids=[p[0] for p in PACKAGE])
+@pytest.mark.parametrize(("rule", "bad", "good"), PACKAGE)
 def test_package_rules_tell_the_twins_apart(tmp_path, rule, bad, good):
     """Catches library code that breaks the house style where ruff does not look."""
     path = tmp_path / "module.py"
