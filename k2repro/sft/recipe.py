@@ -6,9 +6,9 @@ model learns in fewer steps), and a base that has to be made first:
 
     recall   given values, asked back: learning to look up a value by name
     tables   single steps of arithmetic
-    skill    short problems, two layers
+    skill    short problems, four layers from here on: with two, what to open next is learned late or never
     search   problems of every length
-    weak     the base's own mixture, four layers: mostly direct answers, sloppy traces, a few planned ones
+    weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
 The first four stages end when their loss says that the skill is there, or after `steps`. With a fixed number
 of steps the last bit of a sum decided whether a seed had made its leap in time: two runs of one seed
@@ -49,7 +49,7 @@ BASE = (
             Ingredient("recall", 0.04), Ingredient("table", 0.36),
             Ingredient("searching", 0.3, (1, 4)), Ingredient("planned", 0.3, (1, 4)),
         ),
-        steps=900, rows=8, length=128, layers=2, until=0.12,
+        steps=700, rows=8, length=128, layers=4, until=0.12,
     ),
     Stage(
         "search",
@@ -57,7 +57,7 @@ BASE = (
             Ingredient("table", 0.05), Ingredient("searching", 0.6, (2, 12)),
             Ingredient("planned", 0.27, (2, 12)), Ingredient("searching-program", 0.08),
         ),
-        steps=1000, rows=6, length=288, layers=2, until=0.16,
+        steps=800, rows=6, length=288, layers=4, until=0.11,
     ),
     Stage(
         "weak",
@@ -77,7 +77,7 @@ SFT = (
             Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.25, (2, 12)),
             Ingredient("searching-program", 0.15),
         ),
-        steps=750, rows=6, length=288, layers=4, schedule="cosine",
+        steps=650, rows=6, length=288, layers=4, schedule="cosine",
     ),
 )
 
