@@ -36,7 +36,7 @@ ARMS = {
             name="uncentred", start="sft", budget=FULL, steps=STEPS, rates=FROM_SFT,
             center=False, scale="none", uniform_groups="train",
         ),
-        Arm(name="code", start="base", budget=FULL, steps=STEPS, rates=FROM_BASE, tiers=(programs.TIER,)),
+        Arm(name="code", start="sft", budget=FULL, steps=STEPS, rates=FROM_SFT, tiers=(programs.TIER,)),
     )
 }  # fmt: skip
 PAPER = ("from-sft", "from-base", "short-budget")
