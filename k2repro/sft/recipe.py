@@ -5,12 +5,13 @@ it come packing with texts apart, loss on the response, cosine with 5 % warm-up.
 model learns in fewer steps), and a base that has to be made first:
 
     recall   given values, asked back: learning to look up a value by name
-    tables   single steps of arithmetic, and what is known: a value if there is one, else the definition
+    known    the same with definitions: a value if there is one, else the definition
+    tables   single steps of arithmetic
     skill    short problems
     search   problems of every length, four layers from here on
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
-The first four stages end when their loss says that the skill is there, or after `steps`. With a fixed number
+The first five stages end when their loss says that the skill is there, or after `steps`. With a fixed number
 of steps the last bit of a sum decided whether a seed had made its leap in time: two runs of one seed
 that differed in rounding only ended fine-tuning at losses of 0.03 and 0.16. What the worse one lacked was to
 tell whether an operand is known, so that is taught by itself.
@@ -40,14 +41,15 @@ MODEL = ModelConfig(
 
 BASE = (
     Stage("recall", (Ingredient("recall", 1.0),), steps=600, rows=16, length=64, layers=2, until=0.06),
+    Stage("known", (Ingredient("known", 1.0),), steps=400, rows=16, length=64, layers=2, until=0.06),
     Stage(
-        "tables", (Ingredient("known", 0.1), Ingredient("table", 0.9)),
-        steps=900, rows=16, length=64, layers=2, until=0.05,
+        "tables", (Ingredient("known", 0.05), Ingredient("table", 0.95)),
+        steps=1000, rows=16, length=64, layers=2, until=0.06,
     ),
     Stage(
         "skill",
         (
-            Ingredient("known", 0.1), Ingredient("table", 0.3),
+            Ingredient("known", 0.05), Ingredient("table", 0.35),
             Ingredient("searching", 0.3, (1, 4)), Ingredient("planned", 0.3, (1, 4)),
         ),
         steps=600, rows=8, length=128, layers=2, until=0.12,
