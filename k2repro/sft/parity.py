@@ -13,6 +13,7 @@ import numpy
 import torch
 
 from k2repro.engine import sample
+from k2repro.engine.shares import one_thread_each
 from k2repro.mini import tokenizer
 from k2repro.mini.data import STYLES, reference_response
 from k2repro.mini.problem import Problem
@@ -89,7 +90,8 @@ def _transformers_greedy(folder: Path, prompts: Sequence[str]) -> list[list[int]
     for length in sorted({len(tokens) for tokens in encoded}):
         places = [at for at, tokens in enumerate(encoded) if len(tokens) == length]
         batch = torch.tensor([encoded[at] for at in places])
-        with torch.no_grad():
+        # Matrices this small gain nothing from a second thread, and on a busy machine it keeps them waiting.
+        with torch.no_grad(), one_thread_each(1):
             out = model.generate(
                 batch, attention_mask=torch.ones_like(batch), do_sample=False, max_new_tokens=MAX_NEW_TOKENS,
                 eos_token_id=end, pad_token_id=end,

@@ -394,7 +394,7 @@ show_table(specimens.read_aloud(wrong),
 
 # %%
 some = [problem for tier in BENCHMARKS
-        for problem in benchmark_problems(tier, "test", 4)]
+        for problem in benchmark_problems(tier, "test", 3)]
 for name, agreed in (
     ("greedy", parity.greedy_agreement(chains.checkpoints["sft"], some)),
     ("tokens", parity.token_agreement(chains.checkpoints["sft"], some)),
