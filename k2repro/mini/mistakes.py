@@ -92,14 +92,14 @@ class _Walk:
 
     known   the values worked out so far, given ones included
     open    the variable that was noted last
-    noted   pieces since the last new value that bring none, as (kind, variable)
+    noted   pieces since the last new value that bring none, as (kind, variable, definition noted last)
     circle  the first of them that says nothing new: noted before, or worked out before
     """
 
     system: System
     known: dict[str, int] = field(init=False)
     open: str = ""
-    noted: set[tuple[str, str]] = field(default_factory=set)
+    noted: set[tuple[str, str, str]] = field(default_factory=set)
     circle: Diagnosis | None = None
 
     def __post_init__(self) -> None:
@@ -111,10 +111,11 @@ class _Walk:
             return self._check_evaluation(piece.words)
         name = piece.words[0].name
         mistake = self._check_note(piece) if piece.kind == NOTE else self._check_value(piece.words[0], name)
-        again = (piece.kind, name) in self.noted or (piece.kind == NOTE and name in self.known)
-        if again and self.circle is None:
+        # One value may be looked up for several definitions; twice for one of them says nothing new.
+        key = (piece.kind, name, self.open)
+        if self.circle is None and (key in self.noted or (piece.kind == NOTE and name in self.known)):
             self.circle = Diagnosis(ORDER, piece.at)
-        self.noted.add((piece.kind, name))
+        self.noted.add(key)
         return mistake
 
     def _check_note(self, piece: Piece) -> Diagnosis | None:
@@ -138,10 +139,9 @@ class _Walk:
     def _check_evaluation(self, words: Sequence[Word]) -> Diagnosis | None:
         """Both operands with their known values, then the result of the definition noted last."""
         operator, *operands = self.system.definitions[self.open]
-        unknown_operands = [operand for operand in operands if operand not in self.known]
-        if unknown_operands:
-            return Diagnosis(ORDER, words[0].at, f"{unknown_operands[0]}:")
         for word, operand in zip(words, operands, strict=False):
+            if operand not in self.known:
+                return Diagnosis(ORDER, word.at, f"{operand}:")
             mistake = self._check_value(word, operand)
             if mistake is not None:
                 return mistake

@@ -83,30 +83,6 @@ def _recall(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     return _text(question, "", traces.response_text("", "".join(f" {n}={values[n]}" for n in asked)))
 
 
-def _known(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
-    """Values and definitions, asked back by name: a value if there is one, else the definition.
-
-    Whether an operand is known decides every turn of a search. Some variables have both, as after a step that
-    computed them; the value counts.
-    """
-    names = rng.sample(variables.LETTERS, 4)
-    given = names[: rng.randint(1, 2)]
-    values = {name: rng.randrange(variables.MODULUS) for name in given}
-    definitions = {
-        name: variables.definition_text(name, (rng.choice("+-*"), *rng.sample(names, 2)))  # type: ignore[arg-type]  # three texts
-        for name in names if name not in values
-    }
-    listed = [*(f" {name}={value}" for name, value in values.items()), *definitions.values()]
-    rng.shuffle(listed)
-    for name in rng.sample(sorted(definitions), rng.randint(0, 1)):
-        values[name] = rng.randrange(variables.MODULUS)
-        listed.append(f" {name}={values[name]}")
-    asked = rng.sample(names, rng.randint(2, 3))
-    found = [f" {name}={values[name]}" if name in values else definitions[name] for name in asked]
-    question = "".join([*listed, " ?", *(f" {name}" for name in asked)])
-    return _text(question, "", traces.response_text("".join(found), ""))
-
-
 def _table(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     """One step of evaluation on its own, outside any chat: nothing but a multiplication table to learn.
 
@@ -126,7 +102,6 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "direct": _variables("direct"),
     "sloppy": _variables("sloppy"),
     "recall": _recall,
-    "known": _known,
     "table": _table,
     "searching-program": _programs("searching"),
     "planned-program": _programs("planned"),

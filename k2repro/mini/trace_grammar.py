@@ -2,7 +2,7 @@
 
     note        ` m: - p i`        a definition
     evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
-    recall      ` m=9`             a value anywhere else
+    recall      ` m=9`             a value on its own: anywhere else, or between two notes
 
 What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
 into sentences.
@@ -75,7 +75,7 @@ def read_trace(text: str, start: int = 0) -> Reading:
     pieces: list[Piece] = []
     at = 0
     while at < len(words):
-        kind = _kind(words[at], pieces)
+        kind = _kind(words[at: at + 2], pieces)
         if kind is None:
             break
         piece = Piece(kind, _fitting(kind, words[at: at + len(FORMS[kind])]))
@@ -91,12 +91,13 @@ def words_of(text: str, start: int = 0) -> list[Word]:
     return [Word(found[0], found.start()) for found in WORD.finditer(text, start)]
 
 
-def _kind(word: Word, before: list[Piece]) -> str | None:
-    """The kind of piece that begins with `word`; None if there is none."""
-    if HEAD.fullmatch(word.text):
+def _kind(words: list[Word], before: list[Piece]) -> str | None:
+    """The kind of piece that begins with the first of `words`; None if there is none."""
+    if HEAD.fullmatch(words[0].text):
         return NOTE
-    if VALUE.fullmatch(word.text):
-        return EVALUATE if before and before[-1].kind == NOTE else RECALL
+    if VALUE.fullmatch(words[0].text):
+        alone = len(words) > 1 and HEAD.fullmatch(words[1].text)
+        return EVALUATE if before and before[-1].kind == NOTE and not alone else RECALL
     return None
 
 

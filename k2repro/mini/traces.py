@@ -1,16 +1,17 @@
 """Reference responses of the family `variables`: what a model is taught to write.
 
-    searching   no plan: note a definition, open its first unknown operand, come back, evaluate when all are
-                known
+    searching   no plan: note a definition, look its operands up one after the other, open the first that is
+                unknown, come back, evaluate when all are known
     planned     with a plan in the question: evaluate straight through in the plan's order
     direct      the answer without any reasoning
     sloppy      searching, with some steps wrong: part of the weak mixture behind the base model
 
-A step of evaluation copies the definition, looks up the operands and computes: ` m: - p i p=3 i=4 m=9`. If p
-is not known yet, the search breaks off after the definition and opens p instead: ` m: - p i p: + q i q=7 i=4
-p=1 m: - p i p=1 i=4 m=7`. Coming back, it notes the definition again, so that what a step needs stands right
-before it: whoever opened p is the note in front of p's. Without that second note the search has to remember
-a stack, which a model of this size learns much later than everything else.
+A step of evaluation copies the definition, looks up the operands and computes: ` m: - p i p=3 i=4 m=9`. If i
+is not known yet, the search breaks off there and opens i: ` m: - p i p=3 i: + q p q=7 p=3 i=0 m: - p i p=3
+i=0 m=3`. So every decision is about one operand: is it known or not. (With both decided at once, before any
+look-up, some seeds never learned to tell.) Coming back, the search notes the definition again, so that what
+a step needs stands right before it: whoever opened i is the note in front of i's. Without that second note it
+has to remember a stack, which a model of this size learns much later than everything else.
 """
 
 import random
@@ -36,17 +37,21 @@ def planned_trace(system: System) -> str:
 def search_order(system: System) -> list[tuple[str, str]]:
     """What the search does, as (action, variable).
 
-    NOTE copies a definition, EVALUATE looks up its operands and computes, RECALL repeats an asked value that
-    is known already.
+    NOTE copies a definition, EVALUATE looks up its operands and computes, RECALL repeats a known value: a
+    first operand whose partner has to be opened, or an asked variable.
     """
     known = set(system.values)
 
     def visit(name: str) -> Iterator[tuple[str, str]]:
         yield NOTE, name
-        for operand in system.definitions[name][1:]:
-            if operand not in known:
-                yield from visit(operand)
-                yield NOTE, name
+        first, second = system.definitions[name][1:]
+        if first not in known:
+            yield from visit(first)
+            yield NOTE, name
+        if second not in known:
+            yield RECALL, first
+            yield from visit(second)
+            yield NOTE, name
         known.add(name)
         yield EVALUATE, name
 

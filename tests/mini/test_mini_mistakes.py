@@ -29,9 +29,10 @@ from k2repro.mini.variables import TIERS, problems, system_of
 
 STEP = re.compile(
     r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])"
-    r" (?P<begin>[a-z]=\d) [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
+    r" [a-z]=\d [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
 )
 NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])(?= [a-z]:)")
+LOOKED_UP = re.compile(r" [a-z]: [-+*] [a-z] [a-z] (?P<name>[a-z])=(?P<value>\d)(?= [a-z]:)")
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
 
 
@@ -53,15 +54,14 @@ def swapped(response: str, pattern: re.Pattern, part: str, change) -> tuple[str,
 def early_use(problem: Problem, response: str) -> tuple[str, int]:
     """A step that another step needs is left out, so that one begins before all is known.
 
-    The place is the begin of the values: there the operand should have been opened.
+    The place is where its value is used first: there it should have been opened.
     """
     for step in STEP.finditer(response):
         name = step[0][1]
         without = response[: step.start()] + response[step.end():]
         used = re.search(rf" {name}=", without[: without.index("</think>")])
         if used:
-            users = [step for step in STEP.finditer(without) if step.start() < used.start() < step.end()]
-            return without, users[0].start("begin") if users else used.start() + 1
+            return without, used.start() + 1
     raise AssertionError("no step that another one needs")
 
 
@@ -99,6 +99,9 @@ def injected(problem: Problem) -> list[tuple[str, str, int | None]]:
             (LOOK_UP, *swapped(good, NOTE, "second", lambda _: letter)),
             (LOOK_UP, *swapped(good, NOTE, "sign", other_sign.__getitem__)),
         ]
+    if LOOKED_UP.search(good):
+        wrong_operand, at = swapped(good, LOOKED_UP, "value", other_digit)
+        steps.append((LOOK_UP, wrong_operand, at - 2))
     if problem.tier != "tier-1":
         steps.append((ORDER, *early_use(problem, good)))
     return [(kind, answer_copied_wrongly(text)[0], at) for kind, text, at in steps] + [

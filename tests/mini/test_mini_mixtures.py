@@ -7,39 +7,37 @@ import torch
 
 from k2repro.errors import K2ReproError
 from k2repro.mini import tokenizer
-from k2repro.mini.mixtures import KINDS, Ingredient, MixtureStream, draw_example
+from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
 from k2repro.sft.recipe import BASE, DIRECT, SFT
 
-KNOWN = (Ingredient("known", 1.0),)
-LINE = re.compile(r" [a-z]: [-+*] [a-z] [a-z]| [a-z]=\d")
+TABLE = (Ingredient("table", 1.0),)
+RECALL = (Ingredient("recall", 1.0),)
 
 
-def known_answers(question: str) -> str:
-    """What the task asks for, found anew from its text: the value if there is one, else the definition."""
-    listed, _, asked = question.partition(" ?")
-    lines = LINE.findall(listed)
-    assert "".join(lines) == listed
-    found = []
-    for name in asked.split():
-        values = [line for line in lines if line.startswith(f" {name}=")]
-        definitions = [line for line in lines if line.startswith(f" {name}:")]
-        found += (values or definitions)[:1]
-    return "".join(found)
-
-
-def test_a_known_operand_is_answered_with_its_value():
-    """Catches a definition that is given although the value stands there too, the whole point of the task."""
-    both = 0
+def test_a_single_step_is_right():
+    """Catches a table that teaches wrong sums: every result is worked out anew from the text."""
+    operations = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
     for index in range(300):
-        example = draw_example(KNOWN, "test", index)
-        prompt, response = tokenizer.decode(example.prompt), tokenizer.decode(example.response)
-        question = prompt.split("user\n")[1].split("<|im_end|>")[0]
-        wanted = known_answers(question)
-        assert response == f"<think>{wanted}</think><answer></answer>{tokenizer.TURN_END}"
-        both += any(
-            f" {name}:" in question and f" {name}=" in question for name in question.split(" ?")[1].split()
+        example = draw_example(TABLE, "test", index)
+        step = re.fullmatch(
+            r" ([a-z]): ([-+*]) ([a-z]) ([a-z]) \3=(\d) \4=(\d) \1=(\d)",
+            tokenizer.decode([*example.prompt, *example.response]),
         )
-    assert both > 30
+        assert step is not None
+        assert int(step[7]) == operations[step[2]](int(step[5]), int(step[6])) % 10
+        assert tokenizer.decode(example.response) == step[7]
+
+
+def test_recall_asks_back_what_was_given():
+    """Catches values that come back under another name or in another order."""
+    for index in range(300):
+        example = draw_example(RECALL, "test", index)
+        turn = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
+        given, _, asked = turn.partition(" ?")
+        values = dict(part.split("=") for part in given.split())
+        wanted = "".join(f" {name}={values[name]}" for name in asked.split())
+        response = f"<think></think><answer>{wanted}</answer>{tokenizer.TURN_END}"
+        assert tokenizer.decode(example.response) == response
 
 
 @pytest.mark.parametrize("stage", [*BASE, *SFT, *DIRECT], ids=lambda stage: stage.name)
@@ -61,4 +59,3 @@ def test_an_unknown_kind_is_named():
     """Catches a misspelt ingredient that is found after minutes, or never."""
     with pytest.raises(K2ReproError, match=r"serching.*searching"):
         MixtureStream((Ingredient("serching", 1.0),), "x", rows=1, length=64)
-    assert "known" in KINDS

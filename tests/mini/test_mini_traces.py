@@ -53,6 +53,8 @@ def slow_searching_trace(system: System) -> str:
             unknown = [operand for operand in (first, second) if operand not in known]
             if unknown:
                 stack.append(unknown[0])
+                if unknown[0] != first:
+                    text += f" {first}={known[first]}"
                 continue
             left, right = known[first], known[second]
             known[name] = {"+": left + right, "-": left - right, "*": left * right}[sign] % 10
