@@ -96,6 +96,19 @@ def _table(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     return f"{step} {first}={a} {second}={b} {result}=", str(variables.apply(operator, a, b))
 
 
+def _trial(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+    """One candidate of a search for a program, outside any chat; every other time it is the right one."""
+    task = programs.draw_task(rng)
+    while programs.split_of(task) != "train":
+        task = programs.draw_task(rng)
+    form, a = task.function.form, task.function.a
+    if rng.random() < 0.5:
+        form = rng.choice(programs.FORMS)
+        a = rng.randint(1, form.largest)
+    trace, _ = program_traces.write(program_traces.trial(form, a, task.examples))
+    return f"{programs.question_text(task)} {form.name}", trace
+
+
 KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "searching": _variables("searching"),
     "planned": _variables("planned"),
@@ -103,6 +116,7 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "sloppy": _variables("sloppy"),
     "recall": _recall,
     "table": _table,
+    "trial": _trial,
     "searching-program": _programs("searching"),
     "planned-program": _programs("planned"),
     "direct-program": _programs("direct"),

@@ -56,14 +56,19 @@ def search(examples: Sequence[Example], forms: Sequence[Form] = FORMS) -> Search
     for form in forms:
         yield Step(ORDER, f" {form.name}")
         for a in range(1, form.largest + 1):
-            yield _CANDIDATE[a]
-            wanted, product = yield from _product(form, a, LABELS[0], examples[0])
-            yield _DEDUCE
-            b = int((yield _ARITHMETIC[(wanted - product) % MODULUS]))
-            function = Function(form, a, b)
-            if (yield from _agrees(function, examples)):
-                return Outcome(function, True)
-    return Outcome(function, False)
+            outcome = yield from trial(form, a, examples)
+            if outcome.agrees:
+                return outcome
+    return outcome
+
+
+def trial(form: Form, a: int, examples: Sequence[Example]) -> Search:
+    """One candidate: name it, deduce b from the first example, check the others."""
+    yield _CANDIDATE[a]
+    wanted, product = yield from _product(form, a, LABELS[0], examples[0])
+    yield _DEDUCE
+    function = Function(form, a, int((yield _ARITHMETIC[(wanted - product) % MODULUS])))
+    return Outcome(function, (yield from _agrees(function, examples)))
 
 
 def _agrees(function: Function, examples: Sequence[Example]) -> Generator[Step, str, bool]:

@@ -5,7 +5,7 @@ it come packing with texts apart, loss on the response, cosine with 5 % warm-up.
 model learns in fewer steps), and a base that has to be made first:
 
     recall   given values, asked back: learning to look up a value by name
-    tables   single steps of arithmetic, with some recall
+    tables   single steps of arithmetic, single candidates for a program, some recall
     skill    short problems; half of the texts are still single steps, or the arithmetic is forgotten
     search   problems of every length, four layers from here on
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
@@ -40,24 +40,24 @@ MODEL = ModelConfig(
 BASE = (
     Stage("recall", (Ingredient("recall", 1.0),), steps=600, rows=16, length=64, layers=2, until=0.06),
     Stage(
-        "tables", (Ingredient("recall", 0.15), Ingredient("table", 0.85)),
+        "tables", (Ingredient("recall", 0.15), Ingredient("table", 0.75), Ingredient("trial", 0.1)),
         steps=1000, rows=16, length=64, layers=2, until=0.06,
     ),
     Stage(
         "skill",
         (
-            Ingredient("table", 0.5), Ingredient("searching", 0.25, (1, 4)),
-            Ingredient("planned", 0.25, (1, 4)),
+            Ingredient("table", 0.45), Ingredient("trial", 0.1), Ingredient("searching", 0.25, (1, 4)),
+            Ingredient("planned", 0.2, (1, 4)),
         ),
         steps=700, rows=8, length=128, layers=2, until=0.12,
     ),
     Stage(
         "search",
         (
-            Ingredient("table", 0.15), Ingredient("searching", 0.5, (2, 12)),
-            Ingredient("planned", 0.27, (2, 12)), Ingredient("searching-program", 0.08),
+            Ingredient("table", 0.08), Ingredient("searching", 0.62, (2, 12)),
+            Ingredient("planned", 0.18, (2, 12)), Ingredient("searching-program", 0.12),
         ),
-        steps=800, rows=6, length=288, layers=4, until=0.09,
+        steps=1200, rows=6, length=288, layers=4, until=0.09,
     ),
     Stage(
         "weak",

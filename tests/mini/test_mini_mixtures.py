@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from k2repro.errors import K2ReproError
-from k2repro.mini import tokenizer
+from k2repro.mini import program_traces, programs, tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
 from k2repro.sft.recipe import BASE, DIRECT, SFT
 
@@ -26,6 +26,22 @@ def test_a_single_step_is_right():
         assert step is not None
         assert int(step[7]) == operations[step[2]](int(step[5]), int(step[6])) % 10
         assert tokenizer.decode(example.response) == step[7]
+
+
+def test_a_trial_is_one_candidate_of_the_search():
+    """Catches a drill that teaches another format: it stands in the taught search, word for word."""
+    in_search = 0
+    for index in range(200):
+        example = draw_example((Ingredient("trial", 1.0),), "test", index)
+        question, _, form = tokenizer.decode(example.prompt).rpartition(" ")
+        trial = tokenizer.decode(example.response)
+        pairs = [(int(x), int(y)) for x, y in re.findall(r" [a-z](\d)(\d)", question)]
+        assert form in {each.name for each in programs.FORMS}
+        whole, outcome = program_traces.write(program_traces.search(pairs))
+        in_search += trial in whole
+        assert trial.endswith((" ok", " no")) and trial.count(" b=") == 1
+        assert outcome.agrees
+    assert in_search > 100
 
 
 def test_recall_asks_back_what_was_given():
