@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..architecture.qwen2 import Qwen2
 from ..errors import K2ReproError
+from ..training.fused import fits_fused, packed_logits
 from .loss import token_logprobs
 
 
@@ -56,9 +57,21 @@ class MicroBatch:
 
 def completion_logprobs(model: Qwen2, batch: MicroBatch) -> tuple[Tensor, Tensor]:
     """Log-probability and entropy of every completion token under `model`, both [S, C], 0 in the padding."""
+    if fits_fused(model):
+        return _packed_logprobs(model, batch)
     logits = model(batch.tokens, logits_at=batch.logits_at)
     logprobs, entropy = token_logprobs(logits, batch.targets)
     return logprobs.masked_fill(~batch.mask, 0.0), entropy.masked_fill(~batch.mask, 0.0)
+
+
+def _packed_logprobs(model: Qwen2, batch: MicroBatch) -> tuple[Tensor, Tensor]:
+    """The same in the pass that leaves padding and the logits of prompts out."""
+    rows = torch.arange(len(batch.tokens))[:, None]
+    at = (rows * batch.tokens.shape[1] + batch.logits_at)[batch.mask]
+    logits = packed_logits(model, batch.tokens, rows.expand_as(batch.tokens), at)
+    blank = torch.zeros(batch.mask.shape)
+    logprobs, entropy = token_logprobs(logits, batch.targets[batch.mask])
+    return blank.masked_scatter(batch.mask, logprobs), blank.masked_scatter(batch.mask, entropy)
 
 
 def micro_batches(rollouts: Sequence[Rollout], *, max_tokens: int = 1024) -> list[MicroBatch]:

@@ -21,6 +21,7 @@ GOOD, FIRST_MISTAKE, AFTER = "right so far", "first mistake", "after a mistake"
 # Sign and colour of each state of a line.
 SIGNS = {GOOD: ("circle", BLUE), FIRST_MISTAKE: ("x", VERMILLION), AFTER: ("circle-open", GREY)}
 WIDEST = 92
+NOTHING = "(an empty response)"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def marked_lines(problem: Problem, response: str) -> list[Line]:
     >>> marked_lines(problem, "<think></think><answer> m=3</answer>")[-1].state  # doctest: +SKIP
     'first mistake'
     """
-    lines = response_lines(response)
+    lines = response_lines(response) or [NOTHING]
     found = diagnose(problem, response)
     if found.kind == RIGHT:
         return [Line(text, GOOD) for text in lines]

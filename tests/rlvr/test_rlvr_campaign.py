@@ -212,6 +212,7 @@ def test_a_response_is_marked_up_to_its_first_mistake():
     states = [line.state for line in marked_lines(problem, wrong)]
     first = states.index(FIRST_MISTAKE)
     assert states[:first] == [GOOD] * first and set(states[first + 1:]) == {AFTER}
+    assert [line.state for line in marked_lines(problem, "<|im_end|>")] == [FIRST_MISTAKE]
 
 
 def test_the_slider_shows_one_problem_at_every_point(made: tuple[Campaign, ArtifactStore]):
