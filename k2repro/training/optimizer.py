@@ -16,10 +16,14 @@ from k2repro.training.muon import Muon
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Peak learning rates by kind of parameter; a schedule multiplies all of them."""
+    """Peak learning rates by kind of parameter; a schedule multiplies all of them.
+
+    The rate of `rest`, mostly the embedding, decides how early a small model makes its leaps: with 3e-3 the
+    first stage of mini-K2 stalled at a loss of 0.6 after 600 steps, with 1e-3 it stood at 0.46.
+    """
 
     matrices: float = 0.01
-    rest: float = 3e-3
+    rest: float = 1e-3
     biases: float = 0.03
 
 

@@ -11,6 +11,7 @@ from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
 from k2repro.sft.recipe import BASE, DIRECT, SFT
 
 TABLE = (Ingredient("table", 1.0),)
+ENTRY = re.compile(r" [a-z]: [-+*] [a-z] [a-z]| [a-z]=\d")
 RECALL = (Ingredient("recall", 1.0),)
 
 
@@ -45,15 +46,27 @@ def test_a_trial_is_one_candidate_of_the_search():
 
 
 def test_recall_asks_back_what_was_given():
-    """Catches values that come back under another name or in another order."""
+    """Catches entries that come back under another name or in another order."""
     for index in range(300):
         example = draw_example(RECALL, "test", index)
         turn = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
         given, _, asked = turn.partition(" ?")
-        values = dict(part.split("=") for part in given.split())
-        wanted = "".join(f" {name}={values[name]}" for name in asked.split())
-        response = f"<think></think><answer>{wanted}</answer>{tokenizer.TURN_END}"
+        entries = {entry[1]: entry for entry in ENTRY.findall(given)}
+        assert "".join(entries.values()) == given
+        wanted = "".join(entries[name] for name in asked.split())
+        response = f"<think>{wanted}</think><answer></answer>{tokenizer.TURN_END}"
         assert tokenizer.decode(example.response) == response
+
+
+def test_a_copy_is_the_same_list_from_another_place_on():
+    """Catches a second round that does not follow from the first: it is a rotation, and seldom the same."""
+    turned = 0
+    for index in range(200):
+        example = draw_example((Ingredient("copy", 1.0),), "test", index)
+        first, second = tokenizer.decode(example.prompt), tokenizer.decode(example.response)
+        assert len(first) == len(second) and second in first + first
+        turned += first != second
+    assert turned > 150
 
 
 @pytest.mark.parametrize("stage", [*BASE, *SFT, *DIRECT], ids=lambda stage: stage.name)
