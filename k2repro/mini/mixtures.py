@@ -80,20 +80,22 @@ def _copy(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     back one token and one that looks for a match, and nowhere else are they asked for so densely. The lists
     are long on purpose: with 2 to 12 words guessing pays, and no seed had learned it after 700 steps.
     """
-    heads = [f" {name}{form}" for name in variables.LETTERS for form in (":", "=", "")]
-    words = [head + _follower(rng, head) for head in rng.sample(heads, rng.randint(12, 16))]
+    heads = [f" {name}{form}" for name in variables.LETTERS for form in (":", "=")]
+    words = [head + _follower(rng, head) for head in rng.sample(heads, rng.randint(8, 10))]
     turn = rng.randrange(len(words))
     return "".join(words), "".join(words[turn:] + words[:turn])
 
 
 def _follower(rng: Random, head: str) -> str:
-    """What stands behind a head with a sign: an operator or a digit, whichever the sign.
+    """What stands behind a head: an operator or a digit, whichever its sign, and operands behind a colon.
 
     With operators behind colons alone, guessing one is right every third time, and some seeds stopped there.
     """
-    if head[-1] not in ":=":
-        return ""
-    return rng.choice([" +", " -", " *", *map(str, range(variables.MODULUS))])
+    sign = rng.choice([" +", " -", " *", *map(str, range(variables.MODULUS))])
+    if head.endswith("="):
+        return sign
+    first, second = rng.sample(variables.LETTERS, 2)
+    return f"{sign} {first} {second}"
 
 
 def _recall(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:

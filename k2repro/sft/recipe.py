@@ -41,7 +41,7 @@ MODEL = ModelConfig(
 )
 
 BASE = (
-    Stage("copy", (Ingredient("copy", 1.0),), steps=900, rows=16, length=64, layers=2, until=0.42),
+    Stage("copy", (Ingredient("copy", 1.0),), steps=800, rows=12, length=80, layers=2, until=0.32),
     Stage("recall", (Ingredient("recall", 1.0),), steps=500, rows=16, length=64, layers=2, until=0.1),
     Stage(
         "tables", (Ingredient("recall", 0.1), Ingredient("table", 0.7), Ingredient("trial", 0.2)),
