@@ -1,7 +1,8 @@
 """What went wrong first in a response of the family `variables`: one word for each kind of mistake.
 
     right              the grader says so
-    wrong look-up      a definition, a name or a known value was copied wrongly
+    wrong look-up      a definition, a name or a known value was copied wrongly, or the word that says where
+                       to go back to names somebody who does not need it
     wrong arithmetic   operands right, result wrong
     wrong order        a value was needed, in a step or in the answer, before it was worked out, or the search
                        goes round in circles until the text ends
@@ -25,7 +26,7 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TR
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
 from k2repro.mini.trace_grammar import HALF_WORD, VALUE, Piece, Word, read_trace, words_of
-from k2repro.mini.traces import EVALUATE, NOTE
+from k2repro.mini.traces import EVALUATE, NOTE, QUESTION
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
 RIGHT, LOOK_UP, ARITHMETIC, ORDER = "right", "wrong look-up", "wrong arithmetic", "wrong order"
@@ -127,7 +128,15 @@ class _Walk:
             if word.text != expected:
                 return Diagnosis(LOOK_UP, word.at, expected)
         self.open = head.name
+        if piece.back is not None and not self._is_needed(head.name, piece.back.text):
+            return Diagnosis(LOOK_UP, piece.back.at)
         return None
+
+    def _is_needed(self, name: str, by: str) -> bool:
+        """Whether `by`, a variable or the question, needs the value of `name`."""
+        if by == QUESTION:
+            return name in self.system.asked
+        return by in self.system.definitions and name in self.system.definitions[by][1:]
 
     def _check_value(self, word: Word, name: str) -> Diagnosis | None:
         """A known value, copied."""

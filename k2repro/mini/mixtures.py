@@ -100,9 +100,9 @@ def _follower(rng: Random, head: str) -> str:
 
 def _recall(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     """Values and definitions, asked back by name: the look-up that every later step needs."""
-    names = rng.sample(variables.LETTERS, rng.randint(3, 6))
+    names = rng.sample(variables.LETTERS, rng.randint(4, 7))
     listed = {name: _entry(rng, name, names) for name in names}
-    asked = rng.sample(names, rng.randint(1, 3))
+    asked = rng.sample(names, rng.randint(2, len(names)))
     question = "".join([*listed.values(), " ?", *(f" {name}" for name in asked)])
     return _text(question, "", traces.response_text("".join(listed[name] for name in asked), ""))
 

@@ -13,7 +13,7 @@ from k2repro.mini.problem import Problem
 from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
 from k2repro.mini.trace_grammar import Piece, read_trace
-from k2repro.mini.traces import EVALUATE, RECALL
+from k2repro.mini.traces import EVALUATE, QUESTION, RECALL
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
 WORDS = {"+": "plus", "-": "minus", "*": "times"}
@@ -100,8 +100,8 @@ def _note(note: Piece, *, again: bool) -> str:
     name, operator, first, second = note.words[0].name, *(word.text for word in note.words[1:])
     meaning = _in_words(operator, first, second)
     if again:
-        return f"Back to {name}, which is {meaning}."
-    return f"To know {name} I need {first} and {second}: {name} is {meaning}."
+        return f"Back to {name}, which is {meaning}{_purpose(note)}."
+    return f"To know {name} I need {first} and {second}: {name} is {meaning}{_purpose(note)}."
 
 
 def _equation(note: Piece, evaluation: Piece) -> str:
@@ -110,9 +110,17 @@ def _equation(note: Piece, evaluation: Piece) -> str:
     left, right, result = (word.digit for word in evaluation.words)
     sign = SIGNS[operator]
     equation = f"{name} = {first} {sign} {second} = {left} {sign} {right} = {result} (mod {MODULUS})"
+    equation += _purpose(note)
     if [word.name for word in evaluation.words] == [first, second, name]:
         return equation
     return f"{equation}, written as {', '.join(word.text for word in evaluation.words)}"
+
+
+def _purpose(note: Piece) -> str:
+    """What a note says that its value is for; a planned one says nothing."""
+    if note.back is None:
+        return ""
+    return ", as asked" if note.back.text == QUESTION else f", for {note.back.text}"
 
 
 def _answer_line(answer: str) -> str:

@@ -1,6 +1,6 @@
 """How a trace of the family `variables` is read: three forms of pieces, whoever wrote them.
 
-    note        ` m: - p i`        a definition
+    note        ` m: - p i`        a definition; a search adds where to go back to, ` m: - p i ?`
     evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
     recall      ` m=9`             a value on its own: anywhere else, or between two notes
 
@@ -11,7 +11,7 @@ into sentences.
 import re
 from typing import NamedTuple
 
-from k2repro.mini.traces import EVALUATE, NOTE, RECALL
+from k2repro.mini.traces import EVALUATE, NOTE, QUESTION, RECALL
 
 # A tag that follows without a space is a word of its own.
 WORD = re.compile(r"<\S*|[^\s<]+")
@@ -19,6 +19,7 @@ NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
 HEAD, VALUE = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]")
 # What a cut may leave of a word.
 HALF_WORD = re.compile(r"[a-z]=?|")
+BACK = re.compile(rf"[a-z]|{re.escape(QUESTION)}")
 FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,)}
 
 
@@ -40,10 +41,11 @@ class Word(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One of FORMS, as far as it was written."""
+    """One of FORMS, as far as it was written; `back` is what a note of a search ends in."""
 
     kind: str
     words: tuple[Word, ...]
+    back: Word | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -55,7 +57,8 @@ class Piece(NamedTuple):
 
     @property
     def end(self) -> int:
-        return self.words[-1].at + len(self.words[-1].text)
+        last = self.back or self.words[-1]
+        return last.at + len(last.text)
 
 
 class Reading(NamedTuple):
@@ -79,8 +82,11 @@ def read_trace(text: str, start: int = 0) -> Reading:
         if kind is None:
             break
         piece = Piece(kind, _fitting(kind, words[at: at + len(FORMS[kind])]))
-        pieces.append(piece)
         at += len(piece.words)
+        if piece.kind == NOTE and piece.is_whole and at < len(words) and BACK.fullmatch(words[at].text):
+            piece = piece._replace(back=words[at])
+            at += 1
+        pieces.append(piece)
         if not piece.is_whole:
             break
     return Reading(tuple(pieces), words[at].at if at < len(words) else len(text))

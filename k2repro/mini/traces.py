@@ -7,25 +7,46 @@
     sloppy      searching, with some steps wrong: part of the weak mixture behind the base model
 
 A step of evaluation copies the definition, looks up the operands and computes: ` m: - p i p=3 i=4 m=9`. If i
-is not known yet, the search breaks off there and opens i: ` m: - p i p=3 i: + q p q=7 p=3 i=0 m: - p i p=3
-i=0 m=3`. So every decision is about one operand: is it known or not. (With both decided at once, before any
-look-up, some seeds never learned to tell.) Coming back, the search notes the definition again, so that what
-a step needs stands right before it: whoever opened i is the note in front of i's. Without that second note it
-has to remember a stack, which a model of this size learns much later than everything else.
+is not known yet, the search breaks off there and opens i. A note then says where to go back to: `?` for the
+question, or who needs it:
+
+    m: - p i ? p=3 i: + q p m q=7 p=3 i=0 m: - p i ? p=3 i=0 m=3
+
+So every decision is about one operand: is it known or not. (With both decided at once, before any look-up,
+some seeds never learned to tell.) And the stack of a search is written out: where to go on after i is the
+last word of i's note. Without it a return had to be found by looking for whoever noted i as an operand; after
+the same training that was right in 55 to 73 of 100 cases on tier-4, and it was what limited every tier.
 """
 
 import random
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from k2repro.mini.variables import MODULUS, System, answer_text, apply, definition_text
 
 NOTE, EVALUATE, RECALL = "note", "evaluate", "recall"
+# What a note goes back to that nobody opened: the question.
+QUESTION = "?"
+
+
+class Move(NamedTuple):
+    """One move of the search.
+
+    action  NOTE copies a definition, EVALUATE looks up its operands and computes, RECALL repeats a known
+            value: a first operand whose partner has to be opened, or an asked variable
+    name    the variable
+    back    of a note: who needs it, or QUESTION
+    """
+
+    action: str
+    name: str
+    back: str = ""
 
 
 def searching_trace(system: System) -> str:
     """Depth first from the asked variables, in the asked order."""
     found = system.solve()
-    return "".join(_text(action, name, system, found) for action, name in search_order(system))
+    return "".join(_text(move, system, found) for move in search_order(system))
 
 
 def planned_trace(system: System) -> str:
@@ -34,42 +55,39 @@ def planned_trace(system: System) -> str:
     return "".join(step_text(name, system, found) for name in system.needed)
 
 
-def search_order(system: System) -> list[tuple[str, str]]:
-    """What the search does, as (action, variable).
-
-    NOTE copies a definition, EVALUATE looks up its operands and computes, RECALL repeats a known value: a
-    first operand whose partner has to be opened, or an asked variable.
-    """
+def search_order(system: System) -> list[Move]:
+    """What the search does, move by move."""
     known = set(system.values)
 
-    def visit(name: str) -> Iterator[tuple[str, str]]:
-        yield NOTE, name
+    def visit(name: str, back: str) -> Iterator[Move]:
+        yield Move(NOTE, name, back)
         first, second = system.definitions[name][1:]
         if first not in known:
-            yield from visit(first)
-            yield NOTE, name
+            yield from visit(first, name)
+            yield Move(NOTE, name, back)
         if second not in known:
-            yield RECALL, first
-            yield from visit(second)
-            yield NOTE, name
+            yield Move(RECALL, first)
+            yield from visit(second, name)
+            yield Move(NOTE, name, back)
         known.add(name)
-        yield EVALUATE, name
+        yield Move(EVALUATE, name)
 
-    steps: list[tuple[str, str]] = []
+    moves: list[Move] = []
     for name in system.asked:
-        steps.extend([(RECALL, name)] if name in known else visit(name))
-    return steps
+        moves.extend([Move(RECALL, name)] if name in known else visit(name, QUESTION))
+    return moves
 
 
 def step_text(name: str, system: System, found: dict[str, int]) -> str:
     """One whole step: definition, operands with their values, result."""
-    return _text(NOTE, name, system, found) + _text(EVALUATE, name, system, found)
+    return "".join(_text(Move(action, name), system, found) for action in (NOTE, EVALUATE))
 
 
-def _text(action: str, name: str, system: System, found: dict[str, int]) -> str:
-    if action == NOTE:
-        return definition_text(name, system.definitions[name])
-    if action == RECALL:
+def _text(move: Move, system: System, found: dict[str, int]) -> str:
+    name = move.name
+    if move.action == NOTE:
+        return definition_text(name, system.definitions[name]) + (f" {move.back}" if move.back else "")
+    if move.action == RECALL:
         return f" {name}={found[name]}"
     operands = "".join(f" {operand}={found[operand]}" for operand in system.definitions[name][1:])
     return f"{operands} {name}={found[name]}"
@@ -79,13 +97,13 @@ def sloppy_response(system: System, rng: random.Random, wrong: float) -> str:
     """A searching response in which each result is wrong with probability `wrong`, errors carried on."""
     found = dict(system.values)
     parts = []
-    for action, name in search_order(system):
-        if action == EVALUATE:
-            operator, first, second = system.definitions[name]
-            found[name] = apply(operator, found[first], found[second])
+    for move in search_order(system):
+        if move.action == EVALUATE:
+            operator, first, second = system.definitions[move.name]
+            found[move.name] = apply(operator, found[first], found[second])
             if rng.random() < wrong:
-                found[name] = (found[name] + rng.randint(1, MODULUS - 1)) % MODULUS
-        parts.append(_text(action, name, system, found))
+                found[move.name] = (found[move.name] + rng.randint(1, MODULUS - 1)) % MODULUS
+        parts.append(_text(move, system, found))
     answer = "".join(f" {name}={found[name]}" for name in system.asked)
     return response_text("".join(parts), answer)
 

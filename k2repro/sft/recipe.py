@@ -5,9 +5,12 @@ it come packing with texts apart, loss on the response, cosine with 5 % warm-up.
 model learns in fewer steps), and a base that has to be made first:
 
     copy     a list of words, once more: learning to find where a word stood, and what followed
-    recall   values and definitions, asked back by name
-    tables   single steps of arithmetic, single candidates for a program, some recall
-    skill    short problems; half of the texts are still single steps, or the arithmetic is forgotten
+    recall   values and definitions, asked back by name; three layers: which of the asked comes next, and
+             whether it stands in the list as a value or as a definition, is one look-up behind another, and
+             with two layers some seeds never learned that
+    tables   single steps of arithmetic, some recall
+    skill    short problems, single candidates for a program; half of the texts are still single steps, or
+             the arithmetic is forgotten
     search   problems of every length, four layers from here on
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
@@ -42,18 +45,18 @@ MODEL = ModelConfig(
 
 BASE = (
     Stage("copy", (Ingredient("copy", 1.0),), steps=800, rows=12, length=80, layers=2, until=0.32),
-    Stage("recall", (Ingredient("recall", 1.0),), steps=500, rows=16, length=64, layers=2, until=0.1),
+    Stage("recall", (Ingredient("recall", 1.0),), steps=700, rows=16, length=96, layers=3, until=0.1),
     Stage(
-        "tables", (Ingredient("recall", 0.1), Ingredient("table", 0.7), Ingredient("trial", 0.2)),
-        steps=1000, rows=16, length=64, layers=2, until=0.08,
+        "tables", (Ingredient("recall", 0.03), Ingredient("table", 0.97)),
+        steps=900, rows=12, length=96, layers=3, until=0.17,
     ),
     Stage(
         "skill",
         (
-            Ingredient("table", 0.4), Ingredient("trial", 0.15), Ingredient("searching", 0.25, (1, 4)),
-            Ingredient("planned", 0.2, (1, 4)),
+            Ingredient("recall", 0.04), Ingredient("table", 0.5), Ingredient("trial", 0.1),
+            Ingredient("searching", 0.2, (1, 4)), Ingredient("planned", 0.16, (1, 4)),
         ),
-        steps=600, rows=8, length=128, layers=2, until=0.12,
+        steps=400, rows=7, length=144, layers=3, until=0.15,
     ),
     Stage(
         "search",
@@ -61,7 +64,7 @@ BASE = (
             Ingredient("table", 0.08), Ingredient("searching", 0.62, (2, 12)),
             Ingredient("planned", 0.18, (2, 12)), Ingredient("searching-program", 0.12),
         ),
-        steps=1000, rows=6, length=288, layers=4, until=0.09,
+        steps=1100, rows=6, length=304, layers=4, until=0.08,
     ),
     Stage(
         "weak",
@@ -70,7 +73,7 @@ BASE = (
             Ingredient("sloppy", 0.26, (2, 12)), Ingredient("direct-program", 0.06),
             Ingredient("sloppy-program", 0.06),
         ),
-        steps=250, rows=6, length=288, layers=4, schedule="linear",
+        steps=250, rows=6, length=304, layers=4, schedule="linear",
     ),
 )
 
@@ -81,7 +84,7 @@ SFT = (
             Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.25, (2, 12)),
             Ingredient("searching-program", 0.15),
         ),
-        steps=650, rows=6, length=288, layers=4, schedule="cosine",
+        steps=650, rows=6, length=304, layers=4, schedule="cosine",
     ),
 )
 
@@ -89,6 +92,6 @@ DIRECT = (
     Stage(
         "direct",
         (Ingredient("direct", 0.8, (2, 12)), Ingredient("direct-program", 0.2)),
-        steps=400, rows=6, length=288, layers=4, schedule="cosine",
+        steps=400, rows=6, length=304, layers=4, schedule="cosine",
     ),
 )

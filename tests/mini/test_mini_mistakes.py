@@ -28,11 +28,11 @@ from k2repro.mini.problem import Problem
 from k2repro.mini.variables import TIERS, problems, system_of
 
 STEP = re.compile(
-    r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])"
+    r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z]) (?P<back>[a-z?])"
     r" [a-z]=\d [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
 )
-NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z])(?= [a-z]:)")
-LOOKED_UP = re.compile(r" [a-z]: [-+*] [a-z] [a-z] (?P<name>[a-z])=(?P<value>\d)(?= [a-z]:)")
+NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z]) [a-z?](?= [a-z]:)")
+LOOKED_UP = re.compile(r" [a-z]: [-+*] [a-z] [a-z] [a-z?] (?P<name>[a-z])=(?P<value>\d)(?= [a-z]:)")
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
 
 
@@ -89,6 +89,7 @@ def injected(problem: Problem) -> list[tuple[str, str, int | None]]:
     wrong_result, result_at = swapped(good, STEP, "result", other_digit)
     steps = [
         (LOOK_UP, *swapped(good, STEP, "sign", other_sign.__getitem__)),
+        (LOOK_UP, *swapped(good, STEP, "back", lambda _: letter)),
         (LOOK_UP, wrong_value, value_at - 2),
         (ARITHMETIC, wrong_result, result_at - 2),
         (UNREADABLE, good.replace("<think>", "<think> well", 1), len("<think> ")),

@@ -35,9 +35,9 @@ def test_a_problem_in_sentences() -> None:
 def test_a_trace_in_numbered_lines() -> None:
     """Catches a slider that skips steps: a line for each note, evaluation, repeated value."""
     assert render_response(traces.searching_response(SYSTEM) + "<|im_end|>").splitlines() == [
-        "1. To know m I need p and i: m is p minus i.",
-        "2. p = q × i = 7 × 4 = 8 (mod 10)",
-        "3. m = p - i = 8 - 4 = 4 (mod 10)",
+        "1. To know m I need p and i: m is p minus i, as asked.",
+        "2. p = q × i = 7 × 4 = 8 (mod 10), for m",
+        "3. m = p - i = 8 - 4 = 4 (mod 10), as asked",
         "4. p is known: 8.",
         "Answer: m is 4 and p is 8.",
     ]
@@ -47,6 +47,8 @@ def test_names_copied_wrongly_stay_visible() -> None:
     """Catches a rendering that repairs mistakes: a model's wrong operand name is shown."""
     [line] = response_lines("<think> m: - p i q=8 i=4 m=4")
     assert line == "1. m = p - i = 8 - 4 = 4 (mod 10), written as q=8, i=4, m=4"
+    [line] = response_lines("<think> m: - p i g p=8 i=4 m=4")
+    assert line == "1. m = p - i = 8 - 4 = 4 (mod 10), for g"
 
 
 def test_every_family_is_rendered_and_unknown_ones_are_refused() -> None:
@@ -106,7 +108,7 @@ def test_the_rest_of_a_response_that_goes_astray_is_shown() -> None:
     broken = good.replace(" p=8 i=4", " p~8 i=4")
     lines = response_lines(broken)
     assert lines[:2] == response_lines(good)[:2]
-    assert lines[2] == "3. Back to m, which is p minus i."
+    assert lines[2] == "3. Back to m, which is p minus i, as asked."
     assert lines[-1] == broken[broken.index(" p~8"):]
 
 
@@ -127,7 +129,7 @@ def test_as_many_lines_as_steps(tier: str) -> None:
         lines = response_lines(traces.searching_response(system))
         actions = traces.search_order(system)
         # A note that is evaluated at once is one step with its evaluation.
-        at_once = sum(first[0] == traces.NOTE and second == (traces.EVALUATE, first[1])
+        at_once = sum(first.action == traces.NOTE and second.action == traces.EVALUATE
                       for first, second in itertools.pairwise(actions))
         assert len(lines) == len(actions) - at_once + 1
         assert lines[-1].startswith("Answer: ")

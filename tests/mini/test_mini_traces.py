@@ -14,7 +14,7 @@ from k2repro.mini.variables import TIERS, System, problems, system_of
 SAMPLE = [problem for tier in TIERS for problem in problems(tier, "train", 25, seed=31)]
 SYSTEMS = [system_of(problem) for problem in SAMPLE]
 PIECE = re.compile(
-    r" (?P<name>[a-z]): (?P<sign>[-+*]) (?P<first>[a-z]) (?P<second>[a-z])"
+    r" (?P<name>[a-z]): (?P<sign>[-+*]) (?P<first>[a-z]) (?P<second>[a-z])(?: (?P<back>[a-z?])(?![=:]))?"
     r"(?: (?P<a>[a-z])=(?P<left>\d) (?P<b>[a-z])=(?P<right>\d) (?P<m>[a-z])=(?P<result>\d))?"
     r"| (?P<recalled>[a-z])=(?P<value>\d)"
 )
@@ -49,7 +49,7 @@ def slow_searching_trace(system: System) -> str:
         while stack:
             name = stack[-1]
             sign, first, second = system.definitions[name]
-            text += f" {name}: {sign} {first} {second}"
+            text += f" {name}: {sign} {first} {second} {stack[-2] if len(stack) > 1 else '?'}"
             unknown = [operand for operand in (first, second) if operand not in known]
             if unknown:
                 stack.append(unknown[0])
@@ -110,23 +110,35 @@ def test_the_searching_trace_equals_the_slow_reference() -> None:
         assert traces.searching_trace(system) == slow_searching_trace(system)
 
 
-def test_who_opened_a_variable_is_the_note_before_its_first() -> None:
-    """Catches a search that must remember a stack: a return goes to the note before the first of its own."""
+def slow_returns(system: System, trace: str) -> list[tuple[str, str]]:
+    """Slow reference: (variable, whose note comes after its value), the notes kept on a stack."""
+    found, stack = [], []
+    for piece in pieces(trace):
+        if piece["name"] and piece["name"] not in stack:
+            stack.append(piece["name"])
+        if piece["result"] is not None:
+            found.append((stack.pop(), stack[-1] if stack else "?"))
+    return found
+
+
+def test_the_last_word_of_a_note_is_where_the_search_returns_to() -> None:
+    """Catches a search that must remember a stack: each return is the last word of the note before it."""
     for system in SYSTEMS:
+        trace = traces.searching_trace(system)
+        assert slow_returns(system, trace) == [(step["name"], step["back"]) for step in steps(trace)]
         order = traces.search_order(system)
-        for at, (action, name) in enumerate(order):
-            first = order.index((traces.NOTE, name)) if action == traces.EVALUATE else 0
-            if first and order[first - 1][0] == traces.NOTE:
-                assert order[at + 1] == order[first - 1]
+        for before, move, after in zip(order, order[1:], order[2:], strict=False):
+            if move.action == traces.EVALUATE and before.back != traces.QUESTION:
+                assert (after.action, after.name) == (traces.NOTE, before.back)
 
 
 def test_a_variable_is_evaluated_right_after_a_note_and_once() -> None:
     """Catches an evaluation without its definition before it, and one that is repeated."""
     for system in SYSTEMS:
         order = traces.search_order(system)
-        evaluated = [at for at, (action, _) in enumerate(order) if action == traces.EVALUATE]
-        assert sorted(order[at][1] for at in evaluated) == sorted(system.needed)
-        assert all(order[at - 1] == (traces.NOTE, order[at][1]) for at in evaluated)
+        evaluated = [at for at, move in enumerate(order) if move.action == traces.EVALUATE]
+        assert sorted(order[at].name for at in evaluated) == sorted(system.needed)
+        assert all(order[at - 1][:2] == (traces.NOTE, order[at].name) for at in evaluated)
 
 
 def test_the_planned_trace_follows_the_plan() -> None:
@@ -138,13 +150,13 @@ def test_the_planned_trace_follows_the_plan() -> None:
 
 
 def test_a_plan_shortens_the_trace_by_what_the_search_copies() -> None:
-    """Catches a plan that saves nothing: gone are the notes that are no steps, and the recalled values."""
+    """Catches a plan that saves nothing: gone are the notes that are no steps, the returns, the recalled values."""
     for system in SYSTEMS:
-        order = traces.search_order(system)
-        notes = sum(action == traces.NOTE for action, _ in order) - len(system.needed)
-        recalls = sum(action == traces.RECALL for action, _ in order)
+        actions = [move.action for move in traces.search_order(system)]
+        notes, recalls = actions.count(traces.NOTE), actions.count(traces.RECALL)
         saved = len(traces.searching_trace(system)) - len(traces.planned_trace(system))
-        assert saved == len(" m: + a b") * notes + len(" m=1") * recalls
+        copied = len(" m: + a b") * (notes - len(system.needed))
+        assert saved == copied + len(" m") * notes + len(" m=1") * recalls
 
 
 def test_responses_are_well_formed_and_right() -> None:
