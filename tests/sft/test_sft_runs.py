@@ -20,7 +20,7 @@ from k2repro.sft.stages import Stage, load_checkpoint, new_model, run_stages
 from k2repro.training.loop import RECENT, is_mastered
 
 TINY = Sizes(steps=0.003, problems=2, samples=1, deep=2, deep_samples=2, probe=1)
-STAGE = Stage("tiny", (Ingredient("recall", 1.0),), steps=6, rows=2, length=64, layers=1)
+STAGE = Stage("tiny", (Ingredient("recall", 1.0),), steps=6, rows=2, length=96, layers=1)
 SMALL = replace(MODEL, hidden_size=32, intermediate_size=48, num_attention_heads=2, num_key_value_heads=1,
                 head_dim=16)
 
