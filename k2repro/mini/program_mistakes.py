@@ -1,7 +1,7 @@
 """What went wrong first in a response of the family `programs`: one word for each kind of mistake.
 
     right              every step is right, and the program is the one that they lead to
-    wrong look-up      a digit of an example was copied wrongly
+    wrong look-up      a digit of an example, or b, was copied wrongly
     wrong arithmetic   operands right, result wrong
     wrong verdict      " ok" for different digits, or " no" for equal ones
     wrong order        something else was written than the next step of the search

@@ -25,9 +25,10 @@ def program_steps(trace: str) -> tuple[str, list[str]]:
             f"so b is {head['b']}"
         ]
         at = head.end()
-        while (check := CHECK.match(trace, at)) and len(check[2]) == 3 + form.power:
-            example = _example(form, head["a"], check[1], check[2][:-1])
-            parts.append(f"{example}, plus {head['b']} is {check[2][-1]}: {check[3]}")
+        while (check := CHECK.match(trace, at)) and len(check[2]) == 4 + form.power:
+            *_, b, total = check[2]
+            example = _example(form, head["a"], check[1], check[2][:-2])
+            parts.append(f"{example}, plus {b} is {total}: {check[3]}")
             at = check.end()
         sentences.append(f"{'; '.join(parts)} (mod {MODULUS}).")
     return trace[at:], sentences

@@ -26,7 +26,7 @@ PROBLEMS = problems("code", "validation", 150, seed=8)
 TASKS = [task_of(problem) for problem in PROBLEMS]
 RESPONSE = re.compile(r"<think>(.*)</think><answer>(.*)</answer>")
 CANDIDATE = re.compile(r"(?: (linear|square))?([1-9]) p(\d)(\d)(\d+) b=(\d)((?: [qrs]\d+ (?:ok|no))+)")
-CHECK = re.compile(r" ([qrs])(\d)(\d)(\d+)(\d) (ok|no)")
+CHECK = re.compile(r" ([qrs])(\d)(\d)(\d+)(\d)(\d) (ok|no)")
 
 
 class Result(NamedTuple):
@@ -54,8 +54,8 @@ def read(trace: str, task: Task) -> tuple[list[Result], list[tuple[str, int]]]:
         results.append(Result(b, (int(found[4]) - product) % 10))
         checks = CHECK.findall(found[7])
         assert "".join(label for label, *_ in checks) == "qrs"[: len(checks)]
-        for place, (label, x, y, work, total, verdict) in enumerate(checks, 1):
-            assert (int(x), int(y)) == examples[label]
+        for place, (label, x, y, work, added, total, verdict) in enumerate(checks, 1):
+            assert (int(x), int(y), int(added)) == (*examples[label], b)
             product = take_product(results, form, a, int(x), work)
             results.append(Result(int(total), (product + b) % 10))
             assert (verdict == "ok") == (total == y)
@@ -118,13 +118,13 @@ def test_a_worked_example() -> None:
     task = Task(Function(linear, 3, 4), ((2, 0), (5, 9), (7, 5), (1, 7)))
     assert question_text(task) == " find f p20 q59 r75 s17"
     assert searching_response(task) == (
-        "<think> linear1 p202 b=8 q5953 no2 p204 b=6 q5906 no3 p206 b=4 q5959 ok r7515 ok s1737 ok</think>"
+        "<think> linear1 p202 b=8 q59583 no2 p204 b=6 q59066 no3 p206 b=4 q59549 ok r75145 ok s17347 ok</think>"
         "<answer>def f(x): return (3*x+4)%10</answer>"
     )
     assert direct_response(task) == "<think></think><answer>def f(x): return (3*x+4)%10</answer>"
     task = Task(Function(square, 2, 5), ((3, 3), (4, 7), (0, 5), (1, 7)))
     assert planned_trace(task) == (
-        " square1 p3399 b=4 q47660 no2 p3398 b=5 q47627 ok r05005 ok s17127 ok"
+        " square1 p3399 b=4 q476640 no2 p3398 b=5 q476257 ok r050055 ok s171257 ok"
     )
 
 
@@ -148,9 +148,9 @@ def test_lengths_stay_within_a_small_context() -> None:
     """Catches a format that grows: lengths in tokens, as a model pays for them."""
     tasks = [task_of(problem) for problem in problems("code", "train", 600, seed=8)]
     lengths = sorted(map(len, tokenizer.encode_all([searching_trace(task) for task in tasks])))
-    assert lengths[-1] <= 240
-    assert lengths[int(0.95 * len(lengths))] <= 210
-    assert 120 < sum(lengths) / len(lengths) < 145
+    assert lengths[-1] <= 260
+    assert lengths[int(0.95 * len(lengths))] <= 225
+    assert 130 < sum(lengths) / len(lengths) < 155
     planned = list(map(len, tokenizer.encode_all([planned_trace(task) for task in tasks])))
     assert sum(planned) < 0.6 * sum(lengths)
 
