@@ -99,12 +99,20 @@ def _follower(rng: Random, head: str) -> str:
 
 
 def _recall(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
-    """Values and definitions, asked back by name: the look-up that every later step needs."""
+    """Values and definitions, asked back by name: the look-up that every later step needs.
+
+    Some names have both, as in a search what was worked out has; then the value is wanted. That is the only
+    decision of a search, known or not, and here it is asked for densely.
+    """
     names = rng.sample(variables.LETTERS, rng.randint(4, 7))
     listed = {name: _entry(rng, name, names) for name in names}
+    known = {name: f" {name}={rng.randrange(variables.MODULUS)}" for name in names
+             if ":" in listed[name] and rng.random() < 0.4}
+    entries = [*listed.values(), *known.values()]
+    rng.shuffle(entries)
     asked = rng.sample(names, rng.randint(2, len(names)))
-    question = "".join([*listed.values(), " ?", *(f" {name}" for name in asked)])
-    return _text(question, "", traces.response_text("".join(listed[name] for name in asked), ""))
+    question = "".join([*entries, " ?", *(f" {name}" for name in asked)])
+    return _text(question, "", traces.response_text("".join((listed | known)[name] for name in asked), ""))
 
 
 def _entry(rng: Random, name: str, names: list[str]) -> str:

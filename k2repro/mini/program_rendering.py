@@ -26,9 +26,9 @@ def program_steps(trace: str) -> tuple[str, list[str]]:
         ]
         at = head.end()
         while (check := CHECK.match(trace, at)) and len(check[2]) == 4 + form.power:
-            *_, b, total = check[2]
+            *_, found, b = check[2]
             example = _example(form, head["a"], check[1], check[2][:-2])
-            parts.append(f"{example}, plus {b} is {total}: {check[3]}")
+            parts.append(f"{example}, so b is {found}, against {b}: {check[3]}")
             at = check.end()
         sentences.append(f"{'; '.join(parts)} (mod {MODULUS}).")
     return trace[at:], sentences

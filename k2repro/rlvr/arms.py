@@ -18,7 +18,7 @@ from ..training.optimizer import LearningRates
 from .runs import Arm
 
 FULL = ((0.0, MAX_NEW_TOKENS),)
-SHORT_TOKENS = 110  # fits about half of the SFT model's responses; notebook 03 says how many
+SHORT_TOKENS = 120  # fits about half of the SFT model's responses; notebook 03 says how many
 SHORT_THEN_FULL = ((0.0, SHORT_TOKENS), (0.5, MAX_NEW_TOKENS))
 
 FROM_SFT = LearningRates(matrices=1e-3, rest=3e-4, biases=3e-3)

@@ -9,8 +9,8 @@ model learns in fewer steps), and a base that has to be made first:
              whether it stands in the list as a value or as a definition, is one look-up behind another, and
              with two layers some seeds never learned that
     tables   single steps of arithmetic, some recall
-    skill    short problems, single candidates for a program; half of the texts are still single steps, or
-             the arithmetic is forgotten
+    trials   single candidates for a program
+    skill    short problems; half of the texts are still single steps, or the arithmetic is forgotten
     search   problems of every length, four layers from here on
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
@@ -49,26 +49,31 @@ MODEL = ModelConfig(
 
 BASE = (
     Stage("copy", (Ingredient("copy", 1.0),), steps=800, rows=12, length=80, layers=2, until=0.32),
-    Stage("recall", (Ingredient("recall", 1.0),), steps=700, rows=16, length=96, layers=3, until=0.1),
+    Stage("recall", (Ingredient("recall", 1.0),), steps=900, rows=14, length=112, layers=3, until=0.1),
     Stage(
         "tables", (Ingredient("recall", 0.03), Ingredient("table", 0.97)),
-        steps=900, rows=12, length=96, layers=3, until=0.17,
+        steps=900, rows=11, length=112, layers=3, until=0.17,
+    ),
+    Stage(
+        "trials", (Ingredient("trial", 0.75), Ingredient("table", 0.25)),
+        steps=450, rows=12, length=96, layers=3, until=0.12,
     ),
     Stage(
         "skill",
         (
-            Ingredient("recall", 0.04), Ingredient("table", 0.4), Ingredient("trial", 0.2),
-            Ingredient("searching", 0.2, (1, 4)), Ingredient("planned", 0.16, (1, 4)),
+            Ingredient("recall", 0.04), Ingredient("table", 0.4), Ingredient("trial", 0.15),
+            Ingredient("searching", 0.25, (1, 6)), Ingredient("planned", 0.16, (1, 6)),
         ),
-        steps=450, rows=7, length=144, layers=3, until=0.15,
+        steps=450, rows=5, length=192, layers=3, until=0.12,
     ),
     Stage(
         "search",
         (
-            Ingredient("table", 0.08), Ingredient("searching", 0.62, (2, 12)),
-            Ingredient("planned", 0.18, (2, 12)), Ingredient("searching-program", 0.12),
+            Ingredient("table", 0.08), Ingredient("searching", 0.35, (2, 6)),
+            Ingredient("searching", 0.27, (2, 12)), Ingredient("planned", 0.18, (2, 12)),
+            Ingredient("searching-program", 0.12),
         ),
-        steps=1000, rows=6, length=304, layers=4, until=0.08,
+        steps=1000, rows=6, length=304, layers=4, until=0.06,
     ),
     Stage(
         "weak",
@@ -77,7 +82,7 @@ BASE = (
             Ingredient("sloppy", 0.26, (2, 12)), Ingredient("direct-program", 0.06),
             Ingredient("sloppy-program", 0.06),
         ),
-        steps=250, rows=6, length=304, layers=4, schedule="linear",
+        steps=250, rows=6, length=336, layers=4, schedule="linear",
     ),
 )
 
@@ -85,8 +90,8 @@ SFT = (
     Stage(
         "sft",
         (
-            Ingredient("searching", 0.6, (2, 12)), Ingredient("planned", 0.25, (2, 12)),
-            Ingredient("searching-program", 0.15),
+            Ingredient("searching", 0.35, (2, 6)), Ingredient("searching", 0.25, (2, 12)),
+            Ingredient("planned", 0.25, (2, 12)), Ingredient("searching-program", 0.15),
         ),
         steps=650, rows=6, length=304, layers=4, schedule="cosine",
         rates=FINE_TUNING,

@@ -46,16 +46,20 @@ def test_a_trial_is_one_candidate_of_the_search():
 
 
 def test_recall_asks_back_what_was_given():
-    """Catches entries that come back under another name or in another order."""
+    """Catches entries under another name or in another order, and a definition where a value is known."""
+    both = 0
     for index in range(300):
         example = draw_example(RECALL, "test", index)
         turn = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
         given, _, asked = turn.partition(" ?")
-        entries = {entry[1]: entry for entry in ENTRY.findall(given)}
-        assert "".join(entries.values()) == given
+        listed = ENTRY.findall(given)
+        assert "".join(listed) == given
+        entries = {entry[1]: entry for entry in sorted(listed, key=lambda entry: "=" in entry)}
+        both += len(listed) - len(entries)
         wanted = "".join(entries[name] for name in asked.split())
         response = f"<think>{wanted}</think><answer></answer>{tokenizer.TURN_END}"
         assert tokenizer.decode(example.response) == response
+    assert both > 100
 
 
 def test_a_copy_is_the_same_list_from_another_place_on():

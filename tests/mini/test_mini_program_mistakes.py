@@ -32,7 +32,8 @@ PLACES = {
     "output": re.compile(r" [pqrs]\d(?P<at>\d)"),
     "work": re.compile(r" [pqrs]\d\d(?P<at>\d)"),
     "deduced": re.compile(r" b=(?P<at>\d)"),
-    "sum": re.compile(r"(?P<at>\d) (?:ok|no)"),
+    "found": re.compile(r"(?P<at>\d)\d (?:ok|no)"),
+    "compared": re.compile(r"(?P<at>\d) (?:ok|no)"),
 }
 
 
@@ -65,7 +66,7 @@ def test_a_wrong_digit_is_found_where_it_stands(
     at = places[pick % len(places)]
     wrong = changed(response, at, str((int(response[at]) + shift) % 10))
     found = diagnose(problem, wrong)
-    expected = LOOK_UP if place in ("input", "output") else ARITHMETIC
+    expected = LOOK_UP if place in ("input", "output", "compared") else ARITHMETIC
     assert (found.kind, found.at, found.expected) == (expected, at, response[at])
 
 

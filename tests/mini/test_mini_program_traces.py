@@ -54,11 +54,11 @@ def read(trace: str, task: Task) -> tuple[list[Result], list[tuple[str, int]]]:
         results.append(Result(b, (int(found[4]) - product) % 10))
         checks = CHECK.findall(found[7])
         assert "".join(label for label, *_ in checks) == "qrs"[: len(checks)]
-        for place, (label, x, y, work, added, total, verdict) in enumerate(checks, 1):
-            assert (int(x), int(y), int(added)) == (*examples[label], b)
+        for place, (label, x, y, work, deduced, copied, verdict) in enumerate(checks, 1):
+            assert (int(x), int(y), int(copied)) == (*examples[label], b)
             product = take_product(results, form, a, int(x), work)
-            results.append(Result(int(total), (product + b) % 10))
-            assert (verdict == "ok") == (total == y)
+            results.append(Result(int(deduced), (int(y) - product) % 10))
+            assert (verdict == "ok") == (deduced == copied)
             assert verdict == "ok" or place == len(checks)
     return results, tried
 
@@ -118,13 +118,13 @@ def test_a_worked_example() -> None:
     task = Task(Function(linear, 3, 4), ((2, 0), (5, 9), (7, 5), (1, 7)))
     assert question_text(task) == " find f p20 q59 r75 s17"
     assert searching_response(task) == (
-        "<think> linear1 p202 b=8 q59583 no2 p204 b=6 q59066 no3 p206 b=4 q59549 ok r75145 ok s17347 ok</think>"
+        "<think> linear1 p202 b=8 q59548 no2 p204 b=6 q59096 no3 p206 b=4 q59544 ok r75144 ok s17344 ok</think>"
         "<answer>def f(x): return (3*x+4)%10</answer>"
     )
     assert direct_response(task) == "<think></think><answer>def f(x): return (3*x+4)%10</answer>"
     task = Task(Function(square, 2, 5), ((3, 3), (4, 7), (0, 5), (1, 7)))
     assert planned_trace(task) == (
-        " square1 p3399 b=4 q476640 no2 p3398 b=5 q476257 ok r050055 ok s171257 ok"
+        " square1 p3399 b=4 q476614 no2 p3398 b=5 q476255 ok r050055 ok s171255 ok"
     )
 
 

@@ -67,11 +67,11 @@ def test_a_program_trace_has_one_line_for_each_candidate() -> None:
     """Catches candidates that vanish: the plan leaves 1*x*x+b and 2*x*x+b to try, then the program."""
     assert response_lines(program_traces.planned_response(TASK)) == [
         "1. Try (1*x*x+b)%10: p has 1 and 5, 1 times 1 is 1, times 1 is 1, so b is 4; "
-        "q has 2 and 1, 2 times 2 is 4, times 1 is 4, plus 4 is 8: no (mod 10).",
+        "q has 2 and 1, 2 times 2 is 4, times 1 is 4, so b is 7, against 4: no (mod 10).",
         "2. Try (2*x*x+b)%10: p has 1 and 5, 1 times 1 is 1, times 2 is 2, so b is 3; "
-        "q has 2 and 1, 2 times 2 is 4, times 2 is 8, plus 3 is 1: ok; "
-        "r has 4 and 5, 4 times 4 is 6, times 2 is 2, plus 3 is 5: ok; "
-        "s has 7 and 1, 7 times 7 is 9, times 2 is 8, plus 3 is 1: ok (mod 10).",
+        "q has 2 and 1, 2 times 2 is 4, times 2 is 8, so b is 3, against 3: ok; "
+        "r has 4 and 5, 4 times 4 is 6, times 2 is 2, so b is 3, against 3: ok; "
+        "s has 7 and 1, 7 times 7 is 9, times 2 is 8, so b is 3, against 3: ok (mod 10).",
         "Answer: def f(x): return (2*x*x+3)%10",
     ]
 
