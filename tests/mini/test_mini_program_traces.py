@@ -118,7 +118,8 @@ def test_a_worked_example() -> None:
     task = Task(Function(linear, 3, 4), ((2, 0), (5, 9), (7, 5), (1, 7)))
     assert question_text(task) == " find f p20 q59 r75 s17"
     assert searching_response(task) == (
-        "<think> linear1 p202 b=8 q59548 no2 p204 b=6 q59096 no3 p206 b=4 q59544 ok r75144 ok s17344 ok</think>"
+        "<think> linear1 p202 b=8 q59548 no2 p204 b=6 q59096 no3 p206 b=4 q59544 ok"
+        " r75144 ok s17344 ok</think>"
         "<answer>def f(x): return (3*x+4)%10</answer>"
     )
     assert direct_response(task) == "<think></think><answer>def f(x): return (3*x+4)%10</answer>"

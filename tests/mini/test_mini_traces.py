@@ -150,7 +150,7 @@ def test_the_planned_trace_follows_the_plan() -> None:
 
 
 def test_a_plan_shortens_the_trace_by_what_the_search_copies() -> None:
-    """Catches a plan that saves nothing: gone are the notes that are no steps, the returns, the recalled values."""
+    """Catches a plan that saves nothing: notes that are no steps, returns, recalled values must be gone."""
     for system in SYSTEMS:
         actions = [move.action for move in traces.search_order(system)]
         notes, recalls = actions.count(traces.NOTE), actions.count(traces.RECALL)

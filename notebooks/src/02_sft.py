@@ -1,0 +1,451 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 02 · Fine-tuning: what long chains of thought teach
+#
+# **Shows:** a tiny model that learns to reason, pass@1 along its training,
+# pass@k before and after, the same model without reasoning, and where its
+# remaining errors begin.
+#
+# K2-Think's first pillar is *supervised fine-tuning* (SFT) on long chains of
+# thought. The paper reports that it lifts pass@1 fast and early, that the
+# curve then flattens, and that the fine-tuned model beats its base at every
+# number of samples.
+#
+# Here the same three effects are measured on **mini-K2**: four Qwen2 layers
+# of 128 values, trained from nothing on this machine. Its problems can be
+# checked by a program, so every answer is judged without opinion. The numbers
+# are mini-K2's own. They say how the effects look at this size, and nothing
+# about how large they are in the real system.
+
+# %% tags=["parameters"]
+profile = "laptop"
+seeds = [0, 1, 2]
+steps = 1.0
+problems = 500
+samples = 2
+deep = 100
+deep_samples = 16
+probe = 100
+
+# %%
+from k2repro.notebook import show, show_table, tell
+from k2repro.paper import load_facts
+from k2repro.results import open_rows
+from k2repro.sft import bars, pictures, published, specimens
+from k2repro.sft import rows as sft_rows
+from k2repro.sft.generate import BENCHMARKS, benchmark_problems
+from k2repro.sft.recipe import BASE, SFT
+from k2repro.sft.sizes import Sizes
+
+sizes = Sizes(steps=steps, problems=problems, samples=samples, deep=deep,
+              deep_samples=deep_samples, probe=probe)
+rows = open_rows("02_sft", profile=profile, parameters={
+    "seeds": seeds, **vars(sizes)})
+book = load_facts()
+
+# %% [markdown]
+# ## The problems
+#
+# Two families. `variables` asks for values that hang on one another, modulo
+# ten, in four tiers of length; the tiers stand beside the paper's four maths
+# benchmarks. `programs` shows examples of a small function and asks for its
+# code, which hidden tests then judge; it stands beside LiveCodeBench.
+#
+# Expect one problem of each family, in words. Models read a shorter spelling
+# of the same thing.
+
+# %%
+from k2repro.mini.rendering import render_problem, response_lines
+
+easy, *_, hardest, code = [
+    benchmark_problems(tier, "validation", 1)[0] for tier in BENCHMARKS]
+for problem in (easy, code):
+    print(f"{problem.tier}: {render_problem(problem)}")
+    print(f"  as the model reads it: {problem.question!r}\n")
+
+# %% [markdown]
+# Train, validation and test problems never overlap, not even after renaming
+# the variables; the data cards in `data_cards/` are computed from the code and
+# say how this was checked.
+
+# %% [markdown]
+# ## Three ways to answer
+#
+# What a model learns is decided by what it is shown. The three formats below
+# answer the same question.
+#
+# - **searching** has no plan. It tries a variable, finds that a part of it is
+#   unknown, goes there first, and comes back. The last word of a noted
+#   definition says where to: the stack of the search is written out.
+# - **planned** gets the order of the steps with the question, and goes
+#   straight. Planning is a pillar of its own.
+# - **direct** writes the answer at once. It is the contrast.
+#
+# Expect the searching response to be several times as long as the direct one.
+
+# %%
+show_table(specimens.formats(easy), caption="One question, three formats")
+
+# %% [markdown]
+# The searching response, read aloud. `<think>` and `<answer>` are ordinary
+# text between ordinary tokens, as in the real system.
+
+# %%
+from k2repro.mini.data import reference_response
+
+for line in response_lines(reference_response(easy, "searching")):
+    print(line)
+
+# %% [markdown]
+# ## The recipe, published and here
+#
+# The 32B recipe is a Qwen2.5-32B base, fine-tuned on the distilled traces of
+# AM-Thinking-v1. Expect a table of every published setting beside what mini-K2
+# does instead. A number in the last column names the source, and the
+# confidence says how well the value is attested.
+
+# %%
+show_table(published.recipe_records(book),
+           caption="Fine-tuning: the 32B recipe and mini-K2's")
+
+# %%
+show_table(published.source_records(book), caption="The sources")
+
+# %% [markdown]
+# What the published data consists of. Expect maths to be far from half of the
+# instances, yet to hold most of the response tokens: its traces are long.
+
+# %%
+show_table(published.data_records(book),
+           caption="The published data by domain")
+
+# %% [markdown]
+# Mini-K2 has no public base to start from, so one is trained first. Expect
+# skills from small to large: copying a list, looking values up, single steps
+# of arithmetic, short problems, long ones. A last stage then spoils it on
+# purpose: `weak` consists mostly of direct answers and sloppy traces. Such a
+# base knows more than it shows, as a real base has met solved problems before.
+
+# %%
+show_table(specimens.mixture_records((*BASE, *SFT)),
+           caption="Mixtures of the base's stages and of fine-tuning")
+
+# %% [markdown]
+# ## Packing
+#
+# Texts differ in length. Rows that are padded to the longest waste most of
+# their positions, so several texts share one row, as in the 32B recipe.
+# Expect coloured blocks with little space between them: hatched parts are
+# prompts, which are read and not learned.
+
+# %%
+batches = specimens.packed_batches(SFT[0], seed=seeds[0])
+packed, padded = specimens.fill_of(batches)
+rows.add("sft.packing.fill.packed", packed, unit="fraction", scale="mini",
+         n=len(batches))
+rows.add("sft.packing.fill.padded", padded, unit="fraction", scale="mini",
+         n=len(batches))
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.packing_picture(batches[0])
+show(figure, alt="Rows filled with several texts each; a prompt is short "
+     "and its response long; only the ends of rows stay empty.",
+     table=records)
+
+# %% [markdown]
+# Packing is only right if a text does not see its neighbours. The next cell
+# compares the logits of packed texts with those of the same texts alone, with
+# a fresh model. Its twin leaves the borders out. Expect no difference beyond
+# rounding for the first, and a large one for the twin.
+
+# %%
+from k2repro.sft.recipe import MODEL
+from k2repro.sft.stages import new_model
+
+fresh = new_model(MODEL, seeds[0], MODEL.num_hidden_layers).eval()
+for name, apart in (("apart", True), ("together", False)):
+    rows.add(f"sft.packing.difference.{name}",
+             specimens.packing_difference(fresh, batches[0], apart),
+             unit="ratio", scale="mini", n=batches[0].used)
+ROUNDING = 1e-4
+assert rows["sft.packing.difference.apart"].value < ROUNDING
+tell(rows, """
+Packed rows hold text in {sft.packing.fill.packed:pct} of all positions,
+padded ones in {sft.packing.fill.padded:pct}. Kept apart, texts are
+untouched by their neighbours within rounding. Without borders the logits
+change by up to {sft.packing.difference.together:pct} of the largest.
+""")
+
+# %% [markdown]
+# ## Training
+#
+# The next cell makes whatever is missing: bases, fine-tuned models and direct
+# models for every seed, then everything that they answer. Finished parts are
+# kept, and a stopped run goes on where it was. With the results that ship, it
+# takes seconds. From nothing, expect about twenty minutes on two cores, with
+# a line of progress.
+#
+# The first stages end when the loss says that their skill is there. A small
+# model learns in sudden steps, and the moment of each hangs on the last bit
+# of a sum.
+
+# %% tags=["nbval-ignore-output"]
+from k2repro.results.store import open_store
+from k2repro.sft.chains import build_chains
+from k2repro.sft.results import Evidence
+
+chains = build_chains(seeds, sizes, open_store(profile))
+evidence = Evidence(chains.scores, chains.curves)
+
+# %% [markdown]
+# Expect the loss to fall in steps, and to jump up where a new stage brings a
+# harder mixture.
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.loss_picture(chains.histories["base"])
+show(figure, alt="The loss of the base against tokens on a log scale, one "
+     "line for each seed, falling within every stage.", table=records)
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.loss_picture(chains.histories["sft"])
+show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
+     "one line for each seed, falling to a few hundredths.",
+     table=records)
+
+# %% [markdown]
+# ## pass@1 along the training
+#
+# The paper's Figure 2 shows pass@1 during fine-tuning: a fast rise, then a
+# plateau. Here a probe of validation problems is asked eleven times along the
+# way. The claim was declared before the run: more than half of the whole
+# gain lies in the first quarter of training. Expect the easy tiers to rise
+# before the hard ones.
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.curve_picture(
+    chains.curves["sft"], chains.curves["direct"])
+show(figure, alt="pass@1 on the probe against the share of training: each "
+     "tier rises and flattens, easy tiers first; direct answers stay near "
+     "the bottom.", table=records)
+
+# %%
+sft_rows.add_rows(rows, sft_rows.curve_rows(evidence), seeds)
+tell(rows, sft_rows.words(rows, """
+On the maths probe, pass@1 goes from {sft.curve.start:pct} to
+{sft.curve.end:pct}. The first quarter of the steps brings
+{sft.gain_share_at_quarter:pct} of the gain, the first half
+{sft.gain_share_at_half:pct}, and the last quarter
+{sft.gain_share_of_last_quarter:pct}.
+""", otherwise="""
+On the maths probe, pass@1 goes from {sft.curve.start:pct} to
+{sft.curve.end:pct}: too little to be shared out over the training.
+"""))
+
+# %% [markdown]
+# Figure 2 beside it. The paper's figure was read as two plateaus; only their
+# existence can be compared, not their height.
+
+# %%
+sft_rows.add_rows(rows, sft_rows.pass_rows(evidence), seeds)
+names = {"tier-1": "AIME 2024", "tier-2": "AIME 2025"}
+show_table([{
+    "K2-Think's benchmark": names[tier],
+    "its plateau, published (%)": book.number(key),
+    "mini-K2's tier": tier,
+    "measured on held-out problems (%)": round(
+        100 * rows[f"sft.pass_at_1.final.{tier}"].value, 1),
+} for tier, key in published.PLATEAUS.items()],
+    caption="Where fine-tuning ends: Figure 2 and mini-K2")
+
+# %% [markdown]
+# ## Base and SFT at every k
+#
+# pass@k is the chance that at least one of k samples is right. It tells
+# whether fine-tuning brought something new, or only made likely what the base
+# already had among many samples. The paper's Figure 3 has SFT above base at
+# every k. Expect the same here, and a base that gains much from more samples.
+
+# %%
+found = sft_rows.pass_at_k_rows(evidence)
+sft_rows.add_rows(rows, found, seeds)
+ks = sft_rows.sample_counts(evidence)
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.pass_at_k_picture(found, ks)
+show(figure, alt="pass@k against k on a log axis: SFT lies above base at "
+     "every k and flattens near the top, base rises from near zero.",
+     table=records)
+
+# %%
+tell(rows, "The smallest gain of SFT over base, over all k, is "
+     "{sft.pass_at_k.min_gain:.3f}. The last doubling of k adds "
+     "{sft.pass_at_k.last_doubling.tier-1:.3f} on the easiest tier, which "
+     "ends at {sft.pass_at_k.saturation.tier-1:pct}; the paper reads "
+     f"{book.number(published.SATURATION):g}% for AIME 2024.")
+
+# %% [markdown]
+# ## With and without reasoning
+#
+# The same base, the same problems, but trained to answer at once. If the gain
+# came from more training alone, direct answers would show it too. Expect them
+# to stay near the base: a network of four layers cannot follow a chain of
+# steps without writing it down.
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.contrast_picture(rows)
+show(figure, alt="Bars of pass@1 for base, direct answers and SFT on each "
+     "benchmark; only SFT is high.", table=records)
+
+# %%
+tell(rows, "Reasoning beats direct answers by "
+     "{sft.cot_minus_direct.tier-3:pct} on the third tier and by "
+     "{sft.cot_minus_direct.tier-4:pct} on the hardest. On programs the "
+     "difference is {sft.cot_minus_direct.code:pct}.")
+
+# %% [markdown]
+# It costs tokens. Expect responses that grow with the tier.
+
+# %%
+lengths = sft_rows.length_rows(evidence)
+sft_rows.add_rows(rows, lengths, seeds)
+show_table([{
+    "benchmark": tier,
+    **{f"{name}, tokens": round(
+        lengths[f"sft.tokens.{row}.{tier}"].value, 1)
+       for name, row in sft_rows.ROW_NAMES.items()},
+    "SFT cut by the budget": f"{lengths[f'sft.cut.{tier}'].value:.1%}",
+} for tier in BENCHMARKS], caption="Mean length of a response")
+
+# %% [markdown]
+# ## Through one trace
+#
+# The slider writes a response of the fine-tuned model token by token. Squares
+# mark what the model looks at when it chooses the next one, by attention
+# averaged over layers and heads. Expect it to look back at the line in the
+# question that defines the variable at hand.
+
+# %%
+from k2repro.mini import tokenizer
+from k2repro.sft import parity
+from k2repro.sft.pictures_trace import trace_picture
+from k2repro.sft.stages import load_checkpoint
+
+model = load_checkpoint(chains.checkpoints["sft"])
+[specimen] = specimens.ask(model, [easy])
+prompt = tokenizer.prompt_text(easy.question)
+looks = parity.attention(
+    chains.checkpoints["sft"],
+    [*tokenizer.encode(prompt), *specimen.tokens])
+
+# %% tags=["nbval-ignore-output"]
+figure, records = trace_picture(specimen, looks)
+show(figure, alt="A response under its question, token by token, with "
+     "squares on the tokens that were looked at.", table=records)
+
+# %% [markdown]
+# ## Where the remaining errors begin
+#
+# A wrong answer says little. A wrong *step* says what is missing, and a
+# program can find the first one, since it knows what should stand there.
+# Expect errors to grow with the tier.
+
+# %%
+mistaken = sft_rows.mistake_rows(evidence)
+sft_rows.add_rows(rows, mistaken, seeds)
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.mistakes_picture(mistaken)
+show(figure, alt="Stacked bars of the kind of first mistake for each "
+     "benchmark; the hardest tier has the longest bar.", table=records)
+
+# %%
+for tier in ("tier-4", "code"):
+    kind = sft_rows.most_common(mistaken, tier)
+    share = mistaken[f"sft.mistakes.{tier}.{kind.replace(' ', '-')}"]
+    print(f"{tier}: the most common first mistake is {kind!r}, "
+          f"in {share.value:.1%} of all responses")
+
+# %% [markdown]
+# One such response, read aloud up to its first mistake.
+
+# %%
+asked = specimens.ask(model, benchmark_problems("tier-4", "test", 8))
+wrong = specimens.first_wrong(asked)
+show_table(specimens.read_aloud(wrong),
+           caption=f"Greedy on {wrong.problem.id}")
+
+# %% [markdown]
+# ## The checkpoint in other hands
+#
+# A checkpoint that only its maker's code can read is not released. Expect
+# `transformers` to load it, to give the same greedy responses token for token,
+# and its `AutoTokenizer` to agree on every prompt and trace.
+
+# %%
+some = [problem for tier in BENCHMARKS
+        for problem in benchmark_problems(tier, "test", 3)]
+for name, agreed in (
+    ("greedy", parity.greedy_agreement(chains.checkpoints["sft"], some)),
+    ("tokens", parity.token_agreement(chains.checkpoints["sft"], some)),
+):
+    rows.add(f"sft.parity.{name}", agreed.equal / agreed.n,
+             unit="fraction", scale="mini", n=agreed.n)
+    print(f"{name}: {agreed.equal} of {agreed.n} alike")
+
+# %% [markdown]
+# ## Do the seeds agree?
+#
+# Each seed draws its own weights, batches and samples; the test problems are
+# the same. Expect differences between seeds that are larger than the
+# intervals of one: an interval over problems does not know about training.
+
+# %%
+show_table(pictures.seed_records(evidence),
+           caption="pass@1 of SFT by seed")
+
+# %% [markdown]
+# The bars below were declared before the run for the laptop profile. A
+# smaller profile is held against the same ones, and misses them.
+
+# %%
+show_table([each.record() for each in bars.standings(evidence)],
+           caption="What was asked for, and what was measured")
+
+# %% [markdown]
+# ## What to take home
+
+# %%
+tell(rows, """
+- SFT on long traces takes mini-K2 from {sft.pass_at_1.base.mean:pct} to
+  {sft.pass_at_1.final.mean:pct} on the maths tiers; on programs it ends at
+  {sft.pass_at_1.final.code:pct}.
+- It is above its base at every k, by at least {sft.pass_at_k.min_gain:.3f}.
+- The same model without reasoning stays at
+  {sft.pass_at_1.direct.mean:pct}: the steps have to be written down.
+- The hardest tier ends at {sft.pass_at_1.final.tier-4:pct}. RL, planning
+  and best-of-N have room.
+""")
+saved = rows.save()
+
+# %% [markdown]
+# ## Try it
+#
+# 1. Ask the model one of your own: build a problem with
+#    `benchmark_problems("tier-2", "validation", 20)` and hand it to
+#    `specimens.ask(model, ...)` with `temperature=1.0` and other seeds.
+# 2. Set `steps = 0.25` and run again. Is a quarter of the recipe a quarter of
+#    the curve? Why not?
+# 3. In `k2repro/sft/recipe.py`, take `planned` out of the SFT mixture. Which
+#    kind of mistake grows?
