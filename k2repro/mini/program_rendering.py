@@ -26,7 +26,7 @@ def program_steps(trace: str) -> tuple[str, list[str]]:
         ]
         at = head.end()
         while (check := CHECK.match(trace, at)) and len(check[2]) == 4 + form.power:
-            *_, found, b = check[2]
+            found, b = check[2][-2], check[2][-1]
             example = _example(form, head["a"], check[1], check[2][:-2])
             parts.append(f"{example}, so b is {found}, against {b}: {check[3]}")
             at = check.end()

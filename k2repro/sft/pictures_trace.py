@@ -45,13 +45,16 @@ def trace_picture(specimen: Specimen, attention: numpy.ndarray) -> tuple["Figure
     frames = [
         go.Frame(
             name=str(record["token"]), traces=[1, 2, 3], layout={"title": {"text": _title(record)}},
-            data=_state(at, len(prompt), places, words, attention),
+            data=_change(at, len(prompt), places, words, attention),
         )
         for at, record in zip(states, records, strict=True)
     ]
-    last = frames[-1]
     figure = go.Figure(
-        data=[_text(range(len(prompt)), places, words, "prompt"), *last.data], frames=frames
+        data=[
+            _text(range(len(prompt)), places, words, "prompt"),
+            *_state(len(tokens) - 1, len(prompt), places, words, attention),
+        ],
+        frames=frames,
     )
     _lay_out(figure, places, [frame.name for frame in frames])
     figure.update_layout(title=_title(records[-1]))
@@ -88,6 +91,21 @@ def _state(
         marker={"symbol": "circle-open", "size": 34, "line": {"width": 3}}, hoverinfo="skip",
     )
     return [_text(range(prompt, at + 1), places, words, "response"), seen, new]
+
+
+def _change(
+    at: int, prompt: int, places: Places, words: list[str], attention: numpy.ndarray
+) -> list[dict[str, Any]]:
+    """What of `_state` changes with each token; repeating the rest would triple the notebook."""
+    written, seen, new = (trace.to_plotly_json() for trace in _state(at, prompt, places, words, attention))
+    return [
+        {"type": "scatter", "text": written["text"]},
+        {
+            "type": "scatter", "x": seen["x"], "y": seen["y"], "hovertext": seen["hovertext"],
+            "marker": {"size": seen["marker"]["size"]},
+        },
+        {"type": "scatter", "x": new["x"], "y": new["y"]},
+    ]
 
 
 def looked_at(attention: numpy.ndarray, at: int) -> list[tuple[int, float]]:

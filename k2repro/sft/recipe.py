@@ -30,8 +30,8 @@ from k2repro.sft.stages import Stage
 from k2repro.training.optimizer import LearningRates
 
 VOCABULARY = 448
-# Fine-tuning's peak, 0.3 of pre-training's. At pre-training's own rates pass@1 falls back while the rate is
-# high and comes to its end only with the cosine's: the first quarter of the steps brought 18 to 28 % of the gain.
+# Fine-tuning's peak, 0.3 of pre-training's. At pre-training's own rates pass@1 falls back while the
+# rate is high and ends with the cosine: the first quarter of the steps brought 18 to 28 % of the gain.
 FINE_TUNING = LearningRates(matrices=3e-3, rest=3e-4, biases=9e-3)
 
 MODEL = ModelConfig(
