@@ -25,6 +25,7 @@ from k2repro.results.places import Places
 from k2repro.results.profiles import Profile, load_profile
 from k2repro.results.rows import load_rows
 from k2repro.results.status import NotebookStatus, render_markdown
+from k2repro.results.store import open_store, publish_artifacts, rebuilding
 
 COMMITTED_PROFILE = "laptop"
 Say = Callable[[str], None]
@@ -80,7 +81,8 @@ def reproduce(profile_name: str, say: Say) -> list[Comparison]:
     places, profile = Places.find(), load_profile(profile_name)
     folder, results = places.build(profile.name), places.results(profile.name)
     say(f"profile {profile.name}: {profile.description}")
-    build_all(profile, places, planned(profile, places), say)
+    with rebuilding():
+        build_all(profile, places, planned(profile, places), say)
     here = load_rows(folder / "rows")
     shipped = load_rows(results / "rows") if profile.name == COMMITTED_PROFILE else {}
     comparisons = compare_rows(shipped, here) if shipped else []
@@ -131,10 +133,12 @@ def build_committed(names: list[str], say: Say) -> None:
     for name in everything:
         write_bytes(places.notebooks / f"{name}.ipynb", (folder / "notebooks" / f"{name}.ipynb").read_bytes())
     publish(profile, places)
+    size = publish_artifacts(folder, open_store(profile.name), places.shipped_artifacts(profile.name))
     _write_comparison(folder, [])
     write_report(profile, places, folder, places.results(profile.name) / "report.html")
     write_text(places.root / "STATUS.md", status_markdown(places))
     write_text(places.root / "README.md", rendered_readme(places, profile))
+    say(f"artifacts/{profile.name}/ holds {size / 1e6:.1f} MB")
     say(f"notebooks/, results/{profile.name}/, STATUS.md and README.md are up to date")
 
 

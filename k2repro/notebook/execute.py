@@ -1,6 +1,7 @@
 """Execute one notebook with papermill in a fresh kernel, and measure what it took."""
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,6 +14,7 @@ import nbformat
 
 from k2repro.errors import K2ReproError
 from k2repro.results.places import RUN_FOLDER
+from k2repro.results.store import NOTEBOOK, marks_folder
 
 SAMPLE_EVERY_S = 0.1
 
@@ -61,8 +63,9 @@ def execute(
     source, output = work / f"{name}.source.ipynb", work / f"{name}.executed.ipynb"
     nbformat.write(notebook, source)
     _write_kernel_config(work)
+    shutil.rmtree(marks_folder(run_folder, name), ignore_errors=True)
     started = time.monotonic()
-    with _environment(run_folder, threads), _PeakMemory() as memory:
+    with _environment(run_folder, name, threads), _PeakMemory() as memory:
         try:
             papermill.execute_notebook(
                 source, output, parameters=dict(parameters), kernel_name="python3", cwd=work,
@@ -86,10 +89,11 @@ def _write_kernel_config(work: Path) -> None:
 
 
 @contextmanager
-def _environment(run_folder: Path, threads: int) -> Iterator[None]:
+def _environment(run_folder: Path, name: str, threads: int) -> Iterator[None]:
     """What the kernel inherits: where rows go, thread counts, no network, no display."""
     wanted = {
         RUN_FOLDER: str(run_folder.resolve()),
+        NOTEBOOK: name,
         "IPYTHONDIR": str((run_folder / "work" / "ipython").resolve()),
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),

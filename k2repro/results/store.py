@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
-from k2repro.results.artifacts import ArtifactStore, Recipe
+from k2repro.results.artifacts import ArtifactStore, Recipe, damage_of
 from k2repro.results.atomic import write_text
 from k2repro.results.hashing import hash_file
 from k2repro.results.places import Places, writable_folder
 
 REBUILD = "K2REPRO_REBUILD"
+# The notebook that is being executed, so that its marks can be renewed with it.
+NOTEBOOK = "K2REPRO_NOTEBOOK"
 # Everything that ships, in bytes; a clone is for thirty laptops.
 SHIPPED_LIMIT = 12_000_000
 
@@ -45,16 +47,19 @@ def rebuilding() -> Iterator[None]:
 
 def ship(recipe: Recipe) -> None:
     """Mark an artifact as one that readers need; `make notebooks` copies it into the repository."""
-    write_text(writable_folder() / "ships" / f"{recipe.kind}--{recipe.key}", "")
+    folder = marks_folder(writable_folder(), os.environ.get(NOTEBOOK, "interactive"))
+    write_text(folder / f"{recipe.kind}--{recipe.key}", "")
+
+
+def marks_folder(run_folder: Path, notebook: str) -> Path:
+    """Where the marks of one notebook stand; emptied before each run, so that no older recipe ships."""
+    return run_folder / "ships" / notebook
 
 
 def shipped_marks(run_folder: Path) -> list[tuple[str, str]]:
-    """(kind, key) of each artifact that the notebooks of a run marked."""
-    found = []
-    for mark in sorted((run_folder / "ships").glob("*--*")):
-        kind, key = mark.name.split("--")
-        found.append((kind, key))
-    return found
+    """(kind, key) of each artifact that the notebooks of a run marked, each once."""
+    names = {mark.name for mark in (run_folder / "ships").glob("*/*--*")}
+    return [(kind, key) for kind, _, key in (name.partition("--") for name in sorted(names))]
 
 
 def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> int:
@@ -65,10 +70,12 @@ def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> i
     wanted = shipped_marks(run_folder)
     for kind, key in wanted:
         place, own = target / kind / key, store.root / kind / key
-        if not place.is_dir():
-            if not own.is_dir():
-                raise K2ReproError(f"artifact {kind}/{key} was marked to ship but is not in {store.root}")
-            shutil.copytree(own, place)
+        if place.is_dir() and damage_of(place) is None:
+            continue
+        if not own.is_dir():
+            raise K2ReproError(f"artifact {kind}/{key} was marked to ship but is not in {store.root}")
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(own, place)
     for folder in [path for path in target.glob("*/*") if path.is_dir()]:
         if (folder.parent.name, folder.name) not in wanted:
             shutil.rmtree(folder)
