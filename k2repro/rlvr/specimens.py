@@ -1,0 +1,141 @@
+"""What notebook 03 shows beside the runs: published settings, a verifier that is hacked, code that is run."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..mini.grading import split_response
+from ..mini.problem import Problem
+from ..mini.programs import hidden_tests
+from ..paper import load_facts
+from ..paper.facts import FactBook
+from ..verify import FunctionTest, Limits, TestRun, run_tests
+from .advantages import group_advantages
+from .arms import FROM_BASE, FROM_SFT, FULL, STEPS
+from .builds import Log
+from .config import GrpoConfig
+from .lax import RESPONSES, SCORERS
+from .probe import SHOWN, benchmark
+
+Records = list[dict[str, Any]]
+TABLE = "rl_config_guru_example_NOT_k2think"
+
+# Programs that a model might write, each wrong in its own way; the first is right.
+PROGRAMS = {
+    "right": "def f(a, b): return a + b",
+    "right value, wrong type": "def f(a, b): return float(a + b)",
+    "never ends": "def f(a, b):\n    while True: pass",
+    "takes all memory": "def f(a, b): return [0] * 10**10",
+    "reads a file": "def f(a, b): return open('/etc/passwd').read()",
+    "prints that it passed": "print('1 passed')\ndef f(a, b): return 0",
+    "leaves early": "import sys\nsys.exit(0)",
+    "recurses for ever": "def f(a, b): return f(a, b)",
+}
+LIMITS = Limits(seconds=0.3)
+
+
+def recipe_records(book: FactBook | None = None) -> Records:
+    """The public example of the group behind K2-Think, setting by setting, beside mini-K2's."""
+    ours = _ours()
+    return [
+        {"setting": fact.column, "published example": fact.printed, "mini-K2": ours.get(fact.column, "-"),
+         "confidence": fact.confidence}
+        for fact in (book or load_facts()).in_table(TABLE)
+    ]  # fmt: skip
+
+
+def _ours() -> dict[str, str]:
+    """What mini-K2 does in place of each published setting, read from the code that does it."""
+    config = GrpoConfig(max_new_tokens=FULL[0][1])
+    return {
+        "algorithm": f"GRPO, advantages scaled by {config.scale}",
+        "KL in reward / KL loss": f"off / {'off' if config.beta == 0 else config.beta}",
+        "clip low / high / c": f"{config.epsilon_low} / {config.epsilon_high} / {config.delta}",
+        "entropy coeff": "none",
+        "max prompt / response length": f"as it comes / {FULL[0][1]}",
+        "train prompt batch": str(config.prompts_per_step),
+        "rollouts per prompt": str(config.group_size),
+        "mini-batch (prompts)": str(config.prompts_per_step // config.updates_per_rollout),
+        "gradient updates per rollout batch (derived 512/64)": str(config.updates_per_rollout),
+        "temperature / top_p / top_k": "1.0 / 1.0 / -1",
+        "learning rate": f"Muon {FROM_SFT.matrices:g} from SFT, {FROM_BASE.matrices:g} from base, falling "
+                         f"linearly over {STEPS} steps",
+        "grad clip": f"{config.max_grad_norm}",
+        "loss aggregation": f"{config.loss_type}: mean over tokens",
+        "overlong buffer / group filter": "off / groups without signal are not passed through",
+        "epochs": "no prompt comes twice",
+        "rollout engine": "k2repro.engine",
+        "model": "mini-K2, base or SFT",
+    }  # fmt: skip
+
+
+def lax_records(problems: Sequence[Problem]) -> Records:
+    """Mean reward that each kind of response earns from each verifier, over some problems."""
+    return [
+        {"response": name, **{
+            f"{label}": round(sum(scorer(each, write(each)) for each in problems) / len(problems), 3)
+            for label, scorer in SCORERS.items()
+        }}
+        for name, write in RESPONSES.items()
+    ]  # fmt: skip
+
+
+def lax_advantages(problem: Problem) -> Records:
+    """One group that holds one response of each kind: what GRPO would push up, by verifier."""
+    texts = {name: write(problem) for name, write in RESPONSES.items()}
+    pushed = {
+        label: group_advantages([scorer(problem, text) for text in texts.values()], len(texts)).tolist()
+        for label, scorer in SCORERS.items()
+    }
+    return [
+        {"response": name, **{label: f"{values[at]:+.2f}" for label, values in pushed.items()}}
+        for at, name in enumerate(texts)
+    ]
+
+
+def sandbox_records(limits: Limits = LIMITS) -> Records:
+    """What the sandbox says to each of PROGRAMS, which are asked for 2 + 3."""
+    test = FunctionTest((2, 3), 5)
+    runs = {name: run_tests(source, [test], limits) for name, source in PROGRAMS.items()}
+    return [
+        {"program": name, "reward": float(run.passed), "reason": run.reason, "level": run.level,
+         "time limit (s)": limits.seconds, "memory limit (MiB)": limits.memory_mb}
+        for name, run in runs.items()
+    ]  # fmt: skip
+
+
+def program_of(response: str) -> str | None:
+    """The program in the answer place of a response, None without one."""
+    parts = split_response(response)
+    return None if parts is None else parts.answer.strip()
+
+
+def run_program(problem: Problem, source: str) -> TestRun:
+    """A program on the hidden tests of its problem, as the reward runs it."""
+    return run_tests(source, [FunctionTest(**test) for test in hidden_tests(problem)])
+
+
+def tested_records(problem: Problem, source: str) -> Records:
+    """One line for each hidden test of a program."""
+    run = run_program(problem, source)
+    return [
+        {"call": f"f({', '.join(map(repr, test['arguments']))})", "expected": repr(test["expected"]),
+         "outcome": outcome.reason, "what happened": outcome.detail or "-"}
+        for test, outcome in zip(hidden_tests(problem), run.outcomes, strict=True)
+    ]  # fmt: skip
+
+
+def turned_program(log: Log) -> tuple[Problem, str, str]:
+    """A kept problem of a code run with its programs at the start and at the end, "" for none.
+
+    The first that turned right; without one, the first.
+    """
+    (tier,) = log.points[0].tiers
+    starts, lasts = log.points[0].texts, log.points[-1].texts
+    ends = [
+        (problem, program_of(starts[problem.id]) or "", program_of(lasts[problem.id]) or "")
+        for problem in benchmark(tier, "validation", SHOWN) if problem.id in starts
+    ]  # fmt: skip
+    for problem, first, last in ends:
+        if last and run_program(problem, last).passed and not (first and run_program(problem, first).passed):
+            return problem, first, last
+    return ends[0]

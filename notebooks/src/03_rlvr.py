@@ -1,0 +1,515 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 · Reinforcement learning: what a verifier teaches
+#
+# **Shows:** GRPO with rewards of 0 and 1 on maths and on code, from the
+# fine-tuned model and from the base, with a response budget that is cut and
+# restored, and with a broken reward; every gain with its interval.
+#
+# K2-Think's second pillar is *reinforcement learning with verifiable rewards*
+# (RLVR). The model answers, a program judges, and what was right becomes more
+# likely. The paper's Figure 4 makes four statements: the fine-tuned model
+# gains a little, the base gains much, the base still ends below, and a run
+# whose responses were cut short does not recover when the full budget returns.
+#
+# Here the four are measured on **mini-K2**, each run three times, on problems
+# that training has never seen. Two controls ask whether the verifier is what
+# teaches. What holds at this size need not hold at 32 billion parameters, nor
+# the other way round; the last table says which of the four came out.
+
+# %% tags=["parameters"]
+profile = "laptop"
+seeds = 3
+control_seeds = 3
+code_seeds = 3
+steps = 1.0
+prompts = 16
+group = 8
+probe = 50
+points = 8
+
+# %%
+from k2repro.notebook import show, show_table, tell
+from k2repro.paper import load_facts
+from k2repro.results import open_rows
+from k2repro.rlvr import bars, findings, pictures, specimens
+from k2repro.rlvr.builds import Sizes
+from k2repro.rlvr.results import record
+from k2repro.rlvr.runs import MATHS, RunSizes
+from k2repro.sft.sizes import Sizes as SftSizes
+
+sizes = Sizes(
+    sft=SftSizes.of_profile(profile),
+    run=RunSizes(steps=steps, prompts=prompts, group=group, probe=probe,
+                 points=points))
+rows = open_rows("03_rlvr", profile=profile, parameters={
+    "seeds": seeds, "control_seeds": control_seeds,
+    "code_seeds": code_seeds, **vars(sizes.sft), **vars(sizes.run)})
+book = load_facts()
+
+
+def note(found, unit="fraction"):
+    for row, effect in found.items():
+        record(rows, row, effect, unit=unit)
+
+
+# %% [markdown]
+# ## From a reward to a gradient
+#
+# GRPO asks one prompt several times and compares the responses with each
+# other. What was better than the group's mean gets a positive *advantage*, what
+# was worse a negative one. A group that is all right or all wrong says nothing.
+#
+# Expect two groups of four: in the first, one response of four is right, and
+# its advantage is large. In the second all are right, and all advantages are 0.
+
+# %%
+from k2repro.rlvr import group_advantages
+
+rewards = [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]
+advantages = group_advantages(rewards, 4)
+show_table([
+    {"group": at // 4 + 1, "reward": reward, "advantage": round(value, 2)}
+    for at, (reward, value) in enumerate(
+        zip(rewards, advantages.tolist(), strict=True))
+], caption="Rewards and advantages of two groups")
+
+# %% [markdown]
+# ### Why the loss starts at zero
+#
+# The loss of a response is minus its advantage times the ratio of its
+# probability now to that at sampling. In the first step after sampling that
+# ratio is one, and advantages of a group add up to nothing: **the loss is
+# zero whatever the model has learnt.** Its gradient is not.
+#
+# Expect a loss of zero, and a gradient that raises the right response of the
+# first group, lowers the other three, and leaves the second group alone.
+
+# %%
+import torch
+
+from k2repro.rlvr import grpo_loss
+
+logprobs = torch.full((8, 1), -2.0, requires_grad=True)
+loss, _ = grpo_loss(logprobs, logprobs.detach(), advantages,
+                    torch.ones(8, 1, dtype=torch.bool))
+loss.backward()
+rows.add("rlvr.first_step.loss", abs(loss.item()), unit="nats",
+         scale="mini", n=8)
+show_table([
+    {"response": at + 1, "advantage": round(advantages[at].item(), 2),
+     "its log-probability goes": "up" if slope < 0 else
+     "down" if slope > 0 else "nowhere"}
+    for at, slope in enumerate(logprobs.grad.flatten().tolist())
+], caption="Loss zero, gradient not")
+assert rows["rlvr.first_step.loss"].value < 1e-6
+
+# %% [markdown]
+# ## The settings, published and here
+#
+# K2-Think's own script for this stage was not published. The table shows the
+# public example of the same group, and what mini-K2 does instead. Expect
+# larger learning rates and smaller batches here: a model of a million
+# parameters needs both.
+
+# %%
+show_table(specimens.recipe_records(book),
+           caption="GRPO: a published 32B example and mini-K2's")
+
+# %% [markdown]
+# ## A verifier that can be hacked
+#
+# What is rewarded is learnt, not what was meant. Here are three verifiers: one
+# that wants the right answer in the answer place and nothing beside it, and two
+# lax ones of a kind that is in use. Four kinds of responses try to be paid
+# without solving anything; the first solves the problem.
+#
+# Expect the strict one to pay for solving, and by luck for a guess now and
+# then. Expect the lax ones to pay in full for a list of all digits.
+
+# %%
+from k2repro.rlvr.probe import benchmark
+
+some = [problem for tier in MATHS
+        for problem in benchmark(tier, "validation", 25)]
+paid = specimens.lax_records(some)
+show_table(paid, caption=f"Mean reward over {len(some)} problems")
+for line in paid:
+    for verifier in ("strict", "anywhere"):
+        rows.add(f"rlvr.hack.{verifier}.{line['response'].replace(' ', '-')}",
+                 line[verifier], unit="fraction", scale="mini", n=len(some))
+
+# %% [markdown]
+# In a group that holds one response of each kind, this is what GRPO would push
+# up (+) and down (−). Expect the strict verifier to single out the honest
+# response, and the lax ones to make no difference between honesty and a list.
+
+# %%
+show_table(specimens.lax_advantages(some[0]),
+           caption="Advantages in one group, by verifier")
+
+# %% [markdown]
+# ## A reward that runs code
+#
+# For programs the reward is the outcome of hidden tests. The program comes
+# from a model, so it is treated as hostile: it runs in a sandbox with limits on
+# time and memory, without files and network, and what it prints counts for
+# nothing. The expected values never enter the sandbox.
+#
+# Expect one program of eight to be paid. Which sandbox is used depends on the
+# system; a program that the fastest one cannot run is given to the next.
+
+# %% tags=["nbval-ignore-output"]
+judged = specimens.sandbox_records()
+show_table(judged, caption="Programs that are asked for f(2, 3) = 5")
+
+# %%
+assert [line["reward"] for line in judged] == [1.0] + [0.0] * 7
+
+# %% [markdown]
+# ## The runs
+#
+# Six kinds of runs, each with several seeds:
+#
+# - **from-sft** and **from-base** are the paper's two runs;
+# - **short-budget** cuts the responses for half of the run, then restores the
+#   full length;
+# - **broken-reward** pays for any answer, and **uncentred** leaves the group's
+#   mean in: two controls;
+# - **code** trains on programs alone.
+#
+# The next cell makes what is missing. With the results that ship it takes
+# seconds; from nothing, about a quarter of an hour on two cores, the starts of
+# notebook 02 not counted. A stopped run goes on where it was.
+
+# %% tags=["nbval-ignore-output"]
+from k2repro.results.store import open_store
+from k2repro.rlvr.campaign import all_runs, carry_out_all
+
+wanted = all_runs(seeds, control_seeds, code_seeds)
+campaign = carry_out_all(wanted, sizes, open_store(profile))
+
+# %% [markdown]
+# ### The loss says nothing
+#
+# Expect a loss near zero from the first step to the last, while the reward
+# rises.
+
+# %% tags=["nbval-ignore-output"]
+logs = campaign.logs
+figure, records = pictures.loss_picture(
+    [logs["from-sft"][0], logs["from-base"][0]])
+show(figure, alt="Loss of two runs step by step, flat around zero, and below "
+     "it their rewards: the one from base rises far, the one from SFT a "
+     "little.", table=records)
+
+# %% [markdown]
+# ### Why the reward goes up and down
+#
+# Each step asks other problems, some hard, some easy. The grey line shows what
+# a model that never changes would earn on batches of the same kind. Expect it
+# to swing as much as the run does: a single step tells next to nothing.
+
+# %%
+from k2repro.rlvr.results import still_rewards
+
+run = [each.reward for each in logs["from-sft"][0].records]
+still = still_rewards(
+    campaign.compared("sft", "from-sft")[0], MATHS, prompts=prompts,
+    group=group, steps=1000, generator=findings.generator_of("rlvr.still"))
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.noise_picture(run, still)
+show(figure, alt="Reward of each step of a run and of a model that does not "
+     "change, with a band that holds most of the latter's batches.",
+     table=records)
+
+# %% [markdown]
+# ### Sampling and training must agree
+#
+# One program samples, another computes the gradient. If their probabilities
+# differ, the ratio is not one, and the run learns from a model that it is
+# not. Expect differences at the size of rounding: this is logged at every
+# step, and a run stops where it becomes large.
+
+# %% tags=["nbval-ignore-output"]
+gaps = [each.gap for arm in logs.values() for log in arm.values()
+        for each in log.records if each.gap is not None]
+print(f"largest difference of log-probability: {max(gaps):.1e} nats, "
+      f"over {len(gaps)} updates")
+
+# %%
+ROUNDING = 1e-4
+assert max(gaps) < ROUNDING
+
+# %% [markdown]
+# ## pass@1 along the runs, and Figure 4
+#
+# On the left, a probe of validation problems along the runs, averaged over
+# seeds, with intervals; responses count under the budget that the run had at
+# the time, as in the paper's figure. On the right, the paper's curves, read
+# off a screenshot. Heights cannot be compared, shapes can.
+#
+# Expect the run from base to climb far and stay below. Expect the run with a
+# short budget to start low, since most long responses do not fit, and to jump
+# where the full budget returns.
+
+# %%
+curves = findings.curves(campaign, list(pictures.PUBLISHED))
+note(findings.landmark_rows(curves))
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.curves_picture(curves, book)
+show(figure, alt="Left: pass@1 of three runs on mini-K2 against steps, with "
+     "intervals. Right: the published scores of the same three kinds of "
+     "runs.", table=records)
+
+# %% [markdown]
+# ## What it adds, on problems never seen
+#
+# The probe is small and is looked at often. The judgement is made once, on the
+# test problems of every tier, with the same random numbers before and after:
+# the two models differ by their weights and by nothing else. Intervals come
+# from resampling problems.
+
+# %%
+rates = findings.pass_rates(campaign)
+note(rates)
+show_table([
+    {"model": label, **{tier: round(
+        100 * rates[f"rlvr.pass_at_1.{label}.{tier}"].value, 1)
+        for tier in (*MATHS, "mean")}}
+    for label in findings.LABELS.values()
+], caption="pass@1 on the test problems (%)")
+
+# %% [markdown]
+# The gains. Expect few points from SFT, which is high already, and many from
+# base.
+
+# %%
+gains = findings.gains(campaign)
+levels = findings.final_levels(campaign)
+note(gains | levels)
+
+# %% tags=["nbval-ignore-output"]
+shown = {name.removeprefix("rlvr."): effect for name, effect in gains.items()}
+figure, records = pictures.effects_picture(
+    shown, "What reinforcement learning adds", "points of pass@1")
+show(figure, alt="Gains with intervals by tier: a few points from SFT, many "
+     "from base.", table=records)
+
+# %%
+tell(rows, """
+From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
+{rlvr.gain_from_base:ci pct}. The run from SFT still ends higher, by
+{rlvr.final_from_sft_minus_final_from_base:ci pct}.
+""")
+
+# %% [markdown]
+# ## A budget that is cut and restored
+#
+# The paper cut the responses of one run to half, and restored the full length
+# later; the score fell and did not come back. Expect the first rows below to
+# be far under zero: under the short budget long responses are cut off. The row
+# that counts is the last of the table, the restored run against the run that
+# had the full budget throughout.
+
+# %%
+budgets = findings.budgets(campaign)
+note(budgets)
+ROWS = {
+    "rlvr.short_budget_minus_sft": "at the switch, short budget, minus SFT",
+    "rlvr.short_budget_minus_sft.both_short":
+        "at the switch minus SFT, both under the short budget",
+    "rlvr.short_budget_minus_sft.full_budget":
+        "at the switch minus SFT, both with the full budget",
+    "rlvr.two_stage_minus_sft": "at the end minus SFT",
+    "rlvr.two_stage_minus_full_budget": "at the end minus the full-budget run",
+}
+show_table(pictures.effect_records(
+    {words: budgets[row] for row, words in ROWS.items()}),
+    caption="A short response budget, and after")
+
+# %%
+tell(rows, """
+Of the SFT model's responses, {rlvr.sft_within_short_budget:pct} are right
+within the short budget. Training under it moves them by
+{rlvr.short_budget_minus_sft.both_short:pct}. After the full budget is back, the
+run ends {rlvr.two_stage_minus_full_budget:ci pct} from the one that was never
+cut.
+""")
+
+# %% [markdown]
+# ## Is it the verifier that teaches?
+#
+# The same runs with something broken. If any training of this kind helped, a
+# reward that pays for every answer would help too. Expect no gain from it.
+# Without the group's mean as a baseline, what is paid is pushed up and nothing
+# is pushed down; expect a noisier, smaller gain.
+
+# %%
+controls = findings.controls(campaign)
+note(controls)
+
+# %% tags=["nbval-ignore-output"]
+shown = {name.removeprefix("rlvr.").replace("_", " "): effect
+         for name, effect in controls.items()}
+figure, records = pictures.effects_picture(
+    shown, "Runs with something broken", "points of pass@1")
+show(figure, alt="Differences of the broken runs to their start and to the "
+     "sound run, with intervals.", table=records)
+
+# %% [markdown]
+# ## What changes in the responses
+#
+# First the length. Expect responses of about the same length from SFT, and
+# much longer ones from base, which begins with short, direct answers.
+
+# %%
+MODELS = ("base", "from-base", "sft", "from-sft")
+lengths = findings.lengths(campaign, MODELS)
+note(lengths, unit="tokens")
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.lengths_picture({
+    model: {tier: lengths[f"rlvr.length.{findings.LABELS[model]}.{tier}"]
+            for tier in MATHS} for model in MODELS})
+show(figure, alt="Mean response length by tier for base and SFT, before and "
+     "after reinforcement learning.", table=records)
+
+# %% [markdown]
+# Then the first mistake of each wrong response, found by a program. Expect
+# the kinds that a model makes in most of its errors to shrink.
+
+# %%
+mistakes = findings.mistakes(campaign, MODELS)
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.mistakes_picture(mistakes)
+show(figure, alt="Stacked bars: share of responses by kind of first mistake "
+     "for base and SFT, before and after.", table=records)
+
+# %% [markdown]
+# And how sure the model is. Reinforcement learning is known to lower the
+# entropy of sampling: it makes likely what it could do already. The table
+# corrects its p-values for the number of comparisons (Holm).
+
+# %%
+entropies = findings.entropies(campaign, ["from-sft", "from-base"])
+note(entropies, unit="nats")
+changes = (findings.trace_changes(campaign, "from-sft", "sft")
+           | findings.trace_changes(campaign, "from-base", "base"))
+for name, effect in changes.items():
+    note({name: effect},
+         unit="tokens" if name.endswith("length") else "fraction")
+
+# %%
+from k2repro.rlvr.results import holm_adjusted
+
+shares = {name: effect for name, effect in changes.items()
+          if not name.endswith("length")}
+adjusted = holm_adjusted(shares)
+plain = {name.removeprefix("rlvr.change."): name for name in shares}
+show_table(pictures.effect_records(
+    {words: shares[name] for words, name in plain.items()},
+    {words: adjusted[name] for words, name in plain.items()}),
+    caption="Changes in the responses, in points of all responses")
+tell(rows, """
+Entropy of sampling on the probe, nats a token: from SFT
+{rlvr.entropy.from-sft.start:.3f} to {rlvr.entropy.from-sft.last:.3f}; from base
+{rlvr.entropy.from-base.start:.3f} to {rlvr.entropy.from-base.last:.3f}.
+""")
+
+# %% [markdown]
+# ## One problem along a run
+#
+# The slider moves along the steps of the run from base. Blue lines are right
+# so far, the cross marks the first mistake. Expect a response that is wrong at
+# the left end and right at the right end; it was chosen for that.
+
+# %%
+from k2repro.rlvr.pictures_traces import steps_picture, turned_right
+
+from_base = logs["from-base"][0]
+chosen = turned_right(from_base, ("tier-2", "tier-1", "tier-3", "tier-4"))
+
+# %% tags=["nbval-ignore-output"]
+figure, records = steps_picture(from_base, chosen)
+show(figure, alt="The response to one problem after a number of steps, line "
+     "by line, with a mark at the first mistake.", table=records)
+
+# %% [markdown]
+# ## Code, by executed tests alone
+#
+# The run on programs knows nothing but whether hidden tests passed. Expect
+# pass@1 to rise by some points.
+
+# %%
+code = findings.code(campaign)
+note(code)
+tell(rows, """
+On programs, pass@1 goes from {rlvr.code.before:pct} to {rlvr.code.after:pct}:
+a gain of {rlvr.code.gain:ci pct}.
+""")
+
+# %% [markdown]
+# One program of the probe before and after the run, and what its hidden tests
+# said. Expect one that failed and then passed, where the run has one.
+
+# %%
+problem, before, after = specimens.turned_program(logs["code"][0])
+for words, source in (("before", before), ("after", after)):
+    print(f"{words}:\n{source or '(no program)'}\n")
+
+# %%
+if before and after:
+    show_table(specimens.tested_records(problem, before),
+               caption="Hidden tests on the program before")
+    show_table(specimens.tested_records(problem, after),
+               caption="Hidden tests on the program after")
+
+# %% [markdown]
+# ## What was asked for
+#
+# The bars were declared before the run for the laptop profile; a smaller
+# profile is held against the same ones, and misses them.
+
+# %%
+show_table(bars.standings(gains | levels | budgets | controls | code),
+           caption="What was asked for, and what was measured")
+
+# %% [markdown]
+# ## What to take home
+
+# %%
+tell(rows, """
+- A verifier and nothing else adds {rlvr.gain_from_sft.mean:pct} to the
+  fine-tuned model and {rlvr.gain_from_base:pct} to the base.
+- The base, trained this way, stays
+  {rlvr.final_from_sft_minus_final_from_base:pct} below.
+- A reward that pays for any answer moves the model by
+  {rlvr.broken_reward_minus_sft:pct}.
+- On programs, executed tests alone are worth {rlvr.code.gain:pct}.
+""")
+saved = rows.save()
+
+# %% [markdown]
+# ## Try it
+#
+# 1. Write a verifier of your own in `k2repro/rlvr/lax.py`, and a response that
+#    exploits it. How many kinds of responses does yours pay?
+# 2. Set `steps = 0.25`. Is a quarter of the run a quarter of the gain?
+# 3. In `k2repro/rlvr/arms.py`, give the run from base the learning rates of the
+#    run from SFT. What happens to its entropy?
