@@ -64,6 +64,7 @@ def execute(
     nbformat.write(notebook, source)
     _write_kernel_config(work)
     shutil.rmtree(marks_folder(run_folder, name), ignore_errors=True)
+    marks_folder(run_folder, name).mkdir(parents=True)
     started = time.monotonic()
     with _environment(run_folder, name, threads), _PeakMemory() as memory:
         try:

@@ -20,6 +20,8 @@ from k2repro.results.places import Places, writable_folder
 REBUILD = "K2REPRO_REBUILD"
 # The notebook that is being executed, so that its marks can be renewed with it.
 NOTEBOOK = "K2REPRO_NOTEBOOK"
+# Which notebook ships which artifact, beside the artifacts.
+LISTING = "SHIPS"
 # Everything that ships, in bytes; a clone is for thirty laptops.
 SHIPPED_LIMIT = 12_000_000
 
@@ -56,29 +58,45 @@ def marks_folder(run_folder: Path, notebook: str) -> Path:
     return run_folder / "ships" / notebook
 
 
-def shipped_marks(run_folder: Path) -> list[tuple[str, str]]:
-    """(kind, key) of each artifact that the notebooks of a run marked, each once."""
-    names = {mark.name for mark in (run_folder / "ships").glob("*/*--*")}
-    return [(kind, key) for kind, _, key in (name.partition("--") for name in sorted(names))]
+def marks_of(run_folder: Path) -> dict[str, set[str]]:
+    """Artifacts (kind/key) that were marked, by notebook of a run; a notebook may have marked none."""
+    return {
+        folder.name: {mark.name.replace("--", "/") for mark in folder.iterdir()}
+        for folder in sorted((run_folder / "ships").glob("*"))
+    }
+
+
+def _listed(target: Path) -> dict[str, set[str]]:
+    """What ships already, by notebook."""
+    found: dict[str, set[str]] = {}
+    listing = target / LISTING
+    for line in listing.read_text().splitlines() if listing.is_file() else ():
+        notebook, _, artifact = line.partition("  ")
+        found.setdefault(notebook, set()).add(artifact)
+    return found
 
 
 def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> int:
     """Copy what was marked to `target`, remove what is no longer wanted, list all hashes; bytes shipped.
 
+    Of notebooks that the run did not execute, what shipped before stays.
     Raises K2ReproError when a marked artifact is nowhere, or when all together exceed SHIPPED_LIMIT.
     """
-    wanted = shipped_marks(run_folder)
-    for kind, key in wanted:
-        place, own = target / kind / key, store.root / kind / key
+    by_notebook = _listed(target) | marks_of(run_folder)
+    wanted = set().union(*by_notebook.values())
+    for artifact in sorted(wanted):
+        place, own = target / artifact, store.root / artifact
         if place.is_dir() and damage_of(place) is None:
             continue
         if not own.is_dir():
-            raise K2ReproError(f"artifact {kind}/{key} was marked to ship but is not in {store.root}")
+            raise K2ReproError(f"artifact {artifact} was marked to ship but is not in {store.root}")
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(own, place)
     for folder in [path for path in target.glob("*/*") if path.is_dir()]:
-        if (folder.parent.name, folder.name) not in wanted:
+        if folder.relative_to(target).as_posix() not in wanted:
             shutil.rmtree(folder)
+    listing = [f"{name}  {each}\n" for name, ships in sorted(by_notebook.items()) for each in sorted(ships)]
+    write_text(target / LISTING, "".join(listing))
     files = sorted(path for path in target.rglob("*") if path.is_file() and path.parent != target)
     size = sum(path.stat().st_size for path in files)
     if size > SHIPPED_LIMIT:

@@ -215,6 +215,15 @@ def test_hidden_traces_are_not_drawn():
         static_svg(go.Figure(go.Scatter(y=[1], visible="legendonly")))
 
 
+def test_a_trace_without_points_is_not_in_the_legend():
+    """Catches a picture that cannot be drawn, or names something it does not show."""
+    fig = go.Figure()
+    for name, x in (("right so far", [0]), ("after a mistake", [])):
+        fig.add_scatter(x=x, y=x, mode="markers+text", text=["a line"] * len(x), name=name)
+    told = words(static_svg(fig))
+    assert "a line" in told and "right so far" in told and "after a mistake" not in told
+
+
 def test_missing_values_leave_gaps():
     """Catches None drawn as zero."""
     gap = static_svg(go.Figure(go.Scatter(y=[1, None, 3, 4], mode="lines")))

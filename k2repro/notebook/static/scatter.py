@@ -39,7 +39,7 @@ def draw_scatter(canvas: Canvas, trace: dict[str, Any], number: int) -> None:
     handles: list[Any] = []
     if "lines" in mode:
         handles.append(_draw_line(panel, trace, x, y, colour(main, opacity)))
-    if "markers" in mode:
+    if "markers" in mode and x:  # an empty trace has no entry, as in plotly
         handles.append(_draw_markers(canvas, panel, trace, x, y, main))
     if "text" in mode:
         _draw_words(panel, trace, x, y)
