@@ -54,7 +54,9 @@ def packing_picture(batch: Batch) -> Picture:
     return figure, records
 
 
-def loss_picture(histories: Mapping[int, Mapping[str, Mapping[str, Sequence[float]]]]) -> Picture:
+def loss_picture(
+    histories: Mapping[int, Mapping[str, Mapping[str, Sequence[float]]]], title: str
+) -> Picture:
     """Loss along the stages of one list of runs, each seed a line, a mean over some steps."""
     import plotly.graph_objects as go
 
@@ -76,7 +78,7 @@ def loss_picture(histories: Mapping[int, Mapping[str, Mapping[str, Sequence[floa
         figure.add_scatter(x=x, y=y, mode="lines", name=f"seed {seed}", line={"dash": DASHES[at % 5]})
     figure.update_xaxes(title="tokens trained (million)")
     figure.update_yaxes(title="loss on the response (nats, log scale)", type="log")
-    figure.update_layout(title="Loss of base and fine-tuning, stage by stage", legend={"x": 0.8, "y": 0.98})
+    figure.update_layout(title=title, legend={"x": 0.8, "y": 0.98})
     return figure, records
 
 

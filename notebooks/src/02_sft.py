@@ -214,14 +214,16 @@ evidence = Evidence(chains.scores, chains.curves)
 # harder mixture.
 
 # %% tags=["nbval-ignore-output"]
-figure, records = pictures.loss_picture(chains.histories["base"])
+figure, records = pictures.loss_picture(
+    chains.histories["base"], "Loss of the base, stage by stage")
 show(figure, alt="The loss of the base against tokens on a log scale, one "
      "line for each seed, falling within every stage.", table=records)
 
 # %% tags=["nbval-ignore-output"]
-figure, records = pictures.loss_picture(chains.histories["sft"])
+figure, records = pictures.loss_picture(
+    chains.histories["sft"], "Loss of fine-tuning")
 show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
-     "one line for each seed, falling to a few hundredths.",
+     "one line for each seed, falling to a hundredth and below.",
      table=records)
 
 # %% [markdown]

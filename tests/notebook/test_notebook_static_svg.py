@@ -215,6 +215,13 @@ def test_hidden_traces_are_not_drawn():
         static_svg(go.Figure(go.Scatter(y=[1], visible="legendonly")))
 
 
+def test_small_numbers_are_words_and_keep_their_digits():
+    """Catches ticks of a thousandth that read 0.00, cut as if they were coordinates."""
+    fig = go.Figure(go.Scatter(x=[1, 2], y=[0.002, 0.05], text=["1.23456"] * 2, mode="lines+text"))
+    told = words(static_svg(fig.update_yaxes(type="log"))).splitlines()
+    assert {"0.002", "0.005", "0.05", "1.23456"} <= set(told)
+
+
 def test_a_trace_without_points_is_not_in_the_legend():
     """Catches a picture that cannot be drawn, or names something it does not show."""
     fig = go.Figure()

@@ -54,10 +54,10 @@ SLIMMING = [
         (r' transform="rotate\(-0 [-\d.]+ [-\d.]+\)"', ""),
         (r" font-family: 'DejaVu Sans'(, sans-serif)*;", ""),
         (r'(<style type="text/css">)', rf"\1text{{font-family: {FONT_FAMILY}}}"),
-        (r"(\d+\.\d{2})\d+", r"\1"),
         (r"\n\s*", "\n"),
     )
 ]
+TAG, COORDINATE = re.compile(r"<[^>]*>"), re.compile(r"(\d+\.\d{2})\d+")
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -150,4 +150,5 @@ def _slim(svg: str) -> str:
     body = svg[svg.index("<svg") :]
     for pattern, replacement in SLIMMING:
         body = pattern.sub(replacement, body)
-    return body
+    # Coordinates to a hundredth of a pixel; a number between tags is a word of the figure.
+    return TAG.sub(lambda tag: COORDINATE.sub(r"\1", tag[0]), body)
