@@ -6,38 +6,49 @@
                    paper's run goes from 16,000 to 32,000 tokens
     broken-reward  control: every answer is paid, right or wrong
     uncentred      control: no baseline, so that every paid response is pushed up
-    code           on `programs`; what pays is passing hidden tests in the sandbox
+    code           on `programs`, from base; what pays is passing hidden tests in the sandbox
+    code-from-sft  the same from SFT
 
-Learning rates are those of Muon and AdamW for a model of a million parameters, found by measuring. The
-published example (AdamW, 1e-6, constant, 32 billion parameters) stands in `paper/data`.
+What was measured on the way to these settings, on validation problems. Muon on the matrices, as in training,
+gained 1 to 4 points from SFT; AdamW with a larger step for the norms gains 3 to 8 (see `optimizer.py`).
+Runs from SFT meet hard problems more often: of easy ones the SFT model solves nearly all, and a group that is
+all right teaches nothing; the published data was filtered by difficulty for the same reason. Code from SFT
+did not gain within sixty steps at any of five settings; its run stays in, as a negative result.
 """
+
+from dataclasses import replace
 
 from ..mini import programs
 from ..sft.generate import MAX_NEW_TOKENS
-from ..training.optimizer import LearningRates
+from .optimizer import Rates
 from .runs import Arm
 
 FULL = ((0.0, MAX_NEW_TOKENS),)
 SHORT_TOKENS = 120  # fits about half of the SFT model's responses; notebook 03 says how many
 SHORT_THEN_FULL = ((0.0, SHORT_TOKENS), (0.5, MAX_NEW_TOKENS))
 
-FROM_SFT = LearningRates(matrices=1e-3, rest=3e-4, biases=3e-3)
-FROM_BASE = LearningRates(matrices=4e-3, rest=1.2e-3, biases=1.2e-2)
-STEPS = 40
+FROM_SFT = Rates(weights=1e-4, norms=1e-2)
+FROM_BASE = Rates(weights=3e-4, norms=1e-2)
+STEPS_FROM_SFT, STEPS_FROM_BASE, STEPS_CODE = 24, 40, 30
+# Half of the prompts from the hardest tier, a fifth from the one before.
+HARD = ("tier-4", "tier-1", "tier-4", "tier-3", "tier-4", "tier-2", "tier-4", "tier-3", "tier-4", "tier-4")
+
+_FROM_SFT = Arm(name="from-sft", start="sft", budget=FULL, steps=STEPS_FROM_SFT, rates=FROM_SFT, tiers=HARD)
+_FROM_BASE = Arm(name="from-base", start="base", budget=FULL, steps=STEPS_FROM_BASE, rates=FROM_BASE)
+_PROGRAMS = (programs.TIER,)
 
 ARMS = {
     arm.name: arm
     for arm in (
-        Arm(name="from-sft", start="sft", budget=FULL, steps=STEPS, rates=FROM_SFT),
-        Arm(name="from-base", start="base", budget=FULL, steps=STEPS, rates=FROM_BASE),
-        Arm(name="short-budget", start="sft", budget=SHORT_THEN_FULL, steps=STEPS, rates=FROM_SFT),
-        Arm(name="broken-reward", start="sft", budget=FULL, steps=STEPS, rates=FROM_SFT, reward="any answer"),
-        Arm(
-            name="uncentred", start="sft", budget=FULL, steps=STEPS, rates=FROM_SFT,
-            center=False, scale="none", uniform_groups="train",
-        ),
-        Arm(name="code", start="sft", budget=FULL, steps=STEPS, rates=FROM_SFT, tiers=(programs.TIER,)),
+        _FROM_SFT,
+        _FROM_BASE,
+        replace(_FROM_SFT, name="short-budget", budget=SHORT_THEN_FULL),
+        replace(_FROM_SFT, name="broken-reward", reward="any answer"),
+        replace(_FROM_SFT, name="uncentred", center=False, scale="none", uniform_groups="train"),
+        replace(_FROM_BASE, name="code", tiers=_PROGRAMS, steps=STEPS_CODE),
+        replace(_FROM_SFT, name="code-from-sft", tiers=_PROGRAMS),
     )
-}  # fmt: skip
+}
 PAPER = ("from-sft", "from-base", "short-budget")
 CONTROLS = ("broken-reward", "uncentred")
+CODE = ("code", "code-from-sft")

@@ -13,6 +13,7 @@ from ..evaluate.pool import Pool
 from ..mini.mistakes import RIGHT
 from ..mini.problem import item_seed
 from ..sft.scores import KINDS
+from .arms import CODE
 from .builds import AT_SWITCH, Log
 from .campaign import Campaign
 from .evaluation import within
@@ -114,15 +115,17 @@ def controls(campaign: Campaign) -> Found:
 
 
 def code(campaign: Campaign) -> Found:
-    """Programs: pass@1 by executed tests before and after, and the gain."""
-    start = campaign.logs["code"][0].arm.start
-    before, after = campaign.compared(start, "code"), campaign.scores["code"]
-    found = {
-        row: level(scores, generator=generator_of(row))
-        for row, scores in (("rlvr.code.before", before), ("rlvr.code.after", after))
-    }
-    row = "rlvr.code.gain"
-    return {**found, row: difference(after, before, generator=generator_of(row))}
+    """Programs: pass@1 by executed tests before and after, and the gain, of both runs."""
+    found: Found = {}
+    for arm in CODE:
+        start = campaign.logs[arm][0].arm.start
+        before, after = campaign.compared(start, arm), campaign.scores[arm]
+        for part, scores in (("before", before), ("after", after)):
+            row = f"rlvr.{arm}.{part}"
+            found[row] = level(scores, generator=generator_of(row))
+        row = f"rlvr.{arm}.gain"
+        found[row] = difference(after, before, generator=generator_of(row))
+    return found
 
 
 def lengths(campaign: Campaign, models: Sequence[str]) -> Found:

@@ -16,9 +16,9 @@ from ..mini import tokenizer, variables
 from ..mini.grading import OPEN_ANSWER, grade
 from ..mini.problem import Problem, item_seed
 from ..results.atomic import canonical_json, write_text
-from ..training import SCHEDULES, build_optimizer
-from ..training.optimizer import LearningRates
+from ..training import SCHEDULES
 from .config import GrpoConfig
+from .optimizer import Rates, policy_optimizer
 from .probe import benchmark, look
 from .rewards import Completion, Prompt, Reward
 from .rollouts import PromptStream, Source
@@ -49,7 +49,7 @@ class Arm:
     start: str
     budget: tuple[tuple[float, int], ...]
     steps: int
-    rates: LearningRates
+    rates: Rates
     schedule: str = "linear"
     tiers: tuple[str, ...] = MATHS
     reward: str = "right answer"
@@ -84,7 +84,7 @@ class RunSizes:
     prompts: int = 16
     group: int = 8
     probe: int = 50
-    points: int = 8
+    points: int = 5
 
     def __post_init__(self) -> None:
         if not 0 < self.steps <= 1:
@@ -222,7 +222,7 @@ def carry_out(
         write_text(_point_file(work, done), point.line())
 
     records = train_grpo(
-        model, build_optimizer(model, arm.rates), source_of(arm, seed), grpo_config(arm, sizes, seed),
+        model, policy_optimizer(model, arm.rates), source_of(arm, seed), grpo_config(arm, sizes, seed),
         planned.steps, schedule=SCHEDULES[arm.schedule], work=work, save_every=planned.probe_every,
         tell=tell, probe=probe, probe_every=planned.probe_every,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from ..paper import load_facts
 from ..paper.facts import FactBook
 from ..verify import FunctionTest, Limits, TestRun, run_tests
 from .advantages import group_advantages
-from .arms import FROM_BASE, FROM_SFT, FULL, STEPS
+from .arms import FROM_BASE, FROM_SFT, FULL
 from .builds import Log
 from .config import GrpoConfig
 from .lax import RESPONSES, SCORERS
@@ -57,8 +57,9 @@ def _ours() -> dict[str, str]:
         "mini-batch (prompts)": str(config.prompts_per_step // config.updates_per_rollout),
         "gradient updates per rollout batch (derived 512/64)": str(config.updates_per_rollout),
         "temperature / top_p / top_k": "1.0 / 1.0 / -1",
-        "learning rate": f"Muon {FROM_SFT.matrices:g} from SFT, {FROM_BASE.matrices:g} from base, falling "
-                         f"linearly over {STEPS} steps",
+        "learning rate": f"AdamW {FROM_SFT.weights:g} from SFT, {FROM_BASE.weights:g} from base, norms "
+                         f"{FROM_SFT.norms:g}, falling linearly",
+        "weight decay": "0",
         "grad clip": f"{config.max_grad_norm}",
         "loss aggregation": f"{config.loss_type}: mean over tokens",
         "overlong buffer / group filter": "off / groups without signal are not passed through",
