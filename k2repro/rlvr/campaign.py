@@ -20,7 +20,7 @@ from ..sft import builds as sft
 from ..sft.progress import FINISHED, SampledSoFar, Told, live
 from ..training.jobs import Job, report, run_jobs
 from . import builds
-from .arms import CODE, CONTROLS, PAPER
+from .arms import MEASURED, SHOWN
 from .builds import AT_SWITCH, Log, Sizes
 from .records import Progress
 from .runs import plan
@@ -48,15 +48,11 @@ class Campaign:
         }
 
 
-def all_runs(seeds: int, control_seeds: int, code_seeds: int) -> list[tuple[str, int]]:
-    """(arm, seed) of every run: the paper's arms with `seeds` seeds, the controls and code with theirs."""
-    for name, count in (("seeds", seeds), ("control_seeds", control_seeds), ("code_seeds", code_seeds)):
-        if not 1 <= count <= seeds:
-            raise K2ReproError(f"{name} = {count}: must be at least 1 and at most seeds = {seeds}")
-    counts = {
-        **dict.fromkeys(PAPER, seeds), **dict.fromkeys(CONTROLS, control_seeds),
-        **dict.fromkeys(CODE, code_seeds),
-    }
+def all_runs(seeds: int, shown_seeds: int) -> list[tuple[str, int]]:
+    """(arm, seed) of every run: `seeds` of each of MEASURED, `shown_seeds` of each of SHOWN."""
+    if not 1 <= shown_seeds <= seeds:
+        raise K2ReproError(f"shown_seeds = {shown_seeds}: must be at least 1 and at most seeds = {seeds}")
+    counts = {**dict.fromkeys(MEASURED, seeds), **dict.fromkeys(SHOWN, shown_seeds)}
     return [(name, seed) for name, count in counts.items() for seed in range(count)]
 
 

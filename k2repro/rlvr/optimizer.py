@@ -1,8 +1,8 @@
 """The optimiser of reinforcement learning: AdamW, with a larger step for the scales of the norms.
 
-A model fresh from SFT often knows the right token and still samples another. What it lacks is sharpness, and
-the scales of the norms, a thousand numbers of a million, set how sharp every distribution is. Reward is a
-weak signal: a step that moves all weights far enough to sharpen them moves them mostly by noise. The
+A model fresh from SFT often knows the right token and still samples another: its greedy answers are 6 to 20
+points better than its sampled ones. What it lacks is sharpness, which a larger scale of the norms gives at
+once. Reward is a weak signal, and a step that moves all weights as far moves them mostly by noise. The
 published example uses AdamW too, with one rate (1e-6 for 32 billion parameters).
 """
 

@@ -18,7 +18,7 @@ from k2repro.mini.problem import Problem
 from k2repro.mini.variables import problems
 from k2repro.results import ArtifactStore
 from k2repro.rlvr import builds, findings
-from k2repro.rlvr.arms import ARMS, CODE, CONTROLS, PAPER
+from k2repro.rlvr.arms import ARMS, CODE, MEASURED, PAPER, SHOWN
 from k2repro.rlvr.builds import AT_SWITCH, Sizes
 from k2repro.rlvr.campaign import Campaign, all_runs, carry_out_all, jobs_for, models_of, starts_of
 from k2repro.rlvr.pictures_traces import AFTER, FIRST_MISTAKE, GOOD, marked_lines, steps_picture, turned_right
@@ -31,7 +31,7 @@ TINY = Sizes(
     sft=SftSizes(steps=0.003, problems=2, samples=1, deep=2, deep_samples=2, probe=1),
     run=RunSizes(steps=0.05, prompts=2, group=2, probe=2, points=2),
 )
-WANTED = all_runs(1, 1, 1)
+WANTED = all_runs(1, 1)
 
 
 @pytest.fixture(scope="module")
@@ -113,10 +113,11 @@ def test_the_right_answer_pays_what_the_grader_finds_right():
 
 def test_each_arm_of_the_paper_and_each_control_is_run():
     """Catches an arm that the notebook shows and nobody trains."""
-    assert {name for name, _ in all_runs(2, 1, 1)} == set(ARMS) == {*PAPER, *CONTROLS, *CODE}
-    assert [seed for name, seed in all_runs(2, 1, 1) if name == "from-base"] == [0, 1]
-    with pytest.raises(K2ReproError, match="control_seeds = 3"):
-        all_runs(2, 3, 1)
+    assert {name for name, _ in all_runs(2, 1)} == set(ARMS) == {*MEASURED, *SHOWN}
+    assert {*PAPER, *CODE} <= set(ARMS)
+    assert [seed for name, seed in all_runs(2, 1) if name == "from-base"] == [0, 1]
+    with pytest.raises(K2ReproError, match="shown_seeds = 3"):
+        all_runs(2, 3)
     assert ("sft", 0) in starts_of([("from-base", 0)])
 
 
