@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..mini import programs
 from ..mini.grading import split_response
 from ..mini.problem import Problem
 from ..mini.programs import hidden_tests
@@ -125,16 +126,16 @@ def tested_records(problem: Problem, source: str) -> Records:
     ]  # fmt: skip
 
 
-def turned_program(log: Log) -> tuple[Problem, str, str]:
-    """A kept problem of a code run with its programs at the start and at the end, "" for none.
+def turned_program(logs: Sequence[Log]) -> tuple[Problem, str, str]:
+    """A kept problem of the code runs with its programs at the start and at the end of one, "" for none.
 
-    The first that turned right; without one, the first.
+    The first that turned right; without one, the first of all.
     """
-    (tier,) = log.points[0].tiers
-    starts, lasts = log.points[0].texts, log.points[-1].texts
     ends = [
-        (problem, program_of(starts[problem.id]) or "", program_of(lasts[problem.id]) or "")
-        for problem in benchmark(tier, "validation", SHOWN) if problem.id in starts
+        (problem, program_of(log.points[0].texts[problem.id]) or "",
+         program_of(log.points[-1].texts[problem.id]) or "")
+        for log in logs
+        for problem in benchmark(programs.TIER, "validation", SHOWN) if problem.id in log.points[0].texts
     ]  # fmt: skip
     for problem, first, last in ends:
         if last and run_program(problem, last).passed and not (first and run_program(problem, first).passed):

@@ -18,16 +18,18 @@
 # fine-tuned model and from the base, with a response budget that is cut and
 # restored, and with a broken reward; every gain with its interval.
 #
-# K2-Think's second pillar is *reinforcement learning with verifiable rewards*
-# (RLVR). The model answers, a program judges, and what was right becomes more
-# likely. The paper's Figure 4 makes four statements: the fine-tuned model
-# gains a little, the base gains much, the base still ends below, and a run
-# whose responses were cut short does not recover when the full budget returns.
+# K2-Think's second pillar is *reinforcement learning with verifiable
+# rewards* (RLVR). The model answers, a program judges, and what was right
+# becomes more likely. The paper's Figure 4 makes four statements: the
+# fine-tuned model gains a little, the base gains much, the base still ends
+# below, and a run whose responses were cut short does not recover when the
+# full budget returns.
 #
-# Here the four are measured on **mini-K2**, each run three times, on problems
-# that training has never seen. Two controls ask whether the verifier is what
-# teaches. What holds at this size need not hold at 32 billion parameters, nor
-# the other way round; the last table says which of the four came out.
+# Here the four are measured on **mini-K2**, each run three times, on
+# problems that training has never seen. Two controls ask whether the
+# verifier is what teaches. What holds at this size need not hold at
+# K2-Think's, nor the other way round; the last table says which of the four
+# came out.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -54,11 +56,14 @@ sizes = Sizes(
     run=RunSizes(steps=steps, prompts=prompts, group=group, probe=probe,
                  points=points))
 rows = open_rows("03_rlvr", profile=profile, parameters={
-    "seeds": seeds, "shown_seeds": shown_seeds, **vars(sizes.sft), **vars(sizes.run)})
+    "seeds": seeds, "shown_seeds": shown_seeds,
+    **vars(sizes.sft), **vars(sizes.run)})
 book = load_facts()
 
 
+# %%
 def note(found, unit="fraction"):
+    """Effects become rows."""
     for row, effect in found.items():
         record(rows, row, effect, unit=unit)
 
@@ -67,11 +72,13 @@ def note(found, unit="fraction"):
 # ## From a reward to a gradient
 #
 # GRPO asks one prompt several times and compares the responses with each
-# other. What was better than the group's mean gets a positive *advantage*, what
-# was worse a negative one. A group that is all right or all wrong says nothing.
+# other. What was better than the group's mean gets a positive *advantage*,
+# what was worse a negative one. A group that is all right or all wrong says
+# nothing.
 #
-# Expect two groups of four: in the first, one response of four is right, and
-# its advantage is large. In the second all are right, and all advantages are 0.
+# Expect two groups of four: in the first, one response of four is right,
+# and its advantage is large. In the second all are right, and all
+# advantages are 0.
 
 # %%
 from k2repro.rlvr import group_advantages
@@ -92,8 +99,9 @@ show_table([
 # ratio is one, and advantages of a group add up to nothing: **the loss is
 # zero whatever the model has learnt.** Its gradient is not.
 #
-# Expect a loss of zero, and a gradient that raises the right response of the
-# first group, lowers the other three, and leaves the second group alone.
+# Expect a loss of zero, and a gradient that raises the right response of
+# the first group, lowers the other three, and leaves the second group
+# alone.
 
 # %%
 import torch
@@ -117,10 +125,10 @@ assert rows["rlvr.first_step.loss"].value < 1e-6
 # %% [markdown]
 # ## The settings, published and here
 #
-# K2-Think's own script for this stage was not published. The table shows the
-# public example of the same group, and what mini-K2 does instead. Expect
-# larger learning rates and smaller batches here: a model of a million
-# parameters needs both.
+# K2-Think's own script for this stage was not published. The table shows
+# the public example of the same group, and what mini-K2 does instead.
+# Expect larger learning rates and smaller batches here: a model of a
+# million parameters needs both.
 
 # %%
 show_table(specimens.recipe_records(book),
@@ -129,10 +137,10 @@ show_table(specimens.recipe_records(book),
 # %% [markdown]
 # ## A verifier that can be hacked
 #
-# What is rewarded is learnt, not what was meant. Here are three verifiers: one
-# that wants the right answer in the answer place and nothing beside it, and two
-# lax ones of a kind that is in use. Four kinds of responses try to be paid
-# without solving anything; the first solves the problem.
+# What is rewarded is learnt, not what was meant. Here are three verifiers:
+# one that wants the right answer in the answer place and nothing beside it,
+# and two lax ones of a kind that is in use. Four kinds of responses try to
+# be paid without solving anything; the first solves the problem.
 #
 # Expect the strict one to pay for solving, and by luck for a guess now and
 # then. Expect the lax ones to pay in full for a list of all digits.
@@ -146,13 +154,15 @@ paid = specimens.lax_records(some)
 show_table(paid, caption=f"Mean reward over {len(some)} problems")
 for line in paid:
     for verifier in ("strict", "anywhere"):
-        rows.add(f"rlvr.hack.{verifier}.{line['response'].replace(' ', '-')}",
-                 line[verifier], unit="fraction", scale="mini", n=len(some))
+        what = line["response"].replace(" ", "-")
+        rows.add(f"rlvr.hack.{verifier}.{what}", line[verifier],
+                 unit="fraction", scale="mini", n=len(some))
 
 # %% [markdown]
-# In a group that holds one response of each kind, this is what GRPO would push
-# up (+) and down (−). Expect the strict verifier to single out the honest
-# response, and the lax ones to make no difference between honesty and a list.
+# In a group that holds one response of each kind, this is what GRPO would
+# push up (+) and down (−). Expect the strict verifier to single out the
+# honest response, and the lax ones to make no difference between honesty
+# and a list.
 
 # %%
 show_table(specimens.lax_advantages(some[0]),
@@ -162,12 +172,13 @@ show_table(specimens.lax_advantages(some[0]),
 # ## A reward that runs code
 #
 # For programs the reward is the outcome of hidden tests. The program comes
-# from a model, so it is treated as hostile: it runs in a sandbox with limits on
-# time and memory, without files and network, and what it prints counts for
-# nothing. The expected values never enter the sandbox.
+# from a model, so it is treated as hostile: it runs in a sandbox with
+# limits on time and memory, without files and network, and what it prints
+# counts for nothing. The expected values never enter the sandbox.
 #
-# Expect one program of eight to be paid. Which sandbox is used depends on the
-# system; a program that the fastest one cannot run is given to the next.
+# Expect one program of eight to be paid. Which sandbox is used depends on
+# the system; a program that the fastest one cannot run is given to the
+# next.
 
 # %% tags=["nbval-ignore-output"]
 judged = specimens.sandbox_records()
@@ -182,19 +193,19 @@ assert [line["reward"] for line in judged] == [1.0] + [0.0] * 7
 # Seven kinds of runs, with three seeds where a bar depends on it:
 #
 # - **from-sft** and **from-base** are the paper's two runs;
-# - **short-budget** cuts the responses for half of the run, then restores the
-#   full length;
-# - **broken-reward** pays for any answer, and **uncentred** leaves the group's
-#   mean in: two controls;
+# - **short-budget** cuts the responses for half of the run, then restores
+#   the full length;
+# - **broken-reward** pays for any answer, and **uncentred** leaves the
+#   group's mean in: two controls;
 # - **code** and **code-from-sft** train on programs alone.
 #
-# Runs from SFT draw half of their problems from the hardest tier: of the easy
-# ones that model solves nearly all, and a group that is all right teaches
-# nothing.
+# Runs from SFT draw half of their problems from the hardest tier: of the
+# easy ones that model solves nearly all, and a group that is all right
+# teaches nothing.
 #
 # The next cell makes what is missing. With the results that ship it takes
-# seconds; from nothing, about a quarter of an hour on two cores, the starts of
-# notebook 02 not counted. A stopped run goes on where it was.
+# seconds; from nothing, about a quarter of an hour on two cores, the starts
+# of notebook 02 not counted. A stopped run goes on where it was.
 
 # %% tags=["nbval-ignore-output"]
 from k2repro.results.store import open_store
@@ -213,16 +224,17 @@ campaign = carry_out_all(wanted, sizes, open_store(profile))
 logs = campaign.logs
 figure, records = pictures.loss_picture(
     [logs["from-sft"][0], logs["from-base"][0]])
-show(figure, alt="Loss of two runs step by step, flat around zero, and below "
-     "it their rewards: the one from base rises far, the one from SFT a "
-     "little.", table=records)
+show(figure, alt="Loss of two runs step by step, flat around zero, and "
+     "below it their rewards: the one from base rises far, "
+     "the one from SFT a little.", table=records)
 
 # %% [markdown]
 # ### Why the reward goes up and down
 #
-# Each step asks other problems, some hard, some easy. The grey line shows what
-# a model that never changes would earn on batches of the same kind. Expect it
-# to swing as much as the run does: a single step tells next to nothing.
+# Each step asks other problems, some hard, some easy. The grey line shows
+# what a model that never changes would earn on batches of the same kind.
+# Expect it to swing as much as the run does: a single step tells next to
+# nothing.
 
 # %%
 from k2repro.rlvr.results import still_rewards
@@ -235,8 +247,9 @@ still = still_rewards(
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.noise_picture(run, still)
-show(figure, alt="Reward of each step of a run and of a model that does not "
-     "change, with a band that holds most of the latter's batches.",
+show(figure, alt="Reward of each step of a run and of a model that "
+     "does not change, with a band that holds most of the "
+     "latter's batches.",
      table=records)
 
 # %% [markdown]
@@ -264,13 +277,13 @@ assert max(each.gap_mean for each in updates) < ROUNDING / 10
 # ## pass@1 along the runs, and Figure 4
 #
 # On the left, a probe of validation problems along the runs, averaged over
-# seeds, with intervals; responses count under the budget that the run had at
-# the time, as in the paper's figure. On the right, the paper's curves, read
-# off a screenshot. Heights cannot be compared, shapes can.
+# seeds, with intervals; responses count under the budget that the run had
+# at the time, as in the paper's figure. On the right, the paper's curves,
+# read off a screenshot. Heights cannot be compared, shapes can.
 #
-# Expect the run from base to climb far and stay below. Expect the run with a
-# short budget to start low, since most long responses do not fit, and to jump
-# where the full budget returns.
+# Expect the run from base to climb far and stay below. Expect the run with
+# a short budget to start low, since most long responses do not fit, and to
+# jump where the full budget returns.
 
 # %%
 curves = findings.curves(campaign, list(pictures.PUBLISHED))
@@ -278,17 +291,19 @@ note(findings.landmark_rows(curves))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curves_picture(curves, book)
-show(figure, alt="Left: pass@1 of three runs on mini-K2 against steps, with "
-     "intervals. Right: the published scores of the same three kinds of "
-     "runs.", table=records)
+show(figure, alt="Left: pass@1 of three runs on mini-K2 against steps, "
+     "with intervals. Right: the published scores of the "
+     "same three kinds of runs.", table=records)
 
 # %% [markdown]
 # ## What it adds, on problems never seen
 #
-# The probe is small and is looked at often. The judgement is made once, on the
-# test problems of every tier, with the same random numbers before and after:
-# the two models differ by their weights and by nothing else. Intervals come
-# from resampling problems.
+# The probe is small and is looked at often. The judgement is made once, on
+# the test problems of every tier, with the same random numbers before and
+# after: the two models differ by their weights and by nothing else.
+# Intervals come from resampling problems. Rows with fewer seeds stand on
+# other starts and cannot be compared with the rows above them; differences
+# below always pair a run with its own start.
 
 # %%
 rates = findings.pass_rates(campaign)
@@ -296,13 +311,14 @@ note(rates)
 show_table([
     {"model": label, **{tier: round(
         100 * rates[f"rlvr.pass_at_1.{label}.{tier}"].value, 1)
-        for tier in (*MATHS, "mean")}}
+        for tier in (*MATHS, "mean")},
+     "seeds": len(rates[f"rlvr.pass_at_1.{label}.mean"].seeds)}
     for label in findings.LABELS.values()
-], caption="pass@1 on the test problems (%)")
+], caption="pass@1 on the test problems (%), mean over seeds")
 
 # %% [markdown]
-# The gains. Expect few points from SFT, which is high already, and many from
-# base.
+# The gains. Expect few points from SFT, which is high already, and many
+# from base.
 
 # %%
 gains = findings.gains(campaign)
@@ -310,11 +326,12 @@ levels = findings.final_levels(campaign)
 note(gains | levels)
 
 # %% tags=["nbval-ignore-output"]
-shown = {name.removeprefix("rlvr."): effect for name, effect in gains.items()}
+shown = {name.removeprefix("rlvr."): effect
+         for name, effect in gains.items()}
 figure, records = pictures.effects_picture(
     shown, "What reinforcement learning adds", "points of pass@1")
-show(figure, alt="Gains with intervals by tier: a few points from SFT, many "
-     "from base.", table=records)
+show(figure, alt="Gains with intervals by tier: a few points from SFT, "
+     "many from base.", table=records)
 
 # %%
 tell(rows, """
@@ -326,11 +343,11 @@ From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
 # %% [markdown]
 # ## A budget that is cut and restored
 #
-# The paper cut the responses of one run to half, and restored the full length
-# later; the score fell and did not come back. Expect the first rows below to
-# be far under zero: under the short budget long responses are cut off. The row
-# that counts is the last of the table, the restored run against the run that
-# had the full budget throughout.
+# The paper cut the responses of one run to half, and restored the full
+# length later; the score fell and did not come back. Expect the first rows
+# below to be far under zero: under the short budget long responses are cut
+# off. The row that counts is the last of the table, the restored run
+# against the run that had the full budget throughout.
 
 # %%
 budgets = findings.budgets(campaign)
@@ -342,7 +359,8 @@ ROWS = {
     "rlvr.short_budget_minus_sft.full_budget":
         "at the switch minus SFT, both with the full budget",
     "rlvr.two_stage_minus_sft": "at the end minus SFT",
-    "rlvr.two_stage_minus_full_budget": "at the end minus the full-budget run",
+    "rlvr.two_stage_minus_full_budget":
+        "at the end minus the full-budget run",
 }
 show_table(pictures.effect_records(
     {words: budgets[row] for row, words in ROWS.items()}),
@@ -352,18 +370,18 @@ show_table(pictures.effect_records(
 tell(rows, """
 Of the SFT model's responses, {rlvr.sft_within_short_budget:pct} are right
 within the short budget. Training under it moves them by
-{rlvr.short_budget_minus_sft.both_short:pct}. After the full budget is back, the
-run ends {rlvr.two_stage_minus_full_budget:ci pct} from the one that was never
-cut.
+{rlvr.short_budget_minus_sft.both_short:pct}. After the full budget is back,
+the run ends {rlvr.two_stage_minus_full_budget:ci pct} from the one that was
+never cut.
 """)
 
 # %% [markdown]
 # ## Is it the verifier that teaches?
 #
-# The same runs with something broken. If any training of this kind helped, a
-# reward that pays for every answer would help too. Expect no gain from it.
-# Without the group's mean as a baseline, what is paid is pushed up and nothing
-# is pushed down; expect a noisier, smaller gain.
+# The same runs with something broken. If any training of this kind helped,
+# a reward that pays for every answer would help too. Expect no gain from
+# it. Without the group's mean as a baseline, what is paid is pushed up and
+# nothing is pushed down. Textbooks expect a noisier, smaller gain.
 
 # %%
 controls = findings.controls(campaign)
@@ -374,8 +392,16 @@ shown = {name.removeprefix("rlvr.").replace("_", " "): effect
          for name, effect in controls.items()}
 figure, records = pictures.effects_picture(
     shown, "Runs with something broken", "points of pass@1")
-show(figure, alt="Differences of the broken runs to their start and to the "
-     "sound run, with intervals.", table=records)
+show(figure, alt="Differences of the broken runs to their start and to "
+     "the sound run, with intervals.", table=records)
+
+# %%
+tell(rows, """
+The broken reward moves the model by {rlvr.broken_reward_minus_sft:ci pct}.
+Without a baseline the run ends {rlvr.uncentred_minus_sound_run:ci pct} from
+the sound one of the same seed: the verifier is what teaches, and what the
+baseline adds is small either way.
+""")
 
 # %% [markdown]
 # ## What changes in the responses
@@ -392,8 +418,8 @@ note(lengths, unit="tokens")
 figure, records = pictures.lengths_picture({
     model: {tier: lengths[f"rlvr.length.{findings.LABELS[model]}.{tier}"]
             for tier in MATHS} for model in MODELS})
-show(figure, alt="Mean response length by tier for base and SFT, before and "
-     "after reinforcement learning.", table=records)
+show(figure, alt="Mean response length by tier for base and SFT, "
+     "before and after reinforcement learning.", table=records)
 
 # %% [markdown]
 # Then the first mistake of each wrong response, found by a program. Expect
@@ -404,8 +430,8 @@ mistakes = findings.mistakes(campaign, MODELS)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.mistakes_picture(mistakes)
-show(figure, alt="Stacked bars: share of responses by kind of first mistake "
-     "for base and SFT, before and after.", table=records)
+show(figure, alt="Stacked bars: share of responses by kind of first "
+     "mistake for base and SFT, before and after.", table=records)
 
 # %% [markdown]
 # And how sure the model is. Reinforcement learning is known to lower the
@@ -434,16 +460,17 @@ show_table(pictures.effect_records(
     caption="Changes in the responses, in points of all responses")
 tell(rows, """
 Entropy of sampling on the probe, nats a token: from SFT
-{rlvr.entropy.from-sft.start:.3f} to {rlvr.entropy.from-sft.last:.3f}; from base
-{rlvr.entropy.from-base.start:.3f} to {rlvr.entropy.from-base.last:.3f}.
+{rlvr.entropy.from-sft.start:.3f} to {rlvr.entropy.from-sft.last:.3f}; from
+base {rlvr.entropy.from-base.start:.3f} to
+{rlvr.entropy.from-base.last:.3f}.
 """)
 
 # %% [markdown]
 # ## One problem along a run
 #
-# The slider moves along the steps of the run from base. Blue lines are right
-# so far, the cross marks the first mistake. Expect a response that is wrong at
-# the left end and right at the right end; it was chosen for that.
+# The slider moves along the steps of the run from base. Blue lines are
+# right so far, the cross marks the first mistake. Expect a response that is
+# wrong at the left end and right at the right end; it was chosen for that.
 
 # %%
 from k2repro.rlvr.pictures_traces import steps_picture, turned_right
@@ -453,33 +480,35 @@ chosen = turned_right(from_base, ("tier-2", "tier-1", "tier-3", "tier-4"))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = steps_picture(from_base, chosen)
-show(figure, alt="The response to one problem after a number of steps, line "
-     "by line, with a mark at the first mistake.", table=records)
+show(figure, alt="The response to one problem after a number of steps, "
+     "line by line, with a mark at the first mistake.", table=records)
 
 # %% [markdown]
 # ## Code, by executed tests alone
 #
-# The runs on programs know nothing but whether hidden tests passed. Expect the
-# base to gain much. Expect little from SFT: what is left there are
-# wrong steps of arithmetic that the model takes for right, and one bit for a
-# whole program says little about which step it was.
+# The runs on programs know nothing but whether hidden tests passed. Expect
+# the base to gain much. Expect little from SFT: what is left there are
+# wrong steps of arithmetic that the model takes for right, and one bit for
+# a whole program says little about which step it was.
 
 # %%
 code = findings.code(campaign)
 note(code)
 tell(rows, """
 On programs, pass@1 of the base goes from {rlvr.code.before:pct} to
-{rlvr.code.after:pct}: a gain of {rlvr.code.gain:ci pct}. The SFT model goes from
-{rlvr.code-from-sft.before:pct} to {rlvr.code-from-sft.after:pct}:
+{rlvr.code.after:pct}: a gain of {rlvr.code.gain:ci pct}. The SFT model goes
+from {rlvr.code-from-sft.before:pct} to {rlvr.code-from-sft.after:pct}:
 {rlvr.code-from-sft.gain:ci pct}.
 """)
 
 # %% [markdown]
-# One program of the probe before and after the run, and what its hidden tests
-# said. Expect one that failed and then passed, where the run has one.
+# One program of the probe before and after a run, and what its hidden tests
+# said. Expect one that failed and then passed, where a run has one.
 
 # %%
-problem, before, after = specimens.turned_program(logs["code"][0])
+problem, before, after = specimens.turned_program(
+    [log for arm in ("code", "code-from-sft")
+     for log in logs[arm].values()])
 for words, source in (("before", before), ("after", after)):
     print(f"{words}:\n{source or '(no program)'}\n")
 
@@ -511,16 +540,16 @@ tell(rows, """
   {rlvr.final_from_sft_minus_final_from_base:pct} below.
 - A reward that pays for any answer moves the model by
   {rlvr.broken_reward_minus_sft:pct}.
-- On programs, executed tests alone are worth {rlvr.code.gain:pct} to the base
-  and {rlvr.code-from-sft.gain:pct} to the fine-tuned model.
+- On programs, executed tests alone are worth {rlvr.code.gain:pct} to the
+  base and {rlvr.code-from-sft.gain:pct} to the fine-tuned model.
 """)
 saved = rows.save()
 
 # %% [markdown]
 # ## Try it
 #
-# 1. Write a verifier of your own in `k2repro/rlvr/lax.py`, and a response that
-#    exploits it. How many kinds of responses does yours pay?
+# 1. Write a verifier of your own in `k2repro/rlvr/lax.py`, and a response
+#    that exploits it. How many kinds of responses does yours pay?
 # 2. Set `steps = 0.25`. Is a quarter of the run a quarter of the gain?
-# 3. In `k2repro/rlvr/arms.py`, give the run from base the learning rates of the
-#    run from SFT. What happens to its entropy?
+# 3. In `k2repro/rlvr/arms.py`, give the run from base the learning rates of
+#    the run from SFT. What happens to its entropy?

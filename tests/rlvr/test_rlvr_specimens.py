@@ -42,7 +42,7 @@ def test_the_program_that_is_shown_turned_right():
     wrong = dict.fromkeys(right, WRONG)
     first = wrong | {asked[0].id: right[asked[0].id]}
     last = right | {asked[1].id: WRONG}
-    problem, before, after = specimens.turned_program(_log(first, last))
+    problem, before, after = specimens.turned_program([_log(wrong, wrong), _log(first, last)])
     assert problem.id == asked[2].id
     assert not specimens.run_program(problem, before).passed
     assert specimens.run_program(problem, after).passed
@@ -54,7 +54,7 @@ def test_without_a_program_that_turned_right_the_first_is_shown():
     """Catches an error in a notebook whose run learnt nothing, or wrote no program at all."""
     asked = benchmark(programs.TIER, "validation", specimens.SHOWN)
     nothing = dict.fromkeys([problem.id for problem in asked], "not a response")
-    assert specimens.turned_program(_log(nothing, nothing)) == (asked[0], "", "")
+    assert specimens.turned_program([_log(nothing, nothing)]) == (asked[0], "", "")
 
 
 def _log(first: dict[str, str], last: dict[str, str]) -> Log:
