@@ -13,7 +13,7 @@ arrays out of the caches, so it too depends on the footprint.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,29 @@ class GlueCost:
 def cheapest(costs: Sequence[ProductCost], size: Size, footprint: float) -> ProductCost:
     """The kernel that multiplies a (rows, columns) matrix of a model of `footprint` bytes fastest."""
     return min(costs, key=lambda cost: sum(cost.parts(*size, footprint)))
+
+
+def of_one_pool(costs: Sequence[ProductCost], shape: ModelShape,
+                footprint: float) -> tuple[ProductCost, ...]:
+    """The kernels of the one thread pool that takes a decode step of `shape` fastest.
+
+    The BLAS of NumPy and the OpenMP of torch keep threads of their own, which spin while they wait. A model
+    that alternates between them gives every matrix to threads that find the cores taken: measured, 3 to 12
+    times slower than either alone. The first part of a kernel's name says whose threads it uses.
+    """
+    pools: dict[str, list[ProductCost]] = {}
+    for cost in costs:
+        pools.setdefault(cost.kernel.partition("-")[0], []).append(cost)
+
+    def seconds(pool: Iterable[ProductCost]) -> float:
+        kernels = tuple(pool)
+
+        def fastest(size: Size) -> float:
+            return sum(cheapest(kernels, size, footprint).parts(*size, footprint))
+
+        return fastest(head_product(shape)) + shape.layers * sum(map(fastest, layer_products(shape)))
+
+    return tuple(min(pools.values(), key=seconds))
 
 
 def fit_non_negative(design: FloatArray, seconds: FloatArray) -> tuple[FloatArray, float]:

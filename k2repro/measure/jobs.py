@@ -16,6 +16,7 @@ from k2repro.errors import unknown
 from k2repro.measure.bandwidth import ReadProbe, measure_bandwidth
 from k2repro.measure.caches import bandwidth_curve
 from k2repro.measure.calibrate import chooser, measure_costs
+from k2repro.measure.costs import of_one_pool
 from k2repro.measure.decode import Decoder, DecoderWeights
 from k2repro.measure.gemm import measure_matrix_rates
 from k2repro.measure.machine import build_product
@@ -56,7 +57,7 @@ def _decode(request: Values, tell: Tell) -> Values:
     costs = [build_product(values) for values in request["products"]]
     footprint = shape.decode_parameters * costs[0].bytes_per_weight
     used: dict[str, int] = {}
-    choose = chooser(costs, request["precision"], footprint, used)
+    choose = chooser(of_one_pool(costs, shape, footprint), request["precision"], footprint, used)
     tell(f"{shape.name}, {request['precision']}: building {footprint / 1e9:.2f} GB")
     weights = random_weights(shape, choose, random_matrices(np.random.default_rng(0)))
     tokens, context = request["tokens"], request["context"]

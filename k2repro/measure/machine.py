@@ -21,6 +21,7 @@ from k2repro.measure.costs import (
     cheapest,
     head_product,
     layer_products,
+    of_one_pool,
 )
 from k2repro.measure.gemm import MatrixRates
 from k2repro.results.atomic import write_text
@@ -75,7 +76,7 @@ class Machine:
         overheads and the work between them are the layer and step overhead.
         """
         footprint = self.footprint(shape, precision)
-        kernels, glue = self._costs(precision), self.glue[precision]
+        kernels, glue = of_one_pool(self._costs(precision), shape, footprint), self.glue[precision]
         costs = [cheapest(kernels, size, footprint).parts(*size, footprint)
                  for size in layer_products(shape)]
         head = head_product(shape)

@@ -19,6 +19,7 @@ from k2repro.measure.costs import (
     fit_regimes,
     head_product,
     layer_products,
+    of_one_pool,
     read_curve,
 )
 from k2repro.measure.gemm import MatrixRates, bf16_flags, measure_matrix_rates, processor_name
@@ -98,6 +99,20 @@ def test_the_cheapest_kernel_depends_on_the_matrix():
     choose = chooser((ProductCost("numpy-rows", 4, rows.small, rows.small, 0),), "fp32", 1e9, used)
     assert isinstance(choose(np.ones((4, 3), np.float32)), NumpyRows)
     assert used == {"numpy-rows": 1}
+
+
+def test_a_model_keeps_to_one_thread_pool():
+    """Catches kernels of two thread pools in one model: each waits by taking the other's cores."""
+    def cost(name: str, per_row: float, per_column: float) -> ProductCost:
+        linear = LinearCost(0, per_row, per_column, 4e-11)
+        return ProductCost(name, 4, linear, linear, 0)
+
+    shape = measured_shapes()[0]
+    mixed = (cost("numpy-columns", 0, 5e-8), cost("numpy-rows", 5e-8, 0), cost("torch-bag", 1e-7, 0))
+    # One size each would take another pool: the bag wins nowhere, rows and columns both do.
+    assert {each.kernel for each in of_one_pool(mixed, shape, 1e9)} == {"numpy-columns", "numpy-rows"}
+    fast = (*mixed[:2], cost("torch-bag", 1e-9, 1e-9))
+    assert [each.kernel for each in of_one_pool(fast, shape, 1e9)] == ["torch-bag"]
 
 
 def test_products_are_all_that_a_step_reads():
