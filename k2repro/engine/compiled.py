@@ -32,10 +32,10 @@ class CompiledDecoder(FusedDecoder):
             if width % WIDTH_MULTIPLE:
                 raise K2ReproError(f"{name} = {width}: compiled products need multiples of {WIDTH_MULTIPLE}")
         parts = ("qkv", "bias", "output", "gate_up", "down")
+        # Line by line in memory: stacked views of transposed matrices would stay transposed.
+        stacked = (np.stack([getattr(layer, part).numpy() for layer in weights.layers]) for part in parts)
         self._arrays = (
-            weights.embedding,
-            *(np.stack([getattr(layer, part).numpy() for layer in weights.layers]) for part in parts),
-            np.ascontiguousarray(weights.head.numpy()),
+            weights.embedding, *map(np.ascontiguousarray, stacked), np.ascontiguousarray(weights.head.numpy())
         )
         self._turns = (np.ascontiguousarray(self._rotation.real), np.ascontiguousarray(self._rotation.imag))
         widest = max(round_up(positions, ROW_MULTIPLE), config.intermediate_size)
