@@ -1,6 +1,7 @@
 """Side by side with the peers: each bench times the same work in both, alternating, in one process.
 
-Only ratios are reported (ours / theirs): seconds belong to a machine, ratios mostly do not.
+Only ratios are reported, time of the peer over time of ours: above 1 ours is faster. Seconds belong to a
+machine, ratios mostly do not.
 """
 
 # name -> "module:function"; imported when asked for, since the peers take seconds to import.

@@ -39,7 +39,7 @@ def bench_architecture(
 ) -> list[dict[str, object]]:
     """Median time of our decoder over the median of transformers', a record for each size and job.
 
-    repeats: timed runs of each side, alternating, after one warm-up. A ratio below 1 means ours is faster.
+    repeats: timed runs of each side, alternating, after one warm-up. A ratio above 1 means ours is faster.
     Record: bench, size, parameters, job, ratio, repeats, peer. Needs torch and transformers.
     """
     import torch
@@ -114,4 +114,4 @@ def _ratio_of_medians(ours: Callable[[], object], theirs: Callable[[], object], 
             run()
             seconds.append(time.perf_counter() - start)
     # The first run of each side pays for allocation and kernel selection.
-    return statistics.median(times[0][1:]) / statistics.median(times[1][1:])
+    return statistics.median(times[1][1:]) / statistics.median(times[0][1:])

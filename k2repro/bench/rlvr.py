@@ -60,11 +60,11 @@ class Steps:
 def bench_rlvr(
     *, repeats: int = 5, prompts: int = 8, group_size: int = 8, prompt_tokens: int = 40, new_tokens: int = 128
 ) -> list[dict[str, object]]:
-    """Median time of our steps over the median of TRL's, for the step and its two halves.
+    """Median time of TRL's steps over the median of ours, for the step and its two halves.
 
     repeats: timed steps of each side, alternating, after one warm-up. Times are for each completion token, so
-    the luck of the lengths drops out. A ratio below 1 means ours is faster; its inverse compares samples
-    per second. Record: bench, lengths, job, ratio, parameters, prompts, group_size, new_tokens,
+    the luck of the lengths drops out: the ratio is one of samples a second, too. Above 1 ours is
+    faster. Record: bench, lengths, job, ratio, parameters, prompts, group_size, new_tokens,
     repeats, peer. Needs torch, transformers, datasets and trl.
     """
     import torch
@@ -82,7 +82,7 @@ def bench_rlvr(
                 "bench": "rlvr",
                 "lengths": lengths,
                 "job": job,
-                "ratio": ours.steps.median(job) / theirs.median(job),
+                "ratio": theirs.median(job) / ours.steps.median(job),
                 "parameters": sum(parameter.numel() for parameter in ours.model.parameters()),
                 "prompts": prompts,
                 "group_size": group_size,

@@ -138,13 +138,14 @@ def gate(gate_up, out, bits):
 
 @_compiled
 def decode(
-    tokens, lengths, weights, keys, values, rotation, epsilon, buffers, logits
+    tokens, places, positions, weights, keys, values, rotation, epsilon, buffers, logits
 ):
-    """logits [P, vocabulary] after one more token of each row.
+    """logits [P, vocabulary] after each of R tokens, which are one step of R samples or whole prompts.
 
-    tokens, lengths: int64 [R], the new token and how many stand before it. weights: embedding [V, hidden],
-    then [layers, ...] of qkv, bias, output, gate_up and down, then head [hidden, V]; see `FusedLayer`. keys,
-    values: the cache [layers, rows, K, S, D], written at `lengths`. rotation: cosines and sines [S, D / 2].
+    tokens, places, positions: int64 [R], the token, its row in the cache and its position there; the tokens
+    of one place stand in the order of their positions. weights: embedding [V, hidden], then [layers, ...] of
+    qkv, bias, output, gate_up and down, then head [hidden, V]; see `FusedLayer`. keys, values: the cache
+    [layers, places, K, S, D], written at `positions`. rotation: cosines and sines [S, D / 2].
     buffers: residual, normed, qkv, mixed, gate_up, product of a Workspace [P, ...]; scores, bits.
     """
     embedding, qkv_matrix, bias, output, gate_up_matrix, down, head = weights
@@ -158,14 +159,16 @@ def decode(
         normalise(residual, normed, epsilon)
         product(normed, qkv_matrix[layer], qkv, False)
         for r in range(rows):
-            row, at = qkv[r], lengths[r]
+            row, place, at = qkv[r], places[r], positions[r]
             row += bias[layer]
             rotate(row, rotation[0][at], rotation[1][at], kv_heads * (groups + 1))
             for head_at in range(kv_heads):
                 key = queries + head_at * dim
-                keys[layer, r, head_at, at] = row[key : key + dim]
-                values[layer, r, head_at, at] = row[key + kv_heads * dim : key + (kv_heads + 1) * dim]
-            attend(row, keys[layer, r], values[layer, r], at + 1, groups, mixed[r], scores, bits)
+                keys[layer, place, head_at, at] = row[key : key + dim]
+                values[layer, place, head_at, at] = row[key + kv_heads * dim : key + (kv_heads + 1) * dim]
+            attend(
+                row, keys[layer, place], values[layer, place], at + 1, groups, mixed[r], scores, bits
+            )
         product(mixed, output[layer], residual, True)
         normalise(residual, normed, epsilon)
         product(normed, gate_up_matrix[layer], gate_up, False)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import k2repro.architecture
-from k2repro.bench import BENCHES
+from k2repro.bench import BENCHES, architecture
 from k2repro.bench.architecture import SIZES, bench_architecture
 
 CODE = """
@@ -32,6 +32,17 @@ def test_every_public_name_exists():
         assert getattr(k2repro.architecture, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Qwen3'"):
         _ = k2repro.architecture.Qwen3
+
+
+def test_a_ratio_above_one_means_that_ours_is_faster(monkeypatch):
+    """Catches a ratio that is turned round, so that being slower reads as a success."""
+    clock = [0.0]
+    monkeypatch.setattr(architecture.time, "perf_counter", lambda: clock[0])
+
+    def taking(seconds: float):
+        return lambda: clock.__setitem__(0, clock[0] + seconds)
+
+    assert architecture._ratio_of_medians(taking(1.0), taking(3.0), repeats=3) == pytest.approx(3.0)
 
 
 def test_bench_reports_ratios_of_equal_work():

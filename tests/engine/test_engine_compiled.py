@@ -49,6 +49,18 @@ def test_a_row_does_not_notice_its_neighbours(rows: int):
     assert torch.equal(together[:, 0], alone[:, 0])
 
 
+def test_reading_and_decoding_agree_to_the_bit():
+    """Catches a prompt whose tokens see later ones, or another prompt's, when several are read at once."""
+    weights = fuse(model(config()))
+    whole = prompts([13, 6, 22])
+    decoder = CompiledDecoder(weights, 3, 64)
+    for row, prefix in enumerate(decoder.prefill([prompt[:-1] for prompt in whole])):
+        decoder.put(row, prefix)
+    decoder.step(torch.tensor([prompt[-1] for prompt in whole]))
+    read = [prefix.logits for prefix in CompiledDecoder(weights, 1, 64).prefill(whole)]
+    assert torch.equal(decoder.logits[:3], torch.stack(read))
+
+
 def test_weights_that_diverged_are_not_hidden():
     """Catches a NaN that a maximum or a clamp swallows: the sampler must be able to refuse it."""
     made = model(config())
