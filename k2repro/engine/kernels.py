@@ -96,31 +96,47 @@ def rotate(row, cosines, sines, heads):
 def attend(query, keys, values, length, groups, out, scores, bits):
     """out [K G D] = softmax(query . keys) values over the first `length` positions; queries are scaled.
 
-    query: [>= K G D]. keys, values: [K, S, D]. scores, bits: float32 and int32 buffers of at least `length`.
+    query: [>= K G D]. keys: [K, D, S], so that scores of neighbouring positions are made together. values:
+    [K, S, D]. scores, bits: float32 and int32 buffers of at least `length`.
     """
-    dim = keys.shape[2]
+    dim = keys.shape[1]
     for head in range(keys.shape[0] * groups):
-        asked, own_keys, own_values = query[head * dim :], keys[head // groups], values[head // groups]
-        largest = np.float32(-np.inf)
+        first = head * dim
+        own_keys, own_values = keys[head // groups], values[head // groups]
+        scores[:length] = 0
+        for d in range(0, dim - 3, 4):
+            at = first + d
+            q0, q1, q2, q3 = query[at], query[at + 1], query[at + 2], query[at + 3]
+            k0, k1, k2, k3 = own_keys[d], own_keys[d + 1], own_keys[d + 2], own_keys[d + 3]
+            for s in range(length):
+                scores[s] += q0 * k0[s] + q1 * k1[s] + q2 * k2[s] + q3 * k3[s]
+        for d in range(dim - dim % 4, dim):
+            asked, line = query[first + d], own_keys[d]
+            for s in range(length):
+                scores[s] += asked * line[s]
+        largest = scores[0]
         for s in range(length):
-            dot = np.float32(0)
-            for d in range(dim):
-                dot += asked[d] * own_keys[s, d]
-            scores[s] = dot
-            # A NaN must come out at the end: it is never larger, and no sum forgets it.
-            largest = max(largest, dot)
+            largest = max(largest, scores[s])
         for s in range(length):
             scores[s] -= largest
         exponentials(scores[:length], bits[:length])
         total = np.float32(0)
         for s in range(length):
             total += scores[s]
-        mixed = out[head * dim : (head + 1) * dim]
+        mixed = out[first : first + dim]
         mixed[:] = 0
-        for s in range(length):
-            weight = scores[s] / total
+        even = length - length % 4
+        for s in range(0, even, 4):
+            w0, w1, w2, w3 = scores[s], scores[s + 1], scores[s + 2], scores[s + 3]
+            v0, v1, v2, v3 = own_values[s], own_values[s + 1], own_values[s + 2], own_values[s + 3]
             for d in range(dim):
-                mixed[d] += weight * own_values[s, d]
+                mixed[d] += w0 * v0[d] + w1 * v1[d] + w2 * v2[d] + w3 * v3[d]
+        for s in range(even, length):
+            weight, line = scores[s], own_values[s]
+            for d in range(dim):
+                mixed[d] += weight * line[d]
+        for d in range(dim):
+            mixed[d] /= total
 
 
 @_compiled
@@ -144,13 +160,14 @@ def decode(
 
     tokens, places, positions: int64 [R], the token, its row in the cache and its position there; the tokens
     of one place stand in the order of their positions. weights: embedding [V, hidden], then [layers, ...] of
-    qkv, bias, output, gate_up and down, then head [hidden, V]; see `FusedLayer`. keys, values: the cache
-    [layers, places, K, S, D], written at `positions`. rotation: cosines and sines [S, D / 2].
-    buffers: residual, normed, qkv, mixed, gate_up, product of a Workspace [P, ...]; scores, bits.
+    qkv, bias, output, gate_up and down, then head [hidden, V]; see `FusedLayer`. keys, values: the cache,
+    [layers, places, K, D, S] and [layers, places, K, S, D], written at `positions`. rotation: cosines and
+    sines [S, D / 2]. buffers: residual, normed, qkv, mixed, gate_up, product of a Workspace [P, ...]; then
+    scores and bits.
     """
     embedding, qkv_matrix, bias, output, gate_up_matrix, down, head = weights
     residual, normed, qkv, mixed, gate_up, activated, scores, bits = buffers
-    rows, kv_heads, dim, queries = len(tokens), keys.shape[2], keys.shape[4], output.shape[1]
+    rows, kv_heads, dim, queries = len(tokens), keys.shape[2], keys.shape[3], output.shape[1]
     groups = queries // (kv_heads * dim)
     residual[rows:] = 0
     for r in range(rows):
@@ -164,7 +181,7 @@ def decode(
             rotate(row, rotation[0][at], rotation[1][at], kv_heads * (groups + 1))
             for head_at in range(kv_heads):
                 key = queries + head_at * dim
-                keys[layer, place, head_at, at] = row[key : key + dim]
+                keys[layer, place, head_at, :, at] = row[key : key + dim]
                 values[layer, place, head_at, at] = row[key + kv_heads * dim : key + (kv_heads + 1) * dim]
             attend(
                 row, keys[layer, place], values[layer, place], at + 1, groups, mixed[r], scores, bits

@@ -16,8 +16,8 @@ from k2repro.errors import K2ReproError
 STEPS = 6
 
 
-def logits_of(decoder: FusedDecoder, lengths: list[int], swap: bool = False) -> torch.Tensor:
-    """Logits [steps, rows, vocabulary] of fixed tokens after prompts; with `swap` rows move half way."""
+def logits_of(decoder: CompiledDecoder | FusedDecoder, lengths: list[int]) -> torch.Tensor:
+    """Logits [steps, rows, vocabulary] of fixed tokens after prompts."""
     rows = len(lengths)
     for row, prefix in enumerate(decoder.prefill(prompts(lengths))):
         decoder.put(row, prefix)
