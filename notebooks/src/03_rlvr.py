@@ -96,8 +96,10 @@ show_table([
 #
 # The loss of a response is minus its advantage times the ratio of its
 # probability now to that at sampling. In the first step after sampling that
-# ratio is one, and advantages of a group add up to nothing: **the loss is
-# zero whatever the model has learnt.** Its gradient is not.
+# ratio is one, and advantages of a group add up to nothing: for responses of
+# one length **the loss is zero whatever the model has learnt**, and averaged
+# over tokens it only shows how length goes with reward. Its gradient is not
+# zero.
 #
 # Expect a loss of zero, and a gradient that raises the right response of
 # the first group, lowers the other three, and leaves the second group
@@ -317,8 +319,8 @@ show_table([
 ], caption="pass@1 on the test problems (%), mean over seeds")
 
 # %% [markdown]
-# The gains. Expect few points from SFT, which is high already, and many
-# from base.
+# The gains, as differences of pass@1: one percent is one answer in a
+# hundred. Expect few from SFT, which is high already, and many from base.
 
 # %%
 gains = findings.gains(campaign)
@@ -399,8 +401,8 @@ show(figure, alt="Differences of the broken runs to their start and to "
 tell(rows, """
 The broken reward moves the model by {rlvr.broken_reward_minus_sft:ci pct}.
 Without a baseline the run ends {rlvr.uncentred_minus_sound_run:ci pct} from
-the sound one of the same seed: the verifier is what teaches, and what the
-baseline adds is small either way.
+the sound one of the same seed; a single seed cannot tell what the baseline
+is worth.
 """)
 
 # %% [markdown]
@@ -487,9 +489,7 @@ show(figure, alt="The response to one problem after a number of steps, "
 # ## Code, by executed tests alone
 #
 # The runs on programs know nothing but whether hidden tests passed. Expect
-# the base to gain much. Expect little from SFT: what is left there are
-# wrong steps of arithmetic that the model takes for right, and one bit for
-# a whole program says little about which step it was.
+# the base to gain much, and less from SFT, of which a single run is shown.
 
 # %%
 code = findings.code(campaign)
@@ -541,7 +541,7 @@ tell(rows, """
 - A reward that pays for any answer moves the model by
   {rlvr.broken_reward_minus_sft:pct}.
 - On programs, executed tests alone are worth {rlvr.code.gain:pct} to the
-  base and {rlvr.code-from-sft.gain:pct} to the fine-tuned model.
+  base, and {rlvr.code-from-sft.gain:pct} to the fine-tuned model (one run).
 """)
 saved = rows.save()
 
