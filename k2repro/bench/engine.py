@@ -78,11 +78,12 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     import torch
 
     from ..engine.choose import choose
-    from ..engine.fused import FusedDecoder
+    from ..engine.compiled import CompiledDecoder
     from ..engine.shares import one_thread_each
-    from ..engine.weights import fuse
+    from ..engine.weights import fold
 
-    decoder = FusedDecoder(fuse(_pair()[0]), batch, PROMPT_TOKENS + steps)
+    model = _pair()[0]
+    decoder = CompiledDecoder(model, fold(model), batch, PROMPT_TOKENS + steps)
     for row, prefix in enumerate(decoder.prefill(_prompts(batch))):
         decoder.put(row, prefix)
     tokens, numbers = torch.ones(batch, dtype=torch.long), np.full(batch, 0.5)
@@ -108,33 +109,34 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
 
 def _matrices_seconds(decoder: Any, batch: int) -> float:
     """The products with weights of one step, repeated on their own in the same order."""
-    import torch
+    from ..engine.kernels import ROW_MULTIPLE, product
 
-    work, weights = decoder._rows_in_use(batch), decoder._weights
+    filled, buffers, weights = batch + -batch % ROW_MULTIPLE, decoder._step, decoder._weights
+    residual, normed, qkv, mixed, gate_up, activated = (buffer[:filled] for buffer in buffers[:6])
 
     def products() -> None:
-        tensors = work.tensors
-        for layer in weights.layers:
-            torch.addmm(layer.bias, tensors.normed, layer.qkv, out=tensors.qkv)
-            tensors.residual.addmm_(tensors.mixed, layer.output)
-            torch.mm(tensors.normed, layer.gate_up, out=tensors.gate_up)
-            tensors.residual.addmm_(tensors.product, layer.down)
-        torch.mm(tensors.normed, weights.head, out=decoder._padded_logits[: len(work.normed)])
+        for layer in range(len(weights.bias)):
+            product(normed, weights.qkv[layer], qkv, False)
+            product(mixed, weights.output[layer], residual, True)
+            product(normed, weights.gate_up[layer], gate_up, False)
+            product(activated, weights.down[layer], residual, True)
+        product(normed, weights.head, decoder._padded_logits, False)
 
     return _median_seconds(products)
 
 
 def _attention_seconds(decoder: Any, batch: int) -> float:
     """Attention of all layers at half of the new tokens, repeated on its own."""
-    from ..engine.fused import attend
-    from ..engine.row_cache import round_up
+    import numpy as np
 
-    work = decoder._rows_in_use(batch)
-    window = decoder._cache._cut(batch, round_up(PROMPT_TOKENS + NEW_TOKENS // 2, 16))
+    from ..engine.kernels import Batch, attend_all
+
+    config, (keys, values), rows = decoder._config, decoder._cache, np.arange(batch)
+    half = Batch(rows, rows, np.full(batch, PROMPT_TOKENS + NEW_TOKENS // 2), rows)
 
     def layers() -> None:
-        for layer in range(len(decoder._weights.layers)):
-            attend(window, layer, work.heads)
+        for layer in range(len(keys)):
+            attend_all(half, keys[layer], values[layer], config.query_heads_per_kv_head, decoder._step)
 
     return _median_seconds(layers)
 

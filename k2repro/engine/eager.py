@@ -1,6 +1,6 @@
-"""The decoder as it is, row by row in a static cache: for 16-bit weights and accelerators.
+"""The decoder as it is, row by row in a static cache: for large models, 16-bit weights and accelerators.
 
-Differs from `fused.py`: nothing is prepared or folded, every operation goes through torch modules.
+Differs from `compiled.py`: nothing is prepared or folded, every operation goes through torch modules.
 """
 
 import copy

@@ -2,31 +2,90 @@
 
 A small model's step is a millisecond of arithmetic, and calling some twenty library functions a layer costs
 nearly as much again. The products here pack nothing: four rows times four inputs at a time, each line of the
-matrix read once from a near cache. On one processor with AVX-512 they took a quarter to two thirds of the
-BLAS's time at 4 rows, and about as long or less at 32 and 64.
+matrix read once from a near cache.
 
-A row's numbers depend on that row alone: every sum runs in an order that the widths of the model fix, rows
-are filled up to a multiple of four, and attention ends where the row ends.
+A row's numbers depend on that row alone: rows are filled up to a multiple of four, and attention ends where
+the row ends. Every sum has its order and its roundings written down here, so that all processors, with
+wider or narrower vectors, give the same bits.
 
 Shapes: R rows in use, filled up to P; K key and value heads, G query heads to each, D dimensions of a head.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numba.core import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 ROW_MULTIPLE = 4
-# Sums may be reordered and fused, which vectorises them; values that are not finite keep their meaning.
-_compiled: Any = numba.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
-)
+# Partial sums of a long sum: as many as the widest vector holds.
+LANES = 16
+# No fast arithmetic: how a compiler fuses or reorders depends on what it inlined where, and the same
+# source gave other bits compiled than read from the cache. `fma` says what is to be fused.
+_compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy")
 _LOG2_E = np.float32(1.4426950408889634)
 _ONE, _LARGEST = np.float32(1.0), np.float32(126.0)
 _HALF = np.float32(0.5)
 # 2^y on [-1/2, 1/2] as a polynomial, fitted at Chebyshev points; relative error 1e-7 in 32 bit.
 _C1, _C2, _C3 = np.float32(0.6931472056), np.float32(0.2402264846), np.float32(0.0555032902)
 _C4, _C5, _C6 = np.float32(0.0096183733), np.float32(0.0013399853), np.float32(0.0001537071)
+
+
+class Batch(NamedTuple):
+    """The tokens of a call: one step of R samples, or whole prompts.
+
+    tokens, places, positions: int64 [R], the token, its row in the cache and its position there; tokens of
+    one place stand in the order of their positions. asked: int64 [A], rising: rows whose logits are wanted.
+    """
+
+    tokens: Ints
+    places: Ints
+    positions: Ints
+    asked: Ints
+
+
+class Cache(NamedTuple):
+    """keys: [layers, places, K, D, S], so that scores of neighbours are made together. values: [.., S, D]."""
+
+    keys: Array
+    values: Array
+
+
+class Buffers(NamedTuple):
+    """What a call overwrites, float32, at least [P, width] each.
+
+    residual, normed: [.., hidden]. qkv: [.., (K G + 2 K) D]. mixed: [.., K G D]. gate_up: [.., 2 ffn].
+    activated: [.., ffn]. bits (int32): as long as the longest row and as ffn. lanes: [LANES]. Of two heads:
+    scores [2, S], pair [2, D].
+    """
+
+    residual: Array
+    normed: Array
+    qkv: Array
+    mixed: Array
+    gate_up: Array
+    activated: Array
+    bits: NDArray[np.int32]
+    lanes: Array
+    scores: Array
+    pair: Array
+
+
+def _fused(typing, a, b, c):
+    """a b + c with one rounding, float32 (LLVM's llvm.fma); an instruction on processors since 2013."""
+
+    def code(context, builder, signature, arguments):
+        return builder.fma(*arguments)
+
+    return types.float32(types.float32, types.float32, types.float32), code
+
+
+fma: Any = intrinsic(_fused)
 
 
 @_compiled
@@ -45,10 +104,10 @@ def product(x, matrix, out, add):
             line0, line1, line2, line3 = matrix[m], matrix[m + 1], matrix[m + 2], matrix[m + 3]
             for n in range(width):
                 w0, w1, w2, w3 = line0[n], line1[n], line2[n], line3[n]
-                out0[n] += a0 * w0 + b0 * w1 + c0 * w2 + d0 * w3
-                out1[n] += a1 * w0 + b1 * w1 + c1 * w2 + d1 * w3
-                out2[n] += a2 * w0 + b2 * w1 + c2 * w2 + d2 * w3
-                out3[n] += a3 * w0 + b3 * w1 + c3 * w2 + d3 * w3
+                out0[n] = fma(d0, w3, fma(c0, w2, fma(b0, w1, fma(a0, w0, out0[n]))))
+                out1[n] = fma(d1, w3, fma(c1, w2, fma(b1, w1, fma(a1, w0, out1[n]))))
+                out2[n] = fma(d2, w3, fma(c2, w2, fma(b2, w1, fma(a2, w0, out2[n]))))
+                out3[n] = fma(d3, w3, fma(c3, w2, fma(b3, w1, fma(a3, w0, out3[n]))))
 
 
 @_compiled
@@ -64,21 +123,65 @@ def exponentials(x, bits):
         whole = np.floor(t + _HALF)
         y = t - whole
         bits[i] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-        x[i] = _ONE + y * (_C1 + y * (_C2 + y * (_C3 + y * (_C4 + y * (_C5 + y * _C6)))))
+        x[i] = fma(y, fma(y, fma(y, fma(y, fma(y, fma(y, _C6, _C5), _C4), _C3), _C2), _C1), _ONE)
     for i in range(x.shape[0]):
         x[i] *= powers[i]
 
 
 @_compiled
-def normalise(x, out, epsilon):
-    """out [P, N] = x / sqrt(mean(x^2) + epsilon), row by row; the weight of the norm is folded away."""
-    for r in range(x.shape[0]):
-        total = np.float32(0)
-        for n in range(x.shape[1]):
-            total += x[r, n] * x[r, n]
-        scale = _ONE / np.sqrt(total / np.float32(x.shape[1]) + epsilon)
-        for n in range(x.shape[1]):
-            out[r, n] = x[r, n] * scale
+def total_of(lanes):
+    """The sum of LANES partial sums, halves onto halves; overwrites them."""
+    half = LANES // 2
+    while half:
+        for i in range(half):
+            lanes[i] += lanes[half + i]
+        half //= 2
+    return lanes[0]
+
+
+@_compiled
+def normalise(x, out, epsilon, lanes):
+    """out [N] = x / sqrt(mean(x^2) + epsilon); the weight of the norm is folded away."""
+    width = x.shape[0]
+    even = width - width % LANES
+    lanes[:] = 0
+    for n in range(0, even, LANES):
+        part = x[n : n + LANES]
+        for i in range(LANES):
+            lanes[i] = fma(part[i], part[i], lanes[i])
+    for n in range(even, width):
+        lanes[n - even] = fma(x[n], x[n], lanes[n - even])
+    scale = _ONE / np.sqrt(total_of(lanes) / np.float32(width) + epsilon)
+    for n in range(width):
+        out[n] = x[n] * scale
+
+
+@_compiled
+def softmax(x, bits, lanes):
+    """x [N] = e^(x - max x) in place; returns its sum, which is left to divide by."""
+    width = x.shape[0]
+    even = width - width % LANES
+    lanes[:] = x[0]
+    for n in range(0, even, LANES):
+        part = x[n : n + LANES]
+        for i in range(LANES):
+            lanes[i] = part[i] if part[i] > lanes[i] else lanes[i]
+    for n in range(even, width):
+        lanes[0] = max(lanes[0], x[n])
+    largest = lanes[0]
+    for i in range(LANES):
+        largest = max(largest, lanes[i])
+    for n in range(width):
+        x[n] -= largest
+    exponentials(x, bits)
+    lanes[:] = 0
+    for n in range(0, even, LANES):
+        part = x[n : n + LANES]
+        for i in range(LANES):
+            lanes[i] += part[i]
+    for n in range(even, width):
+        lanes[n - even] += x[n]
+    return total_of(lanes)
 
 
 @_compiled
@@ -94,50 +197,93 @@ def rotate(row, cosines, sines, heads):
 
 
 @_compiled
-def attend(query, keys, values, length, groups, out, scores, bits):
+def attend(query, keys, values, length, groups, out, buffers):
     """out [K G D] = softmax(query . keys) values over the first `length` positions; queries are scaled.
 
-    query: [>= K G D]. keys: [K, D, S], so that scores of neighbouring positions are made together. values:
-    [K, S, D]. scores, bits: float32 and int32 buffers of at least `length`.
+    query: [>= K G D]. keys: [K, D, S]. values: [K, S, D]. The query heads of a group are taken in pairs, so
+    that each key and value is read once for both; the last of an odd group is computed twice.
     """
     dim = keys.shape[1]
-    for head in range(keys.shape[0] * groups):
-        first = head * dim
-        own_keys, own_values = keys[head // groups], values[head // groups]
-        scores[:length] = 0
-        for d in range(0, dim - 3, 4):
-            at = first + d
-            q0, q1, q2, q3 = query[at], query[at + 1], query[at + 2], query[at + 3]
-            k0, k1, k2, k3 = own_keys[d], own_keys[d + 1], own_keys[d + 2], own_keys[d + 3]
-            for s in range(length):
-                scores[s] += q0 * k0[s] + q1 * k1[s] + q2 * k2[s] + q3 * k3[s]
-        for d in range(dim - dim % 4, dim):
-            asked, line = query[first + d], own_keys[d]
-            for s in range(length):
-                scores[s] += asked * line[s]
-        largest = scores[0]
-        for s in range(length):
-            largest = max(largest, scores[s])
-        for s in range(length):
-            scores[s] -= largest
-        exponentials(scores[:length], bits[:length])
-        total = np.float32(0)
-        for s in range(length):
-            total += scores[s]
-        mixed = out[first : first + dim]
-        mixed[:] = 0
-        even = length - length % 4
-        for s in range(0, even, 4):
-            w0, w1, w2, w3 = scores[s], scores[s + 1], scores[s + 2], scores[s + 3]
-            v0, v1, v2, v3 = own_values[s], own_values[s + 1], own_values[s + 2], own_values[s + 3]
+    one_scores, two_scores = buffers.scores[0, :length], buffers.scores[1, :length]
+    bits, lanes, mixed = buffers.bits[:length], buffers.lanes, buffers.pair
+    for head in range(keys.shape[0]):
+        for pair in range(0, groups, 2):
+            one = (head * groups + pair) * dim
+            two = (head * groups + min(pair + 1, groups - 1)) * dim
+            score(query[one : one + dim], query[two : two + dim], keys[head], one_scores, two_scores)
+            one_total = softmax(one_scores, bits, lanes)
+            two_total = softmax(two_scores, bits, lanes)
+            mix(one_scores, two_scores, values[head], mixed[0], mixed[1])
             for d in range(dim):
-                mixed[d] += w0 * v0[d] + w1 * v1[d] + w2 * v2[d] + w3 * v3[d]
-        for s in range(even, length):
-            weight, line = scores[s], own_values[s]
-            for d in range(dim):
-                mixed[d] += weight * line[d]
+                out[one + d] = mixed[0, d] / one_total
+                out[two + d] = mixed[1, d] / two_total
+
+
+@_compiled
+def score(one, two, keys, one_scores, two_scores):
+    """scores [S] = query [D] . keys [D, >= S], for two queries."""
+    length, dim = one_scores.shape[0], one.shape[0]
+    one_scores[:] = 0
+    two_scores[:] = 0
+    for d in range(0, dim - 3, 4):
+        a0, a1, a2, a3 = one[d], one[d + 1], one[d + 2], one[d + 3]
+        b0, b1, b2, b3 = two[d], two[d + 1], two[d + 2], two[d + 3]
+        line0, line1, line2, line3 = keys[d], keys[d + 1], keys[d + 2], keys[d + 3]
+        for s in range(length):
+            k0, k1, k2, k3 = line0[s], line1[s], line2[s], line3[s]
+            one_scores[s] = fma(a3, k3, fma(a2, k2, fma(a1, k1, fma(a0, k0, one_scores[s]))))
+            two_scores[s] = fma(b3, k3, fma(b2, k2, fma(b1, k1, fma(b0, k0, two_scores[s]))))
+    for d in range(dim - dim % 4, dim):
+        line = keys[d]
+        for s in range(length):
+            one_scores[s] = fma(one[d], line[s], one_scores[s])
+            two_scores[s] = fma(two[d], line[s], two_scores[s])
+
+
+@_compiled
+def mix(one, two, values, one_out, two_out):
+    """out [D] = weights [S] . values [>= S, D], for two rows of weights."""
+    length, dim = one.shape[0], one_out.shape[0]
+    even = length - length % 4
+    one_out[:] = 0
+    two_out[:] = 0
+    for s in range(0, even, 4):
+        a0, a1, a2, a3 = one[s], one[s + 1], one[s + 2], one[s + 3]
+        b0, b1, b2, b3 = two[s], two[s + 1], two[s + 2], two[s + 3]
+        line0, line1, line2, line3 = values[s], values[s + 1], values[s + 2], values[s + 3]
         for d in range(dim):
-            mixed[d] /= total
+            v0, v1, v2, v3 = line0[d], line1[d], line2[d], line3[d]
+            one_out[d] = fma(a3, v3, fma(a2, v2, fma(a1, v1, fma(a0, v0, one_out[d]))))
+            two_out[d] = fma(b3, v3, fma(b2, v2, fma(b1, v1, fma(b0, v0, two_out[d]))))
+    for s in range(even, length):
+        line = values[s]
+        for d in range(dim):
+            one_out[d] = fma(one[s], line[d], one_out[d])
+            two_out[d] = fma(two[s], line[d], two_out[d])
+
+
+@_compiled
+def store(batch, bias, rotation, keys, values, groups, qkv):
+    """Add the bias, turn queries and keys, and write keys and values of every row into one layer's cache."""
+    kv_heads, dim = keys.shape[1], keys.shape[2]
+    queries = kv_heads * groups * dim
+    for r in range(batch.tokens.shape[0]):
+        row, place, at = qkv[r], batch.places[r], batch.positions[r]
+        row += bias
+        rotate(row, rotation.cosines[at], rotation.sines[at], kv_heads * (groups + 1))
+        for head in range(kv_heads):
+            key = queries + head * dim
+            value = key + kv_heads * dim
+            keys[place, head, :, at] = row[key : key + dim]
+            values[place, head, at] = row[value : value + dim]
+
+
+@_compiled
+def attend_all(batch, keys, values, groups, buffers):
+    """`attend` for every row, in one layer: keys [places, K, D, S], values [places, K, S, D]."""
+    for r in range(batch.tokens.shape[0]):
+        place, length = batch.places[r], batch.positions[r] + 1
+        attend(buffers.qkv[r], keys[place], values[place], length, groups, buffers.mixed[r], buffers)
 
 
 @_compiled
@@ -154,43 +300,34 @@ def gate(gate_up, out, bits):
 
 
 @_compiled
-def decode(
-    tokens, places, positions, weights, keys, values, rotation, epsilon, buffers, logits
-):
-    """logits [P, vocabulary] after each of R tokens, which are one step of R samples or whole prompts.
+def decode(batch, weights, cache, rotation, epsilon, buffers, logits):
+    """logits [>= A, vocabulary] after the tokens asked for; keys and values go to the cache.
 
-    tokens, places, positions: int64 [R], the token, its row in the cache and its position there; the tokens
-    of one place stand in the order of their positions. weights: embedding [V, hidden], then [layers, ...] of
-    qkv, bias, output, gate_up and down, then head [hidden, V]; see `FusedLayer`. keys, values: the cache,
-    [layers, places, K, D, S] and [layers, places, K, S, D], written at `positions`. rotation: cosines and
-    sines [S, D / 2]. buffers: residual, normed, qkv, mixed, gate_up, product of a Workspace [P, ...]; then
-    scores and bits.
+    batch: Batch. weights: FoldedWeights. cache: Cache. rotation: Rotation. buffers: Buffers. logits has a
+    multiple of ROW_MULTIPLE rows, the last of which mean nothing.
     """
-    embedding, qkv_matrix, bias, output, gate_up_matrix, down, head = weights
-    residual, normed, qkv, mixed, gate_up, activated, scores, bits = buffers
-    rows, kv_heads, dim, queries = len(tokens), keys.shape[2], keys.shape[3], output.shape[1]
-    groups = queries // (kv_heads * dim)
+    rows = batch.tokens.shape[0]
+    filled = rows + -rows % ROW_MULTIPLE
+    residual, normed = buffers.residual[:filled], buffers.normed[:filled]
+    qkv, mixed = buffers.qkv[:filled], buffers.mixed[:filled]
+    gate_up, activated = buffers.gate_up[:filled], buffers.activated[:filled]
+    keys, values = cache.keys, cache.values
+    groups = weights.output.shape[1] // (keys.shape[2] * keys.shape[3])
     residual[rows:] = 0
     for r in range(rows):
-        residual[r] = embedding[tokens[r]]
-    for layer in range(len(bias)):
-        normalise(residual, normed, epsilon)
-        product(normed, qkv_matrix[layer], qkv, False)
-        for r in range(rows):
-            row, place, at = qkv[r], places[r], positions[r]
-            row += bias[layer]
-            rotate(row, rotation[0][at], rotation[1][at], kv_heads * (groups + 1))
-            for head_at in range(kv_heads):
-                key = queries + head_at * dim
-                keys[layer, place, head_at, :, at] = row[key : key + dim]
-                values[layer, place, head_at, at] = row[key + kv_heads * dim : key + (kv_heads + 1) * dim]
-            attend(
-                row, keys[layer, place], values[layer, place], at + 1, groups, mixed[r], scores, bits
-            )
-        product(mixed, output[layer], residual, True)
-        normalise(residual, normed, epsilon)
-        product(normed, gate_up_matrix[layer], gate_up, False)
-        gate(gate_up[:rows], activated[:rows], bits)
-        product(activated, down[layer], residual, True)
-    normalise(residual, normed, epsilon)
-    product(normed, head, logits, False)
+        residual[r] = weights.embedding[batch.tokens[r]]
+    for layer in range(weights.bias.shape[0]):
+        for r in range(filled):
+            normalise(residual[r], normed[r], epsilon, buffers.lanes)
+        product(normed, weights.qkv[layer], qkv, False)
+        store(batch, weights.bias[layer], rotation, keys[layer], values[layer], groups, qkv)
+        attend_all(batch, keys[layer], values[layer], groups, buffers)
+        product(mixed, weights.output[layer], residual, True)
+        for r in range(filled):
+            normalise(residual[r], normed[r], epsilon, buffers.lanes)
+        product(normed, weights.gate_up[layer], gate_up, False)
+        gate(gate_up[:rows], activated[:rows], buffers.bits)
+        product(activated, weights.down[layer], residual, True)
+    for i in range(batch.asked.shape[0]):
+        normalise(residual[batch.asked[i]], normed[i], epsilon, buffers.lanes)
+    product(normed[: logits.shape[0]], weights.head, logits, False)

@@ -1,7 +1,7 @@
 """`sample` and `Sampler`: many prompts, many samples of each, in one call.
 
-What is asked is checked here; `run.py` draws, `fused.py` computes the logits, `shares.py` spreads the
-prompts over the cores of the processor.
+What is asked is checked here; `run.py` draws, `compiled.py` computes the logits (`eager.py` where it does
+not suit the model), `shares.py` spreads the prompts over the cores of the processor.
 """
 
 from collections.abc import Sequence
@@ -11,37 +11,35 @@ import torch
 
 from ..architecture.qwen2 import Qwen2
 from . import checks
+from .compiled import CompiledDecoder, fits_compiled
 from .completion import Completion
 from .eager import EagerDecoder
-from .fused import FusedDecoder
 from .run import Prompt, Run, Settings
 from .shares import Progress, one_thread_each, run_shares, workers_for
 from .stop import StopRule
 from .text import TextCodec
-from .weights import fuse
+from .weights import fold
 
 # Sixty-four rows use the matrix units well; beyond, keys and values outgrow the caches of a small CPU.
 MAX_BATCH = 64
-# Above this a second copy of the weights costs more memory than the saved dispatches are worth.
-FUSED_PARAMETERS = 200_000_000
 
 
 class Sampler:
     """A model made ready for sampling; reusable.
 
-    model: a Qwen2. fused: True for the fast decoder of `fused.py` (float32 weights on the CPU; works on a
-    prepared copy, so call `refresh` when the weights have changed), False for the module as it is, None
-    for the fast one wherever it applies, up to 200M parameters. Both give the same tokens.
+    model: a Qwen2. compiled: True for the compiled step (float32 weights on the CPU; works on a prepared
+    copy, so call `refresh` when the weights have changed), False for the module as it is, None for the
+    faster of the two: compiled up to 50M parameters. Both give the same tokens.
     """
 
-    def __init__(self, model: Qwen2, *, fused: bool | None = None) -> None:
+    def __init__(self, model: Qwen2, *, compiled: bool | None = None) -> None:
         self.model, self.config = model, model.config
-        self.fused = _fits_fused(model) if fused is None else fused
+        self.compiled = fits_compiled(model) if compiled is None else compiled
         self.refresh()
 
     def refresh(self) -> None:
         """Read the model's weights again, after a training step."""
-        self._weights = fuse(self.model) if self.fused else None
+        self._weights = fold(self.model) if self.compiled else None
 
     def sample(
         self,
@@ -91,7 +89,7 @@ class Sampler:
             runs = []
             for first in range(workers):
                 part = rows // workers + (first < rows % workers)
-                decoder = FusedDecoder(self._weights, part, positions)
+                decoder = CompiledDecoder(self.model, self._weights, part, positions)
                 runs.append(Run(decoder, part, prompts[first::workers], settings))
             return run_shares(runs, progress)
 
@@ -140,8 +138,3 @@ def sample(
         progress=progress,
     )
 
-
-def _fits_fused(model: Qwen2) -> bool:
-    parameters = list(model.parameters())
-    plain = all(p.dtype == torch.float32 and p.device.type == "cpu" for p in parameters)
-    return plain and sum(p.numel() for p in parameters) <= FUSED_PARAMETERS

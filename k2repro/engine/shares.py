@@ -17,7 +17,7 @@ from .run import Run
 Progress = Callable[[int, int], None]
 
 # Rows in flight below which a second worker costs more in Python than it saves in arithmetic.
-ROWS_PER_WORKER = 16
+ROWS_PER_WORKER = 4
 REPORT_SECONDS = 0.2
 
 

@@ -2,11 +2,12 @@
 
 Folded once, so that no step pays for them: the weight of a norm into the matrix that reads its output,
 1 / sqrt(head_dim) into the queries. q, k and v are one matrix, gate and up another. The rows of q and k
-are reordered so that the two dimensions of a rotary pair are neighbours: the rotation is then one complex
-product, and q.k is a sum over the same products as before.
+are reordered so that the two dimensions of a rotary pair are neighbours; q.k is a sum over the same
+products as before.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,80 +17,72 @@ from torch import Tensor
 from ..architecture.config import ModelConfig
 from ..architecture.qwen2 import DecoderLayer, Qwen2
 
+Array = NDArray[np.float32]
 
-@dataclass(frozen=True)
-class FusedLayer:
-    """Matrices of one layer, float32 [inputs, outputs]; H query, K key and value heads of D dimensions.
 
-    qkv: [hidden, (H + 2 K) D], bias: [(H + 2 K) D]. output: [H D, hidden]. gate_up: [hidden, 2 ffn].
-    down: [ffn, hidden].
+class FoldedWeights(NamedTuple):
+    """A copy of all that a step multiplies with: later changes to the model do not reach it.
+
+    Float32, [inputs, outputs] each, line by line in memory; L layers, H query and K key and value heads of D
+    dimensions. embedding: [vocabulary, hidden]. qkv: [L, hidden, (H + 2 K) D], bias: [L, (H + 2 K) D].
+    output: [L, H D, hidden]. gate_up: [L, hidden, 2 ffn]. down: [L, ffn, hidden]. head: [hidden, vocabulary].
     """
 
-    qkv: Tensor
-    bias: Tensor
-    output: Tensor
-    gate_up: Tensor
-    down: Tensor
+    embedding: Array
+    qkv: Array
+    bias: Array
+    output: Array
+    gate_up: Array
+    down: Array
+    head: Array
 
 
-@dataclass(frozen=True)
-class FusedWeights:
-    """A copy of all that a step reads: later changes to the model do not reach it.
+class Rotation(NamedTuple):
+    """Cosine and sine of each angle of the rotary embedding, float32 [positions, D / 2]."""
 
-    embedding: [vocabulary, hidden]. head: [hidden, vocabulary]. frequencies: float32 [D / 2], radians a
-    position; magnitude: YaRN's factor on cosine and sine.
-    """
-
-    config: ModelConfig
-    embedding: NDArray[np.float32]
-    layers: tuple[FusedLayer, ...]
-    head: Tensor
-    frequencies: Tensor
-    magnitude: float
-
-    def rotation(self, positions: int) -> NDArray[np.complex64]:
-        """cos + i sin of each angle, [positions, D / 2]; angles in 32 bit, as the model computes them."""
-        angles = torch.arange(positions).float()[:, None] * self.frequencies
-        turned = torch.complex(angles.cos() * self.magnitude, angles.sin() * self.magnitude)
-        return turned.numpy()
+    cosines: Array
+    sines: Array
 
 
 @torch.no_grad()
-def fuse(model: Qwen2) -> FusedWeights:
+def fold(model: Qwen2) -> FoldedWeights:
     """Prepare a float32 model on the CPU; well under 10 ms for a million parameters."""
     config = model.config
-    norm = model.model.norm.weight
-    return FusedWeights(
-        config=config,
-        embedding=model.model.embed_tokens.weight.detach().clone().numpy(),
-        layers=tuple(_fuse_layer(layer, config) for layer in _layers(model)),
-        head=(model.lm_head.weight * norm).t(),
-        frequencies=model.frequencies.clone(),
-        magnitude=model.magnitude,
+    layers = [layer for layer in model.model.layers if isinstance(layer, DecoderLayer)]
+
+    def stacked(part: Callable[[DecoderLayer], Tensor]) -> Array:
+        return np.stack([np.ascontiguousarray(part(layer).numpy()) for layer in layers])
+
+    return FoldedWeights(
+        embedding=model.model.embed_tokens.weight.numpy().copy(),
+        qkv=stacked(lambda layer: (_qkv(layer, config, "weight") * layer.input_layernorm.weight).t()),
+        bias=stacked(lambda layer: _qkv(layer, config, "bias")),
+        output=stacked(lambda layer: layer.self_attn.o_proj.weight.t()),
+        gate_up=stacked(
+            lambda layer: (
+                torch.cat((layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight))
+                * layer.post_attention_layernorm.weight
+            ).t()
+        ),
+        down=stacked(lambda layer: layer.mlp.down_proj.weight.t()),
+        head=np.ascontiguousarray((model.lm_head.weight * model.model.norm.weight).t().numpy()),
     )
 
 
-def _layers(model: Qwen2) -> list[DecoderLayer]:
-    return [layer for layer in model.model.layers if isinstance(layer, DecoderLayer)]
+@torch.no_grad()
+def rotation(model: Qwen2, positions: int) -> Rotation:
+    """Of positions 0 .. positions - 1; angles in 32 bit, as the model computes them, with YaRN's factor."""
+    angles = torch.arange(positions).float()[:, None] * model.frequencies
+    return Rotation((angles.cos() * model.magnitude).numpy(), (angles.sin() * model.magnitude).numpy())
 
 
-def _fuse_layer(layer: DecoderLayer, config: ModelConfig) -> FusedLayer:
-    attention, mlp = layer.self_attn, layer.mlp
-    scale = config.head_dim**-0.5
-    projections = (
-        (_pair(attention.q_proj.weight * scale, config), _pair(attention.q_proj.bias * scale, config)),
-        (_pair(attention.k_proj.weight, config), _pair(attention.k_proj.bias, config)),
-        (attention.v_proj.weight, attention.v_proj.bias),
+def _qkv(layer: DecoderLayer, config: ModelConfig, name: str) -> Tensor:
+    """Weight [outputs, inputs] or bias [outputs] of the three projections, one below the other."""
+    attention = layer.self_attn
+    query, key, value = (
+        getattr(projection, name) for projection in (attention.q_proj, attention.k_proj, attention.v_proj)
     )
-    qkv = torch.cat([weight for weight, _ in projections]) * layer.input_layernorm.weight
-    gate_up = torch.cat((mlp.gate_proj.weight, mlp.up_proj.weight)) * layer.post_attention_layernorm.weight
-    return FusedLayer(
-        qkv=qkv.t(),
-        bias=torch.cat([bias for _, bias in projections]),
-        output=attention.o_proj.weight.detach().clone().t(),
-        gate_up=gate_up.t(),
-        down=mlp.down_proj.weight.detach().clone().t(),
-    )
+    return torch.cat([_pair(query * config.head_dim**-0.5, config), _pair(key, config), value])
 
 
 def _pair(rows: Tensor, config: ModelConfig) -> Tensor:

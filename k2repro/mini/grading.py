@@ -6,12 +6,15 @@ The form counts. A grader that searches for the right answer anywhere in the tex
 several; one that takes the last of two answer blocks rewards a second try. Both raise a score without a word.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
+
+if TYPE_CHECKING:
+    from k2repro.verify import TestRun
 
 OPEN_TRACE, CLOSE_TRACE, OPEN_ANSWER, CLOSE_ANSWER = TAGS = ("<think>", "</think>", "<answer>", "</answer>")
 ANSWER_NEXT = CLOSE_TRACE + OPEN_ANSWER
@@ -65,26 +68,25 @@ def grade(problems: Sequence[Problem], responses: Sequence[str]) -> list[bool]:
         if problem.family not in FAMILIES:
             raise unknown("family", problem.family, FAMILIES)
     parts = [split_response(response) for response in responses]
-    passed = _passed([
+    run = iter(run_programs([
         (problem, part.answer.strip())
         for problem, part in zip(problems, parts, strict=True)
         if part is not None and problem.family == "programs"
-    ])
+    ]))
     return [
         part is not None
-        and (next(passed) if problem.family == "programs" else part.answer.strip() == problem.gold.strip())
+        and (next(run).passed if problem.family == "programs" else part.answer.strip() == problem.gold.strip())
         for problem, part in zip(problems, parts, strict=True)
     ]
 
 
-def _passed(programs: Sequence[tuple[Problem, str]]) -> Iterator[bool]:
-    """Whether each source passes the hidden tests of its problem."""
+def run_programs(programs: Sequence[tuple[Problem, str]]) -> list["TestRun"]:
+    """What each source does on the hidden tests of its problem, in the sandbox; one call for all of them."""
     if not programs:
-        return iter(())
+        return []
     from k2repro.mini.programs import hidden_tests
     from k2repro.verify import FunctionTest, run_many
 
     # One list for each problem: the verifier runs equal sources with the same list once.
     tests = {problem.id: [FunctionTest(**test) for test in hidden_tests(problem)] for problem, _ in programs}
-    runs = run_many([(source, tests[problem.id]) for problem, source in programs])
-    return iter([run.passed for run in runs])
+    return run_many([(source, tests[problem.id]) for problem, source in programs])

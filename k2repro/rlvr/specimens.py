@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..mini import programs
-from ..mini.grading import split_response
+from ..mini.grading import run_programs, split_response
 from ..mini.problem import Problem
 from ..mini.programs import hidden_tests
 from ..paper import load_facts
 from ..paper.facts import FactBook
-from ..verify import FunctionTest, Limits, TestRun, run_tests
+from ..verify import FunctionTest, Limits, run_tests
 from .advantages import group_advantages
 from .arms import FROM_BASE, FROM_SFT, FULL
 from .builds import Log
@@ -111,14 +111,9 @@ def program_of(response: str) -> str | None:
     return None if parts is None else parts.answer.strip()
 
 
-def run_program(problem: Problem, source: str) -> TestRun:
-    """A program on the hidden tests of its problem, as the reward runs it."""
-    return run_tests(source, [FunctionTest(**test) for test in hidden_tests(problem)])
-
-
 def tested_records(problem: Problem, source: str) -> Records:
     """One line for each hidden test of a program."""
-    run = run_program(problem, source)
+    (run,) = run_programs([(problem, source)])
     return [
         {"call": f"f({', '.join(map(repr, test['arguments']))})", "expected": repr(test["expected"]),
          "outcome": outcome.reason, "what happened": outcome.detail or "-"}
@@ -138,6 +133,7 @@ def turned_program(logs: Sequence[Log]) -> tuple[Problem, str, str]:
         for problem in benchmark(programs.TIER, "validation", SHOWN) if problem.id in log.points[0].texts
     ]  # fmt: skip
     for problem, first, last in ends:
-        if last and run_program(problem, last).passed and not (first and run_program(problem, first).passed):
+        before, after = run_programs([(problem, first), (problem, last)])
+        if after.passed and not before.passed:
             return problem, first, last
     return ends[0]

@@ -7,10 +7,13 @@ nearly full speed each. One thread for each job also makes a result independent 
 import multiprocessing
 import os
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
+from multiprocessing.managers import SyncManager
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
@@ -46,7 +49,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int = 2, listen: Listen | None = N
     """
     _check_order(jobs)
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), context.Manager() as manager:
+    with _one_thread_each(), _served(context) as manager:
         messages = manager.Queue()
         pool = ProcessPoolExecutor(min(workers, len(jobs)) or 1, context, _start, (messages,))
         with pool:
@@ -100,6 +103,15 @@ def _pass_on(messages: Any, listen: Listen | None, wait: float) -> bool:
     return True
 
 
+@contextmanager
+def _served(context: SpawnContext) -> Iterator[SyncManager]:
+    """A process of its own that keeps the queue of messages."""
+    manager = SyncManager(ctx=context)
+    manager.start(_watch_parent)
+    with manager:
+        yield manager
+
+
 def _check_order(jobs: Sequence[Job]) -> None:
     names = [job.name for job in jobs]
     if len(set(names)) < len(names):
@@ -120,9 +132,22 @@ def _check_order(jobs: Sequence[Job]) -> None:
 def _start(messages: Any) -> None:
     global _messages
     _messages = messages
+    _watch_parent()
     import torch
 
     torch.set_num_threads(1)
+
+
+def _watch_parent() -> None:
+    """End this process with its parent: workers wait for jobs, and from a killed parent none comes."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _run(job: Job) -> Any:

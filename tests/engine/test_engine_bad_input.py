@@ -46,7 +46,7 @@ TOKENIZER = tiny.tokenizer()
         ({"tokenizer": "gpt2"}, "tokenizer is of type str"),
     ],
 )
-def test_bad_input_is_refused(changes, words):
+def test_bad_input_is_recompiled(changes, words):
     """Catches input that would be served in some other meaning, or fail deep inside."""
     with pytest.raises(K2ReproError, match=words):
         sample(MODEL, **{**GOOD, **changes})
@@ -59,15 +59,16 @@ def test_a_much_smaller_tokenizer_is_of_another_model():
         sample(model, [[1]], max_new_tokens=1, seeds=[0], tokenizer=TOKENIZER)
 
 
-@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_diverged_weights_are_named(fused, temperature):
+def test_diverged_weights_are_named(compiled, temperature):
     """Catches a diverged model that samples on, token 0 for ever."""
     model = tiny.model(tiny.config())
     with torch.no_grad():
         model.model.layers[1].mlp.down_proj.weight[0, 0] = torch.nan
     with pytest.raises(K2ReproError, match="NaN or infinite.*diverged"):
-        Sampler(model, fused=fused).sample([[1, 2]], max_new_tokens=2, temperature=temperature, seeds=[0])
+        sampler = Sampler(model, compiled=compiled)
+        sampler.sample([[1, 2]], max_new_tokens=2, temperature=temperature, seeds=[0])
 
 
 def test_no_prompts_give_no_completions():

@@ -1,4 +1,10 @@
-"""Catches: a compiled step that differs from the one that is checked against transformers."""
+"""Catches: a compiled step that differs from the module, or from itself on another processor."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,16 +13,18 @@ from engine_tiny import config, model, prompts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import kernels
-from k2repro.engine.compiled import CompiledDecoder
-from k2repro.engine.fused import FusedDecoder
-from k2repro.engine.weights import fuse
+from k2repro.engine.compiled import CompiledDecoder, fits_compiled
+from k2repro.engine.eager import EagerDecoder
+from k2repro.engine.weights import fold
 from k2repro.errors import K2ReproError
 
 STEPS = 6
+DIGEST = Path(__file__).with_name("engine_digest.py")
 
 
-def logits_of(decoder: CompiledDecoder | FusedDecoder, lengths: list[int]) -> torch.Tensor:
+def logits_of(decoder: CompiledDecoder | EagerDecoder, lengths: list[int]) -> torch.Tensor:
     """Logits [steps, rows, vocabulary] of fixed tokens after prompts."""
     rows = len(lengths)
     for row, prefix in enumerate(decoder.prefill(prompts(lengths))):
@@ -28,12 +36,17 @@ def logits_of(decoder: CompiledDecoder | FusedDecoder, lengths: list[int]) -> to
     return torch.stack(found)
 
 
+def compiled(made: Qwen2, rows: int) -> CompiledDecoder:
+    return CompiledDecoder(made, fold(made), rows, 64)
+
+
 @pytest.mark.parametrize("groups", [1, 2, 3])
-def test_it_agrees_with_the_decoder_of_many_calls(groups: int):
+def test_it_agrees_with_the_module(groups: int):
     """Catches rotation, grouped heads, bias, cache or gate that the compiled step gets wrong."""
-    weights = fuse(model(config(groups=groups)))
+    made = model(config(groups=groups))
     lengths = [3, 11, 7, 30, 5]
-    mine, theirs = (logits_of(kind(weights, 5, 64), lengths) for kind in (CompiledDecoder, FusedDecoder))
+    mine = logits_of(compiled(made, 5), lengths)
+    theirs = logits_of(EagerDecoder(made, 5, 64), lengths)
     assert torch.allclose(mine, theirs, atol=2e-5 * float(theirs.abs().max()))
     # A wrong twin: another token at one place is seen.
     assert not torch.allclose(mine[1], mine[2], atol=1e-2)
@@ -42,22 +55,22 @@ def test_it_agrees_with_the_decoder_of_many_calls(groups: int):
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 6])
 def test_a_row_does_not_notice_its_neighbours(rows: int):
     """Catches sums whose order depends on how many rows there are, or how far the longest has come."""
-    weights = fuse(model(config()))
+    made = model(config())
     lengths = [9, 31, 4, 17, 26, 12][:rows]
-    together = logits_of(CompiledDecoder(weights, 8, 64), lengths)
-    alone = logits_of(CompiledDecoder(weights, 1, 64), lengths[:1])
+    together = logits_of(compiled(made, 8), lengths)
+    alone = logits_of(compiled(made, 1), lengths[:1])
     assert torch.equal(together[:, 0], alone[:, 0])
 
 
 def test_reading_and_decoding_agree_to_the_bit():
     """Catches a prompt whose tokens see later ones, or another prompt's, when several are read at once."""
-    weights = fuse(model(config()))
+    made = model(config())
     whole = prompts([13, 6, 22])
-    decoder = CompiledDecoder(weights, 3, 64)
+    decoder = compiled(made, 3)
     for row, prefix in enumerate(decoder.prefill([prompt[:-1] for prompt in whole])):
         decoder.put(row, prefix)
     decoder.step(torch.tensor([prompt[-1] for prompt in whole]))
-    read = [prefix.logits for prefix in CompiledDecoder(weights, 1, 64).prefill(whole)]
+    read = [prefix.logits for prefix in compiled(made, 1).prefill(whole)]
     assert torch.equal(decoder.logits[:3], torch.stack(read))
 
 
@@ -66,7 +79,7 @@ def test_weights_that_diverged_are_not_hidden():
     made = model(config())
     with torch.no_grad():
         made.model.layers[0].self_attn.k_proj.weight[0, 0] = float("nan")
-    decoder = CompiledDecoder(fuse(made), 1, 64)
+    decoder = compiled(made, 1)
     assert logits_of(decoder, [5])[-1].isnan().any()
 
 
@@ -84,6 +97,41 @@ def test_exponentials_are_those_of_numpy(values: list[float]):
 
 def test_widths_that_cannot_be_taken_by_four_are_refused():
     """Catches a product that reads past the end of a row."""
-    odd = config(intermediate_size=42)
+    odd = model(config(intermediate_size=42))
+    assert not fits_compiled(odd)
     with pytest.raises(K2ReproError, match="intermediate_size = 42"):
-        CompiledDecoder(fuse(model(odd)), 2, 32)
+        compiled(odd, 2)
+
+
+@settings(derandomize=True, max_examples=100, deadline=None)
+@given(st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=70))
+def test_softmax_of_any_length(values: list[float]):
+    """Catches a remainder after whole vectors that a maximum or a sum leaves out."""
+    x = np.array(values, np.float32)
+    exact = np.exp(x.astype(np.float64) - x.max())
+    total = kernels.softmax(x, np.zeros(len(x), np.int32), np.zeros(kernels.LANES, np.float32))
+    assert np.allclose(x, exact, rtol=1e-5, atol=1e-30)
+    assert np.isclose(total, exact.sum(), rtol=1e-5)
+
+
+def digest(folder: Path, processor: str) -> str:
+    """Of logits that another process makes with code compiled for `processor`; its cache is empty at first."""
+    target = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder / processor)} | target
+    done = subprocess.run(
+        [sys.executable, str(DIGEST)], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names processors of this family")
+def test_bits_do_not_depend_on_the_processor_or_on_the_cache(tmp_path: Path):
+    """Catches sums that the compiler orders or fuses as it likes: other vectors, other tokens.
+
+    With `fastmath` the code read from the cache gave other bits than the same code newly compiled.
+    """
+    here = digest(tmp_path, "")
+    assert len(here) == 64
+    assert digest(tmp_path, "") == here
+    # Without an instruction for a fused product and sum, and with vectors of 4 instead of 16.
+    assert digest(tmp_path, "x86-64") == here

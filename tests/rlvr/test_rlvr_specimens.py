@@ -2,6 +2,7 @@
 
 from k2repro.mini import programs
 from k2repro.mini.data import reference_response
+from k2repro.mini.grading import run_programs
 from k2repro.rlvr import specimens
 from k2repro.rlvr.builds import Log, arm_named
 from k2repro.rlvr.config import GrpoConfig
@@ -44,8 +45,7 @@ def test_the_program_that_is_shown_turned_right():
     last = right | {asked[1].id: WRONG}
     problem, before, after = specimens.turned_program([_log(wrong, wrong), _log(first, last)])
     assert problem.id == asked[2].id
-    assert not specimens.run_program(problem, before).passed
-    assert specimens.run_program(problem, after).passed
+    assert [run.passed for run in run_programs([(problem, before), (problem, after)])] == [False, True]
     outcomes = {record["outcome"] for record in specimens.tested_records(problem, before)}
     assert outcomes == {"wrong answer"}
 

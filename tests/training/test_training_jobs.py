@@ -1,7 +1,14 @@
 """Jobs side by side: one thread each, results in order, errors not swallowed."""
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 
 from k2repro.errors import K2ReproError
@@ -105,3 +112,49 @@ def test_every_message_arrives():
     run_jobs([Job("a", chatter, ("a",)), Job("b", chatter, ("b",))], listen=lambda *said: heard.append(said))
     assert [number for name, number in heard if name == "a"] == list(range(300))
     assert len(heard) == 600
+
+
+def wait_for_ever(path):
+    path.write_text(f"{os.getpid()}")
+    time.sleep(600)
+
+
+KILLED = """
+import pathlib, sys
+sys.path.insert(0, {folder!r})
+from test_training_jobs import wait_for_ever
+from k2repro.training.jobs import Job, run_jobs
+if __name__ == "__main__":
+    run_jobs([Job("wait", wait_for_ever, (pathlib.Path({path!r}),))], workers=1)
+"""
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    """Catches workers that hold cores and memory for ever after a killed run."""
+    script, named = tmp_path / "run.py", tmp_path / "pid"
+    script.write_text(KILLED.format(folder=str(Path(__file__).parent), path=str(named)))
+    parent = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    try:
+        _until(lambda: named.exists() and named.read_text())
+        workers = psutil.Process(parent.pid).children(recursive=True)
+        assert int(named.read_text()) in [worker.pid for worker in workers]
+        parent.kill()
+        parent.wait()
+        _until(lambda: not any(_runs(worker) for worker in workers))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+
+
+def _runs(process):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def _until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)
