@@ -68,14 +68,18 @@ def grade(problems: Sequence[Problem], responses: Sequence[str]) -> list[bool]:
         if problem.family not in FAMILIES:
             raise unknown("family", problem.family, FAMILIES)
     parts = [split_response(response) for response in responses]
-    run = iter(run_programs([
+    runs = iter(run_programs([
         (problem, part.answer.strip())
         for problem, part in zip(problems, parts, strict=True)
         if part is not None and problem.family == "programs"
     ]))
     return [
         part is not None
-        and (next(run).passed if problem.family == "programs" else part.answer.strip() == problem.gold.strip())
+        and (
+            next(runs).passed
+            if problem.family == "programs"
+            else part.answer.strip() == problem.gold.strip()
+        )
         for problem, part in zip(problems, parts, strict=True)
     ]
 

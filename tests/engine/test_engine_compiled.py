@@ -115,7 +115,7 @@ def test_softmax_of_any_length(values: list[float]):
 
 
 def digest(folder: Path, processor: str) -> str:
-    """Of logits that another process makes with code compiled for `processor`; its cache is empty at first."""
+    """Of the logits of another process, with code compiled for `processor`; its cache is empty at first."""
     target = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}
     environment = os.environ | {"NUMBA_CACHE_DIR": str(folder / processor)} | target
     done = subprocess.run(
