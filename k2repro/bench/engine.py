@@ -71,6 +71,8 @@ def bench_engine(*, repeats: int = 3, jobs: tuple[tuple[int, int], ...] = JOBS) 
 def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     """Parts of a decoding step, on one thread, that add up to 1: matrices, attention, sampling, rest.
 
+    batch: rows in flight; no more are taken than the engine takes.
+
     matrices: the five products with weights. attention: scores, softmax and mixing. sampling: from logits
     to tokens. rest: norms, rotation, gating, writing keys and values, and Python in between.
     """
@@ -78,11 +80,12 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     import torch
 
     from ..engine.choose import choose
-    from ..engine.compiled import CompiledDecoder
+    from ..engine.compiled import COMPILED_ROWS, CompiledDecoder
     from ..engine.shares import one_thread_each
     from ..engine.weights import fold
 
     model = _pair()[0]
+    batch = min(batch, COMPILED_ROWS)
     decoder = CompiledDecoder(model, fold(model), batch, PROMPT_TOKENS + steps)
     for row, prefix in enumerate(decoder.prefill(_prompts(batch))):
         decoder.put(row, prefix)

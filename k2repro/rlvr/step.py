@@ -66,7 +66,9 @@ def sampling_gap(logprobs: Tensor, sampled: Tensor, mask: Tensor) -> Tensor:
 def check_gap(gaps: Sequence[Tensor], config: GrpoConfig, step: int) -> Gap | None:
     """Summary of the gaps of all micro-batches; None if there are none.
 
-    Warns above `config.gap_warning`, raises K2ReproError above `config.gap_error` and for NaN.
+    Warns above `config.gap_warning`, raises K2ReproError above `config.gap_error` and for NaN. Measured on
+    mini-K2: single tokens of 40,000 differ by up to 1e-4 between two ways of computing in 32 bit, and each
+    from 64 bit by as much; the mean is 1e-7.
     """
     if not gaps:
         return None
@@ -76,7 +78,10 @@ def check_gap(gaps: Sequence[Tensor], config: GrpoConfig, step: int) -> Gap | No
         f"step {step}: log-probabilities of sampling and training differ by {gap.largest:.2e}"
         f" (mean {gap.mean:.2e})"
     )
-    cause = "Usual cause: the sampler holds older weights, a temperature other than 1, or a shifted token"
+    cause = (
+        "Usual cause: the sampler holds older weights, a temperature other than 1, or a shifted token; where "
+        "the mean is a thousand times smaller, 32-bit rounding at a few tokens"
+    )
     if not gap.largest <= config.gap_error:
         raise K2ReproError(f"{text}, more than gap_error = {config.gap_error:g}. {cause}")
     if gap.largest > config.gap_warning:
