@@ -31,7 +31,7 @@ SHORT_THEN_FULL = ((0.0, SHORT_TOKENS), (0.5, MAX_NEW_TOKENS))
 
 FROM_SFT = Rates(weights=1e-4, norms=5e-3)
 FROM_BASE = Rates(weights=3e-4, norms=1e-2)
-STEPS_FROM_SFT, STEPS_FROM_BASE, STEPS_CODE = 44, 40, 30
+STEPS_FROM_SFT, STEPS_FROM_BASE, STEPS_CODE = 44, 40, 28
 # Half of the prompts from the hardest tier, a fifth from the one before.
 HARD = ("tier-4", "tier-1", "tier-4", "tier-3", "tier-4", "tier-2", "tier-4", "tier-3", "tier-4", "tier-4")
 
@@ -45,10 +45,14 @@ ARMS = {
         _FROM_SFT,
         _FROM_BASE,
         replace(_FROM_SFT, name="short-budget", budget=SHORT_THEN_FULL),
-        replace(_FROM_SFT, name="broken-reward", reward="any answer"),
-        replace(_FROM_SFT, name="uncentred", center=False, scale="none", uniform_groups="train"),
-        replace(_FROM_BASE, name="code", tiers=_PROGRAMS, steps=STEPS_CODE),
-        replace(_FROM_SFT, name="code-from-sft", tiers=_PROGRAMS),
+        replace(_FROM_SFT, name="broken-reward", reward="any answer", followed=False),
+        replace(
+            _FROM_SFT, name="uncentred", center=False, scale="none", uniform_groups="train", followed=False
+        ),
+        replace(_FROM_BASE, name="code", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False),
+        replace(
+            _FROM_SFT, name="code-from-sft", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False
+        ),
     )
 }
 PAPER = ("from-sft", "from-base", "short-budget")

@@ -67,7 +67,8 @@ class GrpoConfig:
 
     # --- cost and safety
     micro_batch_tokens: int = 1024  # mini-K2: bounds memory, stays in the caches; the gradient is the same
-    gap_warning: float = 1e-4  # sampling against training log-probabilities, nats
+    # Sampling against training log-probabilities, nats: mean over the tokens of a step, and any one token.
+    gap_warning: float = 1e-4
     gap_error: float = 1e-2  # stale weights show more than this after one update
     max_skipped_steps: int = 10  # steps in a row without any group to learn from
     seed: int = 0

@@ -25,6 +25,7 @@ from .rollouts import PromptStream, Source
 from .trainer import Tell, train_grpo
 
 MATHS = tuple(variables.TIERS)
+SAVE_EVERY = 8  # steps: what a stopped run loses at most
 RECORDS, CURVE = "records.jsonl", "curve.jsonl"
 Keep = Callable[[Qwen2], None]
 
@@ -40,6 +41,7 @@ class Arm:
     tiers     of the train problems, in turn; a tier named twice comes twice as often
     reward    a key of REWARDS
     scale, center, uniform_groups   see GrpoConfig
+    followed  whether its curve is shown, so that the probe is asked often; else at both ends and half-way
 
     Raises K2ReproError for a budget that does not begin at 0 or does not rise in shares, and for an unknown
     reward or schedule.
@@ -56,6 +58,7 @@ class Arm:
     scale: str = "group"
     center: bool = True
     uniform_groups: str = "skip"
+    followed: bool = True
 
     def __post_init__(self) -> None:
         shares = [share for share, _ in self.budget]
@@ -120,7 +123,8 @@ class Plan:
 def plan(arm: Arm, sizes: RunSizes) -> Plan:
     """Steps, points and stages of an arm; a stage begins at a point of the curve."""
     steps = max(2 * len(arm.budget), round(arm.steps * sizes.steps))
-    every = max(1, steps // max(sizes.points, 2 * len(arm.budget)))
+    points = sizes.points if arm.followed else 1
+    every = max(1, steps // max(points, 2 * len(arm.budget)))
     stages = tuple(
         (0 if share == 0 else max(every, round(share * steps / every) * every), tokens)
         for share, tokens in arm.budget
@@ -223,7 +227,7 @@ def carry_out(
 
     records = train_grpo(
         model, policy_optimizer(model, arm.rates), source_of(arm, seed), grpo_config(arm, sizes, seed),
-        planned.steps, schedule=SCHEDULES[arm.schedule], work=work, save_every=planned.probe_every,
+        planned.steps, schedule=SCHEDULES[arm.schedule], work=work, save_every=SAVE_EVERY,
         tell=tell, probe=probe, probe_every=planned.probe_every,
     )  # fmt: skip
     write_text(work / RECORDS, "".join(canonical_json(asdict(record)) + "\n" for record in records))

@@ -206,8 +206,9 @@ assert [line["reward"] for line in judged] == [1.0] + [0.0] * 7
 # teaches nothing.
 #
 # The next cell makes what is missing. With the results that ship it takes
-# seconds; from nothing, about a quarter of an hour on two cores, the starts
-# of notebook 02 not counted. A stopped run goes on where it was.
+# seconds; from nothing, about 25 minutes on two cores, a third of them for
+# scoring, the starts of notebook 02 not counted. A stopped run goes on where
+# it was.
 
 # %% tags=["nbval-ignore-output"]
 from k2repro.results.store import open_store
@@ -259,8 +260,11 @@ show(figure, alt="Reward of each step of a run and of a model that "
 #
 # One program samples, another computes the gradient. If their probabilities
 # differ, the ratio is not one, and the run learns from a model that it is
-# not. Expect differences at the size of rounding: this is logged at every
-# step, and a run stops where it becomes large.
+# not. Expect differences at the size of rounding, far below a ten-thousandth
+# in the mean. A few tokens show more: there 32 bits are not enough, and each
+# of the two programs is as far from 64 bits as from the other. Mean and
+# largest are logged at every step; a large mean is a warning, and a run stops
+# where a single token is far off.
 
 # %% tags=["nbval-ignore-output"]
 updates = [each for arm in logs.values() for log in arm.values()

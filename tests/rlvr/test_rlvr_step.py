@@ -1,8 +1,10 @@
 """One optimisation step: the same whatever the split, and refused when something is off."""
 
 import copy
+import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import rlvr_tiny as tiny
 import torch
@@ -148,6 +150,21 @@ def test_small_gap_is_a_warning():
     rollouts = [replace(rollout, logprobs=rollout.logprobs + 1e-3) for rollout in sampled(MODEL)]
     with pytest.warns(UserWarning, match="more than gap_warning = 0.0001"):
         train_step(model, micro_batches(rollouts), torch.optim.SGD(model.parameters(), lr=0.1), tiny.config())
+
+
+def test_rounding_at_one_token_is_no_warning():
+    """Catches an alarm in one step of ten that says nothing but that the numbers have 32 bits."""
+    first, *others = sampled(MODEL)
+    assert len(first.logprobs) > 1
+    shifted = first.logprobs + 2e-4 * (np.arange(len(first.logprobs)) == 0)
+    model = copy.deepcopy(MODEL)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = train_step(
+            model, micro_batches([replace(first, logprobs=shifted), *others]), optimizer, tiny.config()
+        )
+    assert result.gap.mean < 1e-4 < result.gap.largest
 
 
 def test_schedule_factor_scales_the_step():
