@@ -206,7 +206,7 @@ assert [line["reward"] for line in judged] == [1.0] + [0.0] * 7
 # teaches nothing.
 #
 # The next cell makes what is missing. With the results that ship it takes
-# seconds; from nothing, about 25 minutes on two cores, a third of them for
+# seconds; from nothing, about 20 minutes on two cores, a quarter of them for
 # scoring, the starts of notebook 02 not counted. A stopped run goes on where
 # it was.
 
