@@ -74,7 +74,8 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     batch: rows in flight; no more are taken than the engine takes.
 
     matrices: the five products with weights. attention: scores, softmax and mixing. sampling: from logits
-    to tokens. rest: norms, rotation, gating, writing keys and values, and Python in between.
+    to tokens. rest: norms, rotation, gating, writing keys and values, and Python in between;
+    it is what is left, and noise can make it a little negative.
     """
     import numpy as np
     import torch
