@@ -72,7 +72,6 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     """Parts of a decoding step, on one thread, that add up to 1: matrices, attention, sampling, rest.
 
     batch: rows in flight; no more are taken than the engine takes.
-
     matrices: the five products with weights. attention: scores, softmax and mixing. sampling: from logits
     to tokens. rest: norms, rotation, gating, writing keys and values, and Python in between;
     it is what is left, and noise can make it a little negative.

@@ -1,12 +1,12 @@
 """A decoding step of all rows as one compiled function, for the processor at hand (numba, through LLVM).
 
 A small model's step is a millisecond of arithmetic, and calling some twenty library functions a layer costs
-nearly as much again. The products here pack nothing: four rows times four inputs at a time, each line of the
-matrix read once from a near cache.
+time of the same order: with a few rows most of it. The products here pack nothing: four rows times four
+inputs at a time, each line of the matrix read once from a near cache.
 
 A row's numbers depend on that row alone: rows are filled up to a multiple of four, and attention ends where
-the row ends. Every sum has its order and its roundings written down here, so that all processors, with
-wider or narrower vectors, give the same bits.
+the row ends. Every sum has its order and its roundings written down here, so that vectors of any width give
+the same bits; seen with code for eight x86 processors, with and without fused products.
 
 Shapes: R rows in use, filled up to P; K key and value heads, G query heads to each, D dimensions of a head.
 """

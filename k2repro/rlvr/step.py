@@ -67,8 +67,8 @@ def check_gap(gaps: Sequence[Tensor], config: GrpoConfig, step: int) -> Gap | No
     """Summary of the gaps of all micro-batches; None if there are none.
 
     Warns of a mean above `config.gap_warning`, raises K2ReproError for a token above `config.gap_error` and
-    for NaN. Rounding alone can reach 1e-4 at a single token: measured on mini-K2, of 40,000 tokens the worst
-    differed so much between two ways of computing in 32 bit, and each of them from 64 bit; the mean was 1e-7.
+    for NaN. Rounding alone reaches 1e-4 at single tokens: of 39,282 that an SFT model sampled, the worst
+    differed by 9e-5, and from 64 bit by 9e-5 in sampling and by 4e-5 in training; the mean was 2e-8.
     """
     if not gaps:
         return None

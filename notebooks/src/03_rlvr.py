@@ -261,10 +261,9 @@ show(figure, alt="Reward of each step of a run and of a model that "
 # One program samples, another computes the gradient. If their probabilities
 # differ, the ratio is not one, and the run learns from a model that it is
 # not. Expect differences at the size of rounding, far below a ten-thousandth
-# in the mean. A few tokens show more: there 32 bits are not enough, and each
-# of the two programs is as far from 64 bits as from the other. Mean and
-# largest are logged at every step; a large mean is a warning, and a run stops
-# where a single token is far off.
+# in the mean; at single tokens rounding can be larger. Mean and largest are
+# logged at every step; a large mean is a warning, and a run stops where a
+# single token is far off.
 
 # %% tags=["nbval-ignore-output"]
 updates = [each for arm in logs.values() for log in arm.values()
