@@ -17,6 +17,7 @@ import torch
 
 from ..architecture.qwen2 import Qwen2
 from ..errors import K2ReproError
+from ..training.fused import fits_fused
 from ..training.optimizer import Optimizer
 from ..training.schedules import Schedule
 from ..training.state import load_state, save_state
@@ -84,7 +85,9 @@ class _Run:
     def _batches(self, rollouts: Sequence[Rollout]) -> list[MicroBatch]:
         """Micro-batches with all the log-probabilities that must be taken before the first update."""
         config = self.config
-        batches = micro_batches(rollouts, max_tokens=config.micro_batch_tokens)
+        batches = micro_batches(
+            rollouts, max_tokens=config.micro_batch_tokens, share_beginnings=fits_fused(self.model)
+        )
         if config.updates_per_rollout * config.iterations > 1:
             batches = with_old_logprobs(self.model, batches)
         if self.reference is not None and config.beta:

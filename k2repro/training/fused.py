@@ -18,8 +18,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from k2repro.architecture import ModelConfig, Qwen2
-from k2repro.training.fused_attention import causal_mask
-from k2repro.training.fused_layer import Layer, Norm
+from k2repro.training.fused_attention import causal_mask, texts_of
+from k2repro.training.fused_layer import Asking, Layer, Norm, Rotation
 from k2repro.training.fused_weights import Folding, Gradients
 from k2repro.training.products import outer, product
 from k2repro.training.spans import Reading, plan_reading
@@ -32,18 +32,21 @@ def fits_fused(model: Qwen2) -> bool:
     return all(p.dtype == torch.float32 and p.device.type == "cpu" for p in model.parameters())
 
 
-def packed_logits(model: Qwen2, tokens: Tensor, segments: Tensor, at: Tensor) -> Tensor:
+def packed_logits(
+    model: Qwen2, tokens: Tensor, segments: Tensor, at: Tensor, *, share_beginnings: bool = False
+) -> Tensor:
     """Logits [A, vocabulary] of packed rows at the places `at`, with a gradient.
 
     tokens, segments: int64 [rows, length], as `Qwen2.forward` takes them. at: int64 [A], flat indices
-    (row * length + column) of the positions whose next token is wanted, in any order.
+    (row * length + column) of the positions whose next token is wanted, in any order. share_beginnings: read
+    what a text has in common with the one before it once for both; logits and gradients stay the same.
     Raises K2ReproError for shapes that do not fit and an empty `at`.
     """
-    reading = plan_reading(tokens, segments, at)
+    reading = plan_reading(tokens, segments, at, share_beginnings=share_beginnings)
     angles = reading.positions[:, None].float() * model.frequencies
-    rotation = torch.polar(torch.full_like(angles, model.magnitude), angles)
+    turns = torch.polar(torch.full_like(angles, model.magnitude), angles)
     names, parameters = zip(*model.named_parameters(), strict=True)
-    return _PackedLogits.apply(reading, rotation, model.config, names, *parameters)
+    return _PackedLogits.apply(reading, turns, model.config, names, *parameters)
 
 
 @dataclass
@@ -58,20 +61,16 @@ class _Pass:
 
 
 class _PackedLogits(torch.autograd.Function):
-    """reading, rotation, config, names of the parameters, parameters -> logits [A, vocabulary]."""
+    """reading, turns, config, names of the parameters, parameters -> logits [A, vocabulary]."""
 
     @staticmethod
     def forward(
-        ctx: Any, reading: Reading, rotation: Tensor, config: ModelConfig, names: Sequence[str],
+        ctx: Any, reading: Reading, turns: Tensor, config: ModelConfig, names: Sequence[str],
         *parameters: Tensor,
     ) -> Tensor:
         weights = dict(zip(names, parameters, strict=True))
-        mask = causal_mask(reading.longest, config.query_heads_per_kv_head)
         foldings = [Folding(config, _of_layer(weights, layer)) for layer in range(config.num_hidden_layers)]
-        layers = [
-            Layer(config, folding.fold(), reading, rotation, mask, last=folding is foldings[-1])
-            for folding in foldings
-        ]
+        layers = _layers(config, foldings, reading, turns)
         hidden = weights[EMBEDDING].index_select(0, reading.tokens)
         for layer in layers:
             hidden = layer.forward(hidden)
@@ -101,6 +100,27 @@ class _PackedLogits(torch.autograd.Function):
         found[EMBEDDING].index_add_(0, reading.tokens, hidden)
         found[head_name] = found[head_name].add_(head) if head_name in found else head
         return (None, None, None, None, *(found[name] for name in ctx.names))
+
+
+def _layers(
+    config: ModelConfig, foldings: Sequence[Folding], reading: Reading, turns: Tensor
+) -> list[Layer]:
+    """All layers; what they share (who sees what, the rotation) is made once."""
+    groups, width = config.query_heads_per_kv_head, config.num_attention_heads * config.head_dim
+    mask = causal_mask(reading.longest, groups)
+    rotation = Rotation(turns, width)
+    whole, asked = (
+        Asking(slots, texts_of(slots, reading, mask, groups), turned)
+        for slots, turned in (
+            (reading.queries, rotation),
+            (reading.last_queries, Rotation(turns[reading.asked], width)),
+        )
+    )
+    last = foldings[-1]
+    return [
+        Layer(config, f.fold(), reading, rotation, asked if f is last else whole, last=f is last)
+        for f in foldings
+    ]
 
 
 def _of_layer(weights: Gradients, layer: int) -> Gradients:

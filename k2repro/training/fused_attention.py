@@ -1,106 +1,105 @@
 """Causal attention inside each text of a packed batch, forward and backward, by hand.
 
 A text attends to itself only, so its scores are a small matrix of their own: the square of its length, not of
-the row's. Texts are cut out at a multiple of 16 tokens; what hangs over belongs to a neighbour and gets
-weight 0.
+the row's. Each text lies in a slot of its own, filled up to a multiple of 16 (`spans.py`). Filling comes last:
+no query of the text sees it, and what its own queries find is thrown away.
 Differs from flash attention (arXiv 2205.14135): weights are kept for the way back, they are small here.
 
-Shapes: N tokens read, M asked, K key and value heads, G query heads to each, D head_dim.
+Shapes: R queries and S keys in slots, K key and value heads, G query heads to each, D head_dim.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from k2repro.training.products import outer, product
-from k2repro.training.spans import SPAN_MULTIPLE, Span
+from k2repro.training.spans import SPAN_MULTIPLE, Reading, Slots
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Rotated, scaled queries [K, M, G, D], rotated keys and values [K, N, D]; contiguous."""
+    """Rotated, scaled queries [K, R, G, D], rotated keys and values [K, S, D]; contiguous."""
 
     query: Tensor
     key: Tensor
     value: Tensor
 
 
+@dataclass(frozen=True)
+class Texts:
+    """Who sees what: of each text its queries, its keys, and the scores [queries G, keys] to add."""
+
+    queries: Sequence[int]
+    keys: Sequence[int]
+    masks: Sequence[Tensor]
+
+
+def texts_of(slots: Slots, reading: Reading, mask: Tensor, groups: int) -> Texts:
+    """The texts of a layer whose queries are `slots`. mask: of `causal_mask`."""
+    masks = [
+        mask[first * groups : (first + count) * groups, :keys]
+        for first, count, keys in zip(slots.firsts, slots.counts, reading.key_counts, strict=True)
+    ]
+    return Texts(slots.counts, reading.key_counts, masks)
+
+
 class Attention:
-    """Attention of one layer over all `spans`; keeps the weights [rows G, keys] of each text and head.
+    """Attention of one layer over all `texts`; keeps the weights [queries G, keys] of each text and head."""
 
-    mask: of `causal_mask`. whole: every row of a text asks; otherwise those from `span.first` on.
-    """
-
-    def __init__(self, heads: Heads, spans: tuple[Span, ...], mask: Tensor, *, whole: bool) -> None:
-        self._heads, self._mask = heads, mask
-        self._pieces = [_Piece(span, whole) for span in spans]
+    def __init__(self, heads: Heads, texts: Texts) -> None:
+        kv_heads, _, groups, _ = heads.query.shape
+        self._query_shape, self._key_shape = heads.query.shape, heads.key.shape
+        self._queries = [count * groups for count in texts.queries] * kv_heads
+        self._keys = list(texts.keys) * kv_heads
+        self._masks = list(texts.masks) * kv_heads
+        self._pieces = list(
+            zip(
+                _cut(heads.query, self._queries),
+                _cut(heads.key, self._keys),
+                _cut(heads.value, self._keys),
+                strict=True,
+            )
+        )
         self._weights: list[Tensor] = []
 
     def forward(self) -> Tensor:
-        """Mixed values, [M, K G D]; zero in rows that no text has."""
-        kv_heads, rows, groups, dim = self._heads.query.shape
-        mixed = self._heads.query.new_zeros(rows, kv_heads, groups * dim)
-        for piece in self._pieces:
-            hidden = self._mask[piece.first * groups : (piece.first + piece.rows) * groups, : piece.keys]
-            for head in range(kv_heads):
-                query, key, value = piece.cut(self._heads, head)
-                weights = product(query, key).add_(hidden)
-                torch.softmax(weights, -1, out=weights)
-                # Rows that hang over would send gradients to the keys.
-                weights[piece.asking * groups :] = 0.0
-                found = product(weights, value.t()).view(piece.rows, -1)
-                mixed[piece.asked_rows, head] = found[: piece.asking]
-                self._weights.append(weights)
-        return mixed.flatten(1)
+        """Mixed values, [K, R, G D]."""
+        mixed = []
+        for (query, key, value), mask in zip(self._pieces, self._masks, strict=True):
+            weights = product(query, key).add_(mask)
+            torch.softmax(weights, -1, out=weights)
+            mixed.append(product(weights, value.t()))
+            self._weights.append(weights)
+        return torch.cat(mixed).view(*self._query_shape[:2], -1)
 
     def backward(self, mixed: Tensor) -> Heads:
-        """Gradients of the heads from that of the mixed values [M, K G D]."""
-        heads = self._heads
-        kv_heads, rows, groups, dim = heads.query.shape
-        by_head = mixed.view(rows, kv_heads, groups, dim).transpose(0, 1).contiguous()
-        found = Heads(*map(torch.zeros_like, (heads.query, heads.key, heads.value)))
-        kept = iter(self._weights)
-        for piece in self._pieces:
-            for head in range(kv_heads):
-                weights = next(kept)
-                query, key, value = piece.cut(heads, head)
-                outside = by_head[head, piece.asked : piece.asked + piece.rows].flatten(0, 1)
-                found.value[head, piece.read_rows] = outer(weights, outside)[: piece.length]
-                scores = product(outside, value)
-                torch.ops.aten._softmax_backward_data.out(
-                    scores, weights, -1, torch.float32, grad_input=scores
-                )
-                inside = product(scores, key.t()).view(piece.rows, groups, dim)
-                found.query[head, piece.asked_rows] = inside[: piece.asking]
-                found.key[head, piece.read_rows] = outer(scores, query)[: piece.length]
-        return found
+        """Gradients of the heads from that of the mixed values [K, R, G D], contiguous; 0 in the filling."""
+        queries, keys, values = [], [], []
+        gradients = _cut(mixed.view(self._query_shape), self._queries)
+        for (query, key, value), weights, gradient in zip(
+            self._pieces, self._weights, gradients, strict=True
+        ):
+            values.append(outer(weights, gradient))
+            scores = product(gradient, value)
+            torch.ops.aten._softmax_backward_data.out(scores, weights, -1, torch.float32, grad_input=scores)
+            queries.append(product(scores, key.t()))
+            keys.append(outer(scores, query))
+        return Heads(
+            torch.cat(queries).view(self._query_shape),
+            torch.cat(keys).view(self._key_shape),
+            torch.cat(values).view(self._key_shape),
+        )
 
 
-class _Piece:
-    """A text cut out at a multiple: `rows` rows ask, `asking` of them its own, and `keys` keys are read."""
-
-    def __init__(self, span: Span, whole: bool) -> None:
-        self.first, self.asked = (0, span.start) if whole else (span.first, span.asked)
-        self.asking, self.start = span.length - self.first, span.start
-        self.rows, self.keys = _up(self.asking), _up(span.length)
-        self.length = span.length
-        self.asked_rows = slice(self.asked, self.asked + self.asking)
-        self.read_rows = slice(self.start, self.start + self.length)
-
-    def cut(self, heads: Heads, head: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries [rows G, D], keys [keys, D] and values [keys, D] of one key and value head; views."""
-        read = slice(self.start, self.start + self.keys)
-        query = heads.query[head, self.asked : self.asked + self.rows].flatten(0, 1)
-        return query, heads.key[head, read], heads.value[head, read]
+def _cut(heads: Tensor, counts: Sequence[int]) -> tuple[Tensor, ...]:
+    """Views [count, D] of all heads, one after the other."""
+    return heads.flatten(0, -2).split(list(counts))
 
 
 def causal_mask(longest: int, groups: int) -> Tensor:
-    """float32 [rows G, keys] for texts of up to `longest` tokens: minus infinity where a key is later."""
-    size = _up(longest) + SPAN_MULTIPLE
+    """float32 [queries G, keys], enough for slots of `longest` keys: minus infinity where a key is later."""
+    size = longest + SPAN_MULTIPLE
     hidden = torch.full((size, size), float("-inf")).triu(1)
     return hidden.repeat_interleave(groups, 0)
-
-
-def _up(count: int) -> int:
-    return -(-count // SPAN_MULTIPLE) * SPAN_MULTIPLE

@@ -6,14 +6,16 @@ weights (`fused_weights.py`). In the last layer only the asked tokens have queri
 Shapes: N tokens read, M rows out (N, or the asked ones in the last layer), H heads, K key heads, D head_dim.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 from k2repro.architecture import ModelConfig
-from k2repro.training.fused_attention import Attention, Heads
+from k2repro.training.fused_attention import Attention, Heads, Texts
 from k2repro.training.fused_weights import LayerWeights
 from k2repro.training.products import outer, product
-from k2repro.training.spans import Reading
+from k2repro.training.spans import Reading, Slots
 
 silu = torch.ops.aten.silu
 silu_backward = torch.ops.aten.silu_backward
@@ -33,16 +35,44 @@ class Norm:
         return into.addcmul_(gradient, self._factor).addcmul_(self.out, along)
 
 
+class Rotation:
+    """Turns the rotary pairs of projected rows by their positions, and back; neighbours form a pair.
+
+    turns: complex64 [rows, D / 2]. width: of the widest projection; the turns are repeated for every head of
+    it, because one long product over a row is several times faster than short ones head by head.
+    """
+
+    def __init__(self, turns: Tensor, width: int) -> None:
+        self._forth = turns.repeat(1, width // (2 * turns.shape[1]))
+        self._back = self._forth.conj().resolve_conj()
+
+    def turn(self, rows: Tensor) -> None:
+        """Turn `rows` [rows, up to width] in place."""
+        _turn(rows, self._forth)
+
+    def turn_back(self, rows: Tensor) -> None:
+        """Undo `turn`, or turn its gradient, in place."""
+        _turn(rows, self._back)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """What a layer answers: its queries, who sees what, and the turns of the rows that ask."""
+
+    slots: Slots
+    texts: Texts
+    rotation: Rotation
+
+
 class Layer:
-    """weights: folded. rotation: complex64 [N, D / 2]. mask: of `causal_mask`. last: answers `asked` only."""
+    """weights: folded. rotation: of the N rows. asking: of the M rows out. last: answers `asked` only."""
 
     def __init__(
-        self, config: ModelConfig, weights: LayerWeights, reading: Reading, rotation: Tensor, mask: Tensor,
+        self, config: ModelConfig, weights: LayerWeights, reading: Reading, rotation: Rotation, asking: Asking,
         *, last: bool,
     ) -> None:
         self._config, self._weights, self._reading = config, weights, reading
-        self._rotation, self._mask, self._last = rotation, mask, last
-        self._asked_rotation = rotation[reading.asked] if last else rotation
+        self._rotation, self._who, self._last = rotation, asking, last
 
     def forward(self, hidden: Tensor) -> Tensor:
         """[N, hidden] -> [M, hidden]."""
@@ -51,15 +81,14 @@ class Layer:
         self._asking = self._ask(self._norm.out)
         query = product(self._asking, weights.query, weights.query_bias)
         key_value = product(self._norm.out, weights.key_value, weights.key_value_bias)
-        self._attention = Attention(
-            self._rotate(query, key_value), self._reading.spans, self._mask, whole=not self._last
-        )
-        self._mixed = self._attention.forward()
+        self._attention = Attention(self._split(query, key_value), self._who.texts)
+        self._mixed = self._gather(self._attention.forward())
         hidden = product(self._mixed, weights.output, add=self._ask(hidden))
         self._second = Norm(hidden, config.rms_norm_eps)
-        self._gate, self._up = product(self._second.out, weights.gate_up).chunk(2, -1)
-        self._lit = silu(self._gate)
-        self._fed = self._lit * self._up
+        self._gate_up = product(self._second.out, weights.gate_up)
+        gate, up = self._gate_up.chunk(2, -1)
+        self._lit = silu(gate)
+        self._fed = self._lit * up
         return product(self._fed, weights.down, add=hidden)
 
     def backward(self, gradient: Tensor) -> tuple[Tensor, LayerWeights]:
@@ -73,8 +102,8 @@ class Layer:
         gate_up = outer(gate_up_rows, self._second.out)
         gradient = self._second.backward(product(gate_up_rows, weights.gate_up.t()), gradient)
         output = outer(gradient, self._mixed)
-        heads = self._attention.backward(product(gradient, weights.output.t()))
-        query, key_value = self._rotate_back(heads)
+        mixed = self._gather_back(product(gradient, weights.output.t()))
+        query, key_value = self._split_back(self._attention.backward(mixed))
         found = LayerWeights(
             query=outer(query, self._asking),
             query_bias=query.sum(0),
@@ -92,33 +121,45 @@ class Layer:
         return self._norm.backward(normed, gradient), found
 
     def _feed_backward(self, fed: Tensor) -> Tensor:
-        """Gradient of gate and up, [M, 2 ffn], from that of silu(gate) * up; the latter is used up."""
-        width = fed.shape[1]
-        found = torch.empty(len(fed), 2 * width)
-        torch.mul(fed, self._lit, out=found[:, width:])
-        silu_backward.grad_input(fed.mul_(self._up), self._gate, grad_input=found[:, :width])
-        return found
+        """Gradient of gate and up, [M, 2 ffn], from that of silu(gate) * up; written over what was kept.
 
-    def _rotate(self, query: Tensor, key_value: Tensor) -> Heads:
-        """Heads from projections [M, H D] and [N, 2 K D]: turned, and sorted by key head."""
+        Fresh memory would cost more than the arithmetic: the system clears it page by page.
+        """
+        gate, up = self._gate_up.chunk(2, -1)
+        of_up = self._lit.mul_(fed)
+        silu_backward.grad_input(fed.mul_(up), gate, grad_input=gate)
+        up.copy_(of_up)
+        return self._gate_up
+
+    def _split(self, query: Tensor, key_value: Tensor) -> Heads:
+        """Heads in slots from projections [M, H D] and [N, 2 K D]; the queries and keys are turned in place."""
         kv_heads, dim = self._config.num_key_value_heads, self._config.head_dim
-        key, value = key_value.unflatten(1, (2, kv_heads, dim)).unbind(1)
-        query = query.unflatten(1, (kv_heads, -1, dim)).transpose(0, 1)
-        key, value = key.transpose(0, 1), value.transpose(0, 1).contiguous()
-        turned = Heads(torch.empty(query.shape), torch.empty(key.shape), value)
-        _turn(query, self._asked_rotation[:, None], turned.query)
-        _turn(key, self._rotation, turned.key)
-        return turned
+        self._who.rotation.turn(query)
+        self._rotation.turn(key_value[:, : kv_heads * dim])
+        seen = key_value.index_select(0, self._reading.keys).unflatten(1, (2, kv_heads, dim))
+        key, value = seen.permute(1, 2, 0, 3).contiguous().unbind(0)
+        query = query.index_select(0, self._who.slots.rows).unflatten(1, (kv_heads, -1, dim))
+        return Heads(query.transpose(0, 1).contiguous(), key, value)
 
-    def _rotate_back(self, heads: Heads) -> tuple[Tensor, Tensor]:
-        """Gradients of the projections from those of the heads: `_rotate` the other way."""
-        kv_heads, rows, groups, dim = heads.query.shape
-        query = torch.empty(rows, kv_heads, groups, dim)
-        key_value = torch.empty(heads.key.shape[1], 2, kv_heads, dim)
-        _turn(heads.query, self._asked_rotation.conj()[:, None], query.transpose(0, 1))
-        _turn(heads.key, self._rotation.conj(), key_value[:, 0].transpose(0, 1))
-        key_value[:, 1] = heads.value.transpose(0, 1)
-        return query.flatten(1), key_value.flatten(1)
+    def _split_back(self, heads: Heads) -> tuple[Tensor, Tensor]:
+        """Gradients of the projections from those of the heads: `_split` the other way."""
+        query = heads.query.transpose(0, 1).flatten(1)
+        key_value = torch.stack((heads.key, heads.value)).permute(2, 0, 1, 3).flatten(1)
+        # A key that several texts see gets the gradients of all.
+        query = _added(query, self._who.slots.rows, len(self._mixed))
+        key_value = _added(key_value, self._reading.keys, len(self._reading.tokens))
+        self._who.rotation.turn_back(query)
+        self._rotation.turn_back(key_value[:, : key_value.shape[1] // 2])
+        return query, key_value
+
+    def _gather(self, slots: Tensor) -> Tensor:
+        """Rows [M, K G D] from slots [K, R, G D]; rows that no text has get some row of one."""
+        return slots.transpose(0, 1).flatten(1).index_select(0, self._who.slots.places)
+
+    def _gather_back(self, rows: Tensor) -> Tensor:
+        """Slots [K, R, G D] from rows [M, K G D], whose gradient is 0 in rows that no text has."""
+        slots = rows.index_select(0, self._who.slots.rows)
+        return slots.unflatten(1, (self._config.num_key_value_heads, -1)).transpose(0, 1).contiguous()
 
     def _ask(self, rows: Tensor) -> Tensor:
         """The rows that this layer answers."""
@@ -131,10 +172,12 @@ class Layer:
         return spread.index_copy_(0, self._reading.asked[:used], rows[:used])
 
 
-def _turn(pairs: Tensor, rotation: Tensor, out: Tensor) -> None:
-    """out = pairs * rotation; neighbours along the last dimension [..., D] form a complex number."""
-    torch.mul(_complex(pairs), rotation, out=_complex(out))
+def _added(values: Tensor, rows: Tensor, count: int) -> Tensor:
+    """[count, width]: each of `values` [slots, width] added to its row."""
+    return values.new_zeros(count, values.shape[1]).index_add_(0, rows, values)
 
 
-def _complex(pairs: Tensor) -> Tensor:
-    return torch.view_as_complex(pairs.unflatten(-1, (-1, 2)))
+def _turn(rows: Tensor, turns: Tensor) -> None:
+    """rows *= turns, in place; neighbours in a row [rows, width] form a complex number."""
+    pairs = torch.view_as_complex(rows.unflatten(1, (-1, 2)))
+    pairs.mul_(turns[:, : pairs.shape[1]])

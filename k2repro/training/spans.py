@@ -1,10 +1,16 @@
-"""What a packed batch really asks for: which tokens to read, and where each text begins and ends.
+"""What a packed batch really asks for: which tokens to read, and where each text lies in attention.
 
 Packed rows hold padding, and tokens after the last one that is learned; no learned token sees either. They
 are left out: the texts stand one after the other in one list of tokens, and in the last layer
 only the tokens from the first learned one of a text on are asked for an answer.
+
+Texts that begin alike can share their beginning: a token sees only what stands before it, so equal beginnings
+have equal hidden states, and gradients of all who use them add up. With neighbours sorted, the texts are
+read as a prefix tree. Cascade inference (FlashInfer, arXiv 2501.01005) does this for decoding; here it is
+for training, where the completions of a GRPO group have their prompt in common.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,48 +24,68 @@ from k2repro.errors import K2ReproError
 SPAN_MULTIPLE = 16
 LIST_MULTIPLE = 32
 
+Places = NDArray[np.int64]
+
 
 @dataclass(frozen=True)
-class Span:
-    """One text: rows `start` .. `start + length - 1` of the tokens that are read.
+class Slots:
+    """The queries of a layer in the order of attention: text after text, each filled up to SPAN_MULTIPLE.
 
-    Its rows from `first` on are asked for an answer; they are `asked` .. of the list of such rows.
+    rows: int64 [R], the row of the layer that asks; filling takes the last one, which no text has.
+    places: int64 [rows of the layer], where in [R] each row is found.
+    firsts, counts: of each text the place in it of its first query, and the queries of its slot.
     """
 
-    start: int
-    length: int
-    first: int
-    asked: int
+    rows: Tensor
+    places: Tensor
+    firsts: tuple[int, ...]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The tokens of a batch that matter, text after text, filled up to a multiple with rows that no text has.
+    """The tokens of a batch that matter, filled up to a multiple with rows that no text has.
 
-    tokens, positions: int64 [N], token and place in its text. spans: the texts, none overlapping.
-    asked: int64 [M], rows of [N] that the last layer answers. answers: int64 [A], rows of [M] whose
-    logits are wanted, in the order in which they were asked for. used, used_asked: rows without filling.
+    tokens, positions: int64 [N], token and place in its text. asked: int64 [M], rows of [N] that the last
+    layer answers. answers: int64 [A], rows of [M] whose logits are wanted, in the order in which they were
+    asked for. used, used_asked: rows without filling.
+    keys: int64 [S], rows of [N] that each text sees, slot after slot; key_counts: how many to a slot.
+    queries, last_queries: who asks in a layer of [N] and in the last one, of [M].
     """
 
     tokens: Tensor
     positions: Tensor
-    spans: tuple[Span, ...]
     asked: Tensor
     answers: Tensor
     used: int
     used_asked: int
+    keys: Tensor
+    key_counts: tuple[int, ...]
+    queries: Slots
+    last_queries: Slots
 
     @property
     def longest(self) -> int:
-        """Tokens of the longest text."""
-        return max(span.length for span in self.spans)
+        """Keys of the longest slot."""
+        return max(self.key_counts)
 
 
-def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor) -> Reading:
+@dataclass(frozen=True)
+class _Text:
+    """Flat places `begin` .. `end` - 1; the first `shared` are read in an earlier text, `first` is asked."""
+
+    begin: int
+    end: int
+    shared: int
+    first: int
+
+
+def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_beginnings: bool = False) -> Reading:
     """Plan what to read of packed rows.
 
     tokens, segments: int64 [rows, length], as the decoder takes them; neighbours of one row with the same
     segment form one text. at: int64 [A], flat index (row * length + column) of every logit that is wanted.
+    share_beginnings: read what a text has in common with the one before it only once.
     Raises K2ReproError when nothing is wanted or the shapes differ.
     """
     if tokens.shape != segments.shape or tokens.dim() != 2:
@@ -69,51 +95,104 @@ def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor) -> Reading:
         )
     if at.numel() == 0:
         raise K2ReproError("no logit is wanted: every target is ignored")
-    wanted = at.numpy()
-    run = _runs(segments.numpy())
-    begins = np.flatnonzero(np.diff(run, prepend=-1))
-    first = np.full(len(begins), run.size)
-    last = np.full(len(begins), -1)
-    np.minimum.at(first, run[wanted], wanted)
-    np.maximum.at(last, run[wanted], wanted)
-    spans, read, asked = [], [], []
-    start = count = 0
-    for text in np.flatnonzero(last >= 0).tolist():
-        begin, end = int(begins[text]), int(last[text]) + 1
-        skipped = int(first[text]) - begin
-        spans.append(Span(start, end - begin, skipped, count))
-        read.append(np.arange(begin, end))
-        asked.append(np.arange(start + skipped, start + end - begin))
-        start, count = start + end - begin, count + end - begin - skipped
-    places = np.concatenate(read)
-    rows = np.concatenate(asked)
+    flat, home, wanted = tokens.flatten().numpy(), np.arange(tokens.numel()), at.numpy()
+    texts = _texts(_runs(segments.numpy()), wanted, flat if share_beginnings else None, home)
+    read = np.concatenate([np.arange(text.begin + text.shared, text.end) for text in texts])
+    asked = np.concatenate([np.arange(text.first, text.end) for text in texts])
+    row, asked_row = _inverse(read, home.size), _inverse(asked, home.size)
+    begins = np.concatenate([np.full(text.end - text.begin - text.shared, text.begin) for text in texts])
+    count, asked_count = _filled_size(len(read)), _filled_size(len(asked))
+    seen = [row[home[text.begin : text.end]] for text in texts]
     return Reading(
-        tokens=_filled(tokens.flatten().numpy()[places], SPAN_MULTIPLE),
-        positions=_filled(np.concatenate([np.arange(span.length) for span in spans]), SPAN_MULTIPLE),
-        spans=tuple(spans),
-        asked=_filled(rows, SPAN_MULTIPLE),
-        answers=torch.from_numpy(_inverse(places[rows], run.size)[wanted]),
-        used=start,
-        used_asked=count,
+        tokens=_filled(flat[read], count),
+        positions=_filled(read - begins, count),
+        asked=_filled(row[asked], asked_count),
+        answers=torch.from_numpy(asked_row[home[wanted]]),
+        used=len(read),
+        used_asked=len(asked),
+        keys=torch.from_numpy(np.concatenate([_in_slot(rows, count - 1) for rows in seen])),
+        key_counts=tuple(_up(len(rows)) for rows in seen),
+        queries=_slots([(text.shared, text.end - text.begin) for text in texts], count),
+        last_queries=_slots([(text.first - text.begin, text.end - text.begin) for text in texts], asked_count),
     )
 
 
-def _runs(segments: NDArray[np.int64]) -> NDArray[np.int64]:
+def _texts(run: Places, wanted: Places, tokens: Places | None, home: Places) -> list[_Text]:
+    """The texts that have rows of their own; `home` [places] is turned into where each place is read.
+
+    run: number of the text of each place. tokens: flat, or None where nothing is shared.
+    """
+    begins = np.flatnonzero(np.diff(run, prepend=-1))
+    ends = np.full(len(begins), -1)
+    np.maximum.at(ends, run[wanted], wanted + 1)
+    spans = [(int(begins[text]), int(ends[text])) for text in np.flatnonzero(ends >= 0)]
+    shared = [0] * len(spans) if tokens is None else _share(tokens, spans, home)
+    first = np.full(len(begins), home.size)
+    np.minimum.at(first, run[home[wanted]], home[wanted])
+    return [
+        _Text(begin, end, same, int(first[run[begin]]))
+        for (begin, end), same in zip(spans, shared, strict=True)
+        if same < end - begin
+    ]
+
+
+def _share(tokens: Places, spans: Sequence[tuple[int, int]], home: Places) -> list[int]:
+    """How many tokens each text has in common with the one before it; their `home` is there."""
+    shared = [0]
+    for (before, its_end), (begin, end) in zip(spans[:-1], spans[1:], strict=True):
+        length = min(its_end - before, end - begin)
+        differ = tokens[before : before + length] != tokens[begin : begin + length]
+        same = int(differ.argmax()) if differ.any() else length
+        home[begin : begin + same] = home[before : before + same]
+        shared.append(same)
+    return shared
+
+
+def _slots(asking: Sequence[tuple[int, int]], size: int) -> Slots:
+    """asking: of each text (first place that asks, its length). size: rows of the layer, with filling."""
+    rows: list[Places] = []
+    places = np.zeros(size, np.int64)
+    start = slot = 0
+    for first, length in asking:
+        own = np.arange(start, start + length - first)
+        places[own] = np.arange(slot, slot + len(own))
+        rows.append(_in_slot(own, size - 1))
+        start, slot = start + len(own), slot + len(rows[-1])
+    counts = tuple(len(part) for part in rows)
+    firsts = tuple(first for first, _ in asking)
+    return Slots(torch.from_numpy(np.concatenate(rows)), torch.from_numpy(places), firsts, counts)
+
+
+def _in_slot(rows: Places, spare: int) -> Places:
+    """`rows`, filled up to SPAN_MULTIPLE with the row `spare`."""
+    return np.pad(rows, (0, _up(len(rows)) - len(rows)), constant_values=spare)
+
+
+def _runs(segments: Places) -> Places:
     """Number of the text of each token, flat; a row always begins a new one."""
     begins = np.ones(segments.shape, dtype=bool)
     begins[:, 1:] = segments[:, 1:] != segments[:, :-1]
     return begins.flatten().cumsum() - 1
 
 
-def _inverse(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """[size], index into `places` of each number below `size` that is there."""
+def _inverse(places: Places, size: int) -> Places:
+    """[size], index into `places` of each number below `size` that is there; -1 elsewhere."""
     found = np.full(size, -1)
     found[places] = np.arange(len(places))
     return found
 
 
-def _filled(values: NDArray[np.int64], spare: int) -> Tensor:
-    """`values` and at least `spare` zeros behind them, up to a multiple of LIST_MULTIPLE."""
-    padded = np.zeros(-(-(len(values) + spare) // LIST_MULTIPLE) * LIST_MULTIPLE, np.int64)
+def _up(count: int) -> int:
+    return -(-count // SPAN_MULTIPLE) * SPAN_MULTIPLE
+
+
+def _filled_size(count: int) -> int:
+    """`count` and at least SPAN_MULTIPLE more, up to a multiple of LIST_MULTIPLE."""
+    return -(-(count + SPAN_MULTIPLE) // LIST_MULTIPLE) * LIST_MULTIPLE
+
+
+def _filled(values: Places, size: int) -> Tensor:
+    """`values` and zeros behind them."""
+    padded = np.zeros(size, np.int64)
     padded[: len(values)] = values
     return torch.from_numpy(padded)

@@ -106,11 +106,10 @@ def test_a_forgotten_rotation_on_the_way_back_is_noticed(monkeypatch):
     model, batch = drawn_model("tied", 2), drawn_batch(BATCH, 2)
     turn, calls = fused_layer._turn, []
 
-    def forgetful(pairs, rotation, out):
+    def forgetful(rows, turns):
         calls.append(1)
-        still = torch.ones_like(rotation)
         # Each layer turns twice on the way forth; everything after that is the way back.
-        turn(pairs, rotation if len(calls) <= forward_calls else still, out)
+        turn(rows, turns if len(calls) <= forward_calls else torch.ones_like(turns))
 
     monkeypatch.setattr(fused_layer, "_turn", lambda *given: (calls.append(1), turn(*given))[1])
     with torch.no_grad():
