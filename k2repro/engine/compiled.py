@@ -17,7 +17,6 @@ from .kernels import LANES, ROW_MULTIPLE, Batch, Buffers, Cache, decode
 from .rows import Prefix
 from .weights import FoldedWeights, rotation
 
-Ints = NDArray[np.int64]
 WIDTH_MULTIPLE = 4
 # Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
 PREFILL_TOKENS = 512

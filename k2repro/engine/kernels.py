@@ -210,56 +210,35 @@ def attend(query, keys, values, length, groups, out, buffers):
         for pair in range(0, groups, 2):
             one = (head * groups + pair) * dim
             two = (head * groups + min(pair + 1, groups - 1)) * dim
-            score(query[one : one + dim], query[two : two + dim], keys[head], one_scores, two_scores)
+            two_products(query[one : one + dim], query[two : two + dim], keys[head], one_scores, two_scores)
             one_total = softmax(one_scores, bits, lanes)
             two_total = softmax(two_scores, bits, lanes)
-            mix(one_scores, two_scores, values[head], mixed[0], mixed[1])
+            two_products(one_scores, two_scores, values[head], mixed[0], mixed[1])
             for d in range(dim):
                 out[one + d] = mixed[0, d] / one_total
                 out[two + d] = mixed[1, d] / two_total
 
 
 @_compiled
-def score(one, two, keys, one_scores, two_scores):
-    """scores [S] = query [D] . keys [D, >= S], for two queries."""
-    length, dim = one_scores.shape[0], one.shape[0]
-    one_scores[:] = 0
-    two_scores[:] = 0
-    for d in range(0, dim - 3, 4):
-        a0, a1, a2, a3 = one[d], one[d + 1], one[d + 2], one[d + 3]
-        b0, b1, b2, b3 = two[d], two[d + 1], two[d + 2], two[d + 3]
-        line0, line1, line2, line3 = keys[d], keys[d + 1], keys[d + 2], keys[d + 3]
-        for s in range(length):
-            k0, k1, k2, k3 = line0[s], line1[s], line2[s], line3[s]
-            one_scores[s] = fma(a3, k3, fma(a2, k2, fma(a1, k1, fma(a0, k0, one_scores[s]))))
-            two_scores[s] = fma(b3, k3, fma(b2, k2, fma(b1, k1, fma(b0, k0, two_scores[s]))))
-    for d in range(dim - dim % 4, dim):
-        line = keys[d]
-        for s in range(length):
-            one_scores[s] = fma(one[d], line[s], one_scores[s])
-            two_scores[s] = fma(two[d], line[s], two_scores[s])
-
-
-@_compiled
-def mix(one, two, values, one_out, two_out):
-    """out [D] = weights [S] . values [>= S, D], for two rows of weights."""
-    length, dim = one.shape[0], one_out.shape[0]
-    even = length - length % 4
+def two_products(one, two, matrix, one_out, two_out):
+    """out [N] = row [M] . matrix [>= M, >= N], for two rows, so that each line is read once for both."""
+    inner, width = one.shape[0], one_out.shape[0]
+    even = inner - inner % 4
     one_out[:] = 0
     two_out[:] = 0
-    for s in range(0, even, 4):
-        a0, a1, a2, a3 = one[s], one[s + 1], one[s + 2], one[s + 3]
-        b0, b1, b2, b3 = two[s], two[s + 1], two[s + 2], two[s + 3]
-        line0, line1, line2, line3 = values[s], values[s + 1], values[s + 2], values[s + 3]
-        for d in range(dim):
-            v0, v1, v2, v3 = line0[d], line1[d], line2[d], line3[d]
-            one_out[d] = fma(a3, v3, fma(a2, v2, fma(a1, v1, fma(a0, v0, one_out[d]))))
-            two_out[d] = fma(b3, v3, fma(b2, v2, fma(b1, v1, fma(b0, v0, two_out[d]))))
-    for s in range(even, length):
-        line = values[s]
-        for d in range(dim):
-            one_out[d] = fma(one[s], line[d], one_out[d])
-            two_out[d] = fma(two[s], line[d], two_out[d])
+    for m in range(0, even, 4):
+        a0, a1, a2, a3 = one[m], one[m + 1], one[m + 2], one[m + 3]
+        b0, b1, b2, b3 = two[m], two[m + 1], two[m + 2], two[m + 3]
+        line0, line1, line2, line3 = matrix[m], matrix[m + 1], matrix[m + 2], matrix[m + 3]
+        for n in range(width):
+            w0, w1, w2, w3 = line0[n], line1[n], line2[n], line3[n]
+            one_out[n] = fma(a3, w3, fma(a2, w2, fma(a1, w1, fma(a0, w0, one_out[n]))))
+            two_out[n] = fma(b3, w3, fma(b2, w2, fma(b1, w1, fma(b0, w0, two_out[n]))))
+    for m in range(even, inner):
+        line = matrix[m]
+        for n in range(width):
+            one_out[n] = fma(one[m], line[n], one_out[n])
+            two_out[n] = fma(two[m], line[n], two_out[n])
 
 
 @_compiled

@@ -20,6 +20,7 @@ from .batch import MicroBatch, completion_logprobs
 from .config import GrpoConfig
 from .diagnostics import Diagnostics, combine
 from .loss import Whole, grpo_loss
+from .passes import add_gradients
 
 
 class DivergedError(K2ReproError):
@@ -111,16 +112,15 @@ def train_step(
         raise K2ReproError(f"step {step}: there is no micro-batch. Usual cause: all groups were filtered out")
     whole = replace(whole or whole_of(batches), micro_batches=len(batches))
     model.zero_grad(set_to_none=True)
-    parts: list[Diagnostics] = []
-    gaps: list[Tensor] = []
-    for batch in batches:
+
+    def loss_of(batch: MicroBatch) -> tuple[Tensor, tuple[Diagnostics, Tensor | None]]:
         logprobs, entropy = completion_logprobs(model, batch)
         loss, diagnostics = _loss(logprobs, entropy, batch, config, whole, max_completion_length)
-        loss.backward()
-        parts.append(diagnostics)
-        if on_policy and batch.sampling_logprobs is not None:
-            gaps.append(sampling_gap(logprobs, batch.sampling_logprobs, batch.mask))
-    total = combine(parts)
+        known = batch.sampling_logprobs if on_policy else None
+        return loss, (diagnostics, None if known is None else sampling_gap(logprobs, known, batch.mask))
+
+    parts = add_gradients(model, batches, loss_of)
+    total = combine([diagnostics for diagnostics, _ in parts])
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm).item()
     if not (math.isfinite(total.loss) and math.isfinite(norm)):
         model.zero_grad(set_to_none=True)
@@ -128,7 +128,7 @@ def train_step(
             f"step {step}: the loss is {total.loss}, the norm of its gradient {norm}; the weights are those "
             "before the step. Usual cause: a learning rate that is too high, or NaN in the weights"
         )
-    gap = check_gap(gaps, config, step)
+    gap = check_gap([gap for _, gap in parts if gap is not None], config, step)
     wrapped(optimizer).step(factor)
     model.zero_grad(set_to_none=True)
     _check_weights(model, step)

@@ -1,8 +1,8 @@
 """Causal attention inside each text of a packed batch, forward and backward, by hand.
 
 A text attends to itself only, so its scores are a small matrix of their own: the square of its length, not of
-the row's. Each text lies in a slot of its own, filled up to a multiple of 16 (`spans.py`). Filling comes last:
-no query of the text sees it, and what its own queries find is thrown away.
+the row's. Each text lies in a slot of its own, filled up to a multiple of 16 (`spans.py`). What fills it
+comes last: no query of the text sees it, and what its own queries find is thrown away.
 Differs from flash attention (arXiv 2205.14135): weights are kept for the way back, they are small here.
 
 Shapes: R queries and S keys in slots, K key and value heads, G query heads to each, D head_dim.

@@ -68,8 +68,8 @@ class Layer:
     """weights: folded. rotation: of the N rows. asking: of the M rows out. last: answers `asked` only."""
 
     def __init__(
-        self, config: ModelConfig, weights: LayerWeights, reading: Reading, rotation: Rotation, asking: Asking,
-        *, last: bool,
+        self, config: ModelConfig, weights: LayerWeights, reading: Reading, rotation: Rotation,
+        asking: Asking, *, last: bool,
     ) -> None:
         self._config, self._weights, self._reading = config, weights, reading
         self._rotation, self._who, self._last = rotation, asking, last
@@ -132,7 +132,7 @@ class Layer:
         return self._gate_up
 
     def _split(self, query: Tensor, key_value: Tensor) -> Heads:
-        """Heads in slots from projections [M, H D] and [N, 2 K D]; the queries and keys are turned in place."""
+        """Heads in slots from projections [M, H D] and [N, 2 K D]; queries and keys are turned in place."""
         kv_heads, dim = self._config.num_key_value_heads, self._config.head_dim
         self._who.rotation.turn(query)
         self._rotation.turn(key_value[:, : kv_heads * dim])

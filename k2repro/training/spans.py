@@ -4,10 +4,10 @@ Packed rows hold padding, and tokens after the last one that is learned; no lear
 are left out: the texts stand one after the other in one list of tokens, and in the last layer
 only the tokens from the first learned one of a text on are asked for an answer.
 
-Texts that begin alike can share their beginning: a token sees only what stands before it, so equal beginnings
-have equal hidden states, and gradients of all who use them add up. With neighbours sorted, the texts are
-read as a prefix tree. Cascade inference (FlashInfer, arXiv 2501.01005) does this for decoding; here it is
-for training, where the completions of a GRPO group have their prompt in common.
+Texts can share a prefix: a token sees only what stands before it, so equal prefixes have equal hidden states,
+and the gradients of all who use one add up. With the texts sorted, they are read as a prefix tree. Prefix
+Grouper (arXiv 2506.05433) shares the prompt of a GRPO group; here completions that go the same way for a
+while share that too.
 """
 
 from collections.abc import Sequence
@@ -72,20 +72,24 @@ class Reading:
 
 @dataclass(frozen=True)
 class _Text:
-    """Flat places `begin` .. `end` - 1; the first `shared` are read in an earlier text, `first` is asked."""
+    """Flat places `begin` .. `end` - 1, asked from `first` on; an earlier text reads the first `shared`."""
 
     begin: int
     end: int
     shared: int
     first: int
 
+    @property
+    def length(self) -> int:
+        return self.end - self.begin
 
-def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_beginnings: bool = False) -> Reading:
+
+def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes: bool = False) -> Reading:
     """Plan what to read of packed rows.
 
     tokens, segments: int64 [rows, length], as the decoder takes them; neighbours of one row with the same
     segment form one text. at: int64 [A], flat index (row * length + column) of every logit that is wanted.
-    share_beginnings: read what a text has in common with the one before it only once.
+    share_prefixes: read what a text has in common with the one before it only once.
     Raises K2ReproError when nothing is wanted or the shapes differ.
     """
     if tokens.shape != segments.shape or tokens.dim() != 2:
@@ -96,11 +100,11 @@ def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_beginnin
     if at.numel() == 0:
         raise K2ReproError("no logit is wanted: every target is ignored")
     flat, home, wanted = tokens.flatten().numpy(), np.arange(tokens.numel()), at.numpy()
-    texts = _texts(_runs(segments.numpy()), wanted, flat if share_beginnings else None, home)
+    texts = _texts(_runs(segments.numpy()), wanted, flat if share_prefixes else None, home)
     read = np.concatenate([np.arange(text.begin + text.shared, text.end) for text in texts])
     asked = np.concatenate([np.arange(text.first, text.end) for text in texts])
     row, asked_row = _inverse(read, home.size), _inverse(asked, home.size)
-    begins = np.concatenate([np.full(text.end - text.begin - text.shared, text.begin) for text in texts])
+    begins = np.concatenate([np.full(text.length - text.shared, text.begin) for text in texts])
     count, asked_count = _filled_size(len(read)), _filled_size(len(asked))
     seen = [row[home[text.begin : text.end]] for text in texts]
     return Reading(
@@ -112,8 +116,8 @@ def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_beginnin
         used_asked=len(asked),
         keys=torch.from_numpy(np.concatenate([_in_slot(rows, count - 1) for rows in seen])),
         key_counts=tuple(_up(len(rows)) for rows in seen),
-        queries=_slots([(text.shared, text.end - text.begin) for text in texts], count),
-        last_queries=_slots([(text.first - text.begin, text.end - text.begin) for text in texts], asked_count),
+        queries=_slots([(text.shared, text.length) for text in texts], count),
+        last_queries=_slots([(text.first - text.begin, text.length) for text in texts], asked_count),
     )
 
 

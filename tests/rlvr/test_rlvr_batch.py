@@ -42,13 +42,19 @@ def agree(rollouts, batches, logprobs=completion_logprobs):
     )
 
 
-@given(st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=8), st.integers(1, 80))
-@settings(deadline=None, derandomize=True, max_examples=40)
+@given(
+    st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=8),
+    st.lists(st.integers(0, 7), max_size=4),
+    st.integers(1, 80),
+    st.booleans(),
+)
+@settings(deadline=None, derandomize=True, max_examples=60)
 @torch.no_grad()
-def test_together_equals_alone(pairs, max_tokens):
+def test_together_equals_alone(pairs, again, max_tokens, share):
     """Catches a completion that sees padding, is lost or is trained on twice, for any cut into batches."""
+    pairs += [pairs[place % len(pairs)] for place in again]
     rollouts = [Rollout(*pair, float(name)) for name, pair in enumerate(pairs)]
-    assert agree(rollouts, micro_batches(rollouts, max_tokens=max_tokens))
+    assert agree(rollouts, micro_batches(rollouts, max_tokens=max_tokens, share_prefixes=share))
 
 
 def shifted(model, batch):
@@ -87,13 +93,25 @@ def test_little_padding():
     assert all(batch.tokens.numel() <= 1024 for batch in batches)
 
 
-def test_sampling_logprobs_follow_their_tokens():
+def test_a_prompt_counts_once():
+    """Catches groups torn apart, whose prompt is read again for each piece: 8 groups, 4 batches at best."""
+    generator = numpy.random.default_rng(0)
+    prompts = [tuple(generator.integers(3, 9, 20).tolist()) for _ in range(8)]
+    completions = [tuple(generator.integers(3, 9, 11).tolist()) for _ in range(32)]
+    rollouts = [Rollout(prompts[i % 8], completion, 0.0) for i, completion in enumerate(completions)]
+    # A group is 20 + 4 * 10 tokens, less what its completions have in common.
+    assert len(micro_batches(rollouts, max_tokens=120, share_prefixes=True)) <= 4
+    assert len(micro_batches(rollouts, max_tokens=120)) == 8
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_sampling_logprobs_follow_their_tokens(share):
     """Catches sampling log-probabilities attached to another completion of the batch."""
     rollouts = [
         replace(rollout, logprobs=numpy.array(rollout.completion, dtype=numpy.float32) / 100)
         for rollout in tiny.rollouts()
     ]
-    for batch in micro_batches(rollouts, max_tokens=60):
+    for batch in micro_batches(rollouts, max_tokens=60, share_prefixes=share):
         tokens = batch.targets[batch.mask].float() / 100
         assert torch.allclose(batch.sampling_logprobs[batch.mask], tokens)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.training import fused, fused_layer, products
+from k2repro.training import fused, fused_layer, products, spans
 from k2repro.training.fused import fits_fused, packed_logits
 from k2repro.training.loop import response_loss
 from k2repro.training.packing import IGNORED, Example, pack
@@ -53,7 +53,7 @@ def drawn_batch(lengths: list[tuple[int, int]], seed: int):
     return pack(examples, 48)[0]
 
 
-def both(model: Qwen2, batch):
+def both(model: Qwen2, batch, **how):
     """Logits at the learned places and the gradients of a weighted sum of them, fast and plain."""
     at = (batch.targets.flatten() != IGNORED).nonzero()[:, 0]
     weights = torch.randn(len(at), 23, generator=torch.Generator().manual_seed(5))
@@ -61,7 +61,7 @@ def both(model: Qwen2, batch):
     for fast in (True, False):
         model.zero_grad(set_to_none=True)
         logits = (
-            packed_logits(model, batch.tokens, batch.segments, at) if fast
+            packed_logits(model, batch.tokens, batch.segments, at, **how) if fast
             else model(batch.tokens, segments=batch.segments).flatten(0, 1)[at]
         )
         (logits * weights).sum().backward()
@@ -69,8 +69,8 @@ def both(model: Qwen2, batch):
     return found
 
 
-def largest_difference(model: Qwen2, batch) -> float:
-    (logits, gradients), (plain, expected) = both(model, batch)
+def largest_difference(model: Qwen2, batch, **how) -> float:
+    (logits, gradients), (plain, expected) = both(model, batch, **how)
     worst = float((logits - plain).abs().max() / plain.abs().max())
     # Some gradients are 0 but for rounding: of a key bias always, of queries where a text has one token.
     least = max(gradient.abs().max() for gradient in expected.values()) / 100
@@ -119,6 +119,65 @@ def test_a_forgotten_rotation_on_the_way_back_is_noticed(monkeypatch):
     calls.clear()
     monkeypatch.setattr(fused_layer, "_turn", forgetful)
     assert largest_difference(model, batch) > 1e-3
+
+
+# Two tokens to choose from: prefixes of all lengths occur, texts that continue others, and equal ones.
+FEW = st.integers(1, 2)
+ALIKE = st.lists(
+    st.tuples(st.lists(FEW, min_size=1, max_size=4), st.lists(FEW, min_size=1, max_size=20)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@SETTINGS
+@given(st.sampled_from(list(SHAPES)), ALIKE, st.booleans(), st.integers(0, 2**20))
+def test_a_shared_prefix_changes_no_logit_and_no_gradient(shape, texts, ordered, seed):
+    """Catches a prefix that is cut one token off, or whose gradient comes from one of its texts only."""
+    batch = pack([Example(*text) for text in (sorted(texts) if ordered else texts)], 48)[0]
+    assert largest_difference(drawn_model(shape, seed), batch, share_prefixes=True) < 2e-5
+
+
+GROUP = pack([Example([5, 9, 2], [7, 7, last, 4, last]) for last in (11, 12, 13)], 48)[0]
+
+
+def test_a_prefix_that_is_too_long_by_a_token_is_noticed(monkeypatch):
+    """Catches a comparison that cannot fail: where texts part, the second is read as the first."""
+    model, share = drawn_model("tied", 6), spans._share
+
+    def greedy(tokens, texts, home):
+        found = share(tokens, texts, home)
+        for (before, _), (begin, _), same in zip(texts[:-1], texts[1:], found[1:], strict=True):
+            home[begin + same] = home[before + same]
+        return [same + (same > 0) for same in found]
+
+    assert largest_difference(model, GROUP, share_prefixes=True) < 2e-5
+    monkeypatch.setattr(spans, "_share", greedy)
+    assert largest_difference(model, GROUP, share_prefixes=True) > 1e-3
+
+
+def test_a_prefix_that_learns_from_one_text_only_is_noticed(monkeypatch):
+    """Catches gradients of a shared key that overwrite each other instead of adding up."""
+    model = drawn_model("tied", 7)
+
+    def last_wins(values, rows, count):
+        return values.new_zeros(count, values.shape[1]).index_copy_(0, rows, values)
+
+    monkeypatch.setattr(fused_layer, "_added", last_wins)
+    assert largest_difference(model, GROUP, share_prefixes=True) > 1e-3
+
+
+@SETTINGS
+@given(ALIKE)
+def test_a_prefix_tree_is_read_token_by_token_once(texts):
+    """Catches a plan that still reads what texts have in common: nothing would be wrong but the time."""
+    read = sorted((*prompt, *response) for prompt, response in texts)
+    tokens = torch.zeros(len(read), 24, dtype=torch.long)
+    for row, text in enumerate(read):
+        tokens[row, : len(text)] = torch.tensor(text)
+    ends = torch.tensor([row * 24 + len(text) - 1 for row, text in enumerate(read)])
+    plan = spans.plan_reading(tokens, torch.zeros_like(tokens), ends, share_prefixes=True)
+    assert plan.used == len({text[:end] for text in read for end in range(1, len(text) + 1)})
 
 
 def test_the_loss_is_that_of_the_plain_module():
