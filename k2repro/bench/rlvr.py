@@ -4,6 +4,8 @@ The two take turns, step by step, in one process, and both train every group. Tw
 (every completion fills the budget: nothing to gain from packing or refilling rows) and "mixed" (they end at
 random, 43 % of the budget in the mean, as real ones do). Gradient checkpointing, TRL's default, is off: that
 helps TRL here. TRL samples with transformers' `generate` (vLLM needs a GPU), ours with `k2repro.engine`.
+Completions of a fresh model have nothing in common but the prompt, which ours reads once; those of a trained
+model share more (`rlvr/batch.py`), and the update gains more than is shown here.
 """
 
 import statistics

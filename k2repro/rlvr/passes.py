@@ -1,8 +1,8 @@
 """The gradient of one step from passes over its micro-batches, side by side where there are several threads.
 
 The products of a small model are too small to be shared: two threads at one pass took 1.3 times as long as a
-thread for each of two passes. Gradients are added in the order of the micro-batches, whichever comes first,
-and each pass has one thread: the sum has the same bits for any number of threads.
+thread for each of two passes. Gradients are added in the order of the micro-batches, whichever comes first:
+as long as there is at least one for each thread, the sum has the same bits for any number of threads.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ def add_gradients(
     """Add the gradients of the losses of all `parts` to the parameters of `model`.
 
     loss_of: a part -> (its loss, a scalar with a graph; anything to be told of it). It is called from several
-    threads if the model fits the fast pass, and each call computes with one. What it raises is raised here.
+    threads if the model fits the fast pass; they share the threads of torch. What it raises is raised here.
     Returns what was told, in the order of `parts`.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -49,16 +49,17 @@ def add_gradients(
 
 
 def _side_by_side(one: Callable[[Part], Found], parts: Sequence[Part], threads: int) -> Iterator[Found]:
-    """`one` of each part, in order, on one thread each; all threads work at a part if it is the only one."""
-    if threads == 1 or len(parts) == 1:
+    """`one` of each part, in order; with fewer parts than threads each gets an equal share of them."""
+    workers = min(threads, len(parts))
+    if workers < 2:
         yield from map(one, parts)
         return
 
     def alone(part: Part) -> Found:
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads // workers)
         return one(part)
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         try:
             yield from pool.map(alone, parts)
         finally:

@@ -48,6 +48,10 @@ def test_each_pass_has_a_thread_of_its_own(threads):
     assert add_gradients(model, [1, 2, 3, 4], loss_of) == [1, 2, 3, 4]
     assert seen == [1, 1, 1, 1]
     assert torch.get_num_threads() == 2
+    threads(4)
+    model.zero_grad()
+    add_gradients(model, [4, 6], loss_of)
+    assert seen[4:] == [2, 2]
     assert all(torch.equal(p.grad, torch.full_like(p, 10.0)) for p in model.parameters())
 
 
