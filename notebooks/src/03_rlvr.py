@@ -278,8 +278,8 @@ print(f"{len(updates)} updates; mean difference of log-probability at most "
 assert max(each.gap_mean for each in updates) < ROUNDING / 10
 
 # %% [markdown]
-# Are the few a fault, or rounding? The fine-tuned model answers some
-# problems, and its own weights in 64 bit are the judge. Expect sampler,
+# Are the few a fault, or rounding? The model at the end of a run from SFT
+# answers some problems, and its own weights in 64 bit judge. Expect sampler,
 # training and the plain module, all in 32 bit, to be about as far from the
 # judge as from each other: no order of summation is better than another,
 # and tighter than this 32 bits do not get.
@@ -287,12 +287,12 @@ assert max(each.gap_mean for each in updates) < ROUNDING / 10
 # %% tags=["nbval-ignore-output"]
 from k2repro.mini import tokenizer
 from k2repro.rlvr import rounding
-from k2repro.sft.builds import checkpoint
+from k2repro.rlvr.builds import checkpoint
 from k2repro.sft.generate import MAX_NEW_TOKENS
 from k2repro.sft.stages import load_checkpoint
 
 tuned = load_checkpoint(
-    checkpoint("sft", 0, sizes.sft, open_store(profile))).eval()
+    checkpoint("from-sft", 0, sizes, open_store(profile))).eval()
 asked = [tuple(tokenizer.encode(tokenizer.prompt_text(each.question)))
          for each in some[::2]]
 logprobs = rounding.logprobs_by_way(tuned, rounding.sampled_rollouts(
