@@ -1,10 +1,9 @@
 """The decoder on packed rows with a gradient, in few and large operations: what makes training fast.
 
 The same mathematics as `architecture/qwen2.py`, with the way back written out. Three things are gained.
-Padding and unasked answers are not computed (`spans.py`). Attention stays inside each text
-(`fused_attention.py`). Matrix products are few and go to the faster library (`products.py`).
-Nothing here knows about a loss:
-fine-tuning and reinforcement learning both start from the logits.
+Padding and unasked answers are not computed, and shared prefixes once if wished (`spans.py`). Attention stays
+inside each text (`fused_attention.py`). Matrix products are few and go to the faster library (`products.py`).
+Nothing here knows about a loss: fine-tuning and reinforcement learning both start from the logits.
 
 Shapes: N tokens read, M asked, A answered; H query heads, K key and value heads, D head_dim.
 """
