@@ -76,4 +76,4 @@ def rounding_records(logprobs: dict[str, Tensor]) -> Records:
 
 def _plain(model: Qwen2, batch: MicroBatch) -> Tensor:
     logits = model(batch.tokens, logits_at=batch.logits_at)
-    return logits.double().log_softmax(-1).gather(-1, batch.targets[..., None])[..., 0]
+    return logits.log_softmax(-1).gather(-1, batch.targets[..., None])[..., 0]

@@ -203,7 +203,8 @@ assert [line["reward"] for line in judged] == [1.0] + [0.0] * 7
 #
 # Runs from SFT draw half of their problems from the hardest tier: of the
 # easy ones that model solves nearly all, and a group that is all right
-# teaches nothing.
+# teaches nothing. The completions of a prompt begin alike, and an update
+# reads what they share once, as a prefix tree.
 #
 # The next cell makes what is missing. With the results that ship it takes
 # seconds; from nothing, about 20 minutes on two cores, a quarter of them for
@@ -281,8 +282,8 @@ assert max(each.gap_mean for each in updates) < ROUNDING / 10
 # Are the few a fault, or rounding? The model at the end of a run from SFT
 # answers some problems, and its own weights in 64 bit judge. Expect sampler,
 # training and the plain module, all in 32 bit, to be about as far from the
-# judge as from each other: no order of summation is better than another,
-# and tighter than this 32 bits do not get.
+# judge as from each other. The means are alike; which token is the worst,
+# and how bad it is, is chance.
 
 # %% tags=["nbval-ignore-output"]
 from k2repro.mini import tokenizer
