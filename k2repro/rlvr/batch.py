@@ -10,6 +10,8 @@ Shapes: S sequences (rows), T tokens of the longest sample, C tokens of the long
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain, groupby, pairwise
+from operator import itemgetter
 
 import numpy
 import torch
@@ -76,20 +78,21 @@ def _packed_logprobs(model: Qwen2, batch: MicroBatch) -> tuple[Tensor, Tensor]:
 
 
 def micro_batches(
-    rollouts: Sequence[Rollout], *, max_tokens: int = 2048, share_prefixes: bool = False
+    rollouts: Sequence[Rollout], *, max_tokens: int = 4096, share_prefixes: bool = False, threads: int = 1
 ) -> list[MicroBatch]:
     """Cut `rollouts` into micro-batches.
 
-    max_tokens: that one forward pass reads; at least one row. share_prefixes: sort by tokens, and count
-    what a row has in common with the row before it once only, for the fast pass; otherwise sort by length,
-    longest first, and count padding.
+    max_tokens: that one forward pass reads; at least one row. share_prefixes: for the fast pass, sort by
+        tokens, count what a row shares with the row before it once only, and cut into about equal parts, as
+        many as keep `threads` busy; max_tokens holds to within a row then. Otherwise sort by length, longest
+        first, and count padding.
     Raises K2ReproError for an empty completion or prompt, and for log-probabilities that do not fit
     their completion.
     """
     for index, rollout in enumerate(rollouts):
         _check(index, rollout)
     if share_prefixes:
-        cut = _cut_by_prefix(sorted(rollouts, key=_tokens), max_tokens)
+        cut = _cut_by_prefix(sorted(rollouts, key=_tokens), max_tokens, threads)
     else:
         cut = _cut_by_length(sorted(rollouts, key=lambda rollout: -_fed(rollout)), max_tokens)
     return [_build(members) for members in cut]
@@ -104,19 +107,18 @@ def _cut_by_length(ordered: Sequence[Rollout], max_tokens: int) -> Iterator[Sequ
         first += rows
 
 
-def _cut_by_prefix(ordered: Sequence[Rollout], max_tokens: int) -> Iterator[Sequence[Rollout]]:
+def _cut_by_prefix(ordered: Sequence[Rollout], max_tokens: int, threads: int) -> Iterator[Sequence[Rollout]]:
     """ordered: by tokens, so none before it shares a longer prefix with a rollout than its neighbour."""
-    members: list[Rollout] = []
-    count = 0
-    for rollout in ordered:
-        new = _fed(rollout) - (_in_common(_tokens(members[-1]), _tokens(rollout)) if members else 0)
-        if members and count + new > max_tokens:
-            yield members
-            members, count, new = [], 0, _fed(rollout)
-        members.append(rollout)
-        count += new
-    if members:
-        yield members
+    shared = (_in_common(_tokens(before), _tokens(rollout)) for before, rollout in pairwise(ordered))
+    new = [_fed(rollout) - same for rollout, same in zip(ordered, chain((0,), shared), strict=False)]
+    total = sum(new)
+    parts = -(-total // max_tokens)
+    parts = -(-parts // threads) * threads
+    starts = accumulate(new, initial=0)
+    # A repeated row adds nothing and may begin at the very end.
+    part_of = (min(start, total - 1) * parts // total for start in starts)
+    for _, members in groupby(zip(part_of, ordered, strict=False), key=itemgetter(0)):
+        yield [rollout for _, rollout in members]
 
 
 def _tokens(rollout: Rollout) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ class GrpoConfig:
     overlong_buffer: int = 0  # tokens before the budget where "penalise" begins (DAPO: 4,096 of 20,480)
 
     # --- cost and safety
-    micro_batch_tokens: int = 2048  # mini-K2: what a pass reads; the gradient is the same
+    micro_batch_tokens: int = 4096  # mini-K2: what a pass reads; the gradient is the same
     # Sampling against training log-probabilities, nats: mean over the tokens of a step, and any one token.
     gap_warning: float = 1e-4
     gap_error: float = 1e-2  # stale weights show more than this after one update

@@ -13,16 +13,19 @@ Shapes: S sequences (completions), C tokens of the longest completion, V vocabul
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.autograd.function import once_differentiable
 
 from ..errors import K2ReproError, unknown
 from .diagnostics import Diagnostics, diagnose
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo")
 LEVELS = ("token", "sequence")
+# Rows of logits at a time, few enough to stay in the processor's caches.
+ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,12 @@ class PolicyTerms:
     kl: Tensor | None
 
 
-def token_logprobs(logits: Tensor, targets: Tensor, *, rows: int = 128) -> tuple[Tensor, Tensor]:
-    """Log-probability of each chosen token and the entropy of its distribution, both [...], in nats.
+def token_logprobs(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Log-probability of each chosen token, and the entropy of its distribution without a gradient, in nats.
 
-    logits: [..., V]; the one at a place predicts the token in `targets` [...] of the same place. rows: the
-    entropy, which has no gradient, is taken over this many places at a time: no second copy of the
-    logits, and nothing leaves the processor's caches.
+    logits: [..., V]; the one at a place predicts the token in `targets` [...] of the same place. Both results
+    are float32 [...] (float64 for float64 logits). One copy of the logits is kept for the way back, as
+    cross entropy does.
     """
     if targets.shape != logits.shape[:-1]:
         raise K2ReproError(
@@ -62,15 +65,35 @@ def token_logprobs(logits: Tensor, targets: Tensor, *, rows: int = 128) -> tuple
             "must be [..., vocabulary] and [...]"
         )
     flat = logits.flatten(0, -2)
-    chosen = -F.cross_entropy(flat.float(), targets.flatten(), reduction="none")
-    with torch.no_grad():
-        entropy = torch.cat([_entropy(part) for part in flat.split(rows)]) if len(flat) else chosen
+    wide = flat if flat.dtype == torch.float64 else flat.float()
+    chosen, entropy = _ChosenLogprobs.apply(wide, targets.flatten())
     return chosen.view(targets.shape), entropy.view(targets.shape)
 
 
-def _entropy(logits: Tensor) -> Tensor:
-    logprobs = logits.float().log_softmax(-1)
-    return -(logprobs.exp() * logprobs).sum(-1)
+class _ChosenLogprobs(torch.autograd.Function):
+    """logits [N, V], targets [N] -> log-probability and entropy, each [N], from one softmax for both."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        probabilities = torch.empty_like(logits)
+        chosen, entropy = logits.new_empty(len(logits)), logits.new_empty(len(logits))
+        for first in range(0, len(logits), ROWS):
+            rows = slice(first, first + ROWS)
+            logprobs = logits[rows].log_softmax(-1)
+            torch.exp(logprobs, out=probabilities[rows])
+            entropy[rows] = torch.linalg.vecdot(probabilities[rows], logprobs).neg_()
+            chosen[rows] = logprobs.gather(-1, targets[rows, None])[:, 0]
+        ctx.save_for_backward(probabilities, targets)
+        ctx.mark_non_differentiable(entropy)
+        return chosen, entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, chosen: Tensor, entropy: Tensor) -> tuple[Tensor, None]:
+        """d log p(target) / d logits = [is target] - p."""
+        probabilities, targets = ctx.saved_tensors
+        found = probabilities * -chosen[:, None]
+        return found.scatter_add_(1, targets[:, None], chosen[:, None]), None
 
 
 def policy_terms(

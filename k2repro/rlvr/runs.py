@@ -87,7 +87,7 @@ class RunSizes:
     prompts: int = 16
     group: int = 8
     probe: int = 50
-    points: int = 5
+    points: int = 4
 
     def __post_init__(self) -> None:
         if not 0 < self.steps <= 1:

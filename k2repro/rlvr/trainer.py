@@ -86,8 +86,9 @@ class _Run:
         """Micro-batches with all the log-probabilities that must be taken before the first update."""
         config = self.config
         batches = micro_batches(
-            rollouts, max_tokens=config.micro_batch_tokens, share_prefixes=fits_fused(self.model)
-        )
+            rollouts, max_tokens=config.micro_batch_tokens, share_prefixes=fits_fused(self.model),
+            threads=torch.get_num_threads(),
+        )  # fmt: skip
         if config.updates_per_rollout * config.iterations > 1:
             batches = with_old_logprobs(self.model, batches)
         if self.reference is not None and config.beta:

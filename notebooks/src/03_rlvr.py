@@ -39,7 +39,7 @@ steps = 1.0
 prompts = 16
 group = 8
 probe = 50
-points = 5
+points = 4
 
 # %%
 from k2repro.notebook import show, show_table, tell

@@ -104,6 +104,23 @@ def test_a_prompt_counts_once():
     assert len(micro_batches(rollouts, max_tokens=120)) == 8
 
 
+def test_every_thread_has_an_equal_part():
+    """Catches a last part of a few rows, or one part for two threads: the others wait for it."""
+    generator = numpy.random.default_rng(1)
+    rollouts = [
+        Rollout(tuple(generator.integers(3, 60, 20).tolist()), (4,) * int(n), 0.0)
+        for n in generator.integers(5, 100, 64)
+    ]
+    for threads in (1, 2, 3):
+        batches = micro_batches(rollouts, max_tokens=2000, share_prefixes=True, threads=threads)
+        read = [int(batch.logits_at.amax(1).add(1).sum()) for batch in batches]
+        assert len(batches) % threads == 0
+        assert max(read) - min(read) < 2 * 120
+        assert max(read) < 2000 + 120
+    same = [Rollout((3, 4), (5, 6), 0.0)] * 8
+    assert len(micro_batches(same, max_tokens=100, share_prefixes=True)) == 1
+
+
 @pytest.mark.parametrize("share", [False, True])
 def test_sampling_logprobs_follow_their_tokens(share):
     """Catches sampling log-probabilities attached to another completion of the batch."""

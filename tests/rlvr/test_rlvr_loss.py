@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
 from k2repro.rlvr import LOSS_TYPES, Whole, average, grpo_loss, policy_terms, token_logprobs
+from k2repro.rlvr import loss as loss_module
 from k2repro.rlvr.diagnostics import combine
 
 BUDGET = 7
@@ -222,14 +223,33 @@ def test_parts_add_up(seed, cut, loss_type):
 
 
 @pytest.mark.parametrize("rows", [1, 3, 1024])
-def test_token_logprobs(rows):
+def test_token_logprobs(rows, monkeypatch):
     """Catches log-probabilities that do not sum to 1, and an entropy that depends on its chunks."""
+    monkeypatch.setattr(loss_module, "ROWS", rows)
     logits = torch.randn(2, 5, 11, generator=torch.Generator().manual_seed(0), dtype=torch.float32) * 30
-    every = [token_logprobs(logits, torch.full((2, 5), token), rows=rows) for token in range(11)]
+    every = [token_logprobs(logits, torch.full((2, 5), token)) for token in range(11)]
     table = torch.stack([logprobs for logprobs, _ in every]).double()
     assert torch.allclose(table.exp().sum(0), torch.ones(2, 5, dtype=torch.float64), atol=1e-5)
     assert torch.allclose(every[0][1].double(), -(table.exp() * table).sum(0), atol=1e-5)
     assert not every[0][1].requires_grad
+
+
+@pytest.mark.parametrize("rows", [1, 3, 1024])
+def test_the_gradient_of_token_logprobs_is_that_of_cross_entropy(rows, monkeypatch):
+    """Catches a hand-written way back that forgets the target, or takes it from another row."""
+    monkeypatch.setattr(loss_module, "ROWS", rows)
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(2, 5, 11, generator=generator, dtype=torch.float64).requires_grad_()
+    targets = torch.randint(11, (2, 5), generator=generator)
+    weights = torch.randn(2, 5, generator=generator, dtype=torch.float64)
+    ours, _ = token_logprobs(logits, targets)
+    theirs = -torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+    assert torch.allclose(ours.flatten(), theirs)
+    (found,) = torch.autograd.grad((ours * weights).sum(), logits, retain_graph=True)
+    (again,) = torch.autograd.grad((ours * weights).sum(), logits)
+    (expected,) = torch.autograd.grad((theirs * weights.flatten()).sum(), logits)
+    assert torch.allclose(found, expected, atol=1e-12)
+    assert torch.equal(found, again)
 
 
 def test_empty_sequences_count_as_sequences():

@@ -23,7 +23,7 @@ def trained(count: int, set_threads) -> dict[str, torch.Tensor]:
     """Weights after one step on several micro-batches with `count` threads."""
     set_threads(count)
     model = tiny.model()
-    batches = micro_batches(tiny.rollouts(), max_tokens=12, share_prefixes=True)
+    batches = micro_batches(tiny.rollouts(), max_tokens=8, share_prefixes=True)
     assert len(batches) > 2
     train_step(model, batches, torch.optim.SGD(model.parameters(), lr=0.1), tiny.config())
     return dict(model.state_dict())
