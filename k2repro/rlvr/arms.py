@@ -15,7 +15,7 @@ pass@1 by 0 to 5 points; AdamW with a step of its own for the norms by -2 to 9, 
 most. Norms alone gained nothing, and a large step for the embedding destroyed the model. Runs from SFT meet
 hard problems more often: of easy ones the SFT model solves nearly all, and a group that is all right
 teaches nothing; the published data was filtered by difficulty for the same reason. Code from SFT gained 0
-to 3 points in up to sixty steps at four settings; one run is shown.
+to 4 points in up to sixty steps at four settings; one run is shown.
 """
 
 from dataclasses import replace

@@ -39,7 +39,7 @@ class Rotation:
     """Turns the rotary pairs of projected rows by their positions, and back; neighbours form a pair.
 
     turns: complex64 [rows, D / 2]. width: of the widest projection; the turns are repeated for every head of
-    it, because one long product over a row is several times faster than short ones head by head.
+    it, because one long product over a row takes less time than short ones head by head.
     """
 
     def __init__(self, turns: Tensor, width: int) -> None:
@@ -51,7 +51,7 @@ class Rotation:
         _turn(rows, self._forth)
 
     def turn_back(self, rows: Tensor) -> None:
-        """Undo `turn`, or turn its gradient, in place."""
+        """Gradient before `turn` from that after it, in place; the inverse where the magnitude is 1."""
         _turn(rows, self._back)
 
 
@@ -123,7 +123,7 @@ class Layer:
     def _feed_backward(self, fed: Tensor) -> Tensor:
         """Gradient of gate and up, [M, 2 ffn], from that of silu(gate) * up; written over what was kept.
 
-        Fresh memory would cost more than the arithmetic: the system clears it page by page.
+        A product into fresh memory of this size took ten times as long as into memory in use.
         """
         gate, up = self._gate_up.chunk(2, -1)
         of_up = self._lit.mul_(fed)

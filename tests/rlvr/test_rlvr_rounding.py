@@ -31,7 +31,7 @@ def model():
 
 
 def test_each_way_is_as_far_from_64_bit_as_the_plain_module(model):
-    """Catches a sampler or a training pass that rounds more than 32 bits must (a coarse exponential, say)."""
+    """Catches a sampler or a training pass over five times as far off as the plain module."""
     found = largest(model, drawn(model))
     plain = found["module and 64 bit"]
     assert 1e-6 < plain < 1e-3
