@@ -112,18 +112,17 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
 
 def _matrices_seconds(decoder: Any, batch: int) -> float:
     """The products with weights of one step, repeated on their own in the same order."""
-    from ..engine.kernels import ROW_MULTIPLE, product
+    from ..engine.kernels import product
 
-    filled, buffers, weights = batch + -batch % ROW_MULTIPLE, decoder._step, decoder._weights
-    residual, normed, qkv, mixed, gate_up, activated = (buffer[:filled] for buffer in buffers[:6])
+    buffers, weights = decoder._step, decoder._weights
 
     def products() -> None:
         for layer in range(len(weights.bias)):
-            product(normed, weights.qkv[layer], qkv, False)
-            product(mixed, weights.output[layer], residual, True)
-            product(normed, weights.gate_up[layer], gate_up, False)
-            product(activated, weights.down[layer], residual, True)
-        product(normed, weights.head, decoder._padded_logits, False)
+            product(buffers.normed, weights.qkv[layer], buffers.qkv, batch, False)
+            product(buffers.mixed, weights.output[layer], buffers.residual, batch, True)
+            product(buffers.normed, weights.gate_up[layer], buffers.gate_up, batch, False)
+            product(buffers.activated, weights.down[layer], buffers.residual, batch, True)
+        product(buffers.normed, weights.head, decoder._logits, batch, False)
 
     return _median_seconds(products)
 

@@ -12,12 +12,11 @@ from torch import Tensor
 
 from ..architecture.config import ModelConfig
 from ..architecture.qwen2 import Qwen2
-from ..errors import K2ReproError
-from .kernels import LANES, ROW_MULTIPLE, Batch, Buffers, Cache, decode
+from ..kernels import LANES
+from .kernels import Batch, Buffers, Cache, decode
 from .rows import Prefix
 from .weights import FoldedWeights, rotation
 
-WIDTH_MULTIPLE = 4
 # Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
 PREFILL_TOKENS = 512
 # Most rows in flight in one decoder: with more, their keys and values push each other out of the near caches
@@ -29,45 +28,26 @@ COMPILED_PARAMETERS = 50_000_000
 
 
 def fits_compiled(model: Qwen2) -> bool:
-    """Whether the compiled step suits a model: 32 bit on the CPU, small, widths in multiples of 4."""
+    """Whether the compiled step suits a model: 32 bit on the CPU, and small."""
     parameters = list(model.parameters())
     plain = all(p.dtype == torch.float32 and p.device.type == "cpu" for p in parameters)
-    small = sum(p.numel() for p in parameters) <= COMPILED_PARAMETERS
-    return plain and small and not any(width % WIDTH_MULTIPLE for width in _summed(model.config).values())
-
-
-def _summed(config: ModelConfig) -> dict[str, int]:
-    """The widths that products sum over."""
-    return {
-        "hidden_size": config.hidden_size,
-        "heads * head_dim": config.num_attention_heads * config.head_dim,
-        "intermediate_size": config.intermediate_size,
-    }
+    return plain and sum(p.numel() for p in parameters) <= COMPILED_PARAMETERS
 
 
 class CompiledDecoder:
-    """model: for its shape and rotary angles. weights: `fold(model)`. rows, positions: size of the cache.
-
-    Raises K2ReproError for widths that are not multiples of 4, which the compiled products take together.
-    """
+    """model: for its shape and rotary angles. weights: `fold(model)`. rows, positions: size of the cache."""
 
     def __init__(self, model: Qwen2, weights: FoldedWeights, rows: int, positions: int) -> None:
         config = model.config
-        for name, width in _summed(config).items():
-            if width % WIDTH_MULTIPLE:
-                raise K2ReproError(
-                    f"{name} = {width}: compiled products need multiples of {WIDTH_MULTIPLE}. Leave the "
-                    "choice of the decoder to `Sampler`, or take the module with `compiled=False`"
-                )
         self._config, self._weights, self._epsilon = config, weights, np.float32(config.rms_norm_eps)
         self._rotation = rotation(model, positions)
         self._cache = _cache(config, rows, positions)
         self._lengths, self._rows = np.zeros(rows, np.int64), np.arange(rows)
         self._step, self._reading = (
-            _buffers(config, most, positions) for most in (_filled(rows), PREFILL_TOKENS)
+            _buffers(config, most, positions) for most in (rows, PREFILL_TOKENS)
         )
-        self._padded_logits = np.zeros((_filled(rows), config.vocab_size), np.float32)
-        self.logits = torch.from_numpy(self._padded_logits[:rows])
+        self._logits = np.zeros((rows, config.vocab_size), np.float32)
+        self.logits = torch.from_numpy(self._logits)
 
     def put(self, row: int, prefix: Prefix) -> None:
         length, (keys, values) = prefix.length, self._cache
@@ -85,7 +65,7 @@ class CompiledDecoder:
     def step(self, tokens: Tensor) -> None:
         rows = self._rows[: len(tokens)]
         batch = Batch(tokens.numpy(), rows, self._lengths[: len(tokens)], rows)
-        self._decode(batch, self._step, self._cache, self._padded_logits[: _filled(len(tokens))])
+        self._decode(batch, self._step, self._cache, self._logits[: len(tokens)])
         self._lengths[: len(tokens)] += 1
 
     def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
@@ -96,14 +76,14 @@ class CompiledDecoder:
         lengths = [len(prompt) for prompt in prompts]
         cache = _cache(self._config, len(prompts), max(lengths))
         if sum(lengths) > len(self._reading.residual):
-            self._reading = _buffers(self._config, _filled(sum(lengths)), len(self._rotation.cosines))
+            self._reading = _buffers(self._config, sum(lengths), len(self._rotation.cosines))
         batch = Batch(
             tokens=np.concatenate(prompts).astype(np.int64),
             places=np.repeat(np.arange(len(prompts)), lengths),
             positions=np.concatenate([np.arange(length) for length in lengths]),
             asked=np.cumsum(lengths) - 1,
         )
-        logits = np.empty((_filled(len(prompts)), self._config.vocab_size), np.float32)
+        logits = np.empty((len(prompts), self._config.vocab_size), np.float32)
         self._decode(batch, self._reading, cache, logits)
         return [
             Prefix(
@@ -131,35 +111,31 @@ def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield taken
 
 
-def _filled(rows: int) -> int:
-    """The least multiple of ROW_MULTIPLE that is at least `rows`."""
-    return -(-rows // ROW_MULTIPLE) * ROW_MULTIPLE
-
-
 def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
-    """All zero."""
+    """All zero, for at least `positions`."""
     outer, dim = (config.num_hidden_layers, places, config.num_key_value_heads), config.head_dim
+    filled = positions + -positions % LANES
     return Cache(
-        keys=np.zeros((*outer, dim, positions), np.float32),
-        values=np.zeros((*outer, positions, dim), np.float32),
+        keys=np.zeros((*outer, dim, filled), np.float32),
+        values=np.zeros((*outer, filled, dim), np.float32),
     )
 
 
 def _buffers(config: ModelConfig, rows: int, positions: int) -> Buffers:
-    """All zero; rows: a multiple of ROW_MULTIPLE."""
-    queries = config.num_attention_heads * config.head_dim
-    heads = queries + 2 * config.num_key_value_heads * config.head_dim
-    widths = (config.hidden_size, config.hidden_size, heads, queries, 2 * config.intermediate_size)
-    residual, normed, qkv, mixed, gate_up = (np.zeros((rows, width), np.float32) for width in widths)
+    """All zero."""
+    heads, dim = config.num_attention_heads, config.head_dim
+    qkv, hidden, ffn = (heads + 2 * config.num_key_value_heads) * dim, config.hidden_size, config.intermediate_size
+
+    def zeros(count: int, width: int) -> NDArray[np.float32]:
+        return np.zeros((count, width), np.float32)
+
     return Buffers(
-        residual=residual,
-        normed=normed,
-        qkv=qkv,
-        mixed=mixed,
-        gate_up=gate_up,
-        activated=np.zeros((rows, config.intermediate_size), np.float32),
-        bits=np.zeros(max(positions, config.intermediate_size), np.int32),
-        lanes=np.zeros(LANES, np.float32),
-        scores=np.zeros((2, positions), np.float32),
-        pair=np.zeros((2, config.head_dim), np.float32),
+        residual=zeros(rows, hidden + LANES),
+        normed=zeros(rows, hidden + LANES),
+        qkv=zeros(rows, qkv),
+        mixed=zeros(rows, heads * dim),
+        gate_up=zeros(rows, 2 * ffn + LANES),
+        activated=zeros(rows, ffn + LANES),
+        scores=zeros(heads, positions + LANES),
+        totals=np.zeros(heads, np.float32),
     )

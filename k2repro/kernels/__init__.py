@@ -1,0 +1,16 @@
+"""Arithmetic compiled for the processor at hand (numba, through LLVM): what sampling and training share.
+
+A small model asks for many small products. Calling a library for each costs as much as the arithmetic, and
+the interpreter, which only one thread has at a time, costs it again. What is compiled here is called once for
+a whole layer or step and lets go of the interpreter.
+
+Every sum has its order and its roundings written down, so that vectors of any width give the same bits; seen
+with code for eight x86 processors, with and without fused products.
+"""
+
+from .compiling import compiled
+from .softmax import exponential, softmax
+from .tiles import multiply
+from .vectors import LANES
+
+__all__ = ["LANES", "compiled", "exponential", "multiply", "softmax"]
