@@ -9,8 +9,8 @@ with code for eight x86 processors, with and without fused products.
 """
 
 from .compiling import compiled
-from .softmax import exponential, softmax
+from .softmax import exponential, exponentials, peak_of, scale, softmax
 from .tiles import multiply
 from .vectors import LANES
 
-__all__ = ["LANES", "compiled", "exponential", "multiply", "softmax"]
+__all__ = ["LANES", "compiled", "exponential", "exponentials", "multiply", "peak_of", "scale", "softmax"]

@@ -29,19 +29,40 @@ def exponential(x):
 
 
 @compiled
-def softmax(x, row, length):
-    """First `length` of a row = e^(x - their maximum), the others of the last vector 0; returns the sum.
-
-    x: [rows, N], N at least `length` filled up to a multiple of LANES; what stands behind `length` means nothing. The
-    sum is left to divide by.
-    """
-    nothing, first = v.spread(_ZERO), v.spread(x[row, 0])
+def peak_of(x, row, length):
+    """The largest of the first `length` numbers of a row of x [rows, N]; N: as in `exponentials`."""
+    first = v.spread(x[row, 0])
     highest = first
     for n in range(0, length, LANES):
         highest = v.larger(v.keep_first(v.load(x, row, n), length - n, first), highest)
-    peak, sums = v.spread(v.largest(highest)), nothing
+    return v.largest(highest)
+
+
+@compiled
+def exponentials(x, row, length, peak):
+    """First `length` of a row = e^(x - peak), the others of the last vector 0; returns the sum.
+
+    x: [rows, N], N at least `length` filled up to a multiple of LANES; what stands behind means nothing.
+    """
+    nothing, highest = v.spread(_ZERO), v.spread(peak)
+    sums = nothing
     for n in range(0, length, LANES):
-        found = v.keep_first(exponential(v.subtract(v.load(x, row, n), peak)), length - n, nothing)
+        found = exponential(v.subtract(v.load(x, row, n), highest))
+        found = v.keep_first(found, length - n, nothing)
         v.store(found, x, row, n)
         sums = v.add(sums, found)
     return v.total(sums)
+
+
+@compiled
+def softmax(x, row, length):
+    """`exponentials` over their own peak: softmax but for the division by the sum, which is returned."""
+    return exponentials(x, row, length, peak_of(x, row, length))
+
+
+@compiled
+def scale(x, row, length, factor):
+    """The vectors of the first `length` numbers of a row, times `factor`, float32."""
+    factors = v.spread(factor)
+    for n in range(0, length, LANES):
+        v.store(v.times(v.load(x, row, n), factors), x, row, n)

@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from k2repro.architecture import ModelConfig, Qwen2
-from k2repro.training.fused_attention import causal_mask, texts_of
 from k2repro.training.fused_layer import Asking, Layer, Norm, Rotation
 from k2repro.training.fused_weights import Folding, Gradients
 from k2repro.training.products import outer, product
@@ -105,16 +104,10 @@ def _layers(
     config: ModelConfig, foldings: Sequence[Folding], reading: Reading, turns: Tensor
 ) -> list[Layer]:
     """All layers; what they share (who sees what, the rotation) is made once."""
-    groups, width = config.query_heads_per_kv_head, config.num_attention_heads * config.head_dim
-    mask = causal_mask(reading.longest, groups)
+    width = config.num_attention_heads * config.head_dim
     rotation = Rotation(turns, width)
-    whole, asked = (
-        Asking(slots, texts_of(slots, reading, mask, groups), turned)
-        for slots, turned in (
-            (reading.queries, rotation),
-            (reading.last_queries, Rotation(turns[reading.asked], width)),
-        )
-    )
+    whole = Asking(reading.queries, rotation)
+    asked = Asking(reading.last_queries, Rotation(turns[reading.asked], width))
     last = foldings[-1]
     return [
         Layer(config, f.fold(), reading, rotation, asked if f is last else whole, last=f is last)

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from k2repro.architecture import ModelConfig
-from k2repro.training.fused_attention import Attention, Heads, Texts
+from k2repro.training.fused_attention import Attention
 from k2repro.training.fused_weights import LayerWeights
 from k2repro.training.products import outer, product
-from k2repro.training.spans import Reading, Slots
+from k2repro.training.spans import Reading, Texts
 
 silu = torch.ops.aten.silu
 silu_backward = torch.ops.aten.silu_backward
@@ -57,9 +57,8 @@ class Rotation:
 
 @dataclass(frozen=True)
 class Asking:
-    """What a layer answers: its queries, who sees what, and the turns of the rows that ask."""
+    """What a layer answers: who sees what, and the turns of the rows that ask."""
 
-    slots: Slots
     texts: Texts
     rotation: Rotation
 
@@ -81,8 +80,11 @@ class Layer:
         self._asking = self._ask(self._norm.out)
         query = product(self._asking, weights.query, weights.query_bias)
         key_value = product(self._norm.out, weights.key_value, weights.key_value_bias)
-        self._attention = Attention(self._split(query, key_value), self._who.texts)
-        self._mixed = self._gather(self._attention.forward())
+        self._who.rotation.turn(query)
+        self._rotation.turn(self._keys_of(key_value))
+        kv_heads, groups = config.num_key_value_heads, config.query_heads_per_kv_head
+        self._attention = Attention(self._who.texts, query, key_value, kv_heads, groups)
+        self._mixed = self._attention.forward()
         hidden = product(self._mixed, weights.output, add=self._ask(hidden))
         self._second = Norm(hidden, config.rms_norm_eps)
         self._gate_up = product(self._second.out, weights.gate_up)
@@ -102,8 +104,9 @@ class Layer:
         gate_up = outer(gate_up_rows, self._second.out)
         gradient = self._second.backward(product(gate_up_rows, weights.gate_up.t()), gradient)
         output = outer(gradient, self._mixed)
-        mixed = self._gather_back(product(gradient, weights.output.t()))
-        query, key_value = self._split_back(self._attention.backward(mixed))
+        query, key_value = self._attention.backward(product(gradient, weights.output.t()))
+        self._who.rotation.turn_back(query)
+        self._rotation.turn_back(self._keys_of(key_value))
         found = LayerWeights(
             query=outer(query, self._asking),
             query_bias=query.sum(0),
@@ -131,35 +134,9 @@ class Layer:
         up.copy_(of_up)
         return self._gate_up
 
-    def _split(self, query: Tensor, key_value: Tensor) -> Heads:
-        """Heads in slots from projections [M, H D] and [N, 2 K D]; queries and keys are turned in place."""
-        kv_heads, dim = self._config.num_key_value_heads, self._config.head_dim
-        self._who.rotation.turn(query)
-        self._rotation.turn(key_value[:, : kv_heads * dim])
-        seen = key_value.index_select(0, self._reading.keys).unflatten(1, (2, kv_heads, dim))
-        key, value = seen.permute(1, 2, 0, 3).contiguous().unbind(0)
-        query = query.index_select(0, self._who.slots.rows).unflatten(1, (kv_heads, -1, dim))
-        return Heads(query.transpose(0, 1).contiguous(), key, value)
-
-    def _split_back(self, heads: Heads) -> tuple[Tensor, Tensor]:
-        """Gradients of the projections from those of the heads: `_split` the other way."""
-        query = heads.query.transpose(0, 1).flatten(1)
-        key_value = torch.stack((heads.key, heads.value)).permute(2, 0, 1, 3).flatten(1)
-        # A key that several texts see gets the gradients of all.
-        query = _added(query, self._who.slots.rows, len(self._mixed))
-        key_value = _added(key_value, self._reading.keys, len(self._reading.tokens))
-        self._who.rotation.turn_back(query)
-        self._rotation.turn_back(key_value[:, : key_value.shape[1] // 2])
-        return query, key_value
-
-    def _gather(self, slots: Tensor) -> Tensor:
-        """Rows [M, K G D] from slots [K, R, G D]; rows that no text has get some row of one."""
-        return slots.transpose(0, 1).flatten(1).index_select(0, self._who.slots.places)
-
-    def _gather_back(self, rows: Tensor) -> Tensor:
-        """Slots [K, R, G D] from rows [M, K G D], whose gradient is 0 in rows that no text has."""
-        slots = rows.index_select(0, self._who.slots.rows)
-        return slots.unflatten(1, (self._config.num_key_value_heads, -1)).transpose(0, 1).contiguous()
+    def _keys_of(self, key_value: Tensor) -> Tensor:
+        """The columns [N, K D] of the keys."""
+        return key_value[:, : key_value.shape[1] // 2]
 
     def _ask(self, rows: Tensor) -> Tensor:
         """The rows that this layer answers."""
@@ -170,11 +147,6 @@ class Layer:
         used = self._reading.used_asked
         spread = rows.new_zeros(len(self._reading.tokens), rows.shape[1])
         return spread.index_copy_(0, self._reading.asked[:used], rows[:used])
-
-
-def _added(values: Tensor, rows: Tensor, count: int) -> Tensor:
-    """[count, width]: each of `values` [slots, width] added to its row."""
-    return values.new_zeros(count, values.shape[1]).index_add_(0, rows, values)
 
 
 def _turn(rows: Tensor, turns: Tensor) -> None:

@@ -12,6 +12,7 @@ while share that too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,25 +22,24 @@ from torch import Tensor
 from k2repro.errors import K2ReproError
 
 # oneDNN prepares a kernel for each shape it meets, once: multiples keep them few.
-SPAN_MULTIPLE = 16
 LIST_MULTIPLE = 32
 
 Places = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Slots:
-    """The queries of a layer in the order of attention: text after text, each filled up to SPAN_MULTIPLE.
+class Texts(NamedTuple):
+    """Who asks in a layer and what is seen, int64; T texts, whose queries stand one text after the other.
 
-    rows: int64 [R], the row of the layer that asks; filling takes the last one, which no text has.
-    places: int64 [rows of the layer], where in [R] each row is found.
-    firsts, counts: of each text the place in it of its first query, and the queries of its slot.
+    starts: [T], row of a text's first query. firsts: [T], place of that query in its text; the others follow.
+    lengths: [T], keys of a text. seen: [sum of lengths], row of [N] of each key, text after text. seen_at:
+    [T], where in `seen` those of a text begin.
     """
 
-    rows: Tensor
-    places: Tensor
-    firsts: tuple[int, ...]
-    counts: tuple[int, ...]
+    starts: Places
+    firsts: Places
+    lengths: Places
+    seen: Places
+    seen_at: Places
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class Reading:
     tokens, positions: int64 [N], token and place in its text. asked: int64 [M], rows of [N] that the last
     layer answers. answers: int64 [A], rows of [M] whose logits are wanted, in the order in which they were
     asked for. used, used_asked: rows without filling.
-    keys: int64 [S], rows of [N] that each text sees, slot after slot; key_counts: how many to a slot.
     queries, last_queries: who asks in a layer of [N] and in the last one, of [M].
     """
 
@@ -59,15 +58,8 @@ class Reading:
     answers: Tensor
     used: int
     used_asked: int
-    keys: Tensor
-    key_counts: tuple[int, ...]
-    queries: Slots
-    last_queries: Slots
-
-    @property
-    def longest(self) -> int:
-        """Keys of the longest slot."""
-        return max(self.key_counts)
+    queries: Texts
+    last_queries: Texts
 
 
 @dataclass(frozen=True)
@@ -114,10 +106,8 @@ def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes
         answers=torch.from_numpy(asked_row[home[wanted]]),
         used=len(read),
         used_asked=len(asked),
-        keys=torch.from_numpy(np.concatenate([_in_slot(rows, count - 1) for rows in seen])),
-        key_counts=tuple(_up(len(rows)) for rows in seen),
-        queries=_slots([(text.shared, text.length) for text in texts], count),
-        last_queries=_slots([(text.first - text.begin, text.length) for text in texts], asked_count),
+        queries=_queries([text.shared for text in texts], seen),
+        last_queries=_queries([text.first - text.begin for text in texts], seen),
     )
 
 
@@ -152,24 +142,17 @@ def _share(tokens: Places, spans: Sequence[tuple[int, int]], home: Places) -> li
     return shared
 
 
-def _slots(asking: Sequence[tuple[int, int]], size: int) -> Slots:
-    """asking: of each text (first place that asks, its length). size: rows of the layer, with filling."""
-    rows: list[Places] = []
-    places = np.zeros(size, np.int64)
-    start = slot = 0
-    for first, length in asking:
-        own = np.arange(start, start + length - first)
-        places[own] = np.arange(slot, slot + len(own))
-        rows.append(_in_slot(own, size - 1))
-        start, slot = start + len(own), slot + len(rows[-1])
-    counts = tuple(len(part) for part in rows)
-    firsts = tuple(first for first, _ in asking)
-    return Slots(torch.from_numpy(np.concatenate(rows)), torch.from_numpy(places), firsts, counts)
-
-
-def _in_slot(rows: Places, spare: int) -> Places:
-    """`rows`, filled up to SPAN_MULTIPLE with the row `spare`."""
-    return np.pad(rows, (0, _up(len(rows)) - len(rows)), constant_values=spare)
+def _queries(firsts: Sequence[int], seen: Sequence[Places]) -> Texts:
+    """firsts: of each text the first place that asks. seen: its keys."""
+    lengths = np.array([len(rows) for rows in seen])
+    counts = lengths - np.array(firsts)
+    return Texts(
+        starts=counts.cumsum() - counts,
+        firsts=np.array(firsts),
+        lengths=lengths,
+        seen=np.concatenate(seen),
+        seen_at=lengths.cumsum() - lengths,
+    )
 
 
 def _runs(segments: Places) -> Places:
@@ -186,13 +169,9 @@ def _inverse(places: Places, size: int) -> Places:
     return found
 
 
-def _up(count: int) -> int:
-    return -(-count // SPAN_MULTIPLE) * SPAN_MULTIPLE
-
-
 def _filled_size(count: int) -> int:
-    """`count` and at least SPAN_MULTIPLE more, up to a multiple of LIST_MULTIPLE."""
-    return -(-(count + SPAN_MULTIPLE) // LIST_MULTIPLE) * LIST_MULTIPLE
+    """`count` filled up to a multiple of LIST_MULTIPLE."""
+    return -(-count // LIST_MULTIPLE) * LIST_MULTIPLE
 
 
 def _filled(values: Places, size: int) -> Tensor:
