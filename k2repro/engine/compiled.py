@@ -124,7 +124,7 @@ def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
 def _buffers(config: ModelConfig, rows: int, positions: int) -> Buffers:
     """All zero."""
     heads, dim = config.num_attention_heads, config.head_dim
-    qkv, hidden, ffn = (heads + 2 * config.num_key_value_heads) * dim, config.hidden_size, config.intermediate_size
+    hidden, ffn = config.hidden_size, config.intermediate_size
 
     def zeros(count: int, width: int) -> NDArray[np.float32]:
         return np.zeros((count, width), np.float32)
@@ -132,7 +132,7 @@ def _buffers(config: ModelConfig, rows: int, positions: int) -> Buffers:
     return Buffers(
         residual=zeros(rows, hidden + LANES),
         normed=zeros(rows, hidden + LANES),
-        qkv=zeros(rows, qkv),
+        qkv=zeros(rows, (heads + 2 * config.num_key_value_heads) * dim),
         mixed=zeros(rows, heads * dim),
         gate_up=zeros(rows, 2 * ffn + LANES),
         activated=zeros(rows, ffn + LANES),

@@ -8,6 +8,7 @@ from typing import Any
 import numba
 
 HERE = Path(__file__).parent
+_settings: Any = numba.config
 
 
 def _digest() -> str:
@@ -29,15 +30,15 @@ def compiled(function: Callable[..., Any]) -> Any:
     No fast arithmetic: how a compiler fuses or reorders depends on what it inlined where, and the same source
     gave other bits compiled than read from the cache. `fma` says what is to be fused.
     """
-    before = numba.config.CACHE_DIR
+    before = _settings.CACHE_DIR
     folder = Path(before or HERE / "__pycache__") / _STATE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        numba.config.CACHE_DIR = str(folder)
+        _settings.CACHE_DIR = str(folder)
     except OSError:
         # An installation that is only read: numba finds a folder of the user.
-        numba.config.CACHE_DIR = before
+        _settings.CACHE_DIR = before
     try:
         return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     finally:
-        numba.config.CACHE_DIR = before
+        _settings.CACHE_DIR = before

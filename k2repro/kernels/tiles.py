@@ -25,8 +25,8 @@ _ZERO = np.float32(0.0)
 def _tile(rows: int, vectors: int) -> Any:
     """The function that makes tiles of `rows` rows and `vectors` LANES columns.
 
-    tile(out, row, column, left, right, begin, end, add): out[row.., column..] = the sum over m, from `begin` to
-    `end` - 1, of left[row.., m] right[m, column..], onto what is there if `add`. float32 matrices; out and
+    tile(out, row, column, left, right, begin, end, add): out[row.., column..] = the sum over m, from `begin`
+    to `end` - 1, of left[row.., m] right[m, column..], onto what is there if `add`. float32 matrices; out and
     right have neighbours side by side in their rows, left may lie any way in memory. Bounds are not checked.
     """
 

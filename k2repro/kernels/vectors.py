@@ -1,7 +1,8 @@
 """Vectors of LANES 32-bit numbers as values of compiled code: what a compiler will not find by itself.
 
-Each function here is one or a few LLVM instructions, cut to the vectors that the processor has. They may be
-called in compiled code only. Matrices are float32 with the numbers of a row side by side; bounds are not checked.
+Each function here is one or a few LLVM instructions, which become as many as the vectors of the processor
+need. They may be called in compiled code only. Matrices are float32 with the numbers of a row side by side;
+bounds are not checked.
 """
 
 from typing import Any
@@ -10,12 +11,14 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
-from .compiling import compiled
-
 # As many as the widest vector holds; partial sums of a long sum.
 LANES = 16
 FLOATS, BITS, MASK = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(32), ir.IntType(1)))
 _HALVES = (8, 4, 2, 1)
+
+
+# numba's decorator, without the types that it claims for the functions it makes.
+_instruction: Any = intrinsic
 
 
 class VectorType(types.Type):
@@ -30,7 +33,7 @@ VECTOR = VectorType()
 
 @register_model(VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, kind) -> None:
+    def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, FLOATS)
 
 
@@ -53,7 +56,7 @@ def spread_of(builder, number):
     return builder.shuffle_vector(first, nothing, ir.Constant(BITS, [0] * LANES))
 
 
-def call(builder, name: str, *arguments):
+def call(builder: Any, name: str, *arguments: Any) -> Any:
     """LLVM's function `name` on vectors of floats."""
     kind = ir.FunctionType(FLOATS, [FLOATS] * len(arguments))
     function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32")
@@ -75,7 +78,7 @@ def _operation(arity: int, code: Any) -> Any:
     def three(typing, a, b, c):
         return VECTOR(VECTOR, VECTOR, VECTOR), generate
 
-    return intrinsic((one, two, three)[arity - 1])
+    return _instruction((one, two, three)[arity - 1])
 
 
 def _larger(builder, a, b):
@@ -105,14 +108,14 @@ floor = _operation(1, lambda builder, a: call(builder, "floor", a))
 power_of_two = _operation(1, _power_of_two)
 
 
-@intrinsic
+@_instruction
 def fused(typing, a, b, c):
     """a b + c of numbers, with one rounding."""
     kind = types.float32
     return kind(kind, kind, kind), lambda context, builder, signature, given: builder.fma(*given)
 
 
-@intrinsic
+@_instruction
 def load(typing, matrix, row, column):
     """matrix[row, column ..], a vector."""
 
@@ -123,7 +126,7 @@ def load(typing, matrix, row, column):
     return VECTOR(matrix, types.intp, types.intp), code
 
 
-@intrinsic
+@_instruction
 def store(typing, vector, matrix, row, column):
     """matrix[row, column ..] = vector."""
 
@@ -135,13 +138,13 @@ def store(typing, vector, matrix, row, column):
     return types.void(VECTOR, matrix, types.intp, types.intp), code
 
 
-@intrinsic
+@_instruction
 def spread(typing, number):
     """A vector of LANES times `number`, float32."""
     return VECTOR(types.float32), lambda context, builder, signature, given: spread_of(builder, given[0])
 
 
-@intrinsic
+@_instruction
 def keep_first(typing, vector, count, other):
     """The first `count` numbers of `vector`, then those of `other`; count may be more than LANES."""
 
@@ -170,7 +173,7 @@ def _folded(combine: Any) -> Any:
 
         return types.float32(VECTOR), code
 
-    return intrinsic(fold)
+    return _instruction(fold)
 
 
 total = _folded(lambda builder, a, b: builder.fadd(a, b))

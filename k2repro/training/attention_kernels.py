@@ -4,9 +4,9 @@ A text attends to itself only, so its scores are a small matrix of their own, ma
 each row only the keys that it sees are touched: half of the work, seen over a text. As in flash attention
 (arXiv 2205.14135), weights are not kept: the way back makes them again from the peak and the sum of each row.
 
-Shapes: M queries and N keys in all; K key and value heads, G query heads to each, D dimensions of a head. The
-rows of scores of a text and key head are its queries, G for each place, filled up to BLOCK; the columns are
-its keys, filled up to whole vectors.
+Shapes: M queries and N tokens in all; K key and value heads, G query heads to each, D dimensions of a head.
+Of one text and key head: P rows of scores, its queries, G for each place, filled up to BLOCK; C columns, its
+keys, filled up to whole vectors. The filling is 0 in queries, keys and values.
 """
 
 from typing import NamedTuple
@@ -15,25 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.kernels import LANES, compiled, exponentials, multiply, peak_of, scale, vectors
-from k2repro.training.spans import Texts
 
 Array = NDArray[np.float32]
 
-BLOCK = 8
+# Rows of scores made at a time, and rows whose gradients are summed over at a time.
+BLOCK, PART = 8, 128
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 class Kept(NamedTuple):
-    """Of each row of scores, float32 [K, rows of all texts]: the largest score, and 1 / the sum of weights."""
+    """Of each row of scores, float32 [K, P of all texts]: the largest score, and 1 / the sum of weights."""
 
     peaks: Array
     shares: Array
 
 
 class Work(NamedTuple):
-    """Memory for one text and head, float32: queries and mixed values [rows, D], the same of the gradients.
+    """Memory for one text and head, float32.
 
-    keys, values, sums: [columns, D]. across: [D columns]. weights, scores: [rows columns].
+    queries, mixed, found: [P, D], queries, mixed values and the gradient of queries. keys, values: [C, D], of
+    them of_keys, of_values the gradients, keys_across, values_across the transposes [D, C]. weights, scores:
+    [PART, C] each. The last four are flat, to be cut to the C of a text.
     """
 
     queries: Array
@@ -41,156 +43,140 @@ class Work(NamedTuple):
     found: Array
     keys: Array
     values: Array
-    sums: Array
-    across: Array
+    of_keys: Array
+    of_values: Array
+    keys_across: Array
+    values_across: Array
     weights: Array
     scores: Array
 
 
 @compiled
-def rows_of(texts, text, groups):
-    """How many rows of scores a text has."""
-    rows = (texts.lengths[text] - texts.firsts[text]) * groups
-    return rows + -rows % BLOCK
-
-
-@compiled
-def all_rows(texts, groups):
-    """How many all texts have."""
-    found = 0
-    for text in range(texts.lengths.shape[0]):
-        found += rows_of(texts, text, groups)
-    return found
-
-
-@compiled
-def work_for(texts, groups, dim):
-    """Enough memory for any of the texts."""
-    rows = columns = 0
-    for text in range(texts.lengths.shape[0]):
-        rows, columns = max(rows, rows_of(texts, text, groups)), max(columns, texts.lengths[text])
-    columns += -columns % LANES
-    kind = np.float32
-    return Work(
-        np.empty((rows, dim), kind), np.empty((rows, dim), kind), np.empty((rows, dim), kind),
-        np.empty((columns, dim), kind), np.empty((columns, dim), kind), np.empty((columns, dim), kind),
-        np.empty(dim * columns, kind), np.empty(rows * columns, kind), np.empty(rows * columns, kind),
-    )
-
-
-@compiled
 def attend(texts, groups, heads, query, key_value, kept, out):
-    """out [M, K G D] = attention of the key heads heads[0] .. heads[1] - 1; other rows than queries are left.
+    """Causal attention of the key heads heads[0] .. heads[1] - 1 in all texts.
 
-    query: [M, K G D], scaled and rotated. key_value: [N, 2 K D], keys rotated. kept: written.
+    texts: spans.Texts. query: [M, K G D], scaled and rotated. key_value: [N, 2 K D], keys rotated. kept, and
+    out [M, K G D] in the rows that texts have: written.
     """
-    kv_heads = kept.peaks.shape[0]
-    dim = key_value.shape[1] // (2 * kv_heads)
+    dim = key_value.shape[1] // (2 * kept.peaks.shape[0])
     work = work_for(texts, groups, dim)
     for head in range(heads[0], heads[1]):
         at = 0
         for text in range(texts.lengths.shape[0]):
-            rows, columns = rows_of(texts, text, groups), take(texts, text, head, groups, query, key_value, work)
-            keys_across = work.across.reshape(dim, -1)[:, :columns]
-            turn(work.keys, columns, keys_across)
-            # Only a block of them at a time: they stay in the nearest cache.
-            scores = work.scores[: BLOCK * columns].reshape(BLOCK, columns)
-            peaks, shares = kept.peaks[head, at : at + rows], kept.shares[head, at : at + rows]
-            for row in range(0, rows, BLOCK):
-                block, reach = slice(row, row + BLOCK), reach_of(texts, text, row, groups)
-                multiply(scores, work.queries[block], keys_across, (0, BLOCK), reach, (0, dim), False)
-                for one in range(BLOCK):
-                    seen = seen_by(texts, text, row + one, groups)
-                    peaks[row + one] = peak_of(scores, one, seen)
-                    shares[row + one] = _ONE / exponentials(scores, one, seen, peaks[row + one])
-                    hide(scores, one, seen, reach)
-                multiply(work.mixed[block], scores, work.values, (0, BLOCK), dim, (0, reach), False)
-                for one in range(row, row + BLOCK):
-                    for d in range(dim):
-                        work.mixed[one, d] *= shares[one]
-            put(texts, text, head, groups, work.mixed, out)
-            at += rows
+            take_rows(texts, text, head, groups, query, work.queries)
+            take_seen(texts, text, head, key_value, work)
+            forth(texts, text, groups, kept.peaks[head, at:], kept.shares[head, at:], work)
+            put_rows(texts, text, head, groups, work.mixed, out)
+            at += rows_of(texts, text, groups)
 
 
 @compiled
 def attend_back(texts, groups, heads, query, key_value, kept, gradient, of_query, of_key_value):
-    """Gradients of queries (written) and of keys and values (added) from that of what `attend` returns."""
-    kv_heads = kept.peaks.shape[0]
-    dim = key_value.shape[1] // (2 * kv_heads)
+    """Gradients from that of the `out` of `attend`, [M, K G D]; other arguments as there.
+
+    of_query: [M, K G D], written in the rows that texts have. of_key_value: [N, 2 K D], added to.
+    """
+    dim, values_at = key_value.shape[1] // (2 * kept.peaks.shape[0]), key_value.shape[1] // 2
     work = work_for(texts, groups, dim)
     for head in range(heads[0], heads[1]):
         at = 0
         for text in range(texts.lengths.shape[0]):
-            rows, columns = rows_of(texts, text, groups), take(texts, text, head, groups, query, key_value, work)
+            take_rows(texts, text, head, groups, query, work.queries)
             take_rows(texts, text, head, groups, gradient, work.mixed)
-            peaks, shares = kept.peaks[head, at : at + rows], kept.shares[head, at : at + rows]
-            weights = work.weights[: rows * columns].reshape(rows, columns)
-            scores = work.scores[: rows * columns].reshape(rows, columns)
-            make_weights(texts, text, groups, peaks, shares, work, weights)
-            scores_back(texts, text, groups, weights, work, scores)
-            put(texts, text, head, groups, work.found, of_query)
-            across_back(texts, text, groups, scores, work.queries, work.sums)
-            add_seen(texts, text, head * dim, work.sums, of_key_value)
-            across_back(texts, text, groups, weights, work.mixed, work.sums)
-            add_seen(texts, text, (kv_heads + head) * dim, work.sums, of_key_value)
-            at += rows
+            take_seen(texts, text, head, key_value, work)
+            back(texts, text, groups, kept.peaks[head, at:], kept.shares[head, at:], work)
+            put_rows(texts, text, head, groups, work.found, of_query)
+            add_seen(texts, text, head * dim, work.of_keys, of_key_value)
+            add_seen(texts, text, values_at + head * dim, work.of_values, of_key_value)
+            at += rows_of(texts, text, groups)
 
 
 @compiled
-def make_weights(texts, text, groups, peaks, shares, work, weights):
-    """weights [rows, columns] of `attend` again, as far as each block reaches."""
-    dim, columns = work.queries.shape[1], weights.shape[1]
-    keys_across = work.across.reshape(dim, -1)[:, :columns]
-    turn(work.keys, columns, keys_across)
-    for row in range(0, weights.shape[0], BLOCK):
+def forth(texts, text, groups, peaks, shares, work):
+    """Mixed values of a text and head, and the peak and share of each row."""
+    dim, columns = work.queries.shape[1], columns_of(texts, text)
+    keys_across = turned(work.keys, columns, work.keys_across)
+    # Only a block of scores at a time: they stay in the nearest cache.
+    scores = work.scores[: BLOCK * columns].reshape(BLOCK, columns)
+    for row in range(0, rows_of(texts, text, groups), BLOCK):
+        queries, mixed = work.queries[row : row + BLOCK], work.mixed[row : row + BLOCK]
         reach = reach_of(texts, text, row, groups)
-        multiply(weights, work.queries, keys_across, (row, row + BLOCK), reach, (0, dim), False)
+        multiply(scores, queries, keys_across, (0, BLOCK), reach, (0, dim), False)
+        for one in range(BLOCK):
+            seen = seen_by(texts, text, row + one, groups)
+            peaks[row + one] = peak_of(scores, one, seen)
+            shares[row + one] = _ONE / exponentials(scores, one, seen, peaks[row + one])
+            hide(scores, one, seen, reach)
+        multiply(mixed, scores, work.values, (0, BLOCK), dim, (0, reach), False)
+        for one in range(BLOCK):
+            for d in range(dim):
+                mixed[one, d] *= shares[row + one]
+
+
+@compiled
+def back(texts, text, groups, peaks, shares, work):
+    """Gradients of queries, keys and values of a text and head from that of its mixed values."""
+    columns, rows = columns_of(texts, text), rows_of(texts, text, groups)
+    keys_across = turned(work.keys, columns, work.keys_across)
+    values_across = turned(work.values, columns, work.values_across)
+    weights = work.weights[: PART * columns].reshape(PART, columns)
+    scores = work.scores[: PART * columns].reshape(PART, columns)
+    work.of_keys[:columns] = 0
+    work.of_values[:columns] = 0
+    for begin in range(0, rows, PART):
+        end = min(begin + PART, rows)
+        queries, mixed = work.queries[begin:end], work.mixed[begin:end]
+        make_weights(texts, text, groups, begin, peaks, shares, queries, keys_across, weights)
+        scores_back(texts, text, groups, begin, mixed, values_across, weights, scores)
+        for row in range(0, end - begin, BLOCK):
+            reach, block = reach_of(texts, text, begin + row, groups), (row, row + BLOCK)
+            multiply(work.found[begin:end], scores, work.keys, block, queries.shape[1], (0, reach), False)
+        add_across(texts, text, groups, begin, scores, queries, work.of_keys)
+        add_across(texts, text, groups, begin, weights, mixed, work.of_values)
+
+
+@compiled
+def make_weights(texts, text, groups, begin, peaks, shares, queries, keys_across, weights):
+    """weights [PART, C], as far as each block reaches, of the rows from `begin` on: `queries` [.., D]."""
+    for row in range(0, queries.shape[0], BLOCK):
+        reach = reach_of(texts, text, begin + row, groups)
+        multiply(weights, queries, keys_across, (row, row + BLOCK), reach, (0, queries.shape[1]), False)
         for one in range(row, row + BLOCK):
-            seen = seen_by(texts, text, one, groups)
-            exponentials(weights, one, seen, peaks[one])
-            scale(weights, one, seen, shares[one])
+            seen = seen_by(texts, text, begin + one, groups)
+            exponentials(weights, one, seen, peaks[begin + one])
+            scale(weights, one, seen, shares[begin + one])
             hide(weights, one, seen, reach)
 
 
 @compiled
-def scores_back(texts, text, groups, weights, work, scores):
-    """Gradients of the scores, and of the queries in work.found, from that of the mixed values."""
-    dim, columns = work.queries.shape[1], weights.shape[1]
-    values_across = work.across.reshape(dim, -1)[:, :columns]
-    turn(work.values, columns, values_across)
-    for row in range(0, weights.shape[0], BLOCK):
-        block, reach = (row, row + BLOCK), reach_of(texts, text, row, groups)
-        multiply(scores, work.mixed, values_across, block, reach, (0, dim), False)
+def scores_back(texts, text, groups, begin, mixed, values_across, weights, scores):
+    """Gradient of the scores [PART, C] from that of mixed values, `mixed` [.., D]: w (g - sum of w g)."""
+    for row in range(0, mixed.shape[0], BLOCK):
+        reach = reach_of(texts, text, begin + row, groups)
+        multiply(scores, mixed, values_across, (row, row + BLOCK), reach, (0, mixed.shape[1]), False)
         for one in range(row, row + BLOCK):
-            softmax_back(weights, scores, one, reach)
-        multiply(work.found, scores, work.keys, block, dim, (0, reach), False)
+            sums = vectors.spread(_ZERO)
+            for n in range(0, reach, LANES):
+                sums = vectors.fma(vectors.load(weights, one, n), vectors.load(scores, one, n), sums)
+            shift = vectors.spread(vectors.total(sums))
+            for n in range(0, reach, LANES):
+                found = vectors.subtract(vectors.load(scores, one, n), shift)
+                vectors.store(vectors.times(vectors.load(weights, one, n), found), scores, one, n)
 
 
 @compiled
-def softmax_back(weights, gradient, row, length):
-    """Gradient of the scores of a row from that of the weights, in place: w (g - sum of w g)."""
-    sums = vectors.spread(_ZERO)
-    for n in range(0, length, LANES):
-        sums = vectors.fma(vectors.load(weights, row, n), vectors.load(gradient, row, n), sums)
-    shift = vectors.spread(vectors.total(sums))
-    for n in range(0, length, LANES):
-        found = vectors.subtract(vectors.load(gradient, row, n), shift)
-        vectors.store(vectors.times(vectors.load(weights, row, n), found), gradient, row, n)
-
-
-@compiled
-def across_back(texts, text, groups, scores, rows, out):
-    """out [columns, D] = scores^T rows, for each key from the first block on that reaches it."""
-    dim, last = rows.shape[1], scores.shape[0]
-    for key in range(0, scores.shape[1], BLOCK):
-        begin = max(0, (key - texts.firsts[text]) * groups)
-        inner = (begin - begin % BLOCK, last)
-        multiply(out, scores.T, rows, (key, key + BLOCK), dim, inner, False)
+def add_across(texts, text, groups, begin, scores, rows, out):
+    """out [C, D] += scores^T rows, of the rows from `begin` on, [.., D], whose blocks reach each key."""
+    count = rows.shape[0]
+    for key in range(0, reach_of(texts, text, begin + count - BLOCK, groups), BLOCK):
+        first = max(0, (key - texts.firsts[text]) * groups - begin)
+        inner = (first - first % BLOCK, count)
+        multiply(out, scores.T, rows, (key, key + BLOCK), rows.shape[1], inner, True)
 
 
 @compiled
 def seen_by(texts, text, row, groups):
-    """How many keys a row of scores sees."""
+    """How many keys a row of scores sees: those up to its place; in the filling all."""
     return min(texts.firsts[text] + row // groups + 1, texts.lengths[text])
 
 
@@ -210,26 +196,46 @@ def hide(x, row, seen, reach):
 
 
 @compiled
-def take(texts, text, head, groups, query, key_value, work):
-    """Queries, keys and values of a text and head into `work`; returns the columns of its scores."""
-    dim = work.keys.shape[1]
-    length = texts.lengths[text]
-    columns = length + -length % LANES
-    take_rows(texts, text, head, groups, query, work.queries)
-    value_at = key_value.shape[1] // 2
-    for key in range(length):
-        line = key_value[texts.seen[texts.seen_at[text] + key]]
-        for d in range(dim):
-            work.keys[key, d] = line[head * dim + d]
-            work.values[key, d] = line[value_at + head * dim + d]
-    work.keys[length:columns] = 0
-    work.values[length:columns] = 0
-    return columns
+def rows_of(texts, text, groups):
+    """P of a text."""
+    rows = (texts.lengths[text] - texts.firsts[text]) * groups
+    return rows + -rows % BLOCK
+
+
+@compiled
+def columns_of(texts, text):
+    """C of a text."""
+    return texts.lengths[text] + -texts.lengths[text] % LANES
+
+
+@compiled
+def all_rows(texts, groups):
+    """P of all texts together."""
+    found = 0
+    for text in range(texts.lengths.shape[0]):
+        found += rows_of(texts, text, groups)
+    return found
+
+
+@compiled
+def work_for(texts, groups, dim):
+    """Enough memory for any of the texts."""
+    rows = columns = 0
+    for text in range(texts.lengths.shape[0]):
+        rows, columns = max(rows, rows_of(texts, text, groups)), max(columns, columns_of(texts, text))
+    kind = np.float32
+    return Work(
+        np.empty((rows, dim), kind), np.empty((rows, dim), kind), np.empty((rows, dim), kind),
+        np.empty((columns, dim), kind), np.empty((columns, dim), kind),
+        np.empty((columns, dim), kind), np.empty((columns, dim), kind),
+        np.empty(dim * columns, kind), np.empty(dim * columns, kind),
+        np.empty(PART * columns, kind), np.empty(PART * columns, kind),
+    )
 
 
 @compiled
 def take_rows(texts, text, head, groups, rows, out):
-    """out [rows of scores, D] from `rows` [M, K G D]; 0 in the filling."""
+    """out [P, D] = the rows of a text and head in `rows` [M, K G D]; 0 in the filling."""
     dim = out.shape[1]
     count = texts.lengths[text] - texts.firsts[text]
     for query in range(count):
@@ -242,7 +248,7 @@ def take_rows(texts, text, head, groups, rows, out):
 
 
 @compiled
-def put(texts, text, head, groups, rows, out):
+def put_rows(texts, text, head, groups, rows, out):
     """`take_rows` the other way."""
     dim = rows.shape[1]
     for query in range(texts.lengths[text] - texts.firsts[text]):
@@ -254,8 +260,21 @@ def put(texts, text, head, groups, rows, out):
 
 
 @compiled
+def take_seen(texts, text, head, key_value, work):
+    """Keys and values [C, D] of a text and head into `work`; 0 in the filling."""
+    length, dim, values_at = texts.lengths[text], work.keys.shape[1], key_value.shape[1] // 2
+    for key in range(length):
+        line = key_value[texts.seen[texts.seen_at[text] + key]]
+        for d in range(dim):
+            work.keys[key, d] = line[head * dim + d]
+            work.values[key, d] = line[values_at + head * dim + d]
+    work.keys[length : columns_of(texts, text)] = 0
+    work.values[length : columns_of(texts, text)] = 0
+
+
+@compiled
 def add_seen(texts, text, begin, rows, out):
-    """Adds rows [keys, D] to the columns from `begin` on of the rows that a text sees, which may be another's."""
+    """Adds `rows` [.., D] to columns from `begin` on of what a text sees, which another may see too."""
     for key in range(texts.lengths[text]):
         line = out[texts.seen[texts.seen_at[text] + key]]
         for d in range(rows.shape[1]):
@@ -263,8 +282,10 @@ def add_seen(texts, text, begin, rows, out):
 
 
 @compiled
-def turn(rows, count, out):
-    """out [D, count] = the first rows [.., D] transposed."""
+def turned(rows, count, flat):
+    """The first `count` rows [.., D] transposed, [D, count], in the memory `flat`."""
+    out = flat[: rows.shape[1] * count].reshape(rows.shape[1], count)
     for d in range(rows.shape[1]):
         for row in range(count):
             out[d, row] = rows[row, d]
+    return out

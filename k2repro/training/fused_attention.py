@@ -42,15 +42,14 @@ class Attention:
         gradient = mixed.numpy()
 
         def some(heads: tuple[int, int]) -> None:
-            attend_back(
-                self._texts, self._groups, heads, self._query, self._key_value, self._kept, gradient, query, key_value
-            )
+            given = (self._texts, self._groups, heads, self._query, self._key_value, self._kept)
+            attend_back(*given, gradient, query, key_value)
 
         self._share(some)
         return torch.from_numpy(query), torch.from_numpy(key_value)
 
     def _share(self, some: Callable[[tuple[int, int]], None]) -> None:
-        """Heads share no number: each thread takes some, and the results do not depend on how many there are."""
+        """Each thread takes some heads. They share no number: any number of threads gives the same bits."""
         workers = min(torch.get_num_threads(), self._heads)
         if workers == 1:
             some((0, self._heads))
