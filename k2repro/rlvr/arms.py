@@ -31,7 +31,7 @@ SHORT_THEN_FULL = ((0.0, SHORT_TOKENS), (0.5, MAX_NEW_TOKENS))
 
 FROM_SFT = Rates(weights=1e-4, norms=5e-3)
 FROM_BASE = Rates(weights=3e-4, norms=1e-2)
-STEPS_FROM_SFT, STEPS_FROM_BASE, STEPS_CODE = 56, 40, 32
+STEPS_FROM_SFT, STEPS_FROM_BASE, STEPS_CODE = 64, 40, 40
 # Half of the prompts from the hardest tier, a fifth from the one before.
 HARD = ("tier-4", "tier-1", "tier-4", "tier-3", "tier-4", "tier-2", "tier-4", "tier-3", "tier-4", "tier-4")
 
