@@ -1,7 +1,10 @@
 """The fast training pass gives the logits and the gradients of the plain module, whatever is packed."""
 
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.training import fused, fused_layer, products, spans
+from k2repro.training import attention_kernels, fused_attention, fused_layer, products, spans
 from k2repro.training.fused import fits_fused, packed_logits
 from k2repro.training.loop import response_loss
 from k2repro.training.packing import IGNORED, Example, pack
@@ -94,11 +97,38 @@ BATCH = [(5, 9), (3, 20), (12, 17), (2, 2), (17, 3)]
 
 
 def test_neighbours_that_are_seen_are_noticed(monkeypatch):
-    """Catches a comparison that cannot fail: with weight for what hangs over a text, the results differ."""
+    """Catches a comparison that cannot fail: a text that sees the last token of its neighbour shows."""
     model, batch = drawn_model("tied", 1), drawn_batch(BATCH, 1)
-    mask = fused.causal_mask
-    monkeypatch.setattr(fused, "causal_mask", lambda longest, groups: torch.zeros_like(mask(longest, groups)))
+    queries = spans._queries
+
+    def shifted(firsts, seen):
+        texts = queries(firsts, seen)
+        return texts._replace(seen=np.roll(texts.seen, 1))
+
+    monkeypatch.setattr(spans, "_queries", shifted)
     assert largest_difference(model, batch) > 1e-3
+
+
+def mutant(folder, old: str, new: str):
+    """The attention kernels with a line changed."""
+    source = Path(attention_kernels.__file__).read_text()
+    assert source.count(old) == 1
+    path = folder / "mutant.py"
+    path.write_text(source.replace(old, new))
+    spec = importlib.util.spec_from_file_location("mutant", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_a_token_that_sees_the_next_one_is_noticed(monkeypatch, tmp_path):
+    """Catches a mask that is off by one: training would look perfect, and sampling would fail."""
+    place = "texts.firsts[text] + row // groups"
+    twin = mutant(tmp_path, f"{place} + 1,", f"{place} + 2,")
+    monkeypatch.setattr(fused_attention, "attend", twin.attend)
+    monkeypatch.setattr(fused_attention, "attend_back", twin.attend_back)
+    assert largest_difference(drawn_model("tied", 1), drawn_batch(BATCH, 1)) > 1e-3
 
 
 def test_a_forgotten_rotation_on_the_way_back_is_noticed(monkeypatch):
@@ -156,15 +186,60 @@ def test_a_prefix_that_is_too_long_by_a_token_is_noticed(monkeypatch):
     assert largest_difference(model, GROUP, share_prefixes=True) > 1e-3
 
 
-def test_a_prefix_that_learns_from_one_text_only_is_noticed(monkeypatch):
+@pytest.mark.slow
+def test_a_prefix_that_learns_from_one_text_only_is_noticed(monkeypatch, tmp_path):
     """Catches gradients of a shared key that overwrite each other instead of adding up."""
-    model = drawn_model("tied", 7)
+    twin = mutant(tmp_path, "line[begin + d] += rows[key, d]", "line[begin + d] = rows[key, d]")
+    monkeypatch.setattr(fused_attention, "attend_back", twin.attend_back)
+    assert largest_difference(drawn_model("tied", 7), GROUP, share_prefixes=True) > 1e-3
 
-    def last_wins(values, rows, count):
-        return values.new_zeros(count, values.shape[1]).index_copy_(0, rows, values)
 
-    monkeypatch.setattr(fused_layer, "_added", last_wins)
-    assert largest_difference(model, GROUP, share_prefixes=True) > 1e-3
+LONG = ModelConfig(
+    vocab_size=23, hidden_size=32, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, head_dim=32, tie_word_embeddings=True, initializer_range=0.15,
+    max_position_embeddings=400,
+)
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_texts_longer_than_a_part(share: bool):
+    """Catches a boundary between parts of the way back, or between vectors of keys, that loses a gradient."""
+    generator = torch.Generator().manual_seed(8)
+    text = torch.randint(1, 23, (300,), generator=generator).tolist()
+    texts = [Example(text[:9], text[9:end]) for end in (300, 150, 77)]
+    texts += [Example(text[:9], [*text[9:90], 3, *text[100:250]])]
+    assert 150 * LONG.query_heads_per_kv_head > 2 * attention_kernels.PART
+    batch = pack(sorted(texts, key=lambda one: (*one.prompt, *one.response)), 400)[0]
+    model = Qwen2(LONG, generator=generator)
+    assert largest_difference(model, batch, share_prefixes=share) < 5e-5
+
+
+def test_threads_share_the_heads_and_change_no_bit():
+    """Catches heads that two threads add to at once, or that none takes."""
+    model, batch = drawn_model("tied", 9), drawn_batch(BATCH, 9)
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            given = fused_attention.Attention(*attention_of(model, batch))
+            out = given.forward()
+            found.append((out, *given.backward(torch.ones_like(out))))
+    finally:
+        torch.set_num_threads(before)
+    assert found[0][0].abs().min() > 0
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
+
+
+def attention_of(model: Qwen2, batch):
+    """Texts and random queries, keys and values of the heads of a model."""
+    at = (batch.targets.flatten() != IGNORED).nonzero()[:, 0]
+    reading = spans.plan_reading(batch.tokens, batch.segments, at)
+    config, generator = model.config, torch.Generator().manual_seed(1)
+    kv_heads, groups, dim = config.num_key_value_heads, config.query_heads_per_kv_head, config.head_dim
+    query = torch.randn(reading.used, kv_heads * groups * dim, generator=generator)
+    key_value = torch.randn(reading.used, 2 * kv_heads * dim, generator=generator)
+    return reading.queries, query, key_value, kv_heads, groups
 
 
 @SETTINGS
