@@ -1,4 +1,4 @@
-"""Catches: an exponential that is off, a softmax that counts what stands behind the row, a NaN that vanishes."""
+"""Catches: an exponential that is off, a softmax that counts too much, a NaN that vanishes."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_exponentials_are_those_of_numpy(values: list[float]):
 @SETTINGS
 @given(st.lists(st.floats(-30, 30, width=32), min_size=1, max_size=70), st.sampled_from([0.0, 99.0, NAN]))
 def test_softmax_of_any_length(values: list[float], behind: float):
-    """Catches a remainder after whole vectors that a maximum or a sum leaves out, and what stands behind it."""
+    """Catches a remainder after whole vectors that a maximum or a sum leaves out, or what stands behind."""
     x = np.array(values, np.float32)
     exact = np.exp(x.astype(np.float64) - x.max())
     found = row_of(values, behind)
