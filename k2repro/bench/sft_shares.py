@@ -5,18 +5,20 @@ later keys are not, and the head only where a token is learned. Rates of 1,024 x
 between the steps, so load from outside meets both alike.
 """
 
+import contextlib
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..training.packing import Example
 
 SIZE = 1024
-# Self time of these operations by part; every other operation of torch is "elementwise".
+# Self time of these operations by part; every other operation of torch is "elementwise". The profiler knows
+# compiled attention by the name that it is given below.
 PARTS = {
     "matrices": ("mkldnn::_linear_pointwise", "aten::mm", "aten::addmm", "aten::bmm"),
-    "softmax": ("aten::_softmax", "aten::_softmax_backward_data"),
+    "attention": ("attention",),
     "optimizer": ("aten::_fused_adamw_",),
 }
 
@@ -36,8 +38,8 @@ def step_shares(ours: Any, steps: Sequence[Sequence[Example]]) -> dict[str, floa
 
     ours: a fresh `bench.sft.Ours` of the same steps. of_mm: model FLOPs a second over the rate of `torch.mm`,
     which is what `k2repro measure` calls the machine's. of_fastest: over that of the faster of
-    torch's two libraries. Parts: matrices, softmax, elementwise, optimizer, python (everything between
-    operations; the profiler adds to it).
+    torch's two libraries. Parts: matrices, attention, elementwise, optimizer, python (everything
+    between operations; the profiler adds to it).
     """
     import torch
 
@@ -66,17 +68,42 @@ def _parts(ours: Any) -> dict[str, float]:
 
     ours.turns.seconds.clear()
     ours.turns.losses.clear()
-    with profile(activities=[ProfilerActivity.CPU]) as found:
+    with _attention_named(), profile(activities=[ProfilerActivity.CPU]) as found:
         for _ in ours.batches:
             ours.step()
     whole = sum(ours.turns.seconds) * 1e6
     times = dict.fromkeys((*PARTS, "elementwise"), 0.0)
     for event in found.key_averages():
-        if event.key.startswith(("aten::", "mkldnn::")):
+        if event.key.startswith(("aten::", "mkldnn::", "attention")):
             part = next((part for part, names in PARTS.items() if event.key in names), "elementwise")
             times[part] += event.self_cpu_time_total
     shares = {part: microseconds / whole for part, microseconds in times.items()}
     return {**shares, "python": 1.0 - sum(shares.values())}
+
+
+@contextlib.contextmanager
+def _attention_named() -> Iterator[None]:
+    """Both ways of `Attention` are an operation of their own for the profiler."""
+    from torch.profiler import record_function
+
+    from ..training.fused_attention import Attention
+
+    ways = {name: getattr(Attention, name) for name in ("forward", "backward")}
+
+    def named(way: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*given: Any) -> Any:
+            with record_function("attention"):
+                return way(*given)
+
+        return recorded
+
+    try:
+        for name, way in ways.items():
+            setattr(Attention, name, named(way))
+        yield
+    finally:
+        for name, way in ways.items():
+            setattr(Attention, name, way)
 
 
 def _seconds(run: Callable[[], object]) -> float:
