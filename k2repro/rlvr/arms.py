@@ -29,8 +29,8 @@ FULL = ((0.0, MAX_NEW_TOKENS),)
 SHORT_TOKENS = 120  # fits about half of the SFT model's responses; notebook 03 says how many
 SHORT_THEN_FULL = ((0.0, SHORT_TOKENS), (0.5, MAX_NEW_TOKENS))
 
-FROM_SFT = Rates(weights=1e-4, norms=5e-3)
-FROM_BASE = Rates(weights=3e-4, norms=1e-2)
+FROM_SFT = Rates(weights=1e-4, norms=5e-3, readout=1e-1)
+FROM_BASE = Rates(weights=3e-4, norms=1e-2, readout=1e-2)
 STEPS_FROM_SFT, STEPS_FROM_BASE, STEPS_CODE = 64, 40, 40
 # Half of the prompts from the hardest tier, a fifth from the one before.
 HARD = ("tier-4", "tier-1", "tier-4", "tier-3", "tier-4", "tier-2", "tier-4", "tier-3", "tier-4", "tier-4")
@@ -60,3 +60,5 @@ CODE = ("code", "code-from-sft")
 # Runs behind a claim or a bar, with all seeds; the others show something, with fewer.
 MEASURED = (*PAPER, "broken-reward", "code")
 SHOWN = ("uncentred", "code-from-sft")
+# Runs that are also judged at a lower temperature, end and start.
+SHARPENED = ("from-sft",)

@@ -24,14 +24,14 @@ from ..sft.generate import MAX_NEW_TOKENS, Sampled
 from ..sft.sizes import Sizes as SftSizes
 from ..sft.stages import load_checkpoint, save_checkpoint
 from .arms import ARMS
-from .evaluation import evaluate, part
+from .evaluation import evaluate, part, sharpened
 from .probe import Point, read_points
 from .records import StepRecord
 from .runs import CURVE, RECORDS, Arm, RunSizes, carry_out, plan
 from .trainer import Tell
 
 STARTS = ("base", "sft")
-AT_SWITCH = "@switch"
+AT_SWITCH, SHARP_START, SHARP_END = "@switch", "@start-sharp", "@sharp"
 SWITCH_FOLDER = "switch"
 POOL_FILE = "pool.jsonl.gz"
 
@@ -65,8 +65,13 @@ def arm_named(name: str) -> Arm:
 
 
 def tiers_of(model: str) -> tuple[str, ...]:
-    """Benchmarks that an arm, or its weights at the switch, is judged on: its training's, each once."""
-    return tuple(dict.fromkeys(arm_named(model.removesuffix(AT_SWITCH)).tiers))
+    """Benchmarks that an arm, or other weights of it, is judged on: its training's, each once."""
+    return tuple(dict.fromkeys(arm_named(arm_of(model)).tiers))
+
+
+def arm_of(model: str) -> str:
+    """The name of the arm of "<arm>", "<arm>@switch", "<arm>@sharp" or "<arm>@start-sharp"."""
+    return model.partition("@")[0]
 
 
 def run_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
@@ -83,13 +88,12 @@ def log_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
 
 
 def scores_recipe(model: str, seed: int, sizes: Sizes) -> Recipe:
-    """What makes the scores of a run. model: an arm's name, or that name with "@switch"."""
-    name = model.removesuffix(AT_SWITCH)
+    """What makes the scores of a run. model: an arm's name, or that name with where its weights are from."""
     params = {
         "model": model, "tiers": list(tiers_of(model)), "problems": sizes.sft.problems,
         "samples": sizes.sft.samples, "max_new_tokens": MAX_NEW_TOKENS,
     }  # fmt: skip
-    parents = {"run": run_recipe(name, seed, sizes).key}
+    parents = {"run": run_recipe(arm_of(model), seed, sizes).key}
     return Recipe("rlvr-scores", params, _code("evaluation.py"), "", parents)
 
 
@@ -140,10 +144,11 @@ def scores(
     model: str, seed: int, sizes: Sizes, store: ArtifactStore, sampled: Sampled | None = None
 ) -> Pool:
     """Scores of a run on the test problems of its family; made now if they do not stand yet."""
-    name = model.removesuffix(AT_SWITCH)
 
     def make(folder: Path) -> None:
-        weights = load_checkpoint(_weights(model, checkpoint(name, seed, sizes, store)))
+        weights = load_checkpoint(_weights(model, seed, sizes, store))
+        if model.endswith((SHARP_START, SHARP_END)):
+            weights = sharpened(weights)
         pool = evaluate(weights, seed, tiers_of(model), sizes.sft.problems, sizes.sft.samples, sampled)
         save_pool(pool, folder / POOL_FILE)
 
@@ -155,7 +160,11 @@ def start_scores(start: str, seed: int, tiers: tuple[str, ...], sizes: Sizes, st
     return part(sft.scores(start, seed, sizes.sft, store), tiers, sizes.sft.samples)
 
 
-def _weights(model: str, folder: Path) -> Path:
+def _weights(model: str, seed: int, sizes: Sizes, store: ArtifactStore) -> Path:
+    name = arm_of(model)
+    if model.endswith(SHARP_START):
+        return sft.checkpoint(arm_named(name).start, seed, sizes.sft, store)
+    folder = checkpoint(name, seed, sizes, store)
     if not model.endswith(AT_SWITCH):
         return folder
     if not (folder / SWITCH_FOLDER).is_dir():

@@ -20,8 +20,8 @@ from ..sft import builds as sft
 from ..sft.progress import FINISHED, SampledSoFar, Told, live
 from ..training.jobs import Job, report, run_jobs
 from . import builds
-from .arms import MEASURED, SHOWN
-from .builds import AT_SWITCH, Log, Sizes
+from .arms import MEASURED, SHARPENED, SHOWN
+from .builds import AT_SWITCH, SHARP_END, SHARP_START, Log, Sizes
 from .records import Progress
 from .runs import plan
 
@@ -33,7 +33,8 @@ class Campaign:
     """What was made.
 
     logs     of every arm, by seed
-    scores   by model and seed: of the arms, of "<arm>@switch" where the budget changed, of "base" and "sft"
+    scores   by model and seed: of the arms, of "<arm>@switch" where the budget changed, of "base" and "sft",
+             and of end and start at a lower temperature, "<arm>@sharp" and "<arm>@start-sharp"
     """
 
     logs: Mapping[str, Mapping[int, Log]]
@@ -75,9 +76,10 @@ def carry_out_all(
 
 
 def models_of(name: str, sizes: Sizes) -> list[str]:
-    """Which weights of an arm are scored."""
+    """Which weights of an arm are scored, and how."""
     switched = plan(builds.arm_named(name), sizes.run).switch is not None
-    return [name, f"{name}{AT_SWITCH}"] if switched else [name]
+    sharpened = [f"{name}{SHARP_START}", f"{name}{SHARP_END}"] if name in SHARPENED else []
+    return [name, *([f"{name}{AT_SWITCH}"] if switched else []), *sharpened]
 
 
 def starts_of(wanted: Wanted) -> list[tuple[str, int]]:

@@ -14,7 +14,7 @@ from ..mini.mistakes import RIGHT
 from ..mini.problem import item_seed
 from ..sft.scores import KINDS
 from .arms import CODE
-from .builds import AT_SWITCH, Log
+from .builds import AT_SWITCH, SHARP_END, SHARP_START, Log
 from .campaign import Campaign
 from .evaluation import within
 from .results import (
@@ -38,11 +38,12 @@ from .runs import MATHS
 
 Found = dict[str, Effect]
 SWITCHED = f"short-budget{AT_SWITCH}"
+SHARP_SFT, SHARP_RL = f"from-sft{SHARP_START}", f"from-sft{SHARP_END}"
 # How the models are called in row ids.
 LABELS = {
     "base": "base", "sft": "sft", "from-sft": "rl-from-sft", "from-base": "rl-from-base",
     SWITCHED: "rl-short-budget", "short-budget": "rl-two-stage", "broken-reward": "rl-broken-reward",
-    "uncentred": "rl-uncentred",
+    "uncentred": "rl-uncentred", SHARP_SFT: "sft-sharp", SHARP_RL: "rl-from-sft-sharp",
 }  # fmt: skip
 
 
@@ -101,6 +102,17 @@ def budgets(campaign: Campaign) -> Found:
     found = {row: difference(*sides, generator=generator_of(row)) for row, sides in rows.items()}
     row = "rlvr.sft_within_short_budget"
     return {**found, row: level(cut, generator=generator_of(row))}
+
+
+def sharpening(campaign: Campaign) -> Found:
+    """How much of the gain from SFT a lower temperature brings without training, and what is left there."""
+    scores, sft = campaign.scores, campaign.compared("sft", "from-sft")
+    rows = {
+        "rlvr.sharp_sft_minus_sft": (scores[SHARP_SFT], sft),
+        "rlvr.from_sft_minus_sharp_sft": (scores["from-sft"], scores[SHARP_SFT]),
+        "rlvr.sharp_from_sft_minus_sharp_sft": (scores[SHARP_RL], scores[SHARP_SFT]),
+    }
+    return {row: difference(*sides, generator=generator_of(row)) for row, sides in rows.items()}
 
 
 def controls(campaign: Campaign) -> Found:

@@ -1,11 +1,12 @@
-"""The optimiser of reinforcement learning: AdamW, with a larger step for the scales of the norms.
+"""The optimiser of reinforcement learning: AdamW, with larger steps for the scales of the norms.
 
-A model fresh from SFT often knows the right token and still samples another: on validation problems its
-greedy answers were 6 to 21 points better than its sampled ones, so sharper distributions would pay. The
-scales of the norms are few, and may take a larger step than the million other weights before noise
-outweighs what reward says; trained alone they gained nothing. That the two rates are better than one was
-seen in single runs, not shown with intervals. The published example uses AdamW too, with one rate (1e-6 for
-32 billion parameters).
+A model fresh from SFT often knows the right token and still samples another: near temperature 0 its answers
+are 2 to 10 points better than at 1 (validation problems, three models). The scales of the last norm multiply
+all logits, as an inverse temperature would, and they are the only ones that reward moves in one direction:
+where all norms had one rate, they moved together by 0.06 of 1.75 in 64 steps, the others to and fro. With a
+rate of their own the gain from SFT rose from 2.9 and 3.3 points to 6.9 and 4.9 (two models, 2,000 validation
+problems). That the other norms gain from more than the weights' rate was seen in single runs, not shown with
+intervals. The published example uses AdamW too, with one rate (1e-6 for 32 billion parameters).
 """
 
 from dataclasses import dataclass
@@ -16,13 +17,20 @@ from torch import Tensor, nn
 from ..errors import K2ReproError
 from ..training.optimizer import Optimizer
 
+READOUT = "model.norm.weight"
+
 
 @dataclass(frozen=True)
 class Rates:
-    """Peak learning rates; a schedule multiplies both. norms: of RMSNorm scales; weights: of all else."""
+    """Peak learning rates, all multiplied by a schedule.
+
+    readout: of the scales of the last norm, which multiply all logits. norms: of the others. weights: of all
+    else. Raises K2ReproError for one that is not above 0.
+    """
 
     weights: float
     norms: float
+    readout: float
 
     def __post_init__(self) -> None:
         for name, rate in vars(self).items():
@@ -31,12 +39,12 @@ class Rates:
 
 
 def policy_optimizer(model: nn.Module, rates: Rates) -> Optimizer:
-    """AdamW (betas 0.9 and 0.95, no weight decay) over two groups of parameters of `model`."""
-    norms: list[Tensor] = []
-    weights: list[Tensor] = []
+    """AdamW (betas 0.9 and 0.95, no weight decay) over three groups of parameters of `model`."""
+    groups: dict[str, list[Tensor]] = {name: [] for name in vars(rates)}
     for name, parameter in model.named_parameters():
-        (norms if name.endswith("norm.weight") else weights).append(parameter)
-    groups = [{"params": weights, "lr": rates.weights}, {"params": norms, "lr": rates.norms}]
+        group = "readout" if name == READOUT else "norms" if name.endswith("norm.weight") else "weights"
+        groups[group].append(parameter)
+    parts = [{"params": groups[name], "lr": rate} for name, rate in vars(rates).items() if groups[name]]
     return Optimizer([
-        torch.optim.AdamW(groups, lr=rates.weights, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+        torch.optim.AdamW(parts, lr=rates.weights, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     ])

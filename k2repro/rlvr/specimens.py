@@ -59,7 +59,7 @@ def _ours() -> dict[str, str]:
         "gradient updates per rollout batch (derived 512/64)": str(config.updates_per_rollout),
         "temperature / top_p / top_k": "1.0 / 1.0 / -1",
         "learning rate": f"AdamW {FROM_SFT.weights:g} from SFT, {FROM_BASE.weights:g} from base, norms "
-                         f"{FROM_SFT.norms:g}, falling linearly",
+                         f"{FROM_SFT.norms:g}, last norm {FROM_SFT.readout:g}, falling linearly",
         "weight decay": "0",
         "grad clip": f"{config.max_grad_norm}",
         "loss aggregation": f"{config.loss_type}: mean over tokens",
