@@ -375,6 +375,42 @@ From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
 """)
 
 # %% [markdown]
+# ## How much of it is mere sharpening?
+#
+# A fine-tuned model often knows the right token and samples another. Whoever
+# samples it at a lower temperature gets better answers without any
+# training. Reinforcement learning can do the same: the scales of the last
+# norm multiply all logits, and reward pushes them up. So the fair question
+# is what the gain from SFT looks like beside a temperature of 0.7, and what
+# is left of it when both models are sampled there.
+#
+# Expect the temperature alone to bring about as much as training does on
+# these tiers, and little to be left. At this size, from a start this good,
+# reinforcement learning mostly makes likely what the model could do already.
+
+# %%
+from k2repro.rlvr.evaluation import SHARP
+
+sharper = findings.sharpening(campaign)
+note(sharper)
+ROWS = {
+    "rlvr.gain_from_sft.mean": "RL minus SFT, temperature 1",
+    "rlvr.sharp_sft_minus_sft": f"SFT at {SHARP} minus SFT at 1: untrained",
+    "rlvr.from_sft_minus_sharp_sft": f"RL at 1 minus SFT at {SHARP}",
+    "rlvr.sharp_from_sft_minus_sharp_sft": f"RL minus SFT, both at {SHARP}",
+}
+show_table(pictures.effect_records(
+    {words: (gains | sharper)[row] for row, words in ROWS.items()}),
+    caption="The gain from SFT and a lower temperature, points of pass@1")
+
+# %%
+tell(rows, """
+A temperature of 0.7 alone brings {rlvr.sharp_sft_minus_sft:ci pct},
+training {rlvr.gain_from_sft.mean:ci pct}. With both models at 0.7 the gain
+is {rlvr.sharp_from_sft_minus_sharp_sft:ci pct}.
+""")
+
+# %% [markdown]
 # ## A budget that is cut and restored
 #
 # The paper cut the responses of one run to half, and restored the full
