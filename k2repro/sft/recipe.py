@@ -93,7 +93,7 @@ SFT = (
             Ingredient("searching", 0.35, (2, 6)), Ingredient("searching", 0.25, (2, 12)),
             Ingredient("planned", 0.25, (2, 12)), Ingredient("searching-program", 0.15),
         ),
-        steps=650, rows=6, length=304, layers=4, schedule="cosine",
+        steps=400, rows=6, length=304, layers=4, schedule="cosine",
         rates=FINE_TUNING,
     ),
 )
