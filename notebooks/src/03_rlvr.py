@@ -384,9 +384,9 @@ From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
 # is what the gain from SFT looks like beside a temperature of 0.7, and what
 # is left of it when both models are sampled there.
 #
-# Expect the temperature alone to bring about as much as training does on
-# these tiers, and little to be left. At this size, from a start this good,
-# reinforcement learning mostly makes likely what the model could do already.
+# Expect the temperature alone to bring about as much as training does, and
+# little of the gain to be left beside it: at this size, reinforcement
+# learning mostly makes likely what the model could do already.
 
 # %%
 from k2repro.rlvr.evaluation import SHARP
@@ -604,6 +604,9 @@ show_table(bars.standings(gains | levels | budgets | controls | code),
 tell(rows, """
 - A verifier and nothing else adds {rlvr.gain_from_sft.mean:pct} to the
   fine-tuned model and {rlvr.gain_from_base:pct} to the base.
+- Without training, a temperature of 0.7 adds
+  {rlvr.sharp_sft_minus_sft:pct} to the fine-tuned model. With both there,
+  training still adds {rlvr.sharp_from_sft_minus_sharp_sft:pct}.
 - The base, trained this way, stays
   {rlvr.final_from_sft_minus_final_from_base:pct} below.
 - A reward that pays for any answer moves the model by
