@@ -47,12 +47,13 @@ def loss_picture(logs: Sequence[Log]) -> Picture:
                 legendgroup=name, showlegend=row == 1,
             )  # fmt: skip
         records += [
-            {"run": name, "step": record.step + 1, "loss": record.loss, "reward": record.reward,
-             "gradient norm": record.grad_norm, "groups with nothing to learn": record.all_right
-             + record.all_wrong}
+            {"run": name, "step": record.step + 1, "loss": _rounded(record.loss),
+             "reward": _rounded(record.reward), "gradient norm": _rounded(record.grad_norm),
+             "groups with nothing to learn": record.all_right + record.all_wrong}
             for record in log.records
         ]  # fmt: skip
-    largest = max((abs(record["loss"]) for record in records if record["loss"] is not None), default=0.0)
+    losses = [record.loss for log in logs for record in log.records if record.loss is not None]
+    largest = max(map(abs, losses), default=0.0)
     figure.update_yaxes(title="loss", range=[-max(0.1, 1.5 * largest), max(0.1, 1.5 * largest)], row=1, col=1)
     figure.update_yaxes(title="mean reward", range=[0, 1], row=2, col=1)
     figure.update_xaxes(title="step", row=2, col=1)
@@ -219,3 +220,8 @@ def _bars(effects: Sequence[Effect], factor: float = 1.0) -> dict[str, Any]:
         "array": [factor * (effect.interval.high - effect.value) for effect in effects],
         "arrayminus": [factor * (effect.value - effect.interval.low) for effect in effects],
     }  # fmt: skip
+
+
+def _rounded(number: float | None) -> float | None:
+    """As a table shows it."""
+    return None if number is None else round(number, 5)
