@@ -4,8 +4,8 @@ A small model asks for many small products. Calling a library for each costs as 
 the interpreter, which only one thread has at a time, costs it again. What is compiled here is called once for
 a whole layer or step and lets go of the interpreter.
 
-Every sum has its order and its roundings written down, so that vectors of any width give the same bits; seen
-with code for eight x86 processors, with and without fused products.
+Every sum has its order and its roundings written down, so that vectors of any width give the same bits: a
+test compares the processor at hand with one that has vectors of four numbers and no fused products.
 """
 
 from .compiling import compiled
