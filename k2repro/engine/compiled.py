@@ -23,8 +23,8 @@ PREFILL_TOKENS = 512
 # and values push each other out of the near caches (128 samples of mini-K2, one and two threads: 8 rows took
 # 1.2 to 1.35 times as long, 32 rows up to 1.1 times).
 COMPILED_ROWS = 16
-# Measured on one machine, samples of 1 to 64 prompts on two threads: 1.2 to 3.4 times as fast as the module
-# from 1M to 30M parameters. At 110M a step of 32 rows or more is slower.
+# Measured on one machine, samples of 1 to 64 prompts on two threads: 1.5 to 3.5 times as fast as the module
+# from 1M to 95M parameters. The bound is that of an older, slower step; beyond 95M nothing was measured.
 COMPILED_PARAMETERS = 50_000_000
 
 

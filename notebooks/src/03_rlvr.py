@@ -414,7 +414,7 @@ is {rlvr.sharp_from_sft_minus_sharp_sft:ci pct}.
 # ## A budget that is cut and restored
 #
 # The paper cut the responses of one run to half, and restored the full
-# length later; the score fell and did not come back. Expect the first rows
+# length later; the score fell and did not come back. Expect the first row
 # below to be far under zero: under the short budget long responses are cut
 # off. The row that counts is the last of the table, the restored run
 # against the run that had the full budget throughout.
