@@ -20,8 +20,8 @@ from .weights import FoldedWeights, rotation
 # Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
 PREFILL_TOKENS = 512
 # Most rows in flight in one decoder. With fewer, a line of a matrix serves fewer rows; with more, their keys
-# and values push each other out of the near caches (128 samples of mini-K2, one and two threads: 8 rows took
-# 1.2 to 1.35 times as long, 32 rows up to 1.1 times).
+# and values push each other out of the near caches (128 samples of mini-K2, one and two threads, a noisy
+# machine: 8 rows took 1.2 to 1.4 times as long, 32 rows 1.0 to 1.4 times).
 COMPILED_ROWS = 16
 # Measured on one machine, samples of 1 to 64 prompts on two threads: 1.5 to 3.5 times as fast as the module
 # from 1M to 95M parameters. The bound is that of an older, slower step; beyond 95M nothing was measured.

@@ -15,9 +15,9 @@ pass@1 by 0 to 5 points; AdamW with a step of its own for the norms by -2 to 9, 
 most. Norms alone gained nothing, and a large step for the embedding destroyed the model. Runs from SFT meet
 hard problems more often: of easy ones the SFT model solves nearly all, and a group that is all right
 teaches nothing; the published data was filtered by difficulty for the same reason. Half as many steps again,
-or two to three times these rates, gained no more; a rate of its own for the last norm did (`optimizer.py`).
-Code from SFT gained most where SFT had left most: 0 to 4 points from 85 %, 22 and 28 from 43 to 48 %; one run
-is shown.
+or two to three times these rates, gained no more in two models; a rate of its own for the last norm did
+(`optimizer.py`). Code from SFT gained most where SFT had left most: 0 to 4 points from 85 %, 22 and 28 from
+43 to 48 %; one run is shown.
 """
 
 from dataclasses import replace
