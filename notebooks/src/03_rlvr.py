@@ -384,9 +384,9 @@ From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
 # is what the gain from SFT looks like beside a temperature of 0.7, and what
 # is left of it when both models are sampled there.
 #
-# Expect the temperature alone to bring about as much as training does, and
-# little of the gain to be left beside it: at this size, reinforcement
-# learning mostly makes likely what the model could do already.
+# Expect the temperature alone to bring most of what training brings, and a
+# smaller gain to be left beside it: at this size, reinforcement learning
+# mostly makes likely what the model could do already.
 
 # %%
 from k2repro.rlvr.evaluation import SHARP
