@@ -42,6 +42,7 @@ sync: setup  ## Write a notebook edited in JupyterLab back to notebooks/src (NB=
 
 check: setup  ## ruff, mypy, and the lints of notebooks, rows, claims and stamps
 	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@$(K2) check
 

@@ -14,12 +14,7 @@ Say = Callable[[str], None]
 def run_checks(say: Say) -> list[Finding]:
     """Every check of a checkout; says what it finds and returns the findings."""
     places = Places.find()
-    findings = [
-        *lint_all(places.root),
-        *_stale(places),
-        *_profiles(places),
-        *_results(places),
-    ]
+    findings = [*lint_all(places.root), *_stale(places), *_profiles(places), *_results(places)]
     say(render_findings(findings))
     return findings
 

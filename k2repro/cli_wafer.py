@@ -15,10 +15,16 @@ def run_emulate(args: argparse.Namespace) -> int:
 
     _say(
         emulate(
-            args.model, args.device, precision=args.precision, batch=args.batch, context=args.context,
-            devices=args.devices, engine=args.engine, as_json=args.json,
+            args.model,
+            args.device,
+            precision=args.precision,
+            batch=args.batch,
+            context=args.context,
+            devices=args.devices,
+            engine=args.engine,
+            as_json=args.json,
         )
-    )  # fmt: skip
+    )
     return 0
 
 
@@ -34,11 +40,18 @@ def run_replay(args: argparse.Namespace) -> int:
 
     _say(
         replay_file(
-            args.file, model=args.model, device=args.device, precision=args.precision, devices=args.devices,
-            engine=args.engine, planner_model=args.planner_model, planner_device=args.planner_device,
-            policy=args.policy, as_json=args.json,
+            args.file,
+            model=args.model,
+            device=args.device,
+            precision=args.precision,
+            devices=args.devices,
+            engine=args.engine,
+            planner_model=args.planner_model,
+            planner_device=args.planner_device,
+            policy=args.policy,
+            as_json=args.json,
         )
-    )  # fmt: skip
+    )
     return 0
 
 

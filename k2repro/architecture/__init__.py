@@ -6,7 +6,7 @@ The configuration and the accounting need no torch; the model and its weights ar
 
 from typing import TYPE_CHECKING
 
-from .accounting import (
+from k2repro.architecture.accounting import (
     FLOP_COMPONENTS,
     PARAMETER_COMPONENTS,
     ForwardFlops,
@@ -17,13 +17,19 @@ from .accounting import (
     kv_cache_bytes,
     prefill_flops,
 )
-from .config import ModelConfig
-from .memory import PRECISIONS, Precision, devices_needed, memory_by_precision, weight_bytes
-from .rope_config import RopeScaling
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.memory import (
+    PRECISIONS,
+    Precision,
+    devices_needed,
+    memory_by_precision,
+    weight_bytes,
+)
+from k2repro.architecture.rope_config import RopeScaling
 
 if TYPE_CHECKING:
-    from .qwen2 import KVCache, Qwen2, init_weights
-    from .weights import load_pretrained, save_pretrained
+    from k2repro.architecture.qwen2 import KVCache, Qwen2, init_weights
+    from k2repro.architecture.weights import load_pretrained, save_pretrained
 
 __all__ = [
     "FLOP_COMPONENTS",
@@ -53,18 +59,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import the torch half of the room when one of its names is first used."""
     if name in ("KVCache", "Qwen2", "init_weights"):
-        from . import qwen2
+        from k2repro.architecture import qwen2
 
-        return {
-            "KVCache": qwen2.KVCache,
-            "Qwen2": qwen2.Qwen2,
-            "init_weights": qwen2.init_weights,
-        }[name]
+        return {"KVCache": qwen2.KVCache, "Qwen2": qwen2.Qwen2, "init_weights": qwen2.init_weights}[name]
     if name in ("load_pretrained", "save_pretrained"):
-        from . import weights
+        from k2repro.architecture import weights
 
-        return {
-            "load_pretrained": weights.load_pretrained,
-            "save_pretrained": weights.save_pretrained,
-        }[name]
+        return {"load_pretrained": weights.load_pretrained, "save_pretrained": weights.save_pretrained}[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

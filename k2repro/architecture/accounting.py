@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import K2ReproError
-from .checks import natural_int, positive_int
-from .config import ModelConfig
+from k2repro.architecture.checks import natural_int, positive_int
+from k2repro.architecture.config import ModelConfig
+from k2repro.errors import K2ReproError
 
 PARAMETER_COMPONENTS = (
     "embedding",
@@ -24,14 +24,7 @@ PARAMETER_COMPONENTS = (
     "norms",
     "head",
 )
-FLOP_COMPONENTS = (
-    "attention_qkv",
-    "attention_scores",
-    "attention_values",
-    "attention_output",
-    "mlp",
-    "head",
-)
+FLOP_COMPONENTS = ("attention_qkv", "attention_scores", "attention_values", "attention_output", "mlp", "head")
 
 
 @dataclass(frozen=True)
@@ -107,10 +100,7 @@ def count_parameters(config: ModelConfig) -> ParameterCount:
 
 
 def kv_cache_bytes(
-    config: ModelConfig,
-    context_length: int,
-    batch_size: int = 1,
-    bytes_per_value: float = 2,
+    config: ModelConfig, context_length: int, batch_size: int = 1, bytes_per_value: float = 2
 ) -> int:
     """Bytes of keys and values for `context_length` tokens of `batch_size` sequences.
 

@@ -6,7 +6,7 @@ JSON has one kind of number and Python calls True an integer; both slips pass si
 import math
 from collections.abc import Mapping
 
-from ..errors import K2ReproError
+from k2repro.errors import K2ReproError
 
 
 def read_key(values: Mapping[str, object], key: str) -> object:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from ..errors import K2ReproError, unknown
-from .checks import boolean, natural_int, positive_float, positive_int, read_key
-from .config_keys import check_architecture, check_keys
-from .rope_config import RopeScaling, read_rope
+from k2repro.architecture.checks import boolean, natural_int, positive_float, positive_int, read_key
+from k2repro.architecture.config_keys import check_architecture, check_keys
+from k2repro.architecture.rope_config import RopeScaling, read_rope
+from k2repro.errors import K2ReproError, unknown
 
 DTYPES = ("float32", "bfloat16", "float16")
 SIZE_KEYS = (

@@ -7,7 +7,7 @@ experts would load as a Qwen2 and quietly compute something else.
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from ..errors import K2ReproError, unknown
+from k2repro.errors import K2ReproError, unknown
 
 # Keys that ModelConfig reads.
 READ_KEYS = frozenset(

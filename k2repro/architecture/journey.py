@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .config import ModelConfig
-from .kv_cache import KVCache
-from .qwen2 import Qwen2
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.kv_cache import KVCache
+from k2repro.architecture.qwen2 import Qwen2
 
 # Module (of the first layer, where it is in a layer), and what happens there.
 STEPS = (

@@ -9,9 +9,9 @@ import copy
 import torch
 from torch import Tensor
 
-from ..errors import K2ReproError
-from .checks import positive_int
-from .config import ModelConfig
+from k2repro.architecture.checks import positive_int
+from k2repro.architecture.config import ModelConfig
+from k2repro.errors import K2ReproError
 
 
 class KVCache:

@@ -7,10 +7,10 @@ Quantised formats are stated in full, scales included: "4 bit" alone hides an ei
 import math
 from dataclasses import dataclass
 
-from ..errors import K2ReproError, unknown
-from .accounting import count_parameters, kv_cache_bytes
-from .checks import positive_float
-from .config import ModelConfig
+from k2repro.architecture.accounting import count_parameters, kv_cache_bytes
+from k2repro.architecture.checks import positive_float
+from k2repro.architecture.config import ModelConfig
+from k2repro.errors import K2ReproError, unknown
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,7 @@ def weight_bytes(config: ModelConfig, precision: str) -> int:
 
 
 def memory_by_precision(
-    config: ModelConfig,
-    context_length: int = 0,
-    batch_size: int = 1,
-    kv_bytes_per_value: float = 2,
+    config: ModelConfig, context_length: int = 0, batch_size: int = 1, kv_bytes_per_value: float = 2
 ) -> dict[str, dict[str, int]]:
     """`{precision: {"weights": bytes, "kv_cache": bytes, "total": bytes}}`.
 

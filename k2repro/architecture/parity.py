@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .config import ModelConfig
-from .kv_cache import KVCache
-from .qwen2 import Qwen2
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.kv_cache import KVCache
+from k2repro.architecture.qwen2 import Qwen2
 
 TOLERANCE = 1e-5
 MODES = ("full", "cached", "left-padded")

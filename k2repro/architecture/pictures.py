@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .accounting import count_parameters, decode_flops, kv_cache_bytes
-from .config import ModelConfig
-from .memory import PRECISIONS, devices_needed, weight_bytes
+from k2repro.architecture.accounting import count_parameters, decode_flops, kv_cache_bytes
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.memory import PRECISIONS, devices_needed, weight_bytes
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from .journey import Step
+    from k2repro.architecture.journey import Step
 
 Records = list[dict[str, Any]]
 Picture = tuple["Figure", Records]
@@ -133,7 +133,7 @@ def wavelengths_picture(configs: Mapping[str, ModelConfig]) -> Picture:
     """Tokens for a full turn of each rotary pair, for up to three configs, on a log axis."""
     import plotly.graph_objects as go
 
-    from .rotary import rope_frequencies
+    from k2repro.architecture.rotary import rope_frequencies
 
     first = next(iter(configs.values()))
     records: Records = [{"pair": pair} for pair in range(first.head_dim // 2)]

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import K2ReproError
-from .config import ModelConfig
-from .kv_cache import KVCache, compact_slots
-from .rotary import rope_frequencies
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.kv_cache import KVCache, compact_slots
+from k2repro.architecture.rotary import rope_frequencies
+from k2repro.errors import K2ReproError
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ with both. Both are read. The older form is written, since either generation rea
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import K2ReproError, unknown
-from .checks import boolean, positive_float, positive_int, read_key
+from k2repro.architecture.checks import boolean, positive_float, positive_int, read_key
+from k2repro.errors import K2ReproError, unknown
 
 ROPE_KINDS = ("default", "linear", "yarn")
 # Kinds that transformers has and this decoder has not, with the reason a reader is owed.
@@ -70,11 +70,7 @@ class RopeScaling:
 
     def to_dict(self) -> dict[str, object]:
         """The `rope_scaling` value of a config.json; `type` is for readers before transformers 4.43."""
-        values: dict[str, object] = {
-            "rope_type": self.kind,
-            "type": self.kind,
-            "factor": self.factor,
-        }
+        values: dict[str, object] = {"rope_type": self.kind, "type": self.kind, "factor": self.factor}
         if self.kind == "yarn":
             values["original_max_position_embeddings"] = self.original_max_position_embeddings
             values["beta_fast"] = self.beta_fast
@@ -135,8 +131,7 @@ def _supported_kind(kind: object) -> str:
 def _read_yarn(chosen: Mapping[str, object], values: Mapping[str, object]) -> RopeScaling:
     longest = positive_int("max_position_embeddings", read_key(values, "max_position_embeddings"))
     original = positive_int(
-        "original_max_position_embeddings",
-        chosen.get("original_max_position_embeddings") or longest,
+        "original_max_position_embeddings", chosen.get("original_max_position_embeddings") or longest
     )
     attention = chosen.get("attention_factor")
     return RopeScaling(

@@ -10,8 +10,8 @@ import math
 import torch
 from torch import Tensor
 
-from .config import ModelConfig
-from .rope_config import RopeScaling
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.rope_config import RopeScaling
 
 
 def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:

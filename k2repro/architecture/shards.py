@@ -8,9 +8,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import K2ReproError
-from .config_keys import check_shard_name
-from .tensors import Shape
+from k2repro.architecture.config_keys import check_shard_name
+from k2repro.architecture.tensors import Shape
+from k2repro.errors import K2ReproError
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

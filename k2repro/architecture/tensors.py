@@ -5,8 +5,8 @@ Needs no torch: a checkpoint is judged by its headers before a single weight is 
 
 from collections.abc import Iterable, Mapping
 
-from ..errors import K2ReproError
-from .config import ModelConfig
+from k2repro.architecture.config import ModelConfig
+from k2repro.errors import K2ReproError
 
 Shape = tuple[int, ...]
 # Old checkpoints carry the rotary frequencies, which follow from the config.

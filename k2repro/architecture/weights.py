@@ -15,12 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..errors import K2ReproError, unknown
-from .checks import positive_int
-from .config import DTYPES, ModelConfig
-from .qwen2 import Qwen2
-from .shards import INDEX, SINGLE, StoredTensor, find_tensors
-from .tensors import EMBEDDING, HEAD, check_shapes, expected_shapes
+from k2repro.architecture.checks import positive_int
+from k2repro.architecture.config import DTYPES, ModelConfig
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.architecture.shards import INDEX, SINGLE, StoredTensor, find_tensors
+from k2repro.architecture.tensors import EMBEDDING, HEAD, check_shapes, expected_shapes
+from k2repro.errors import K2ReproError, unknown
 
 TORCH_DTYPES: dict[str, torch.dtype] = {
     "float32": torch.float32,
@@ -94,10 +94,7 @@ def save_pretrained(
 
 
 def _read_tensors(
-    config: ModelConfig,
-    found: Mapping[str, StoredTensor],
-    dtype: torch.dtype,
-    device: torch.device | str,
+    config: ModelConfig, found: Mapping[str, StoredTensor], dtype: torch.dtype, device: torch.device | str
 ) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     wanted = list(expected_shapes(config))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..architecture.config import ModelConfig
+from k2repro.architecture.config import ModelConfig
 
 SIZES = {
     "1M": ModelConfig(
@@ -80,7 +80,7 @@ def _pair(config: ModelConfig) -> tuple[Any, Any]:
     import torch
     import transformers
 
-    from ..architecture.qwen2 import Qwen2
+    from k2repro.architecture.qwen2 import Qwen2
 
     ours = Qwen2(config, generator=torch.Generator().manual_seed(0)).eval()
     theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(config.to_dict()))
@@ -89,7 +89,7 @@ def _pair(config: ModelConfig) -> tuple[Any, Any]:
 
 
 def _decode_ours(model: Any, prompt: Any, steps: int) -> object:
-    from ..architecture.kv_cache import KVCache
+    from k2repro.architecture.kv_cache import KVCache
 
     cache = KVCache(model.config, 1, prompt.shape[1] + steps)
     logits = model(prompt, cache=cache)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from ..architecture.config import ModelConfig
+from k2repro.architecture.config import ModelConfig
 
 MINI = ModelConfig(
     vocab_size=384,
@@ -37,7 +37,7 @@ def bench_engine(*, repeats: int = 3, jobs: tuple[tuple[int, int], ...] = JOBS) 
     import torch
     import transformers
 
-    from ..engine import Sampler
+    from k2repro.engine import Sampler
 
     ours, theirs = _pair()
     sampler = Sampler(ours)
@@ -79,10 +79,10 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     import numpy as np
     import torch
 
-    from ..engine.choose import choose
-    from ..engine.compiled import COMPILED_ROWS, CompiledDecoder
-    from ..engine.shares import one_thread_each
-    from ..engine.weights import fold
+    from k2repro.engine.choose import choose
+    from k2repro.engine.compiled import COMPILED_ROWS, CompiledDecoder
+    from k2repro.engine.shares import one_thread_each
+    from k2repro.engine.weights import fold
 
     model = _pair()[0]
     batch = min(batch, COMPILED_ROWS)
@@ -112,7 +112,7 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
 
 def _matrices_seconds(decoder: Any, batch: int) -> float:
     """The products with weights of one step, repeated on their own in the same order."""
-    from ..engine.kernels import product
+    from k2repro.engine.kernels import product
 
     buffers, weights = decoder._step, decoder._weights
 
@@ -131,7 +131,7 @@ def _attention_seconds(decoder: Any, batch: int) -> float:
     """Attention of all layers at half of the new tokens, repeated on its own."""
     import numpy as np
 
-    from ..engine.kernels import Batch, attend_all
+    from k2repro.engine.kernels import Batch, attend_all
 
     config, (keys, values), rows = decoder._config, decoder._cache, np.arange(batch)
     half = Batch(rows, rows, np.full(batch, PROMPT_TOKENS + NEW_TOKENS // 2), rows)
@@ -157,7 +157,7 @@ def _pair() -> tuple[Any, Any]:
     import torch
     import transformers
 
-    from ..architecture.qwen2 import Qwen2
+    from k2repro.architecture.qwen2 import Qwen2
 
     ours = Qwen2(MINI, generator=torch.Generator().manual_seed(0)).eval()
     theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(MINI.to_dict()))

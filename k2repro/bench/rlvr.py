@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..architecture.config import ModelConfig
+from k2repro.architecture.config import ModelConfig
 
 SHAPE = ModelConfig(
     vocab_size=512,
@@ -108,9 +108,9 @@ class _Ours:
     def __init__(self, work: Work) -> None:
         import torch
 
-        from ..architecture.qwen2 import Qwen2
-        from ..engine import sample
-        from ..rlvr import GrpoConfig, Prompt, Source, cycle
+        from k2repro.architecture.qwen2 import Qwen2
+        from k2repro.engine import sample
+        from k2repro.rlvr import GrpoConfig, Prompt, Source, cycle
 
         self.model = Qwen2(SHAPE, generator=torch.Generator().manual_seed(0))
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.0)
@@ -126,7 +126,7 @@ class _Ours:
         )
 
     def step(self) -> None:
-        from ..rlvr import Progress, train_grpo
+        from k2repro.rlvr import Progress, train_grpo
 
         told: list[Progress] = []
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..training.packing import Example
+from k2repro.training.packing import Example
 
 ROW_TOKENS = 288
 TEXTS = 9
@@ -48,8 +48,8 @@ def bench_sft(
     import torch
     import trl
 
-    from ..sft.recipe import MODEL
-    from .sft_shares import step_shares
+    from k2repro.bench.sft_shares import step_shares
+    from k2repro.sft.recipe import MODEL
 
     steps = draw_steps(repeats + 2, texts)
     records: list[dict[str, object]] = []
@@ -76,8 +76,8 @@ def bench_sft(
 
 def draw_steps(count: int, texts: int) -> list[list[Example]]:
     """`count` steps of `texts` texts each from the SFT mixture of mini-K2, none longer than a row."""
-    from ..mini.mixtures import draw_example
-    from ..sft.recipe import SFT
+    from k2repro.mini.mixtures import draw_example
+    from k2repro.sft.recipe import SFT
 
     steps: list[list[Example]] = [[]]
     index = 0
@@ -102,9 +102,9 @@ class Ours:
     def __init__(self, config: Any, steps: Sequence[Sequence[Example]]) -> None:
         import torch
 
-        from ..architecture.qwen2 import Qwen2
-        from ..training.optimizer import Optimizer
-        from ..training.packing import pack
+        from k2repro.architecture.qwen2 import Qwen2
+        from k2repro.training.optimizer import Optimizer
+        from k2repro.training.packing import pack
 
         self.model = Qwen2(config, generator=torch.Generator().manual_seed(0)).train()
         adamw = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.0, fused=True)
@@ -113,7 +113,7 @@ class Ours:
         self.turns = Turns()
 
     def step(self) -> None:
-        from ..training.loop import accumulate_gradients
+        from k2repro.training.loop import accumulate_gradients
 
         started = time.perf_counter()
         loss = accumulate_gradients(self.model, [self.batches[len(self.turns.losses)]])
@@ -157,22 +157,25 @@ def _their_rows(steps: Sequence[Sequence[Example]]) -> Any:
     """The texts of all steps as a dataset with labels, the prompt's ignored."""
     import datasets
 
-    from ..training.packing import IGNORED
+    from k2repro.training.packing import IGNORED
 
-    return datasets.Dataset.from_list([
-        {
-            "input_ids": [*text.prompt, *text.response],
-            "labels": [*[IGNORED] * len(text.prompt), *text.response],
-        }
-        for texts in steps for text in texts
-    ])
+    return datasets.Dataset.from_list(
+        [
+            {
+                "input_ids": [*text.prompt, *text.response],
+                "labels": [*[IGNORED] * len(text.prompt), *text.response],
+            }
+            for texts in steps
+            for text in texts
+        ]
+    )
 
 
 def _their_trainer(model: Any, steps: Sequence[Sequence[Example]], layout: str, folder: str) -> Any:
     import transformers
     import trl
 
-    from ..mini import tokenizer
+    from k2repro.mini import tokenizer
 
     copy = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
     copy.load_state_dict(model.state_dict())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..training.packing import Example
+from k2repro.training.packing import Example
 
 SIZE = 1024
 # Self time of these operations by part; every other operation of torch is "elementwise". The profiler knows
@@ -25,7 +25,7 @@ PARTS = {
 
 def model_flops(config: Any, texts: Sequence[Example]) -> int:
     """FLOPs of one training step on `texts`."""
-    from ..architecture.accounting import forward_flops
+    from k2repro.architecture.accounting import forward_flops
 
     return 3 * sum(
         forward_flops(config, len(text), attention="causal", logit_positions=len(text.response)).total
@@ -43,7 +43,7 @@ def step_shares(ours: Any, steps: Sequence[Sequence[Example]]) -> dict[str, floa
     """
     import torch
 
-    from ..training.products import product
+    from k2repro.training.products import product
 
     config = ours.model.config
     square = torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -86,7 +86,7 @@ def _attention_named() -> Iterator[None]:
     """Both ways of `Attention` are an operation of their own for the profiler."""
     from torch.profiler import record_function
 
-    from ..training.fused_attention import Attention
+    from k2repro.training.fused_attention import Attention
 
     ways = {name: getattr(Attention, name) for name in ("forward", "backward")}
 

@@ -4,7 +4,7 @@ Paper: K2-Think's numbers are means over 16 samples a problem, and its planning,
 reinforcement learning all sample. Here one call does it: `sample(model, prompts, n=16, ...)`.
 """
 
-from .completion import Completion
-from .sampler import Sampler, sample
+from k2repro.engine.completion import Completion
+from k2repro.engine.sampler import Sampler, sample
 
 __all__ = ["Completion", "Sampler", "sample"]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import K2ReproError
-from .text import TextCodec
+from k2repro.engine.text import TextCodec
+from k2repro.errors import K2ReproError
 
 LARGEST_SEED = 2**64 - 1
 

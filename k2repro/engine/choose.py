@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import K2ReproError
+from k2repro.errors import K2ReproError
 
 
 def choose(logits: Tensor, uniforms: NDArray[np.float64], temperature: float, top_p: float) -> Tensor:

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..architecture.config import ModelConfig
-from ..architecture.qwen2 import Qwen2
-from ..kernels import LANES
-from .kernels import Batch, Buffers, Cache, decode
-from .rows import Prefix
-from .weights import FoldedWeights, rotation
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine.kernels import Batch, Buffers, Cache, decode
+from k2repro.engine.rows import Prefix
+from k2repro.engine.weights import FoldedWeights, rotation
+from k2repro.kernels import LANES
 
 # Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
 PREFILL_TOKENS = 512
@@ -44,9 +44,7 @@ class CompiledDecoder:
         self._rotation = rotation(model, positions)
         self._cache = _cache(config, rows, positions)
         self._lengths, self._rows = np.zeros(rows, np.int64), np.arange(rows)
-        self._step, self._reading = (
-            _buffers(config, most, positions) for most in (rows, PREFILL_TOKENS)
-        )
+        self._step, self._reading = (_buffers(config, most, positions) for most in (rows, PREFILL_TOKENS))
         self._logits = np.zeros((rows, config.vocab_size), np.float32)
         self.logits = torch.from_numpy(self._logits)
 
@@ -117,8 +115,7 @@ def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
     outer, dim = (config.num_hidden_layers, places, config.num_key_value_heads), config.head_dim
     filled = positions + -positions % LANES
     return Cache(
-        keys=np.zeros((*outer, dim, filled), np.float32),
-        values=np.zeros((*outer, filled, dim), np.float32),
+        keys=np.zeros((*outer, dim, filled), np.float32), values=np.zeros((*outer, filled, dim), np.float32)
     )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..architecture.kv_cache import KVCache
-from ..architecture.qwen2 import Qwen2
-from .rows import Prefix
+from k2repro.architecture.kv_cache import KVCache
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine.rows import Prefix
 
 
 class EagerDecoder:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from .streams import uniforms
+from k2repro.engine.streams import uniforms
 
 
 class Flight:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..kernels import LANES, compiled, exponential, multiply, softmax, vectors
+from k2repro.kernels import LANES, compiled, exponential, multiply, softmax, vectors
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]

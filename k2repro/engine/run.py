@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .choose import choose, log_probabilities
-from .completion import Completion, Finish
-from .flight import Flight
-from .rows import Prefix, RowDecoder
-from .stop import StopRule
-from .text import TextCodec
+from k2repro.engine.choose import choose, log_probabilities
+from k2repro.engine.completion import Completion, Finish
+from k2repro.engine.flight import Flight
+from k2repro.engine.rows import Prefix, RowDecoder
+from k2repro.engine.stop import StopRule
+from k2repro.engine.text import TextCodec
 
 
 @dataclass(frozen=True)

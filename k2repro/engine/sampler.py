@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 
-from ..architecture.qwen2 import Qwen2
-from . import checks
-from .compiled import COMPILED_ROWS, CompiledDecoder, fits_compiled
-from .completion import Completion
-from .eager import EagerDecoder
-from .run import Prompt, Run, Settings
-from .shares import Progress, one_thread_each, run_shares, workers_for
-from .stop import StopRule
-from .text import TextCodec
-from .weights import fold
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine import checks
+from k2repro.engine.compiled import COMPILED_ROWS, CompiledDecoder, fits_compiled
+from k2repro.engine.completion import Completion
+from k2repro.engine.eager import EagerDecoder
+from k2repro.engine.run import Prompt, Run, Settings
+from k2repro.engine.shares import Progress, one_thread_each, run_shares, workers_for
+from k2repro.engine.stop import StopRule
+from k2repro.engine.text import TextCodec
+from k2repro.engine.weights import fold
 
 # Sixty-four rows use the matrix units well.
 MAX_BATCH = 64

@@ -11,8 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import torch
 
-from .completion import Completion
-from .run import Run
+from k2repro.engine.completion import Completion
+from k2repro.engine.run import Run
 
 Progress = Callable[[int, int], None]
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..errors import K2ReproError
-from .text import TextCodec
+from k2repro.engine.text import TextCodec
+from k2repro.errors import K2ReproError
 
 
 class StopRule:

@@ -6,7 +6,7 @@ Nothing is added when encoding and nothing left out when decoding: `<|im_end|>` 
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import K2ReproError
+from k2repro.errors import K2ReproError
 
 # Released models round their vocabulary up; Qwen2.5-32B has 399 rows that no token uses.
 MOST_PADDING = 512

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..architecture.config import ModelConfig
-from ..architecture.qwen2 import DecoderLayer, Qwen2
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.qwen2 import DecoderLayer, Qwen2
 
 Array = NDArray[np.float32]
 

@@ -10,12 +10,7 @@ numpy only; no torch, no scipy.
 from k2repro.evaluate.bootstrap import bootstrap_by_problem
 from k2repro.evaluate.intervals import Interval, wilson_interval
 from k2repro.evaluate.multiple import HolmResult, holm
-from k2repro.evaluate.paired import (
-    PairedDifference,
-    discordant_pairs,
-    mcnemar_exact,
-    paired_difference,
-)
+from k2repro.evaluate.paired import PairedDifference, discordant_pairs, mcnemar_exact, paired_difference
 from k2repro.evaluate.pass_rate import pass_at_k
 from k2repro.evaluate.pool import Attempts, Generation, Pool, generate_pool
 from k2repro.evaluate.pool_file import load_pool, save_pool

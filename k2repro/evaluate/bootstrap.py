@@ -7,7 +7,7 @@ over many runs.
 
 from collections.abc import Callable
 
-import numpy
+import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
@@ -24,7 +24,7 @@ from k2repro.evaluate.problems import as_problems
 
 METHODS = ("percentile", "bca")
 # Maps rows of problem positions, (rows, problems drawn), to one number for each row, (rows,).
-RowStatistic = Callable[[NDArray[numpy.intp]], NDArray[numpy.float64]]
+RowStatistic = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 # Positions held at once, 8 bytes each.
 CHUNK = 1_000_000
 # Two replicates closer than this, relative to their spread, differ only by rounding.
@@ -35,7 +35,7 @@ def bootstrap_by_problem(
     outcomes: Outcomes,
     statistic: Statistic | None = None,
     *,
-    generator: numpy.random.Generator,
+    generator: np.random.Generator,
     level: float = 0.95,
     resamples: int = 10_000,
     method: str = "percentile",
@@ -55,7 +55,7 @@ def bootstrap_by_problem(
     results that are not finite, and a "bca" whose bias correction is infinite.
 
     >>> scores = [[1, 1], [0, 1], [0, 0], [1, 1]]
-    >>> tuple(bootstrap_by_problem(scores, generator=numpy.random.default_rng(0)))
+    >>> tuple(bootstrap_by_problem(scores, generator=np.random.default_rng(0)))
     (0.25, 1.0)
     """
     problems = as_problems("outcomes", outcomes)
@@ -73,7 +73,7 @@ def interval_of_rows(
     row_statistic: RowStatistic,
     problems: int,
     *,
-    generator: numpy.random.Generator,
+    generator: np.random.Generator,
     level: float,
     resamples: int,
     method: str,
@@ -86,23 +86,19 @@ def interval_of_rows(
     replicates = statistics_of_random_rows(
         row_statistic, (resamples, problems), below=problems, generator=generator
     )
-    tails = numpy.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    tails = np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
     label = f"bootstrap by problem, {method}"
     if _spread(replicates) == 0.0:
-        tails, label = numpy.array([0.0, 1.0]), f"{label}, no variation"
+        tails, label = np.array([0.0, 1.0]), f"{label}, no variation"
     elif method == "bca":
         tails = _bca_tails(tails, replicates, row_statistic, problems)
-    low, high = numpy.quantile(replicates, tails)
+    low, high = np.quantile(replicates, tails)
     return Interval(float(low), float(high), method=label, level=level, n=problems)
 
 
 def statistics_of_random_rows(
-    row_statistic: RowStatistic,
-    shape: tuple[int, int],
-    *,
-    below: int,
-    generator: numpy.random.Generator,
-) -> NDArray[numpy.float64]:
+    row_statistic: RowStatistic, shape: tuple[int, int], *, below: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
     """The statistic of each row of random integers in [0, below), a bounded number at a time.
 
     shape     (rows, problems)
@@ -114,14 +110,14 @@ def statistics_of_random_rows(
     for start in range(0, rows, step):
         size = (min(step, rows - start), problems)
         parts.append(row_statistic(generator.integers(0, below, size=size)))
-    return numpy.concatenate(parts)
+    return np.concatenate(parts)
 
 
 def _bca_tails(
     tails: NDArray, replicates: NDArray, row_statistic: RowStatistic, problems: int
-) -> NDArray[numpy.float64]:
+) -> NDArray[np.float64]:
     """Tail probabilities corrected for bias z0 and acceleration (Efron and Tibshirani, 14.10)."""
-    everything = numpy.arange(problems)
+    everything = np.arange(problems)
     estimate = row_statistic(everything[None, :])[0]
     slack = TIE * _spread(replicates)
     # Scores of few problems tie often; half of the ties count as below, as scipy does.
@@ -133,17 +129,15 @@ def _bca_tails(
             "infinite; usual cause: a statistic such as a maximum: use method='percentile'"
         )
     z0 = normal_quantile(float(below))
-    without = numpy.concatenate(
-        [row_statistic(numpy.delete(everything, one)[None, :]) for one in range(problems)]
-    )
+    without = np.concatenate([row_statistic(np.delete(everything, one)[None, :]) for one in range(problems)])
     pull = without.mean() - without
     scale = 6.0 * (pull**2).sum() ** 1.5
     acceleration = (pull**3).sum() / scale if scale > 0.0 else 0.0
     shifted = [z0 + normal_quantile(float(tail)) for tail in tails]
-    return numpy.array([normal_probability(z0 + z / (1.0 - acceleration * z)) for z in shifted])
+    return np.array([normal_probability(z0 + z / (1.0 - acceleration * z)) for z in shifted])
 
 
 def _spread(replicates: NDArray) -> float:
     """Range of the replicates; 0 where they differ by rounding alone."""
-    spread = float(numpy.ptp(replicates))
-    return spread if spread > TIE * float(numpy.abs(replicates).max()) else 0.0
+    spread = float(np.ptp(replicates))
+    return spread if spread > TIE * float(np.abs(replicates).max()) else 0.0

@@ -7,7 +7,7 @@ someone, and the message names it.
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2repro.errors import K2ReproError, unknown
@@ -18,7 +18,7 @@ Statistic = Callable[..., float]
 LARGEST = 2**53  # beyond it a float is no longer sure to be the count that was meant
 
 
-def whole_numbers(name: str, value: ArrayLike) -> NDArray[numpy.int64]:
+def whole_numbers(name: str, value: ArrayLike) -> NDArray[np.int64]:
     """`value` as non-negative integers; 3.0 is accepted, 2.5, -1, nan, inf and booleans are not."""
     numbers = numeric_array(name, value)
     if numbers.dtype == bool:
@@ -28,11 +28,11 @@ def whole_numbers(name: str, value: ArrayLike) -> NDArray[numpy.int64]:
         )
     if numbers.size == 0:
         raise K2ReproError(f"{name} is empty; usual cause: a filter removed every problem")
-    finite = numpy.isfinite(numbers)
+    finite = np.isfinite(numbers)
     if not finite.all():
         raise K2ReproError(f"{name} must be finite, got {numbers[~finite].flat[0]}")
-    if (numbers != numpy.floor(numbers)).any():
-        wrong = numbers[numbers != numpy.floor(numbers)].flat[0]
+    if (numbers != np.floor(numbers)).any():
+        wrong = numbers[numbers != np.floor(numbers)].flat[0]
         raise K2ReproError(
             f"{name} must be whole numbers, got {wrong}; usual cause: a rate was passed for a count"
         )
@@ -40,7 +40,7 @@ def whole_numbers(name: str, value: ArrayLike) -> NDArray[numpy.int64]:
         raise K2ReproError(f"{name} must not be negative, got {numbers[numbers < 0].flat[0]}")
     if (numbers > LARGEST).any():
         raise K2ReproError(f"{name} must not exceed {LARGEST}, got {numbers.max()}")
-    return numbers.astype(numpy.int64)
+    return numbers.astype(np.int64)
 
 
 def one_whole_number(name: str, value: ArrayLike) -> int:
@@ -51,12 +51,12 @@ def one_whole_number(name: str, value: ArrayLike) -> int:
     return int(numbers)
 
 
-def finite_numbers(name: str, value: ArrayLike) -> NDArray[numpy.float64]:
+def finite_numbers(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """`value` as a non-empty array of finite floats."""
-    numbers = numeric_array(name, value).astype(numpy.float64)
+    numbers = numeric_array(name, value).astype(np.float64)
     if numbers.size == 0:
         raise K2ReproError(f"{name} is empty; usual cause: a filter removed every outcome")
-    finite = numpy.isfinite(numbers)
+    finite = np.isfinite(numbers)
     if not finite.all():
         raise K2ReproError(
             f"{name} must be finite, got {numbers[~finite].flat[0]}; usual cause: a generation "
@@ -68,7 +68,7 @@ def finite_numbers(name: str, value: ArrayLike) -> NDArray[numpy.float64]:
 def numeric_array(name: str, value: ArrayLike) -> NDArray:
     """`value` as an array of real numbers or booleans; anything else is refused by name."""
     try:
-        numbers = numpy.asarray(value)
+        numbers = np.asarray(value)
     except ValueError as error:
         raise K2ReproError(f"{name} must be a regular array of numbers: {error}") from error
     if numbers.size and numbers.dtype.kind not in "biuf":
@@ -85,9 +85,9 @@ def check_level(level: float) -> None:
         )
 
 
-def check_generator(generator: numpy.random.Generator) -> None:
+def check_generator(generator: np.random.Generator) -> None:
     """Refuse anything but a numpy Generator; a seed would hide where the randomness comes from."""
-    if not isinstance(generator, numpy.random.Generator):
+    if not isinstance(generator, np.random.Generator):
         raise K2ReproError(
             f"generator must be a numpy.random.Generator, got {generator!r}; usual cause: a seed "
             "was passed: use numpy.random.default_rng(seed)"

@@ -7,7 +7,7 @@ in 64 tables of 100.
 
 from typing import NamedTuple
 
-import numpy
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2repro.errors import K2ReproError
@@ -17,8 +17,8 @@ from k2repro.evaluate.checks import finite_numbers
 class HolmResult(NamedTuple):
     """Adjusted p-values and decisions, in the order the p-values were given in."""
 
-    adjusted: NDArray[numpy.float64]  # (comparisons,)
-    rejected: NDArray[numpy.bool_]  # (comparisons,)
+    adjusted: NDArray[np.float64]  # (comparisons,)
+    rejected: NDArray[np.bool_]  # (comparisons,)
 
 
 def holm(p_values: ArrayLike, alpha: float = 0.05) -> HolmResult:
@@ -40,8 +40,8 @@ def holm(p_values: ArrayLike, alpha: float = 0.05) -> HolmResult:
         raise K2ReproError(f"p_values must lie between 0 and 1, got {wrong}")
     if not (isinstance(alpha, float) and 0.0 < alpha < 1.0):
         raise K2ReproError(f"alpha must be a fraction between 0 and 1, got {alpha!r}")
-    order = numpy.argsort(values, kind="stable")
-    steps = values[order] * numpy.arange(len(values), 0, -1)
-    adjusted = numpy.empty_like(values)
-    adjusted[order] = numpy.minimum(numpy.maximum.accumulate(steps), 1.0)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return HolmResult(adjusted, adjusted <= alpha)

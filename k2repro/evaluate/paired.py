@@ -10,7 +10,7 @@ Methodology 13:91; swap (randomisation) test: Fisher 1935, "The Design of Experi
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2repro.errors import K2ReproError
@@ -35,7 +35,7 @@ def paired_difference(
     b: Outcomes,
     statistic: Statistic | None = None,
     *,
-    generator: numpy.random.Generator,
+    generator: np.random.Generator,
     level: float = 0.95,
     resamples: int = 10_000,
     method: str = "percentile",
@@ -53,7 +53,7 @@ def paired_difference(
 
     Raises K2ReproError where the two are not on the same problems.
 
-    >>> a, b, generator = [1, 1, 1, 0, 1, 1], [1, 0, 0, 0, 1, 0], numpy.random.default_rng(0)
+    >>> a, b, generator = [1, 1, 1, 0, 1, 1], [1, 0, 0, 0, 1, 0], np.random.default_rng(0)
     >>> paired = paired_difference(a, b, generator=generator, p_value=True)
     >>> paired.difference, paired.p_value
     (0.5, 0.25)
@@ -61,13 +61,13 @@ def paired_difference(
     first, second = _same_problems(a, b)
     problems = len(first)
 
-    def difference(index: NDArray[numpy.intp]) -> NDArray[numpy.float64]:
+    def difference(index: NDArray[np.intp]) -> NDArray[np.float64]:
         return first.statistics(index, statistic) - second.statistics(index, statistic)
 
     interval = interval_of_rows(
         difference, problems, generator=generator, level=level, resamples=resamples, method=method
     )
-    observed = float(difference(numpy.arange(problems)[None, :])[0])
+    observed = float(difference(np.arange(problems)[None, :])[0])
     chance = None
     if p_value:
         chance = _swap_test(first, second, statistic, observed, resamples, generator)
@@ -86,7 +86,7 @@ def discordant_pairs(a: ArrayLike, b: ArrayLike) -> tuple[int, int]:
             f"{first.shape} and {second.shape}"
         )
     for name, verdicts in (("a", first), ("b", second)):
-        if not numpy.isin(verdicts, (0.0, 1.0)).all():
+        if not np.isin(verdicts, (0.0, 1.0)).all():
             raise K2ReproError(
                 f"{name} must hold 0 or 1 for each problem; usual cause: means over several "
                 "generations: compare those with paired_difference"
@@ -140,38 +140,38 @@ def _swap_test(
     statistic: Statistic | None,
     observed: float,
     resamples: int,
-    generator: numpy.random.Generator,
+    generator: np.random.Generator,
 ) -> float:
     """Share of swaps within problems whose difference is at least as large, either way."""
     problems = len(first)
     # Both systems side by side: position p is a's problem p, position problems + p is b's.
     both = _side_by_side(first, second, statistic)
-    here = numpy.arange(problems)
+    here = np.arange(problems)
 
-    def difference(swap: NDArray[numpy.intp]) -> NDArray[numpy.float64]:
+    def difference(swap: NDArray[np.intp]) -> NDArray[np.float64]:
         as_a, as_b = here + problems * swap, here + problems * (1 - swap)
         return both.statistics(as_a, statistic) - both.statistics(as_b, statistic)
 
     exact = 2**problems <= resamples
     if exact:
-        swapped = difference(numpy.arange(2**problems)[:, None] >> here & 1)
+        swapped = difference(np.arange(2**problems)[:, None] >> here & 1)
     else:
         shape = (resamples, problems)
         swapped = statistics_of_random_rows(difference, shape, below=2, generator=generator)
-    slack = TIE * float(numpy.abs(swapped).max(initial=abs(observed)))  # equal up to rounding
-    hits = int((numpy.abs(swapped) >= abs(observed) - slack).sum())
+    slack = TIE * float(np.abs(swapped).max(initial=abs(observed)))  # equal up to rounding
+    hits = int((np.abs(swapped) >= abs(observed) - slack).sum())
     # A random set of swaps counts the observed one too, so p is never 0 (Phipson and Smyth 2010).
     return hits / len(swapped) if exact else (hits + 1) / (len(swapped) + 1)
 
 
 def _side_by_side(first: Problems, second: Problems, statistic: Statistic | None) -> Problems:
     """One collection with first's problems, then second's."""
-    means = numpy.concatenate([first.means, second.means])
+    means = np.concatenate([first.means, second.means])
     a, b = first.values, second.values
     if isinstance(a, list) and isinstance(b, list):
         return Problems([*a, *b], means)
     if not isinstance(a, list) and not isinstance(b, list) and a.shape[1:] == b.shape[1:]:
-        return Problems(numpy.concatenate([a, b]), means)
+        return Problems(np.concatenate([a, b]), means)
     if statistic is None:  # only the means are looked at
         return Problems(means, means)
     raise K2ReproError(

@@ -15,7 +15,7 @@ integers and the one division is correctly rounded, so nothing cancels when pass
 import math
 from typing import overload
 
-import numpy
+import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from k2repro.errors import K2ReproError
@@ -25,8 +25,8 @@ from k2repro.evaluate.checks import whole_numbers
 @overload
 def pass_at_k(n: int, c: int, k: int) -> float: ...
 @overload
-def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> float | NDArray[numpy.float64]: ...
-def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> float | NDArray[numpy.float64]:
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> float | NDArray[np.float64]: ...
+def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> float | NDArray[np.float64]:
     """Share of the k-subsets of n generations that hold at least one of the c right ones.
 
     n, c, k   whole numbers or arrays that broadcast together, 1 <= k <= n and 0 <= c <= n
@@ -46,9 +46,9 @@ def pass_at_k(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> float | NDArray[numpy
     if shape == ():
         return _exact(*(int(count) for count in counts))
     # A benchmark has few distinct (n, c, k): each is worked out once, in exact integers.
-    triples = numpy.stack([count.ravel() for count in counts])  # (3, size)
-    distinct, place = numpy.unique(triples, axis=1, return_inverse=True)
-    values = numpy.array([_exact(*triple) for triple in distinct.T.tolist()])
+    triples = np.stack([count.ravel() for count in counts])  # (3, size)
+    distinct, place = np.unique(triples, axis=1, return_inverse=True)
+    values = np.array([_exact(*triple) for triple in distinct.T.tolist()])
     return values[place.ravel()].reshape(shape)
 
 
@@ -58,24 +58,24 @@ def _exact(n: int, c: int, k: int) -> float:
     return (subsets - math.comb(n - c, k)) / subsets
 
 
-def _checked(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> list[NDArray[numpy.int64]]:
+def _checked(n: ArrayLike, c: ArrayLike, k: ArrayLike) -> list[NDArray[np.int64]]:
     """The three counts, broadcast against each other and within their rules."""
     counts = [whole_numbers(name, value) for name, value in (("n", n), ("c", c), ("k", k))]
     try:
-        n_all, c_all, k_all = numpy.broadcast_arrays(*counts)
+        n_all, c_all, k_all = np.broadcast_arrays(*counts)
     except ValueError as error:
         shapes = ", ".join(str(count.shape) for count in counts)
         raise K2ReproError(f"n, c and k must broadcast together, got shapes {shapes}") from error
     if (k_all < 1).any():
         raise K2ReproError("k must be at least 1, got 0")
     if (c_all > n_all).any():
-        worst = numpy.argmax(c_all > n_all)
+        worst = np.argmax(c_all > n_all)
         raise K2ReproError(
             f"c must not exceed n, got c={c_all.flat[worst]} of n={n_all.flat[worst]}; usual "
             "cause: the arguments are in another order, it is pass_at_k(n, c, k)"
         )
     if (k_all > n_all).any():
-        worst = numpy.argmax(k_all > n_all)
+        worst = np.argmax(k_all > n_all)
         raise K2ReproError(
             f"k must not exceed n, got k={k_all.flat[worst]} of n={n_all.flat[worst]}; pass@k "
             "cannot be estimated from fewer than k generations: sample more"

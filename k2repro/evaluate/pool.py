@@ -155,7 +155,7 @@ def generate_pool(
         for response, text, right in zip(sampled, texts, verdicts, strict=True)
     ]
     attempts = tuple(
-        Attempts(problem.id, problem.tier, tuple(generations[at * n: (at + 1) * n]))
+        Attempts(problem.id, problem.tier, tuple(generations[at * n : (at + 1) * n]))
         for at, problem in enumerate(problems)
     )
     return Pool(attempts, {**(about or {}), "n": n, "seed": seed})

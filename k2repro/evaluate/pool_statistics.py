@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy
+import numpy as np
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.evaluate.bootstrap import bootstrap_by_problem
@@ -59,7 +59,7 @@ def pass_curve(
     pool: Pool,
     ks: Sequence[int] | None = None,
     *,
-    generator: numpy.random.Generator,
+    generator: np.random.Generator,
     level: float = 0.95,
     resamples: int = 10_000,
 ) -> list[PassRate]:
@@ -68,19 +68,19 @@ def pass_curve(
     ks: default 1, 2, 4 ... up to the fewest generations that a problem has.
     Raises K2ReproError for a k beyond that, and for fewer than two problems.
     """
-    n = numpy.array([len(attempt.generations) for attempt in pool.attempts])
-    right = numpy.array([attempt.right for attempt in pool.attempts])
+    n = np.array([len(attempt.generations) for attempt in pool.attempts])
+    right = np.array([attempt.right for attempt in pool.attempts])
     wanted = [2**power for power in range(int(n.min()).bit_length())] if ks is None else list(ks)
     curve = []
     for k in wanted:
-        rates = numpy.asarray(pass_at_k(n, right, k))  # (problems,)
+        rates = np.asarray(pass_at_k(n, right, k))  # (problems,)
         interval = bootstrap_by_problem(rates, generator=generator, level=level, resamples=resamples)
         curve.append(PassRate(k, float(rates.mean()), interval, len(pool), int(n.sum())))
     return curve
 
 
 def pass_at_1(
-    pool: Pool, *, generator: numpy.random.Generator, level: float = 0.95, resamples: int = 10_000
+    pool: Pool, *, generator: np.random.Generator, level: float = 0.95, resamples: int = 10_000
 ) -> PassRate:
     """Mean over problems of the share of right generations, with its interval by problem."""
     return pass_curve(pool, [1], generator=generator, level=level, resamples=resamples)[0]
@@ -91,13 +91,16 @@ def lengths(pool: Pool, quantiles: Sequence[float] = QUANTILES) -> Lengths:
     for probability in quantiles:
         if not 0.0 <= probability <= 1.0:
             raise K2ReproError(f"quantiles must lie between 0 and 1, got {probability}; not in percent")
-    tokens = numpy.array([generation.tokens for generation in pool.generations()])
+    tokens = np.array([generation.tokens for generation in pool.generations()])
     cut = [generation.finish == "length" for generation in pool.generations()]
-    found = numpy.quantile(tokens, list(quantiles)) if quantiles else ()
+    found = np.quantile(tokens, list(quantiles)) if quantiles else ()
     return Lengths(
-        mean=float(tokens.mean()), median=float(numpy.median(tokens)),
+        mean=float(tokens.mean()),
+        median=float(np.median(tokens)),
         quantiles={float(p): float(value) for p, value in zip(quantiles, found, strict=True)},
-        longest=int(tokens.max()), cut=sum(cut) / len(cut), generations=len(cut),
+        longest=int(tokens.max()),
+        cut=sum(cut) / len(cut),
+        generations=len(cut),
     )
 
 

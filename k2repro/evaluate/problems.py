@@ -7,7 +7,7 @@ resemble each other, so resampling them one by one pretends to more information 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy
+import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
@@ -24,13 +24,13 @@ class Problems:
     means    (problems,)   mean outcome of each problem
     """
 
-    values: NDArray[numpy.float64] | list[NDArray[numpy.float64]]
-    means: NDArray[numpy.float64]
+    values: NDArray[np.float64] | list[NDArray[np.float64]]
+    means: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.means)
 
-    def statistics(self, index: NDArray[numpy.intp], statistic: Statistic | None) -> NDArray:
+    def statistics(self, index: NDArray[np.intp], statistic: Statistic | None) -> NDArray:
         """The statistic of each row of problem positions.
 
         index     (resamples, problems drawn)
@@ -40,9 +40,9 @@ class Problems:
         """
         if statistic is None:
             return self.means[index].mean(axis=1)
-        return numpy.array([_number(statistic(self._take(row))) for row in index])
+        return np.array([_number(statistic(self._take(row))) for row in index])
 
-    def _take(self, row: NDArray[numpy.intp]) -> object:
+    def _take(self, row: NDArray[np.intp]) -> object:
         if isinstance(self.values, list):
             return [self.values[position] for position in row]
         return self.values[row]
@@ -58,7 +58,7 @@ def as_problems(name: str, outcomes: Outcomes) -> Problems:
     """
     if isinstance(outcomes, Mapping):
         return _from_parts([(f"{name}[{key!r}]", outcomes[key]) for key in sorted(outcomes)], name)
-    if isinstance(outcomes, list | tuple) and any(numpy.ndim(part) for part in outcomes):
+    if isinstance(outcomes, list | tuple) and any(np.ndim(part) for part in outcomes):
         return _from_parts([(f"{name}[{at}]", part) for at, part in enumerate(outcomes)], name)
     values = finite_numbers(name, outcomes)  # type: ignore[arg-type]
     if values.ndim == 0:
@@ -69,8 +69,8 @@ def as_problems(name: str, outcomes: Outcomes) -> Problems:
 
 def _from_parts(parts: list[tuple[str, object]], name: str) -> Problems:
     _check_number(name, len(parts))
-    values = [numpy.atleast_1d(finite_numbers(*part)) for part in parts]  # type: ignore[arg-type]
-    return Problems(values, numpy.array([value.mean() for value in values]))
+    values = [np.atleast_1d(finite_numbers(*part)) for part in parts]  # type: ignore[arg-type]
+    return Problems(values, np.array([value.mean() for value in values]))
 
 
 def _check_number(name: str, problems: int) -> None:

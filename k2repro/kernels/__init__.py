@@ -8,9 +8,9 @@ Every sum has its order and its roundings written down, so that vectors of any w
 test compares the processor at hand with one that has vectors of four numbers and no fused products.
 """
 
-from .compiling import compiled
-from .softmax import exponential, exponentials, peak_of, scale, softmax
-from .tiles import multiply
-from .vectors import LANES
+from k2repro.kernels.compiling import compiled
+from k2repro.kernels.softmax import exponential, exponentials, peak_of, scale, softmax
+from k2repro.kernels.tiles import multiply
+from k2repro.kernels.vectors import LANES
 
 __all__ = ["LANES", "compiled", "exponential", "exponentials", "multiply", "peak_of", "scale", "softmax"]

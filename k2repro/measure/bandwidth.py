@@ -38,8 +38,9 @@ def _kernels(count: int) -> dict[str, tuple[int, Callable[[], object]]]:
     }
 
 
-def measure_bandwidth(megabytes: float, *, runs: int,
-                      tell: Callable[[str], None] = lambda text: None) -> list[Bandwidth]:
+def measure_bandwidth(
+    megabytes: float, *, runs: int, tell: Callable[[str], None] = lambda text: None
+) -> list[Bandwidth]:
     """All kernels on arrays of that size (MB of 1e6 bytes); raises K2ReproError for sizes <= 0."""
     if not megabytes > 0:
         raise K2ReproError(f"an array of {megabytes!r} MB cannot be read; sizes are positive")
@@ -59,11 +60,12 @@ def best_read(results: list[Bandwidth], beyond_megabytes: float) -> Bandwidth:
 
     Raises K2ReproError when no array was that large: a smaller one measures the cache.
     """
-    reads = [r for r in results
-             if r.kernel.startswith("read") and r.megabytes >= beyond_megabytes]
+    reads = [r for r in results if r.kernel.startswith("read") and r.megabytes >= beyond_megabytes]
     if not reads:
-        raise K2ReproError(f"no read of {beyond_megabytes:.0f} MB or more was measured; smaller "
-                           "arrays stay in cache and say nothing about memory")
+        raise K2ReproError(
+            f"no read of {beyond_megabytes:.0f} MB or more was measured; smaller "
+            "arrays stay in cache and say nothing about memory"
+        )
     return max(reads, key=lambda result: result.best_gbs)
 
 

@@ -65,14 +65,20 @@ def declared_caches(root: Path = SYSFS) -> list[Cache]:
         kind = (folder / "type").read_text().strip()
         if kind == "Instruction":
             continue
-        caches.append(Cache(int((folder / "level").read_text()), kind,
-                            parse_size((folder / "size").read_text()),
-                            _count_processors((folder / "shared_cpu_list").read_text())))
+        caches.append(
+            Cache(
+                int((folder / "level").read_text()),
+                kind,
+                parse_size((folder / "size").read_text()),
+                _count_processors((folder / "shared_cpu_list").read_text()),
+            )
+        )
     return sorted(caches, key=lambda cache: cache.level)
 
 
-def bandwidth_curve(sizes: Sequence[int], *, runs: int,
-                    tell: Callable[[str], None] = lambda text: None) -> list[tuple[int, float]]:
+def bandwidth_curve(
+    sizes: Sequence[int], *, runs: int, tell: Callable[[str], None] = lambda text: None
+) -> list[tuple[int, float]]:
     """(bytes, GB/s) of reading an array again and again, the cost of an empty call taken off."""
     import torch
 
@@ -100,9 +106,11 @@ def find_knees(curve: Sequence[tuple[float, float]], most: int = 3) -> list[Knee
     cuts = _cut(values, 0, len(values), most)
     edges = [0, *cuts, len(values)]
     levels = [float(np.exp(np.median(values[a:b]))) for a, b in zip(edges, edges[1:], strict=False)]
-    return [Knee(float(curve[cut - 1][0]), before, after)
-            for cut, before, after in zip(cuts, levels, levels[1:], strict=False)
-            if before > after * _LEAST_FALL]
+    return [
+        Knee(float(curve[cut - 1][0]), before, after)
+        for cut, before, after in zip(cuts, levels, levels[1:], strict=False)
+        if before > after * _LEAST_FALL
+    ]
 
 
 def _cut(values: "np.ndarray", start: int, stop: int, most: int) -> list[int]:

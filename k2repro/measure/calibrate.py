@@ -32,8 +32,14 @@ Array = NDArray[np.float32]
 Draw = Callable[[int, int], Array]
 Tell = Callable[[str], None]
 # (hidden, heads, ffn, vocabulary): none of them a width of the measured models.
-WIDTHS = ((192, 3, 576, 8192), (320, 5, 896, 12288), (448, 7, 1280, 2048), (640, 10, 1792, 20480),
-          (1152, 18, 5120, 28672), (1344, 21, 7168, 2048))
+WIDTHS = (
+    (192, 3, 576, 8192),
+    (320, 5, 896, 12288),
+    (448, 7, 1280, 2048),
+    (640, 10, 1792, 20480),
+    (1152, 18, 5120, 28672),
+    (1344, 21, 7168, 2048),
+)
 QUICK_WIDTHS = (WIDTHS[1], WIDTHS[3], WIDTHS[4])
 _LEAST_LAYERS = 3
 _CURVE = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.25, 1.5, 2.0, 3.0)
@@ -54,8 +60,7 @@ class Profile:
     rest_per_layer: float
 
 
-def calibration_shape(width: tuple[int, int, int, int], memory: float,
-                      bytes_per_weight: float) -> ModelShape:
+def calibration_shape(width: tuple[int, int, int, int], memory: float, bytes_per_weight: float) -> ModelShape:
     """Three or more layers of that width that fill about `memory` bytes."""
     hidden, heads, ffn, vocab = width
     one = ModelShape("calibration", 1, hidden, heads, 1, 64, ffn, vocab, tied=True)
@@ -63,9 +68,11 @@ def calibration_shape(width: tuple[int, int, int, int], memory: float,
     return replace(one, layers=max(_LEAST_LAYERS, round(layers)))
 
 
-def chooser(costs: Sequence[ProductCost], precision: str, footprint: float,
-            used: dict[str, int] | None = None) -> Kernel:
+def chooser(
+    costs: Sequence[ProductCost], precision: str, footprint: float, used: dict[str, int] | None = None
+) -> Kernel:
     """Store every matrix in the kernel that reads it fastest; counts the choices in `used`."""
+
     def choose(weight: Array) -> MatVec:
         rows, columns = weight.shape
         name = cheapest(costs, (rows, columns), footprint).kernel
@@ -76,8 +83,7 @@ def chooser(costs: Sequence[ProductCost], precision: str, footprint: float,
     return choose
 
 
-def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int,
-                  steps: int) -> Profile:
+def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int, steps: int) -> Profile:
     """Decode `steps` tokens with a clock around every product."""
     clock = time.perf_counter
     seconds: dict[Size, float] = {}
@@ -107,8 +113,10 @@ def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int
         products.append(dict(seconds))
     counts = dict.fromkeys(layer_products(shape), shape.layers)
     counts[head_product(shape)] = 1
-    return Profile({size: _quiet([step[size] for step in products]) / count
-                    for size, count in counts.items()}, _quiet(rests) / shape.layers)
+    return Profile(
+        {size: _quiet([step[size] for step in products]) / count for size, count in counts.items()},
+        _quiet(rests) / shape.layers,
+    )
 
 
 def _quiet(values: Sequence[float]) -> float:
@@ -117,28 +125,36 @@ def _quiet(values: Sequence[float]) -> float:
 
 def bare_step_seconds(draw: Draw, *, context: int, steps: int) -> float:
     """What a step costs once, apart from layers and matrices: bare decoders of two depths."""
+
     def rest(layers: int) -> float:
         shape = replace(calibration_shape(_CURVE_WIDTH, 0.0, 4.0), layers=layers)
-        return profile_steps(shape, NoProduct, draw, context=context,
-                             steps=steps).rest_per_layer * layers
+        return profile_steps(shape, NoProduct, draw, context=context, steps=steps).rest_per_layer * layers
 
     shallow, deep = rest(2), rest(10)
     return max(shallow - 2 * (deep - shallow) / 8, 0.0)
 
 
-def measure_costs(kernels: dict[str, Kernel], *, bytes_per_weight: float, cache_bytes: int,
-                  context: int, draw: Draw, quick: bool = False,
-                  tell: Tell = lambda text: None) -> tuple[tuple[ProductCost, ...], GlueCost]:
+def measure_costs(
+    kernels: dict[str, Kernel],
+    *,
+    bytes_per_weight: float,
+    cache_bytes: int,
+    context: int,
+    draw: Draw,
+    quick: bool = False,
+    tell: Tell = lambda text: None,
+) -> tuple[tuple[ProductCost, ...], GlueCost]:
     """Costs of every kernel of one precision, and of the work between their matrices.
 
     cache_bytes: the last cache level; calibration models are four times that, at least 128 MB.
     """
-    widths, parts, steps = ((QUICK_WIDTHS, _QUICK_CURVE, 12) if quick else (WIDTHS, _CURVE, 40))
+    widths, parts, steps = (QUICK_WIDTHS, _QUICK_CURVE, 12) if quick else (WIDTHS, _CURVE, 40)
     memory = max(4 * cache_bytes, _LEAST_MEMORY)
     shapes = [calibration_shape(width, memory, bytes_per_weight) for width in widths]
     costs, rests = [], []
     curves: dict[str, list[tuple[float, Profile]]] = {}
     for name, kernel in kernels.items():
+
         def profile(shape: ModelShape, kernel: Kernel = kernel, name: str = name) -> Profile:
             tell(f"{name}: {shape.layers} layers of width {shape.hidden}")
             return profile_steps(shape, kernel, draw, context=context, steps=steps)
@@ -146,14 +162,14 @@ def measure_costs(kernels: dict[str, Kernel], *, bytes_per_weight: float, cache_
         profiles = [profile(shape) for shape in shapes]
         rests.append([found.rest_per_layer for found in profiles])
         costs.append(_fit_kernel(name, profiles, bytes_per_weight))
-        small = [calibration_shape(_CURVE_WIDTH, part * cache_bytes, bytes_per_weight)
-                 for part in parts]
-        curves[name] = [(shape.decode_parameters * bytes_per_weight, profile(shape))
-                        for shape in small]
-    glue = _fit_glue(shapes, [min(kernel) for kernel in zip(*rests, strict=True)],
-                     bare_step_seconds(draw, context=context, steps=steps))
-    kernel_costs = tuple(replace(cost, curve=_byte_curve(cost, curves[cost.kernel]))
-                         for cost in costs)
+        small = [calibration_shape(_CURVE_WIDTH, part * cache_bytes, bytes_per_weight) for part in parts]
+        curves[name] = [(shape.decode_parameters * bytes_per_weight, profile(shape)) for shape in small]
+    glue = _fit_glue(
+        shapes,
+        [min(kernel) for kernel in zip(*rests, strict=True)],
+        bare_step_seconds(draw, context=context, steps=steps),
+    )
+    kernel_costs = tuple(replace(cost, curve=_byte_curve(cost, curves[cost.kernel])) for cost in costs)
     return kernel_costs, replace(glue, curve=_glue_curve(glue, list(curves.values())))
 
 
@@ -167,30 +183,36 @@ def _fit_kernel(name: str, profiles: Sequence[Profile], bytes_per_weight: float)
 def _fit_glue(shapes: Sequence[ModelShape], rests: Sequence[float], per_step: float) -> GlueCost:
     """A line over the width, through all calibration models with equal relative weight."""
     floor = 1e-9
-    each = np.array([max(rest - per_step / shape.layers, floor)
-                     for shape, rest in zip(shapes, rests, strict=True)])
+    each = np.array(
+        [max(rest - per_step / shape.layers, floor) for shape, rest in zip(shapes, rests, strict=True)]
+    )
     design = np.array([[1.0, shape.hidden + shape.ffn] for shape in shapes])
     start, slope = fit_non_negative(design, each)[0]
     return GlueCost(float(start), float(slope), per_step)
 
 
-def _byte_curve(cost: ProductCost,
-                points: Sequence[tuple[float, Profile]]) -> tuple[tuple[float, float], ...]:
+def _byte_curve(
+    cost: ProductCost, points: Sequence[tuple[float, Profile]]
+) -> tuple[tuple[float, float], ...]:
     """Time per byte relative to memory, never falling and never above memory's own."""
     curve, previous = [], 0.0
     for footprint, profile in points:
-        excess = sum(seconds - cost.linear(*size).overhead(*size)
-                     for size, seconds in profile.products.items())
-        memory = sum(rows * columns * cost.bytes_per_weight * cost.linear(rows, columns).per_byte
-                     for rows, columns in profile.products)
+        excess = sum(
+            seconds - cost.linear(*size).overhead(*size) for size, seconds in profile.products.items()
+        )
+        memory = sum(
+            rows * columns * cost.bytes_per_weight * cost.linear(rows, columns).per_byte
+            for rows, columns in profile.products
+        )
         # No cache is twenty times its memory; less is noise in the overhead.
         previous = min(max(excess / memory, previous, 0.05), 1.0)
         curve.append((footprint, previous))
     return tuple(curve)
 
 
-def _glue_curve(glue: GlueCost, kernels: Sequence[Sequence[tuple[float, Profile]]],
-                ) -> tuple[tuple[float, float], ...]:
+def _glue_curve(
+    glue: GlueCost, kernels: Sequence[Sequence[tuple[float, Profile]]]
+) -> tuple[tuple[float, float], ...]:
     """Work between the matrices relative to memory, the cheapest of the kernels' profiles."""
     hidden, _, ffn, _ = _CURVE_WIDTH
     memory = glue.per_layer + glue.per_value * (hidden + ffn)

@@ -32,8 +32,12 @@ _SPLIT_GAIN, _SPLIT_SIZES = 4.0, 6
 def layer_products(shape: ModelShape) -> tuple[Size, ...]:
     """(rows, columns) of the four matrices of a layer: q/k/v, output, gate/up, down."""
     q, kv = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    return ((q + 2 * kv, shape.hidden), (shape.hidden, q), (2 * shape.ffn, shape.hidden),
-            (shape.hidden, shape.ffn))
+    return (
+        (q + 2 * kv, shape.hidden),
+        (shape.hidden, q),
+        (2 * shape.ffn, shape.hidden),
+        (shape.hidden, shape.ffn),
+    )
 
 
 def head_product(shape: ModelShape) -> Size:
@@ -114,8 +118,7 @@ def cheapest(costs: Sequence[ProductCost], size: Size, footprint: float) -> Prod
     return min(costs, key=lambda cost: sum(cost.parts(*size, footprint)))
 
 
-def of_one_pool(costs: Sequence[ProductCost], shape: ModelShape,
-                footprint: float) -> tuple[ProductCost, ...]:
+def of_one_pool(costs: Sequence[ProductCost], shape: ModelShape, footprint: float) -> tuple[ProductCost, ...]:
     """The kernels of the one thread pool that takes a decode step of `shape` fastest.
 
     The BLAS of NumPy and the OpenMP of torch keep threads of their own, which spin while they wait. A model
@@ -159,28 +162,32 @@ def fit_non_negative(design: FloatArray, seconds: FloatArray) -> tuple[FloatArra
     return best, best_error
 
 
-def fit_costs(sizes: Sequence[Size], read_bytes: Sequence[float],
-              seconds: Sequence[float]) -> tuple[LinearCost, float]:
+def fit_costs(
+    sizes: Sequence[Size], read_bytes: Sequence[float], seconds: Sequence[float]
+) -> tuple[LinearCost, float]:
     """The cost of products with the least squared relative error, and that error.
 
     Raises K2ReproError with fewer than four sizes: four numbers need four equations.
     """
     if len(sizes) < 4:
         raise K2ReproError(f"{len(sizes)} sizes cannot determine four costs; measure at least four")
-    design = np.array([[1.0, rows, columns, size]
-                       for (rows, columns), size in zip(sizes, read_bytes, strict=True)])
+    design = np.array(
+        [[1.0, rows, columns, size] for (rows, columns), size in zip(sizes, read_bytes, strict=True)]
+    )
     found, error = fit_non_negative(design, np.array(seconds))
     return LinearCost(*map(float, found)), error
 
 
-def fit_regimes(sizes: Sequence[Size], read_bytes: Sequence[float],
-                seconds: Sequence[float]) -> tuple[LinearCost, LinearCost, float]:
+def fit_regimes(
+    sizes: Sequence[Size], read_bytes: Sequence[float], seconds: Sequence[float]
+) -> tuple[LinearCost, LinearCost, float]:
     """(small, large, split in elements); one fit for both unless two explain the times better."""
     order = sorted(range(len(sizes)), key=lambda i: math.prod(sizes[i]))
 
     def fit(chosen: list[int]) -> tuple[LinearCost, float]:
-        return fit_costs([sizes[i] for i in chosen], [read_bytes[i] for i in chosen],
-                         [seconds[i] for i in chosen])
+        return fit_costs(
+            [sizes[i] for i in chosen], [read_bytes[i] for i in chosen], [seconds[i] for i in chosen]
+        )
 
     whole, error = fit(order)
     best = (whole, whole, 0.0)

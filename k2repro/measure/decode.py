@@ -53,8 +53,15 @@ class Decoder:
     shape: the model; weights: its matrices; max_context: positions the cache holds.
     """
 
-    def __init__(self, shape: ModelShape, weights: DecoderWeights, *, max_context: int,
-                 rope_theta: float = 1e6, norm_eps: float = 1e-6) -> None:
+    def __init__(
+        self,
+        shape: ModelShape,
+        weights: DecoderWeights,
+        *,
+        max_context: int,
+        rope_theta: float = 1e6,
+        norm_eps: float = 1e-6,
+    ) -> None:
         if max_context < 1:
             raise K2ReproError(f"max_context = {max_context!r} must be at least 1")
         self.shape, self.weights = shape, weights
@@ -88,8 +95,9 @@ class Decoder:
                 "give the decoder a larger max_context"
             )
         if not 0 <= token < len(self.weights.embedding):
-            raise K2ReproError(f"token {token!r} is outside the vocabulary of "
-                               f"{len(self.weights.embedding)} tokens")
+            raise K2ReproError(
+                f"token {token!r} is outside the vocabulary of {len(self.weights.embedding)} tokens"
+            )
         x = self.weights.embedding[token].copy()
         # exp(-g) overflows to infinity for g << 0, where silu is 0: that is what it should give.
         with np.errstate(over="ignore"):

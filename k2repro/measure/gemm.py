@@ -54,8 +54,9 @@ def processor_name(cpuinfo: str) -> str:
     return platform.processor() or platform.machine() or "unknown processor"
 
 
-def measure_matrix_rates(size: int, *, runs: int,
-                         tell: Callable[[str], None] = lambda text: None) -> MatrixRates:
+def measure_matrix_rates(
+    size: int, *, runs: int, tell: Callable[[str], None] = lambda text: None
+) -> MatrixRates:
     """Best of several square products in fp32 and bf16."""
     import torch
 
@@ -66,5 +67,4 @@ def measure_matrix_rates(size: int, *, runs: int,
         a, b = (torch.randn(size, size, generator=generator).to(dtype) for _ in range(2))
         timing = time_call(lambda a=a, b=b: torch.mm(a, b), runs=runs)  # type: ignore[misc]
         rates[dtype] = 2 * size**3 / timing.best / 1e9
-    return MatrixRates(size, rates[torch.float32], rates[torch.bfloat16],
-                       bf16_flags(read_cpuinfo()))
+    return MatrixRates(size, rates[torch.float32], rates[torch.bfloat16], bf16_flags(read_cpuinfo()))

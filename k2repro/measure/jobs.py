@@ -30,8 +30,11 @@ Values = dict[str, Any]
 
 
 def _bandwidth(request: Values, tell: Tell) -> Values:
-    results = [asdict(result) for megabytes in request["megabytes"]
-               for result in measure_bandwidth(megabytes, runs=request["runs"], tell=tell)]
+    results = [
+        asdict(result)
+        for megabytes in request["megabytes"]
+        for result in measure_bandwidth(megabytes, runs=request["runs"], tell=tell)
+    ]
     return {"bandwidth": results}
 
 
@@ -45,9 +48,14 @@ def _matrix_rates(request: Values, tell: Tell) -> Values:
 
 def _costs(request: Values, tell: Tell) -> Values:
     products, glue = measure_costs(
-        KERNELS[request["precision"]], bytes_per_weight=request["bytes_per_weight"],
-        cache_bytes=request["cache_bytes"], context=request["context"],
-        draw=random_matrices(np.random.default_rng(0)), quick=request["quick"], tell=tell)
+        KERNELS[request["precision"]],
+        bytes_per_weight=request["bytes_per_weight"],
+        cache_bytes=request["cache_bytes"],
+        context=request["context"],
+        draw=random_matrices(np.random.default_rng(0)),
+        quick=request["quick"],
+        tell=tell,
+    )
     return {"products": [asdict(cost) for cost in products], "glue": asdict(glue)}
 
 
@@ -70,9 +78,13 @@ def _decode(request: Values, tell: Tell) -> Values:
         tell(f"{shape.name}, {request['precision']}: run {run + 1} of {request['runs']}")
         reads.append(probe.gbs())
         rates.append(tokens / _decode_run(decoder, context, tokens))
-    return {"rates": rates, "reads_gbs": reads, "read_bytes": _read_bytes(weights),
-            "kernels": used,
-            "others_cores": None if neighbours is None else neighbours.cores()}
+    return {
+        "rates": rates,
+        "reads_gbs": reads,
+        "read_bytes": _read_bytes(weights),
+        "kernels": used,
+        "others_cores": None if neighbours is None else neighbours.cores(),
+    }
 
 
 def _decode_run(decoder: Decoder, context: int, tokens: int) -> float:
@@ -88,14 +100,20 @@ def _decode_run(decoder: Decoder, context: int, tokens: int) -> float:
 
 
 def _read_bytes(weights: DecoderWeights) -> int:
-    layers = sum(matrix.read_bytes for layer in weights.layers
-                 for matrix in (layer.qkv, layer.output, layer.gate_up, layer.down))
+    layers = sum(
+        matrix.read_bytes
+        for layer in weights.layers
+        for matrix in (layer.qkv, layer.output, layer.gate_up, layer.down)
+    )
     return layers + weights.head.read_bytes
 
 
 JOBS: dict[str, Callable[[Values, Tell], Values]] = {
-    "bandwidth": _bandwidth, "curve": _curve, "matrix_rates": _matrix_rates,
-    "costs": _costs, "decode": _decode,
+    "bandwidth": _bandwidth,
+    "curve": _curve,
+    "matrix_rates": _matrix_rates,
+    "costs": _costs,
+    "decode": _decode,
 }
 
 

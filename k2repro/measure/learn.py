@@ -51,8 +51,7 @@ def last_level_bytes(caches: list[Cache]) -> int:
     return max((cache.size_bytes for cache in caches), default=_DEFAULT_CACHE)
 
 
-def learn_machine(*, threads: int, quick: bool, progress: Progress,
-                  run: Runner = run_in_process) -> Machine:
+def learn_machine(*, threads: int, quick: bool, progress: Progress, run: Runner = run_in_process) -> Machine:
     """Run every micro-benchmark with that many threads; five to sixty seconds in all."""
     caches = declared_caches()
     cache = last_level_bytes(caches)
@@ -65,26 +64,46 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress,
 
     runs = 3 if quick else 9
     megabytes = [factor * cache / 1e6 for factor in ((4,) if quick else (2, 4, 8, 16))]
-    bandwidth = tuple(Bandwidth(**values) for values in
-                      ask({"job": "bandwidth", "megabytes": megabytes, "runs": runs})["bandwidth"])
+    bandwidth = tuple(
+        Bandwidth(**values)
+        for values in ask({"job": "bandwidth", "megabytes": megabytes, "runs": runs})["bandwidth"]
+    )
     sizes = [int(size) for size in np.geomspace(1 << 17, 4 * cache, 12 if quick else 28)]
-    curve = tuple((float(a), float(b)) for a, b in
-                  ask({"job": "curve", "sizes": sizes, "runs": runs})["curve"])
+    curve = tuple(
+        (float(a), float(b)) for a, b in ask({"job": "curve", "sizes": sizes, "runs": runs})["curve"]
+    )
     rates = ask({"job": "matrix_rates", "size": 1024 if quick else 2048, "runs": runs})
     matrix_rates = MatrixRates(**{**rates, "flags": tuple(rates["flags"])})
     products: dict[str, tuple[ProductCost, ...]] = {}
     glue: dict[str, GlueCost] = {}
     for precision in ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",):
-        costs = ask({"job": "costs", "precision": precision, "cache_bytes": cache, "context": CONTEXT,
-                     "bytes_per_weight": BYTES_PER_WEIGHT[precision], "quick": quick})
+        costs = ask(
+            {
+                "job": "costs",
+                "precision": precision,
+                "cache_bytes": cache,
+                "context": CONTEXT,
+                "bytes_per_weight": BYTES_PER_WEIGHT[precision],
+                "quick": quick,
+            }
+        )
         products[precision] = tuple(build_product(cost) for cost in costs["products"])
         glue[precision] = build_glue(costs["glue"])
     return Machine(
-        name=f"{processor_name(read_cpuinfo())}, {threads} threads", threads=threads,
-        memory_gb=memory_bytes() / 1e9, measured_at=now(), quick=quick,
-        read_gbs=best_read(list(bandwidth), 4 * cache / 1e6).best_gbs, bandwidth=bandwidth,
-        caches=tuple(caches), curve=curve, knees=tuple(find_knees(curve)),
-        matrix_rates=matrix_rates, products=products, glue=glue)
+        name=f"{processor_name(read_cpuinfo())}, {threads} threads",
+        threads=threads,
+        memory_gb=memory_bytes() / 1e9,
+        measured_at=now(),
+        quick=quick,
+        read_gbs=best_read(list(bandwidth), 4 * cache / 1e6).best_gbs,
+        bandwidth=bandwidth,
+        caches=tuple(caches),
+        curve=curve,
+        knees=tuple(find_knees(curve)),
+        matrix_rates=matrix_rates,
+        products=products,
+        glue=glue,
+    )
 
 
 def now() -> str:

@@ -65,8 +65,10 @@ class Machine:
 
     def _costs(self, precision: str) -> tuple[ProductCost, ...]:
         if precision not in self.products:
-            raise K2ReproError(f"precision {precision!r} was not measured on this machine; "
-                               f"measured: {', '.join(self.products)}")
+            raise K2ReproError(
+                f"precision {precision!r} was not measured on this machine; "
+                f"measured: {', '.join(self.products)}"
+            )
         return self.products[precision]
 
     def device(self, shape: ModelShape, precision: str) -> Device:
@@ -77,8 +79,7 @@ class Machine:
         """
         footprint = self.footprint(shape, precision)
         kernels, glue = of_one_pool(self._costs(precision), shape, footprint), self.glue[precision]
-        costs = [cheapest(kernels, size, footprint).parts(*size, footprint)
-                 for size in layer_products(shape)]
+        costs = [cheapest(kernels, size, footprint).parts(*size, footprint) for size in layer_products(shape)]
         head = head_product(shape)
         step, reading = cheapest(kernels, head, footprint).parts(*head, footprint)
         reading += shape.layers * sum(seconds for _, seconds in costs)
@@ -86,16 +87,20 @@ class Machine:
         step += glue.per_step
         peak = max(self.matrix_rates.bf16_gflops, self.matrix_rates.fp32_gflops) / 1000
         return Device.measured(
-            self.name, sustained_gbs=footprint / reading / 1e9, capacity_gb=self.memory_gb,
-            peak_bf16_tflops=peak, layer_overhead_s=layer, step_overhead_s=step,
-            native_precisions=tuple(self.products))
+            self.name,
+            sustained_gbs=footprint / reading / 1e9,
+            capacity_gb=self.memory_gb,
+            peak_bf16_tflops=peak,
+            layer_overhead_s=layer,
+            step_overhead_s=step,
+            native_precisions=tuple(self.products),
+        )
 
     def step_seconds(self, shape: ModelShape, precision: str) -> float:
         """Seconds of one decode step at the short context of the measurement."""
         device = self.device(shape, precision)
         reading = self.footprint(shape, precision) / (device.bandwidth_gbs * 1e9)
-        return (reading + shape.layers * (device.layer_overhead_s or 0.0)
-                + (device.step_overhead_s or 0.0))
+        return reading + shape.layers * (device.layer_overhead_s or 0.0) + (device.step_overhead_s or 0.0)
 
     def save(self, path: Path) -> Path:
         """Write as JSON, whole or not at all."""
@@ -112,14 +117,21 @@ def load_machine(path: Path) -> Machine:
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, K2ReproError):
             raise
-        raise K2ReproError(f"{path.name} cannot be read as a measured machine ({error}); "
-                           "delete it and measure again") from None
+        raise K2ReproError(
+            f"{path.name} cannot be read as a measured machine ({error}); delete it and measure again"
+        ) from None
 
 
 def build_product(values: dict[str, Any]) -> ProductCost:
     """A `ProductCost` from its JSON form."""
-    return ProductCost(**{**values, "small": LinearCost(**values["small"]),
-                          "large": LinearCost(**values["large"]), "curve": _pairs(values["curve"])})
+    return ProductCost(
+        **{
+            **values,
+            "small": LinearCost(**values["small"]),
+            "large": LinearCost(**values["large"]),
+            "curve": _pairs(values["curve"]),
+        }
+    )
 
 
 def _pairs(values: list[list[float]]) -> Curve:
@@ -133,12 +145,19 @@ def build_glue(values: dict[str, Any]) -> GlueCost:
 
 def _build(values: dict[str, Any]) -> Machine:
     rates = values["matrix_rates"]
-    products = {precision: tuple(build_product(cost) for cost in costs)
-                for precision, costs in values["products"].items()}
-    return Machine(**{
-        **values, "products": products, "curve": _pairs(values["curve"]),
-        "bandwidth": tuple(Bandwidth(**value) for value in values["bandwidth"]),
-        "caches": tuple(Cache(**value) for value in values["caches"]),
-        "knees": tuple(Knee(**value) for value in values["knees"]),
-        "matrix_rates": MatrixRates(**{**rates, "flags": tuple(rates["flags"])}),
-        "glue": {precision: build_glue(cost) for precision, cost in values["glue"].items()}})
+    products = {
+        precision: tuple(build_product(cost) for cost in costs)
+        for precision, costs in values["products"].items()
+    }
+    return Machine(
+        **{
+            **values,
+            "products": products,
+            "curve": _pairs(values["curve"]),
+            "bandwidth": tuple(Bandwidth(**value) for value in values["bandwidth"]),
+            "caches": tuple(Cache(**value) for value in values["caches"]),
+            "knees": tuple(Knee(**value) for value in values["knees"]),
+            "matrix_rates": MatrixRates(**{**rates, "flags": tuple(rates["flags"])}),
+            "glue": {precision: build_glue(cost) for precision, cost in values["glue"].items()},
+        }
+    )

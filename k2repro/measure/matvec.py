@@ -110,8 +110,7 @@ class Bag:
 
     def __call__(self, x: Array, /) -> Array:
         self._x.copy_(self._from_numpy(x))
-        sums = self._bag(self._table, self._indices, self._offsets, False, 0, False,
-                         self._x.view(-1))[0]
+        sums = self._bag(self._table, self._indices, self._offsets, False, 0, False, self._x.view(-1))[0]
         self._result.copy_(sums)
         return self._out[: self._rows]
 
@@ -136,8 +135,11 @@ class NoProduct:
 
 
 KERNELS: dict[str, dict[str, Kernel]] = {
-    "fp32": {"numpy-rows": NumpyRows, "numpy-columns": NumpyColumns,
-             "torch-bag": functools.partial(Bag, precision="fp32")},
+    "fp32": {
+        "numpy-rows": NumpyRows,
+        "numpy-columns": NumpyColumns,
+        "torch-bag": functools.partial(Bag, precision="fp32"),
+    },
     "bf16": {"torch-linear": TorchBf16, "torch-bag": functools.partial(Bag, precision="bf16")},
 }
 

@@ -70,9 +70,14 @@ class Report:
         return max(rows, key=lambda row: float(row["params_b"])) if rows else None
 
 
-def measure_machine(out: Path, *, threads: int, quick: bool = False,
-                    progress: Progress = lambda done, total, text: None,
-                    run: Runner = run_in_process) -> Report:
+def measure_machine(
+    out: Path,
+    *,
+    threads: int,
+    quick: bool = False,
+    progress: Progress = lambda done, total, text: None,
+    run: Runner = run_in_process,
+) -> Report:
     """Measure this machine into the folder `out` and report.
 
     threads: processor threads of every measurement. quick: fewer repeats, models up to 150M.
@@ -84,11 +89,13 @@ def measure_machine(out: Path, *, threads: int, quick: bool = False,
         raise K2ReproError(f"threads = {threads!r} must be at least 1")
     machine, digest = _learn_or_load(out, threads, quick, progress, run)
     plans = _predict_all(out, machine, digest, measured_shapes(quick))
-    measured = {row["id"]: row for row in read_table(out / "rates.csv", (*SCHEMA, *EXTRA))
-                if row["machine"] == digest}
+    measured = {
+        row["id"]: row for row in read_table(out / "rates.csv", (*SCHEMA, *EXTRA)) if row["machine"] == digest
+    }
     rows, skipped = [], []
     total = LEARNING_STEPS + len(plans)
     for index, (shape, plan) in enumerate(plans):
+
         def tell(text: str, done: int = LEARNING_STEPS + index) -> None:
             progress(done, total, text)
 
@@ -105,8 +112,9 @@ def measure_machine(out: Path, *, threads: int, quick: bool = False,
     return Report(machine, tuple(rows), tuple(skipped), out)
 
 
-def _learn_or_load(out: Path, threads: int, quick: bool, progress: Progress,
-                   run: Runner) -> tuple[Machine, str]:
+def _learn_or_load(
+    out: Path, threads: int, quick: bool, progress: Progress, run: Runner
+) -> tuple[Machine, str]:
     """The machine on file or, without one, a new measurement; and the hash of its file."""
     kind = "-quick" if quick else ""
     path = out / f"machine-{threads}t{kind}.json"
@@ -119,8 +127,9 @@ def _row_id(machine: Machine, shape: ModelShape, precision: str) -> str:
     return f"own-{machine.threads}t-{precision}-{shape.name.lower()}"
 
 
-def _predict_all(out: Path, machine: Machine, digest: str,
-                 shapes: tuple[ModelShape, ...]) -> list[tuple[ModelShape, PlannedRow]]:
+def _predict_all(
+    out: Path, machine: Machine, digest: str, shapes: tuple[ModelShape, ...]
+) -> list[tuple[ModelShape, PlannedRow]]:
     """Predict every model and write all predictions down, or read those that are on file."""
     path = out / "predictions.csv"
     on_file = read_table(path, PREDICTION_COLUMNS)
@@ -129,8 +138,9 @@ def _predict_all(out: Path, machine: Machine, digest: str,
     for shape in shapes:
         for precision in machine.precisions():
             line = current.get(_row_id(machine, shape, precision))
-            plans.append((shape, _read_plan(line) if line else
-                          _predict_one(machine, digest, shape, precision)))
+            plans.append(
+                (shape, _read_plan(line) if line else _predict_one(machine, digest, shape, precision))
+            )
     ours = {plan.id for _, plan in plans}
     others = [line for line in on_file if line["id"] not in ours]
     write_table(path, PREDICTION_COLUMNS, [*others, *(plan.as_cells() for _, plan in plans)])
@@ -138,16 +148,40 @@ def _predict_all(out: Path, machine: Machine, digest: str,
 
 
 def _predict_one(machine: Machine, digest: str, shape: ModelShape, precision: str) -> PlannedRow:
-    found = predict(shape, machine.device(shape, precision), precision=precision, batch_size=1,
-                    context_length=CONTEXT, devices=1, engine=ENGINE)
-    return PlannedRow(_row_id(machine, shape, precision), shape.name, precision, CONTEXT,
-                      found.tokens_per_second, found.low, found.high, now(), digest)
+    found = predict(
+        shape,
+        machine.device(shape, precision),
+        precision=precision,
+        batch_size=1,
+        context_length=CONTEXT,
+        devices=1,
+        engine=ENGINE,
+    )
+    return PlannedRow(
+        _row_id(machine, shape, precision),
+        shape.name,
+        precision,
+        CONTEXT,
+        found.tokens_per_second,
+        found.low,
+        found.high,
+        now(),
+        digest,
+    )
 
 
 def _read_plan(line: dict[str, str]) -> PlannedRow:
-    return PlannedRow(line["id"], line["model"], line["precision"], int(line["context"]),
-                      float(line["predicted_tok_s"]), float(line["predicted_low"]),
-                      float(line["predicted_high"]), line["predicted_at"], line["machine"])
+    return PlannedRow(
+        line["id"],
+        line["model"],
+        line["precision"],
+        int(line["context"]),
+        float(line["predicted_tok_s"]),
+        float(line["predicted_low"]),
+        float(line["predicted_high"]),
+        line["predicted_at"],
+        line["machine"],
+    )
 
 
 def _too_large(machine: Machine, shape: ModelShape, precision: str) -> str:
@@ -156,49 +190,80 @@ def _too_large(machine: Machine, shape: ModelShape, precision: str) -> str:
     free = available_bytes()
     if needed < free:
         return ""
-    return (f"{shape.name} in {precision} needs {needed / 1e9:.1f} GB while it is built and "
-            f"{free / 1e9:.1f} GB are free")
+    return (
+        f"{shape.name} in {precision} needs {needed / 1e9:.1f} GB while it is built and "
+        f"{free / 1e9:.1f} GB are free"
+    )
 
 
-def _measure(machine: Machine, shape: ModelShape, plan: PlannedRow, tell: Tell,
-             run: Runner) -> dict[str, str]:
+def _measure(
+    machine: Machine, shape: ModelShape, plan: PlannedRow, tell: Tell, run: Runner
+) -> dict[str, str]:
     """Decode one model and return its row."""
     tokens = int(min(max(_RUN_SECONDS * plan.tokens_per_second, _LEAST_TOKENS), _MOST_TOKENS))
     request: dict[str, Any] = {
-        "job": "decode", "shape": asdict(shape), "precision": plan.precision,
+        "job": "decode",
+        "shape": asdict(shape),
+        "precision": plan.precision,
         "products": [asdict(cost) for cost in machine.products[plan.precision]],
-        "context": plan.context, "tokens": tokens, "runs": 3 if machine.quick else 7,
-        "probe_megabytes": _PROBE_MEGABYTES}
+        "context": plan.context,
+        "tokens": tokens,
+        "runs": 3 if machine.quick else 7,
+        "probe_megabytes": _PROBE_MEGABYTES,
+    }
     return _as_row(machine, shape, plan, tokens, run(request, machine.threads, tell))
 
 
-def _as_row(machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int,
-            found: dict[str, Any]) -> dict[str, str]:
+def _as_row(
+    machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
+) -> dict[str, str]:
     """The columns of `decode_rates.csv` and the prediction that was on file."""
     rate, read = max(found["rates"]), found["read_bytes"]
     # The share of one run is taken of the read right before it: both had the same neighbours.
-    shares = [tokens_s * read / (gbs * 1e9)
-              for tokens_s, gbs in zip(found["rates"], found["reads_gbs"], strict=True)]
+    shares = [
+        tokens_s * read / (gbs * 1e9)
+        for tokens_s, gbs in zip(found["rates"], found["reads_gbs"], strict=True)
+    ]
     others = found["others_cores"]
     reference = max(machine.read_gbs, *found["reads_gbs"])
     kernels = ", ".join(f"{name} x{count}" for name, count in sorted(found["kernels"].items()))
     return {
-        "id": plan.id, "model": shape.name, "params_b": f"{shape.parameters / 1e9:.4g}",
-        "active_params_b": f"{shape.parameters / 1e9:.4g}", "precision": plan.precision,
-        "weight_read_gb": f"{read / 1e9:.4g}", "weight_basis": "all blocks + output head, counted",
-        "kv_bytes_per_token": f"{shape.kv_bytes_per_token(_KEY_VALUE_BYTES):.0f}", "batch": "1",
-        "context_in": str(plan.context), "context_out": str(tokens),
-        "mean_context": f"{plan.context + tokens / 2:.1f}", "hardware": machine.name,
-        "n_devices": "1", "bandwidth_gbs_per_device": f"{reference:.4g}",
-        "parallelism": "single", "framework": f"{ENGINE}, {machine.threads} threads",
-        "metric_kind": "pure_decode", "spec_decode": "0", "tok_s_per_user": f"{rate:.4g}",
-        "tok_s_total": f"{rate:.4g}", "roofline_fraction": f"{rate * read / reference / 1e9:.4f}",
-        "source": "k2repro measure", "source_url": "", "source_locator": "this machine",
-        "confidence": "measured", "use_for_scoring": "1",
+        "id": plan.id,
+        "model": shape.name,
+        "params_b": f"{shape.parameters / 1e9:.4g}",
+        "active_params_b": f"{shape.parameters / 1e9:.4g}",
+        "precision": plan.precision,
+        "weight_read_gb": f"{read / 1e9:.4g}",
+        "weight_basis": "all blocks + output head, counted",
+        "kv_bytes_per_token": f"{shape.kv_bytes_per_token(_KEY_VALUE_BYTES):.0f}",
+        "batch": "1",
+        "context_in": str(plan.context),
+        "context_out": str(tokens),
+        "mean_context": f"{plan.context + tokens / 2:.1f}",
+        "hardware": machine.name,
+        "n_devices": "1",
+        "bandwidth_gbs_per_device": f"{reference:.4g}",
+        "parallelism": "single",
+        "framework": f"{ENGINE}, {machine.threads} threads",
+        "metric_kind": "pure_decode",
+        "spec_decode": "0",
+        "tok_s_per_user": f"{rate:.4g}",
+        "tok_s_total": f"{rate:.4g}",
+        "roofline_fraction": f"{rate * read / reference / 1e9:.4f}",
+        "source": "k2repro measure",
+        "source_url": "",
+        "source_locator": "this machine",
+        "confidence": "measured",
+        "use_for_scoring": "1",
         "note": f"random weights; best of {len(found['rates'])} runs, median "
-                f"{statistics.median(found['rates']):.4g}; kernels: {kernels}",
-        "predicted_tok_s": f"{plan.tokens_per_second:.4g}", "predicted_low": f"{plan.low:.4g}",
-        "predicted_high": f"{plan.high:.4g}", "predicted_at": plan.predicted_at,
-        "measured_at": now(), "error_percent": f"{100 * (plan.tokens_per_second / rate - 1):.2f}",
+        f"{statistics.median(found['rates']):.4g}; kernels: {kernels}",
+        "predicted_tok_s": f"{plan.tokens_per_second:.4g}",
+        "predicted_low": f"{plan.low:.4g}",
+        "predicted_high": f"{plan.high:.4g}",
+        "predicted_at": plan.predicted_at,
+        "measured_at": now(),
+        "error_percent": f"{100 * (plan.tokens_per_second / rate - 1):.2f}",
         "share_of_read_percent": f"{100 * statistics.median(shares):.1f}",
-        "others_cores": "" if others is None else f"{others:.2f}", "machine": plan.machine}
+        "others_cores": "" if others is None else f"{others:.2f}",
+        "machine": plan.machine,
+    }

@@ -15,16 +15,57 @@ from k2repro.errors import K2ReproError
 from k2repro.results.atomic import write_text
 
 SCHEMA = (
-    "id", "model", "params_b", "active_params_b", "precision", "weight_read_gb", "weight_basis",
-    "kv_bytes_per_token", "batch", "context_in", "context_out", "mean_context", "hardware",
-    "n_devices", "bandwidth_gbs_per_device", "parallelism", "framework", "metric_kind",
-    "spec_decode", "tok_s_per_user", "tok_s_total", "roofline_fraction", "source", "source_url",
-    "source_locator", "confidence", "use_for_scoring", "note",
+    "id",
+    "model",
+    "params_b",
+    "active_params_b",
+    "precision",
+    "weight_read_gb",
+    "weight_basis",
+    "kv_bytes_per_token",
+    "batch",
+    "context_in",
+    "context_out",
+    "mean_context",
+    "hardware",
+    "n_devices",
+    "bandwidth_gbs_per_device",
+    "parallelism",
+    "framework",
+    "metric_kind",
+    "spec_decode",
+    "tok_s_per_user",
+    "tok_s_total",
+    "roofline_fraction",
+    "source",
+    "source_url",
+    "source_locator",
+    "confidence",
+    "use_for_scoring",
+    "note",
 )
-EXTRA = ("predicted_tok_s", "predicted_low", "predicted_high", "predicted_at", "measured_at",
-         "error_percent", "share_of_read_percent", "others_cores", "machine")
-PREDICTION_COLUMNS = ("id", "model", "precision", "context", "predicted_tok_s", "predicted_low",
-                      "predicted_high", "predicted_at", "machine")
+EXTRA = (
+    "predicted_tok_s",
+    "predicted_low",
+    "predicted_high",
+    "predicted_at",
+    "measured_at",
+    "error_percent",
+    "share_of_read_percent",
+    "others_cores",
+    "machine",
+)
+PREDICTION_COLUMNS = (
+    "id",
+    "model",
+    "precision",
+    "context",
+    "predicted_tok_s",
+    "predicted_low",
+    "predicted_high",
+    "predicted_at",
+    "machine",
+)
 
 
 @dataclass(frozen=True)
@@ -46,10 +87,23 @@ class PlannedRow:
 
     def as_cells(self) -> dict[str, str]:
         """The cells of a line of `predictions.csv`."""
-        return dict(zip(PREDICTION_COLUMNS, (
-            self.id, self.model, self.precision, str(self.context),
-            f"{self.tokens_per_second:.4g}", f"{self.low:.4g}", f"{self.high:.4g}",
-            self.predicted_at, self.machine), strict=True))
+        return dict(
+            zip(
+                PREDICTION_COLUMNS,
+                (
+                    self.id,
+                    self.model,
+                    self.precision,
+                    str(self.context),
+                    f"{self.tokens_per_second:.4g}",
+                    f"{self.low:.4g}",
+                    f"{self.high:.4g}",
+                    self.predicted_at,
+                    self.machine,
+                ),
+                strict=True,
+            )
+        )
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Path:
@@ -69,8 +123,10 @@ def read_table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         reader = csv.DictReader(file)
         missing = [name for name in columns if name not in (reader.fieldnames or ())]
         if missing:
-            raise K2ReproError(f"{path.name} lacks the column(s) {', '.join(missing)}; it was not "
-                               "written by `k2repro measure`: move it away")
+            raise K2ReproError(
+                f"{path.name} lacks the column(s) {', '.join(missing)}; it was not "
+                "written by `k2repro measure`: move it away"
+            )
         return list(reader)
 
 

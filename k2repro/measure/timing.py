@@ -24,8 +24,9 @@ class Timing:
     runs: int
 
 
-def time_call(function: Callable[[], object], *, runs: int, seconds: float = 0.0,
-              clock: Clock = time.perf_counter) -> Timing:
+def time_call(
+    function: Callable[[], object], *, runs: int, seconds: float = 0.0, clock: Clock = time.perf_counter
+) -> Timing:
     """Time `function` at least `runs` times and until `seconds` have been spent; one warm-up first.
 
     Raises K2ReproError when `runs` is not positive.
@@ -41,8 +42,9 @@ def time_call(function: Callable[[], object], *, runs: int, seconds: float = 0.0
     return Timing(min(times), statistics.median(times), len(times))
 
 
-def time_short_call(function: Callable[[], object], *, runs: int, per_run: float = 2e-3,
-                    clock: Clock = time.perf_counter) -> Timing:
+def time_short_call(
+    function: Callable[[], object], *, runs: int, per_run: float = 2e-3, clock: Clock = time.perf_counter
+) -> Timing:
     """Time a call of microseconds: it is repeated inside each run until a run takes `per_run` s."""
     once = time_call(function, runs=3, clock=clock).best
     inner = max(1, int(per_run / max(once, 1e-7)))

@@ -33,8 +33,7 @@ def random_matrices(generator: np.random.Generator) -> Callable[[int, int], Arra
     return draw
 
 
-def random_weights(shape: ModelShape, kernel: Kernel,
-                   draw: Callable[[int, int], Array]) -> DecoderWeights:
+def random_weights(shape: ModelShape, kernel: Kernel, draw: Callable[[int, int], Array]) -> DecoderWeights:
     """A model of that shape with random weights and norms of one.
 
     The head is built first: it is the largest matrix, and its copies should not come on top of
@@ -44,32 +43,40 @@ def random_weights(shape: ModelShape, kernel: Kernel,
     q, kv = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
     ones = np.ones(shape.hidden, np.float32)
     layers = tuple(
-        Layer(attention_norm=ones, qkv=kernel(draw(q + 2 * kv, shape.hidden)),
-              qkv_bias=draw(1, q + 2 * kv)[0], output=kernel(draw(shape.hidden, q)),
-              feed_forward_norm=ones, gate_up=kernel(draw(2 * shape.ffn, shape.hidden)),
-              down=kernel(draw(shape.hidden, shape.ffn)))
-        for _ in range(shape.layers))
+        Layer(
+            attention_norm=ones,
+            qkv=kernel(draw(q + 2 * kv, shape.hidden)),
+            qkv_bias=draw(1, q + 2 * kv)[0],
+            output=kernel(draw(shape.hidden, q)),
+            feed_forward_norm=ones,
+            gate_up=kernel(draw(2 * shape.ffn, shape.hidden)),
+            down=kernel(draw(shape.hidden, shape.ffn)),
+        )
+        for _ in range(shape.layers)
+    )
     embedding = draw(min(shape.vocab, _EMBEDDING_ROWS), shape.hidden)
     return DecoderWeights(embedding, layers, ones, head)
 
 
-def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array],
-                       kernel: Kernel) -> DecoderWeights:
+def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array], kernel: Kernel) -> DecoderWeights:
     """The weights of a Qwen2 checkpoint, names as in Hugging Face files, values float32 arrays.
 
     Raises K2ReproError when a tensor is missing.
     """
+
     def take(name: str) -> Array:
         if name not in tensors:
-            raise K2ReproError(f"the checkpoint has no tensor {name!r}; the usual cause is an "
-                               "architecture that is not Qwen2")
+            raise K2ReproError(
+                f"the checkpoint has no tensor {name!r}; the usual cause is an architecture that is not Qwen2"
+            )
         return np.asarray(tensors[name], np.float32)
 
     def layer(index: int) -> Layer:
         attention = f"model.layers.{index}.self_attn."
         feed_forward = f"model.layers.{index}.mlp."
-        parts = {kind: [take(f"{attention}{name}_proj.{kind}") for name in "qkv"]
-                 for kind in ("weight", "bias")}
+        parts = {
+            kind: [take(f"{attention}{name}_proj.{kind}") for name in "qkv"] for kind in ("weight", "bias")
+        }
         for kind in parts:
             parts[kind][:2] = [_pair(part, shape.head_dim) for part in parts[kind][:2]]
         gate_up = [take(f"{feed_forward}{name}_proj.weight") for name in ("gate", "up")]
@@ -80,12 +87,14 @@ def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array],
             output=kernel(take(f"{attention}o_proj.weight")),
             feed_forward_norm=take(f"model.layers.{index}.post_attention_layernorm.weight"),
             gate_up=kernel(np.concatenate(gate_up)),
-            down=kernel(take(f"{feed_forward}down_proj.weight")))
+            down=kernel(take(f"{feed_forward}down_proj.weight")),
+        )
 
     embedding = take("model.embed_tokens.weight")
     head = embedding if shape.tied else take("lm_head.weight")
-    return DecoderWeights(embedding, tuple(layer(i) for i in range(shape.layers)),
-                          take("model.norm.weight"), kernel(head))
+    return DecoderWeights(
+        embedding, tuple(layer(i) for i in range(shape.layers)), take("model.norm.weight"), kernel(head)
+    )
 
 
 def _pair(rows: Array, head_dim: int) -> Array:

@@ -13,8 +13,13 @@ from typing import Any
 from k2repro.errors import K2ReproError
 
 # Every BLAS and OpenMP in use reads one of these when it is loaded.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                     "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 def thread_environment(threads: int) -> dict[str, str]:
@@ -24,16 +29,22 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}}
 
 
-def run_in_process(request: dict[str, Any], threads: int,
-                   tell: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def run_in_process(
+    request: dict[str, Any], threads: int, tell: Callable[[str], None] = lambda text: None
+) -> dict[str, Any]:
     """Run one job with exactly `threads` threads and return its result.
 
     Raises K2ReproError when the process ends without one (most often: not enough memory).
     """
     command = [sys.executable, "-m", "k2repro.measure.worker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True,
-                          env=thread_environment(threads)) as process:
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=thread_environment(threads),
+    ) as process:
         try:
             return _converse(process, request, tell)
         except BaseException:
@@ -41,8 +52,9 @@ def run_in_process(request: dict[str, Any], threads: int,
             raise
 
 
-def _converse(process: "subprocess.Popen[str]", request: dict[str, Any],
-              tell: Callable[[str], None]) -> dict[str, Any]:
+def _converse(
+    process: "subprocess.Popen[str]", request: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise K2ReproError("the measuring process has no pipes")
     process.stdin.write(json.dumps(request))

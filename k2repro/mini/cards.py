@@ -26,10 +26,15 @@ def variables_card() -> Counted:
     entries = []
     for tier, (least, most) in variables.TIERS.items():
         train, test = variables.problems(tier, "train", TRAIN), variables.problems(tier, "test", TEST)
-        entries.append({
-            "tier": tier, "operations": f"{least}-{most}", **_overlap(train, test, _normal_form, _structure),
-            **_lengths(test), "sha256": _digest(train + test),
-        })
+        entries.append(
+            {
+                "tier": tier,
+                "operations": f"{least}-{most}",
+                **_overlap(train, test, _normal_form, _structure),
+                **_lengths(test),
+                "sha256": _digest(train + test),
+            }
+        )
     example = variables.problems("tier-2", "validation", 1)[0]
     return entries, _text(entries, example)
 
@@ -39,10 +44,12 @@ def programs_card() -> Counted:
     train = programs.problems(programs.TIER, "train", TRAIN)
     test = programs.problems(programs.TIER, "test", TEST)
     entry: dict[str, str | int] = {
-        "tier": programs.TIER, **{f"all_{split}_tasks": count for split, count in _all_tasks().items()},
+        "tier": programs.TIER,
+        **{f"all_{split}_tasks": count for split, count in _all_tasks().items()},
         **_overlap(train, test, _normal_task, _three_examples),
         "same_function": len(_shared(train, test, _function)),
-        **_lengths(test), "sha256": _digest(train + test),
+        **_lengths(test),
+        "sha256": _digest(train + test),
     }
     example = programs.problems(programs.TIER, "validation", 1)[0]
     return [entry], _text([entry], example)
@@ -54,9 +61,12 @@ def programs_card() -> Counted:
 def _overlap(train: list[Problem], test: list[Problem], same: Key, near: Key) -> dict[str, str | int]:
     """Distinct problems of both samples, and test problems whose twin is among the train ones."""
     return {
-        "train": len(train), "train_distinct": len({same(problem) for problem in train}),
-        "test": len(test), "test_distinct": len({same(problem) for problem in test}),
-        "exact": len(_shared(train, test, same)), "near": len(_shared(train, test, near)),
+        "train": len(train),
+        "train_distinct": len({same(problem) for problem in train}),
+        "test": len(test),
+        "test_distinct": len({same(problem) for problem in test}),
+        "exact": len(_shared(train, test, same)),
+        "near": len(_shared(train, test, near)),
     }
 
 

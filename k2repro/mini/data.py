@@ -23,7 +23,8 @@ COLUMNS = ("id", "family", "split", "tier", "prompt", "completion", "question", 
 STYLES = ("searching", "planned", "direct")
 # What a family calls the thing that its traces are made from.
 _SOURCE: dict[str, Callable[[Problem], Any]] = {
-    variables.FAMILY: variables.system_of, programs.FAMILY: programs.task_of,
+    variables.FAMILY: variables.system_of,
+    programs.FAMILY: programs.task_of,
 }
 _RESPONSE: dict[tuple[str, str], Callable[[Any], str]] = {
     (variables.FAMILY, "searching"): traces.searching_response,
@@ -52,10 +53,15 @@ def row(problem: Problem, response: str, *, with_plan: bool = False) -> dict[str
     if TURN_END in response:
         raise K2ReproError(f"{problem.id}: the response holds {TURN_END}, which is added here")
     return {
-        "id": problem.id, "family": problem.family, "split": problem.split, "tier": problem.tier,
+        "id": problem.id,
+        "family": problem.family,
+        "split": problem.split,
+        "tier": problem.tier,
         "prompt": prompt_text(problem.question, problem.plan if with_plan else ""),
         "completion": response + TURN_END,
-        "question": problem.question, "gold": problem.gold, "plan": problem.plan,
+        "question": problem.question,
+        "gold": problem.gold,
+        "plan": problem.plan,
         "facts": json.dumps(problem.facts, sort_keys=True, separators=(",", ":")),
     }
 

@@ -39,7 +39,7 @@ def split_response(response: str) -> Parts | None:
         return None
     if not (text.startswith(OPEN_TRACE) and text.endswith(CLOSE_ANSWER)):
         return None
-    trace, middle, answer = text[len(OPEN_TRACE): -len(CLOSE_ANSWER)].partition(ANSWER_NEXT)
+    trace, middle, answer = text[len(OPEN_TRACE) : -len(CLOSE_ANSWER)].partition(ANSWER_NEXT)
     return Parts(trace, answer) if middle else None
 
 
@@ -68,17 +68,19 @@ def grade(problems: Sequence[Problem], responses: Sequence[str]) -> list[bool]:
         if problem.family not in FAMILIES:
             raise unknown("family", problem.family, FAMILIES)
     parts = [split_response(response) for response in responses]
-    runs = iter(run_programs([
-        (problem, part.answer.strip())
-        for problem, part in zip(problems, parts, strict=True)
-        if part is not None and problem.family == "programs"
-    ]))
+    runs = iter(
+        run_programs(
+            [
+                (problem, part.answer.strip())
+                for problem, part in zip(problems, parts, strict=True)
+                if part is not None and problem.family == "programs"
+            ]
+        )
+    )
     return [
         part is not None
         and (
-            next(runs).passed
-            if problem.family == "programs"
-            else part.answer.strip() == problem.gold.strip()
+            next(runs).passed if problem.family == "programs" else part.answer.strip() == problem.gold.strip()
         )
         for problem, part in zip(problems, parts, strict=True)
     ]

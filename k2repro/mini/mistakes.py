@@ -182,7 +182,7 @@ def _check_answer(text: str, at: int, walk: _Walk) -> Diagnosis:
         if word.text != f"{name}={walk.known[name]}":
             return Diagnosis(ANSWER_LINE, word.at, f"{name}={walk.known[name]}")
     if not closed:
-        further = words[len(asked):]
+        further = words[len(asked) :]
         return _cut_or_unreadable(text, further[0].at if further else len(text), CLOSE_ANSWER)
     if tail:
         return Diagnosis(UNREADABLE, len(text) - len(tail), TURN_END)

@@ -106,8 +106,11 @@ def _recall(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     """
     names = rng.sample(variables.LETTERS, rng.randint(4, 7))
     listed = {name: _entry(rng, name, names) for name in names}
-    known = {name: f" {name}={rng.randrange(variables.MODULUS)}" for name in names
-             if ":" in listed[name] and rng.random() < 0.4}
+    known = {
+        name: f" {name}={rng.randrange(variables.MODULUS)}"
+        for name in names
+        if ":" in listed[name] and rng.random() < 0.4
+    }
     entries = [*listed.values(), *known.values()]
     rng.shuffle(entries)
     asked = rng.sample(names, rng.randint(2, len(names)))
@@ -214,6 +217,4 @@ class MixtureStream:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken: waiting texts are drawn again from their indices."""
         self._next = int(state["next"])
-        self._waiting = [
-            (index, draw_example(self.mixture, self.name, index)) for index in state["waiting"]
-        ]
+        self._waiting = [(index, draw_example(self.mixture, self.name, index)) for index in state["waiting"]]

@@ -39,9 +39,7 @@ from k2repro.mini.tokenizer import TURN_END
 VERDICT = "wrong verdict"
 KINDS = (RIGHT, LOOK_UP, ARITHMETIC, VERDICT, ORDER, ANSWER_LINE, UNFINISHED, UNREADABLE)
 
-_KIND_OF_STEP = {
-    LOOK_UP_STEP: LOOK_UP, ARITHMETIC_STEP: ARITHMETIC, VERDICT_STEP: VERDICT, ORDER_STEP: ORDER,
-}
+_KIND_OF_STEP = {LOOK_UP_STEP: LOOK_UP, ARITHMETIC_STEP: ARITHMETIC, VERDICT_STEP: VERDICT, ORDER_STEP: ORDER}
 _NAMES = [f" {form.name}" for form in FORMS]
 _WORD = re.compile("|".join([*_NAMES, OK, NO, " b=", f" [{LABELS}]", "[0-9]"]))
 
@@ -78,7 +76,7 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
         return _check_ending(text, start, Outcome(task.function, agrees=True))
     replay = replay_trace(task, text, start)
     if replay.step is not None:
-        return Diagnosis(_kind(replay.step, text[replay.at:]), replay.at, replay.step.text)
+        return Diagnosis(_kind(replay.step, text[replay.at :]), replay.at, replay.step.text)
     assert replay.outcome is not None
     return _check_ending(text, replay.at, replay.outcome)
 
@@ -133,7 +131,7 @@ def _check_ending(text: str, at: int, outcome: Outcome) -> Diagnosis:
     if rest == expected:
         return Diagnosis(RIGHT, len(text))
     if expected.startswith(rest):
-        return Diagnosis(UNFINISHED, len(text), expected[len(rest):])
+        return Diagnosis(UNFINISHED, len(text), expected[len(rest) :])
     if rest.startswith(ANSWER_NEXT):
         return _check_program(text, at + len(ANSWER_NEXT), program)
     return Diagnosis(ORDER if _WORD.match(rest) else UNREADABLE, at, ANSWER_NEXT)

@@ -123,11 +123,20 @@ def _problem(split: str, seed: int, index: int) -> Problem:
         task = draw_task(rng)
     function = task.function
     return Problem(
-        id=f"{FAMILY}/{split}/{TIER}/{seed}/{index}", family=FAMILY, split=split, tier=TIER,
-        question=question_text(task), gold=program_text(function), plan=plan_text(function.form),
-        facts={"examples": [list(example) for example in task.examples],
-               "tests": [list(example) for example in task.hidden()],
-               "form": function.form.name, "a": function.a, "b": function.b},
+        id=f"{FAMILY}/{split}/{TIER}/{seed}/{index}",
+        family=FAMILY,
+        split=split,
+        tier=TIER,
+        question=question_text(task),
+        gold=program_text(function),
+        plan=plan_text(function.form),
+        facts={
+            "examples": [list(example) for example in task.examples],
+            "tests": [list(example) for example in task.hidden()],
+            "form": function.form.name,
+            "a": function.a,
+            "b": function.b,
+        },
     )
 
 

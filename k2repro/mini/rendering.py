@@ -34,7 +34,8 @@ def render_problem(problem: Problem, *, plan: bool = False) -> str:
         raise unknown("family", problem.family, [FAMILY, programs.FAMILY])
     system = system_of(problem)
     sentences = [
-        f"{name} is {system.values[name]}." if name in system.values
+        f"{name} is {system.values[name]}."
+        if name in system.values
         else f"{name} is {_in_words(*system.definitions[name])}."
         for name in system.listed
     ]
@@ -58,17 +59,17 @@ def response_lines(text: str) -> list[str]:
     rest = text.removesuffix(TURN_END)
     lines: list[str] = []
     if rest.startswith(OPEN_TRACE):
-        trace = rest[len(OPEN_TRACE):]
+        trace = rest[len(OPEN_TRACE) :]
         rest, steps = program_steps(trace) if BEGIN.match(trace) else _steps(trace)
         lines = [f"{number}. {step}" for number, step in enumerate(steps, 1)]
     answer = ANSWER.match(rest)
     program = PROGRAM.match(rest)
     if answer is not None:
         lines.append(_answer_line(answer[1]))
-        rest = rest[answer.end():]
+        rest = rest[answer.end() :]
     elif program is not None:
         lines.append(f"Answer: {program[1]}")
-        rest = rest[program.end():]
+        rest = rest[program.end() :]
     return lines + rest.strip("\n").splitlines()
 
 
@@ -93,7 +94,7 @@ def _steps(text: str) -> tuple[str, list[str]]:
         elif at + 1 == len(pieces) or pieces[at + 1].kind != EVALUATE:
             sentences.append(_note(piece, again=piece.words[0].name in noted))
             noted.add(piece.words[0].name)
-    return text[pieces[-1].end if pieces else 0:], sentences
+    return text[pieces[-1].end if pieces else 0 :], sentences
 
 
 def _note(note: Piece, *, again: bool) -> str:

@@ -24,9 +24,30 @@ ROLES = (":", "=", "?")
 # Whole pre-tokens that the families use often; each becomes one token.
 WORDS = (
     *(f" {letter}" for letter in LETTERS),
-    " +", " -", " *", " ?", " plan", "user", "assistant", "<think", "</", "think", "><", "answer",
-    " find", " linear", " square", " ok", " no",
-    ">def", "(x", "):", " return", " (", "*x", ")%",
+    " +",
+    " -",
+    " *",
+    " ?",
+    " plan",
+    "user",
+    "assistant",
+    "<think",
+    "</",
+    "think",
+    "><",
+    "answer",
+    " find",
+    " linear",
+    " square",
+    " ok",
+    " no",
+    ">def",
+    "(x",
+    "):",
+    " return",
+    " (",
+    "*x",
+    ")%",
 )
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -48,16 +69,21 @@ def load() -> Tokenizer:
     vocabulary, merges = _vocabulary()
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(PATTERN), behavior="isolated", invert=False),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated", invert=False),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL])
-    tokenizer.add_tokens([
-        AddedToken(f" {letter}{role}", special=False, normalized=False)
-        for role in ROLES for letter in LETTERS
-    ])
+    tokenizer.add_tokens(
+        [
+            AddedToken(f" {letter}{role}", special=False, normalized=False)
+            for role in ROLES
+            for letter in LETTERS
+        ]
+    )
     return tokenizer
 
 
@@ -106,9 +132,14 @@ def save_tokenizer(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     load().save(str(folder / "tokenizer.json"))
     config = {
-        "tokenizer_class": "Qwen2Tokenizer", "eos_token": TURN_END, "pad_token": END_OF_TEXT,
-        "bos_token": None, "unk_token": None, "add_prefix_space": False,
-        "clean_up_tokenization_spaces": False, "chat_template": CHAT_TEMPLATE,
+        "tokenizer_class": "Qwen2Tokenizer",
+        "eos_token": TURN_END,
+        "pad_token": END_OF_TEXT,
+        "bos_token": None,
+        "unk_token": None,
+        "add_prefix_space": False,
+        "clean_up_tokenization_spaces": False,
+        "chat_template": CHAT_TEMPLATE,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
@@ -129,5 +160,5 @@ def _vocabulary() -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 def _byte_characters(text: str) -> str:
     """`text` in the alphabet of byte-level BPE, one character for each byte of UTF-8."""
-    (piece, _), = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
+    ((piece, _),) = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False).pre_tokenize_str(text)
     return piece

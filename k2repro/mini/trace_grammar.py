@@ -78,10 +78,10 @@ def read_trace(text: str, start: int = 0) -> Reading:
     pieces: list[Piece] = []
     at = 0
     while at < len(words):
-        kind = _kind(words[at: at + 2], pieces)
+        kind = _kind(words[at : at + 2], pieces)
         if kind is None:
             break
-        piece = Piece(kind, _fitting(kind, words[at: at + len(FORMS[kind])]))
+        piece = Piece(kind, _fitting(kind, words[at : at + len(FORMS[kind])]))
         at += len(piece.words)
         if piece.kind == NOTE and piece.is_whole and at < len(words) and BACK.fullmatch(words[at].text):
             piece = piece._replace(back=words[at])

@@ -83,12 +83,20 @@ def _problem(tier: str, split: str, seed: int, index: int) -> Problem:
         if split_of(system) == split:
             break
     return Problem(
-        id=f"{FAMILY}/{split}/{tier}/{seed}/{index}", family=FAMILY, split=split, tier=tier,
-        question=question_text(system), gold=answer_text(system), plan=plan_text(system.needed),
-        facts={"values": dict(system.values),
-               "definitions": {name: list(d) for name, d in system.definitions.items()},
-               "listed": list(system.listed), "asked": list(system.asked),
-               "needed": list(system.needed)},
+        id=f"{FAMILY}/{split}/{tier}/{seed}/{index}",
+        family=FAMILY,
+        split=split,
+        tier=tier,
+        question=question_text(system),
+        gold=answer_text(system),
+        plan=plan_text(system.needed),
+        facts={
+            "values": dict(system.values),
+            "definitions": {name: list(d) for name, d in system.definitions.items()},
+            "listed": list(system.listed),
+            "asked": list(system.asked),
+            "needed": list(system.needed),
+        },
     )
 
 
@@ -96,8 +104,9 @@ def system_of(problem: Problem) -> System:
     """The system behind a problem of this family."""
     facts = problem.facts
     definitions = {name: (d[0], d[1], d[2]) for name, d in facts["definitions"].items()}
-    return System(facts["values"], definitions, tuple(facts["listed"]), tuple(facts["asked"]),
-                  tuple(facts["needed"]))
+    return System(
+        facts["values"], definitions, tuple(facts["listed"]), tuple(facts["asked"]), tuple(facts["needed"])
+    )
 
 
 def draw_system(rng: random.Random, operations: int) -> System:
@@ -105,7 +114,7 @@ def draw_system(rng: random.Random, operations: int) -> System:
     while True:
         letters = rng.sample(LETTERS, len(LETTERS))
         given = letters[: rng.randint(2, 4)]
-        needed = letters[len(given): len(given) + operations]
+        needed = letters[len(given) : len(given) + operations]
         definitions = _chain(rng, given, needed)
         sinks = [name for name in needed if not any(name in d[1:] for d in definitions.values())]
         if len(sinks) <= min(ASKED, operations):
@@ -113,7 +122,7 @@ def draw_system(rng: random.Random, operations: int) -> System:
     others = [name for name in needed if name not in sinks]
     asked = sinks + rng.sample(others, min(ASKED, operations) - len(sinks))
     rng.shuffle(asked)
-    spare = letters[len(given) + operations:][: rng.randint(0, 2)]
+    spare = letters[len(given) + operations :][: rng.randint(0, 2)]
     for name in spare:
         definitions[name] = _definition(rng, rng.sample([*given, *needed], 2))
     listed = [*given, *needed, *spare]
@@ -153,7 +162,8 @@ def _definition(rng: random.Random, operands: Sequence[str]) -> Definition:
 def question_text(system: System) -> str:
     """The user turn: given values and definitions as listed, then the asked variables."""
     lines = [
-        f" {name}={system.values[name]}" if name in system.values
+        f" {name}={system.values[name]}"
+        if name in system.values
         else definition_text(name, system.definitions[name])
         for name in system.listed
     ]

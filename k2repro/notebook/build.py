@@ -91,9 +91,13 @@ def build(name: str, profile: Profile, places: Places, folder: Path, *, progress
     (folder / "rows" / f"{source.stem}.jsonl").unlink(missing_ok=True)
     try:
         executed, cost = execute(
-            read_source(source), source.stem, parameters=parameters, run_folder=folder,
-            threads=profile.threads, progress=progress,
-        )  # fmt: skip
+            read_source(source),
+            source.stem,
+            parameters=parameters,
+            run_folder=folder,
+            threads=profile.threads,
+            progress=progress,
+        )
     except NotebookFailed as failure:
         nbformat.write(failure.executed, _made(folder / "failed") / f"{source.stem}.ipynb")
         _write_record(folder, stamp, failure.cost, failure.summary)

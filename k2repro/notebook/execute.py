@@ -69,10 +69,15 @@ def execute(
     with _environment(run_folder, name, threads), _PeakMemory() as memory:
         try:
             papermill.execute_notebook(
-                source, output, parameters=dict(parameters), kernel_name="python3", cwd=work,
+                source,
+                output,
+                parameters=dict(parameters),
+                kernel_name="python3",
+                cwd=work,
                 progress_bar={"desc": name, "leave": False} if progress else False,
-                store_widget_state=False, log_output=False,
-            )  # fmt: skip
+                store_widget_state=False,
+                log_output=False,
+            )
         except PapermillExecutionError as error:
             cost = Cost(time.monotonic() - started, memory.peak_mb)
             raise NotebookFailed(name, error, nbformat.read(output, as_version=4), cost) from None

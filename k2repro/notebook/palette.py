@@ -29,20 +29,8 @@ TITLE_PAD = 14
 FONT_FAMILY = "Inter, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 
 # One hue, light to dark: its order survives grey print and every kind of colour blindness.
-SEQUENTIAL = [
-    [0.0, "#F4F7FB"],
-    [0.25, "#B9D4EA"],
-    [0.5, "#6FA8D3"],
-    [0.75, "#2475AD"],
-    [1.0, "#0B3C66"],
-]
-DIVERGING = [
-    [0.0, "#A34700"],
-    [0.25, "#E8A36B"],
-    [0.5, "#F7F7F7"],
-    [0.75, "#6FA8D3"],
-    [1.0, "#0B4F85"],
-]
+SEQUENTIAL = [[0.0, "#F4F7FB"], [0.25, "#B9D4EA"], [0.5, "#6FA8D3"], [0.75, "#2475AD"], [1.0, "#0B3C66"]]
+DIVERGING = [[0.0, "#A34700"], [0.25, "#E8A36B"], [0.5, "#F7F7F7"], [0.75, "#6FA8D3"], [1.0, "#0B4F85"]]
 
 AXIS: dict[str, Any] = {
     "automargin": True,

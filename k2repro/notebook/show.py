@@ -52,11 +52,7 @@ def bundles(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> tuple[dict[
     _check_alt(alt, record)
     picture = base64.b64encode(static_svg(fig).encode()).decode()
     image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">'
-    live = {
-        PLOTLY_MIME: record,
-        "text/html": f'<figure style="margin:0">{image}</figure>',
-        "text/plain": alt,
-    }
+    live = {PLOTLY_MIME: record, "text/html": f'<figure style="margin:0">{image}</figure>', "text/plain": alt}
     words = {
         "text/html": _caption(alt) + details_table(table, columns),
         "text/plain": plain_table(table, columns, "Data of the figure"),

@@ -16,17 +16,19 @@ def with_slider(
     """
     import plotly.graph_objects as go
 
-    jump = {
-        "mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}
-    }  # fmt: skip
+    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     figure = go.Figure(
         data=list(states[first]),
-        frames=[
-            go.Frame(data=list(state), name=label) for state, label in zip(states, labels, strict=True)
-        ],
+        frames=[go.Frame(data=list(state), name=label) for state, label in zip(states, labels, strict=True)],
     )
-    figure.update_layout(sliders=[{
-        "active": first % len(states), "currentvalue": {"prefix": prefix}, "pad": {"t": 50},
-        "steps": [{"label": label, "method": "animate", "args": [[label], jump]} for label in labels],
-    }])  # fmt: skip
+    figure.update_layout(
+        sliders=[
+            {
+                "active": first % len(states),
+                "currentvalue": {"prefix": prefix},
+                "pad": {"t": 50},
+                "steps": [{"label": label, "method": "animate", "args": [[label], jump]} for label in labels],
+            }
+        ]
+    )
     return figure

@@ -106,12 +106,7 @@ def _check(claim: Claim, book: FactBook) -> None:
         raise unknown(f"source of claim {claim.id!r}", claim.source, SOURCES)
     if claim.predicate not in PREDICATES:
         raise unknown(f"predicate of claim {claim.id!r}", claim.predicate, PREDICATES)
-    bind(
-        f"predicate of claim {claim.id!r},",
-        claim.predicate,
-        PREDICATES[claim.predicate],
-        claim.arguments,
-    )
+    bind(f"predicate of claim {claim.id!r},", claim.predicate, PREDICATES[claim.predicate], claim.arguments)
     for key in claim.published:
         book.fact(key)
     if bool(claim.needs) != (claim.predicate in ROW_PREDICATES):

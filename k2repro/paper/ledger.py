@@ -42,9 +42,7 @@ class Verdict:
 
 
 def evaluate_claims(
-    rows: Mapping[str, Row] | None = None,
-    book: FactBook | None = None,
-    claims: Iterable[Claim] | None = None,
+    rows: Mapping[str, Row] | None = None, book: FactBook | None = None, claims: Iterable[Claim] | None = None
 ) -> list[Verdict]:
     """Verdicts on all claims, in the order of `claims.toml`.
 
@@ -131,9 +129,5 @@ def ledger_records(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
 
 def ledger_as_json(verdicts: list[Verdict]) -> str:
     """The ledger for machines: counts by verdict, the verdicts' meanings, and all claims."""
-    content = {
-        "counts": count_verdicts(verdicts),
-        "verdicts": VERDICTS,
-        "claims": ledger_records(verdicts),
-    }
+    content = {"counts": count_verdicts(verdicts), "verdicts": VERDICTS, "claims": ledger_records(verdicts)}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

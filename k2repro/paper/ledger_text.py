@@ -5,12 +5,7 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.claims import find_claim, load_claims
-from k2repro.paper.ledger import (
-    Verdict,
-    count_verdicts,
-    evaluate_claims,
-    ledger_as_json,
-)
+from k2repro.paper.ledger import Verdict, count_verdicts, evaluate_claims, ledger_as_json
 from k2repro.paper.outcome import VERDICTS
 from k2repro.results import load_rows
 
@@ -74,10 +69,7 @@ def _labelled(label: str, text: str) -> str:
 
 
 def cli_claims(
-    json: bool = False,
-    claim_id: str | None = None,
-    rows_dir: Path | None = None,
-    verdict: str | None = None,
+    json: bool = False, claim_id: str | None = None, rows_dir: Path | None = None, verdict: str | None = None
 ) -> str:
     """The text that `k2repro claims` prints.
 

@@ -12,8 +12,16 @@ INVENTORY = "article_inventory.csv"
 FACT_COLUMNS = ["table", "row", "column", "value", "unit", "source", "confidence", "note"]
 INVENTORY_COLUMNS = ["heading", "statement", "tokens", "claim", "reason"]
 CURVE_COLUMNS = [
-    "table", "panel", "series", "metric", "gradient_update_step", "value", "unit", "source", "confidence",
-]  # fmt: skip
+    "table",
+    "panel",
+    "series",
+    "metric",
+    "gradient_update_step",
+    "value",
+    "unit",
+    "source",
+    "confidence",
+]
 
 
 def read_records(name: str, columns: list[str]) -> list[dict[str, str]]:
@@ -74,11 +82,16 @@ def load_facts() -> FactBook:
     """Every published cell that the package holds, read once."""
     facts = [
         Fact(
-            table=record["table"], row=record["row"], column=record["column"],
-            printed=record["value"], unit=record["unit"], source=record["source"],
-            confidence=record["confidence"], note=record["note"],
+            table=record["table"],
+            row=record["row"],
+            column=record["column"],
+            printed=record["value"],
+            unit=record["unit"],
+            source=record["source"],
+            confidence=record["confidence"],
+            note=record["note"],
         )
         for name in fact_files()
         for record in read_records(name, FACT_COLUMNS)
-    ]  # fmt: skip
+    ]
     return FactBook([*facts, *_curve_facts()])

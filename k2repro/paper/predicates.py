@@ -128,11 +128,7 @@ def all_between(evidence: Evidence, values: list[Operand], low: str, high: str) 
 
 
 def on_grid(
-    evidence: Evidence,
-    cells: list[str],
-    problems: Operand,
-    tolerance: float,
-    runs: str | None = None,
+    evidence: Evidence, cells: list[str], problems: Operand, tolerance: float, runs: str | None = None
 ) -> Outcome:
     """Scores averaged over whole runs lie on multiples of 1 / (runs * problems), up to `tolerance`."""
     steps = evidence.quantity(problems).value * (evidence.book.number(runs) if runs else 1)
@@ -213,7 +209,16 @@ def _without_verdict(evidence: Evidence, verdict: str, reason: str, show: list[O
 PREDICATES: dict[str, Callable[..., Outcome]] = {
     function.__name__: function
     for function in (
-        rounds_to, within, all_higher, at_most, all_between, on_grid, equals_source, texts_differ,
-        signs_agree, undecided, not_testable,
+        rounds_to,
+        within,
+        all_higher,
+        at_most,
+        all_between,
+        on_grid,
+        equals_source,
+        texts_differ,
+        signs_agree,
+        undecided,
+        not_testable,
     )
-} | ROW_PREDICATES  # fmt: skip
+} | ROW_PREDICATES

@@ -195,9 +195,10 @@ def parameters(book: FactBook, part: str) -> Quantity:
     matters = READ_SHAPE if part == "read_per_token" else SHAPE
     count = count_parameters(base_config(book, matters))
     counts = {
-        "total": count.total, "non_embedding": count.non_embedding,
+        "total": count.total,
+        "non_embedding": count.non_embedding,
         "read_per_token": count.read_per_token,
-    }  # fmt: skip
+    }
     if part not in counts:
         raise unknown("part of the parameters", part, counts)
     return Quantity(counts[part] / BILLION, "billion", f"{counts[part]:,} parameters")
@@ -309,10 +310,38 @@ def month_number(book: FactBook, year: Operand, month: Operand) -> Quantity:
 QUANTITIES: dict[str, Callable[..., Quantity]] = {
     function.__name__: function
     for function in (
-        binomial_error, bits_that_fit, curve_fall, curve_gain, curve_point, decode_roofline,
-        devices_to_hold, difference, heads_per_kv_head, in_gigabytes, in_petabytes, in_thousands,
-        kv_bytes_per_token, kv_cache, largest_reduction, macro_average, mean, memory_of_cores, micro_average,
-        micro_average_of, month_number, omni_share, optimizer_steps, parameters, percent,
-        percent_change, problems_in, problems_total, product, ratio, share, total, weights,
+        binomial_error,
+        bits_that_fit,
+        curve_fall,
+        curve_gain,
+        curve_point,
+        decode_roofline,
+        devices_to_hold,
+        difference,
+        heads_per_kv_head,
+        in_gigabytes,
+        in_petabytes,
+        in_thousands,
+        kv_bytes_per_token,
+        kv_cache,
+        largest_reduction,
+        macro_average,
+        mean,
+        memory_of_cores,
+        micro_average,
+        micro_average_of,
+        month_number,
+        omni_share,
+        optimizer_steps,
+        parameters,
+        percent,
+        percent_change,
+        problems_in,
+        problems_total,
+        product,
+        ratio,
+        share,
+        total,
+        weights,
     )
-}  # fmt: skip
+}

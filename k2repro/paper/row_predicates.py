@@ -12,15 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from k2repro.errors import K2ReproError
-from k2repro.paper.outcome import (
-    CONTRADICTED,
-    DIRECTION,
-    MINI,
-    RECOMPUTED,
-    UNRESOLVED,
-    Evidence,
-    Outcome,
-)
+from k2repro.paper.outcome import CONTRADICTED, DIRECTION, MINI, RECOMPUTED, UNRESOLVED, Evidence, Outcome
 from k2repro.results import Row
 
 

@@ -64,9 +64,12 @@ def _compare(row_id: str, old: Row | None, new: Row | None) -> Comparison:
     if old.interval is None:
         same = old.value == new.value
         return Comparison(
-            row_id, "identical" if same else "not comparable", old.value, new.value,
+            row_id,
+            "identical" if same else "not comparable",
+            old.value,
+            new.value,
             "other fingerprint, no interval: reported only",
-        )  # fmt: skip
+        )
     inside = old.interval[0] <= new.value <= old.interval[1]
     return Comparison(
         row_id,

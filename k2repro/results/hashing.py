@@ -83,7 +83,7 @@ def what_runs(source: str) -> str:
     cuts = [*_docstrings(source), *_comments(source)]
     for (first, start), (last, end), instead in sorted(cuts, reverse=True):
         joined = lines[first - 1][:start] + instead + lines[last - 1][end:]
-        lines[first - 1: last] = [joined]
+        lines[first - 1 : last] = [joined]
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 

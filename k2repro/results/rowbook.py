@@ -74,11 +74,21 @@ class RowBook(Mapping[str, Row]):
         but two different numbers under one id are an error. `data_hash` names this row's own inputs.
         """
         row = Row(
-            id=row_id, value=value, unit=unit, n=n, interval=interval, interval_method=interval_method,
-            seeds=tuple(seeds), profile=self.profile, params_hash=self._params_hash,
-            code_hash=self._code_hash, data_hash=data_hash or self._data_hash,
-            fingerprint=self._fingerprint, scale=scale, paper_ref=paper_ref,
-        )  # fmt: skip
+            id=row_id,
+            value=value,
+            unit=unit,
+            n=n,
+            interval=interval,
+            interval_method=interval_method,
+            seeds=tuple(seeds),
+            profile=self.profile,
+            params_hash=self._params_hash,
+            code_hash=self._code_hash,
+            data_hash=data_hash or self._data_hash,
+            fingerprint=self._fingerprint,
+            scale=scale,
+            paper_ref=paper_ref,
+        )
         known = self._rows.get(row_id)
         if known is not None and known != row:
             raise K2ReproError(
@@ -113,11 +123,7 @@ def input_rows(profile: str) -> dict[str, Row]:
 
 
 def open_rows(
-    notebook: str,
-    *,
-    profile: str,
-    parameters: Mapping[str, Any] | None = None,
-    data_hash: str | None = None,
+    notebook: str, *, profile: str, parameters: Mapping[str, Any] | None = None, data_hash: str | None = None
 ) -> RowBook:
     """A book for one notebook run.
 

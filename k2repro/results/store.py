@@ -105,5 +105,3 @@ def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> i
         lines = [f"{hash_file(path)}  {path.relative_to(target).as_posix()}\n" for path in files]
         write_text(target / "SHA256SUMS", "".join(lines))
     return size
-
-

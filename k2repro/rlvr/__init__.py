@@ -8,17 +8,17 @@ Paper: K2-Think, section on RL, and its Figure 4. Its RL script was not publishe
 each setting comes from.
 """
 
-from .advantages import group_advantages
-from .batch import MicroBatch, Rollout, completion_logprobs, micro_batches
-from .config import GrpoConfig
-from .diagnostics import Diagnostics, combine
-from .groups import Group, Selection, advantages_of, overlong_penalty, select
-from .loss import LOSS_TYPES, PolicyTerms, Whole, average, grpo_loss, policy_terms, token_logprobs
-from .records import Progress, StepRecord
-from .rewards import Prompt, Reward, RewardError, score
-from .rollouts import Clock, PromptStream, Sample, Source, cycle, draw_groups
-from .step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
-from .trainer import train_grpo
+from k2repro.rlvr.advantages import group_advantages
+from k2repro.rlvr.batch import MicroBatch, Rollout, completion_logprobs, micro_batches
+from k2repro.rlvr.config import GrpoConfig
+from k2repro.rlvr.diagnostics import Diagnostics, combine
+from k2repro.rlvr.groups import Group, Selection, advantages_of, overlong_penalty, select
+from k2repro.rlvr.loss import LOSS_TYPES, PolicyTerms, Whole, average, grpo_loss, policy_terms, token_logprobs
+from k2repro.rlvr.records import Progress, StepRecord
+from k2repro.rlvr.rewards import Prompt, Reward, RewardError, score
+from k2repro.rlvr.rollouts import Clock, PromptStream, Sample, Source, cycle, draw_groups
+from k2repro.rlvr.step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
+from k2repro.rlvr.trainer import train_grpo
 
 __all__ = [
     "LOSS_TYPES",

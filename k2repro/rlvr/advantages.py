@@ -17,18 +17,18 @@ and a reward that is not a finite number is an error (TRL: NaN is taken out of t
 
 from collections.abc import Sequence
 
-import numpy
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import K2ReproError, unknown
+from k2repro.errors import K2ReproError, unknown
 
 SCALES = ("group", "batch", "none")
 STD_EPSILON = 1e-4  # TRL 1.16.0, quoted above
 
 
 def group_advantages(
-    rewards: Tensor | numpy.ndarray | Sequence[float],
+    rewards: Tensor | np.ndarray | Sequence[float],
     group_size: int,
     *,
     scale: str = "group",

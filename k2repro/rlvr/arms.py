@@ -22,10 +22,10 @@ or two to three times these rates, gained no more in two models; a rate of its o
 
 from dataclasses import replace
 
-from ..mini import programs
-from ..sft.generate import MAX_NEW_TOKENS
-from .optimizer import Rates
-from .runs import Arm
+from k2repro.mini import programs
+from k2repro.rlvr.optimizer import Rates
+from k2repro.rlvr.runs import Arm
+from k2repro.sft.generate import MAX_NEW_TOKENS
 
 FULL = ((0.0, MAX_NEW_TOKENS),)
 SHORT_TOKENS = 120  # fits about half of the SFT model's responses; notebook 03 says how many
@@ -52,9 +52,7 @@ ARMS = {
             _FROM_SFT, name="uncentred", center=False, scale="none", uniform_groups="train", followed=False
         ),
         replace(_FROM_BASE, name="code", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False),
-        replace(
-            _FROM_SFT, name="code-from-sft", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False
-        ),
+        replace(_FROM_SFT, name="code-from-sft", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False),
     )
 }
 PAPER = ("from-sft", "from-base", "short-budget")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .results import Effect
+from k2repro.rlvr.results import Effect
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,10 @@ def _standing(bar: Bar, effect: Effect) -> dict[str, Any]:
         bar.met(value, interval.low, interval.high) == met for value, interval in effect.by_seed.values()
     )
     return {
-        "bar": bar.what, "asked for": bar.asked,
+        "bar": bar.what,
+        "asked for": bar.asked,
         "measured (points)": f"{100 * effect.value:+.1f} "
-                             f"[{100 * effect.interval.low:+.1f}, {100 * effect.interval.high:+.1f}]",
-        "met": met, "seeds that agree": f"{alike} of {len(effect.by_seed)}",
-    }  # fmt: skip
+        f"[{100 * effect.interval.low:+.1f}, {100 * effect.interval.high:+.1f}]",
+        "met": met,
+        "seeds that agree": f"{alike} of {len(effect.by_seed)}",
+    }

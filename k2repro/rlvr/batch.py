@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, groupby, pairwise
 from operator import itemgetter
 
-import numpy
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..architecture.qwen2 import Qwen2
-from ..errors import K2ReproError
-from ..training.fused import fits_fused, packed_logits
-from .loss import token_logprobs
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.rlvr.loss import token_logprobs
+from k2repro.training.fused import fits_fused, packed_logits
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rollout:
     prompt: tuple[int, ...]
     completion: tuple[int, ...]
     advantage: float
-    logprobs: numpy.ndarray | None = None
+    logprobs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _sampled(members: Sequence[Rollout], mask: Tensor) -> Tensor | None:
     if len(known) < len(members):
         return None
     sampled = torch.zeros(mask.shape)
-    sampled[mask] = torch.from_numpy(numpy.concatenate(known).astype(numpy.float32))
+    sampled[mask] = torch.from_numpy(np.concatenate(known).astype(np.float32))
     return sampled
 
 

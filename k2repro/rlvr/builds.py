@@ -14,21 +14,21 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ..errors import K2ReproError, unknown
-from ..evaluate.pool import Pool
-from ..evaluate.pool_file import load_pool, save_pool
-from ..results import ArtifactStore, Places, Recipe
-from ..results.hashing import code_hash
-from ..sft import builds as sft
-from ..sft.generate import MAX_NEW_TOKENS, Sampled
-from ..sft.sizes import Sizes as SftSizes
-from ..sft.stages import load_checkpoint, save_checkpoint
-from .arms import ARMS
-from .evaluation import evaluate, part, sharpened
-from .probe import Point, read_points
-from .records import StepRecord
-from .runs import CURVE, RECORDS, Arm, RunSizes, carry_out, plan
-from .trainer import Tell
+from k2repro.errors import K2ReproError, unknown
+from k2repro.evaluate.pool import Pool
+from k2repro.evaluate.pool_file import load_pool, save_pool
+from k2repro.results import ArtifactStore, Places, Recipe
+from k2repro.results.hashing import code_hash
+from k2repro.rlvr.arms import ARMS
+from k2repro.rlvr.evaluation import evaluate, part, sharpened
+from k2repro.rlvr.probe import Point, read_points
+from k2repro.rlvr.records import StepRecord
+from k2repro.rlvr.runs import CURVE, RECORDS, Arm, RunSizes, carry_out, plan
+from k2repro.rlvr.trainer import Tell
+from k2repro.sft import builds as sft
+from k2repro.sft.generate import MAX_NEW_TOKENS, Sampled
+from k2repro.sft.sizes import Sizes as SftSizes
+from k2repro.sft.stages import load_checkpoint, save_checkpoint
 
 STARTS = ("base", "sft")
 AT_SWITCH, SHARP_START, SHARP_END = "@switch", "@start-sharp", "@sharp"
@@ -90,9 +90,12 @@ def log_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
 def scores_recipe(model: str, seed: int, sizes: Sizes) -> Recipe:
     """What makes the scores of a run. model: an arm's name, or that name with where its weights are from."""
     params = {
-        "model": model, "tiers": list(tiers_of(model)), "problems": sizes.sft.problems,
-        "samples": sizes.sft.samples, "max_new_tokens": MAX_NEW_TOKENS,
-    }  # fmt: skip
+        "model": model,
+        "tiers": list(tiers_of(model)),
+        "problems": sizes.sft.problems,
+        "samples": sizes.sft.samples,
+        "max_new_tokens": MAX_NEW_TOKENS,
+    }
     parents = {"run": run_recipe(arm_of(model), seed, sizes).key}
     return Recipe("rlvr-scores", params, _code("evaluation.py"), "", parents)
 
@@ -115,9 +118,15 @@ def checkpoint(name: str, seed: int, sizes: Sizes, store: ArtifactStore, tell: T
     def make(folder: Path) -> None:
         model = load_checkpoint(start)
         carry_out(
-            arm, model, seed, sizes.run, work, max_new_tokens=MAX_NEW_TOKENS, tell=tell,
+            arm,
+            model,
+            seed,
+            sizes.run,
+            work,
+            max_new_tokens=MAX_NEW_TOKENS,
+            tell=tell,
             keep=lambda now: save_checkpoint(now, work / SWITCH_FOLDER),
-        )  # fmt: skip
+        )
         save_checkpoint(model, folder)
         _copy_log(work, folder)
         if plan(arm, sizes.run).switch is not None:
@@ -140,9 +149,7 @@ def log(name: str, seed: int, sizes: Sizes, store: ArtifactStore, tell: Tell | N
     return Log(arm_named(name), seed, records, tuple(read_points(folder / CURVE)))
 
 
-def scores(
-    model: str, seed: int, sizes: Sizes, store: ArtifactStore, sampled: Sampled | None = None
-) -> Pool:
+def scores(model: str, seed: int, sizes: Sizes, store: ArtifactStore, sampled: Sampled | None = None) -> Pool:
     """Scores of a run on the test problems of its family; made now if they do not stand yet."""
 
     def make(folder: Path) -> None:

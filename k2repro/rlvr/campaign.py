@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import K2ReproError
-from ..evaluate.pool import Pool
-from ..results import ArtifactStore, Recipe
-from ..results.store import ship
-from ..sft import builds as sft
-from ..sft.progress import FINISHED, SampledSoFar, Told, live
-from ..training.jobs import Job, report, run_jobs
-from . import builds
-from .arms import MEASURED, SHARPENED, SHOWN
-from .builds import AT_SWITCH, SHARP_END, SHARP_START, Log, Sizes
-from .records import Progress
-from .runs import plan
+from k2repro.errors import K2ReproError
+from k2repro.evaluate.pool import Pool
+from k2repro.results import ArtifactStore, Recipe
+from k2repro.results.store import ship
+from k2repro.rlvr import builds
+from k2repro.rlvr.arms import MEASURED, SHARPENED, SHOWN
+from k2repro.rlvr.builds import AT_SWITCH, SHARP_END, SHARP_START, Log, Sizes
+from k2repro.rlvr.records import Progress
+from k2repro.rlvr.runs import plan
+from k2repro.sft import builds as sft
+from k2repro.sft.progress import FINISHED, SampledSoFar, Told, live
+from k2repro.training.jobs import Job, report, run_jobs
 
 Wanted = Sequence[tuple[str, int]]
 
@@ -44,9 +44,7 @@ class Campaign:
         """Scores of `model` cut down to the seeds and tiers of the arm `name`, to be compared with it."""
         tiers = builds.tiers_of(name)
         samples = len(next(iter(self.scores[name].values())).attempts[0].generations)
-        return {
-            seed: builds.part(self.scores[model][seed], tiers, samples) for seed in self.scores[name]
-        }
+        return {seed: builds.part(self.scores[model][seed], tiers, samples) for seed in self.scores[name]}
 
 
 def all_runs(seeds: int, shown_seeds: int) -> list[tuple[str, int]]:
@@ -58,7 +56,11 @@ def all_runs(seeds: int, shown_seeds: int) -> list[tuple[str, int]]:
 
 
 def carry_out_all(
-    wanted: Wanted, sizes: Sizes, store: ArtifactStore, *, workers: int = 2,
+    wanted: Wanted,
+    sizes: Sizes,
+    store: ArtifactStore,
+    *,
+    workers: int = 2,
     progress: Callable[[Sequence[str]], Any] = live,
 ) -> Campaign:
     """Make what is missing, mark what ships, and read it.
@@ -105,19 +107,24 @@ def shipped(wanted: Wanted, sizes: Sizes) -> list[Recipe]:
 def jobs_for(wanted: Wanted, sizes: Sizes, store: ArtifactStore) -> list[Job]:
     """The jobs that are needed: checkpoints of the SFT pillar, runs, scores."""
     scored = [
-        (model, name, seed) for name, seed in wanted for model in models_of(name, sizes)
+        (model, name, seed)
+        for name, seed in wanted
+        for model in models_of(name, sizes)
         if store.find(builds.scores_recipe(model, seed, sizes)) is None
     ]
     runs = [
-        (name, seed) for name, seed in wanted
+        (name, seed)
+        for name, seed in wanted
         if any((name, seed) == each[1:] for each in scored) or _lacks(name, seed, wanted, sizes, store)
     ]
     compared = [
-        (start, seed) for start, seed in starts_of(wanted)
+        (start, seed)
+        for start, seed in starts_of(wanted)
         if store.find(sft.scores_recipe(start, seed, sizes.sft)) is None
     ]
     untrained = [
-        (builds.arm_named(name).start, seed) for name, seed in runs
+        (builds.arm_named(name).start, seed)
+        for name, seed in runs
         if store.find(builds.run_recipe(name, seed, sizes)) is None
     ]
     jobs = _train_jobs([*untrained, *compared], sizes, store)
@@ -148,11 +155,13 @@ def _lacks(name: str, seed: int, wanted: Wanted, sizes: Sizes, store: ArtifactSt
 def _train_jobs(starts: Sequence[tuple[str, int]], sizes: Sizes, store: ArtifactStore) -> list[Job]:
     """Jobs for checkpoints of the SFT pillar that do not stand yet, each base before what comes from it."""
     missing = [
-        (start, seed) for start, seed in dict.fromkeys(starts)
+        (start, seed)
+        for start, seed in dict.fromkeys(starts)
         if store.find(sft.checkpoint_recipe(start, seed, sizes.sft)) is None
     ]
     bases = [
-        ("base", seed) for seed in dict.fromkeys(seed for _, seed in missing)
+        ("base", seed)
+        for seed in dict.fromkeys(seed for _, seed in missing)
         if store.find(sft.checkpoint_recipe("base", seed, sizes.sft)) is None
     ]
     titles = {_title(*base) for base in bases}

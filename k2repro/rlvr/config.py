@@ -11,9 +11,9 @@ Sources, as quoted in the comments:
 
 from dataclasses import dataclass, field
 
-from ..errors import K2ReproError, unknown
-from .advantages import SCALES, STD_EPSILON
-from .loss import LEVELS, LOSS_TYPES, check_bounds
+from k2repro.errors import K2ReproError, unknown
+from k2repro.rlvr.advantages import SCALES, STD_EPSILON
+from k2repro.rlvr.loss import LEVELS, LOSS_TYPES, check_bounds
 
 OVERLONG = ("keep", "mask", "penalise")
 UNIFORM_GROUPS = ("train", "skip", "drop")
@@ -74,12 +74,7 @@ class GrpoConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in (
-            "prompts_per_step",
-            "updates_per_rollout",
-            "iterations",
-            "micro_batch_tokens",
-        ):
+        for name in ("prompts_per_step", "updates_per_rollout", "iterations", "micro_batch_tokens"):
             _at_least(name, getattr(self, name), 1)
         _at_least("group_size", self.group_size, 2)
         for name in ("refill_rounds", "overlong_buffer", "max_skipped_steps"):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from ..architecture.qwen2 import Qwen2
-from ..errors import K2ReproError
-from ..evaluate.pool import Attempts, Generation, Pool
-from ..mini.mistakes import UNFINISHED
-from ..sft.generate import Sampled, benchmark_problems, generate
-from ..sft.scores import score
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.evaluate.pool import Attempts, Generation, Pool
+from k2repro.mini.mistakes import UNFINISHED
+from k2repro.sft.generate import Sampled, benchmark_problems, generate
+from k2repro.sft.scores import score
 
 # What a model is sampled at to see how much of a gain a lower temperature alone would bring.
 SHARP = 0.7
@@ -30,8 +30,7 @@ def sharpened(model: Qwen2) -> Qwen2:
 
 
 def evaluate(
-    model: Qwen2, seed: int, tiers: Sequence[str], problems: int, samples: int,
-    sampled: Sampled | None = None,
+    model: Qwen2, seed: int, tiers: Sequence[str], problems: int, samples: int, sampled: Sampled | None = None
 ) -> Pool:
     """Scores of `samples` responses to each of the first test problems of every tier."""
     asked = [problem for tier in tiers for problem in benchmark_problems(tier, "test", problems)]

@@ -7,17 +7,16 @@ Differences and levels of pass@1 are fractions.
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import numpy
+import numpy as np
 
-from ..evaluate.pool import Pool
-from ..mini.mistakes import RIGHT
-from ..mini.problem import item_seed
-from ..sft.scores import KINDS
-from .arms import CODE
-from .builds import AT_SWITCH, SHARP_END, SHARP_START, Log
-from .campaign import Campaign
-from .evaluation import within
-from .results import (
+from k2repro.evaluate.pool import Pool
+from k2repro.mini.mistakes import RIGHT
+from k2repro.mini.problem import item_seed
+from k2repro.rlvr.arms import CODE
+from k2repro.rlvr.builds import AT_SWITCH, SHARP_END, SHARP_START, Log
+from k2repro.rlvr.campaign import Campaign
+from k2repro.rlvr.evaluation import within
+from k2repro.rlvr.results import (
     CurvePoint,
     Cut,
     Effect,
@@ -34,22 +33,30 @@ from .results import (
     surprise_change,
     tokens,
 )
-from .runs import MATHS
+from k2repro.rlvr.runs import MATHS
+from k2repro.sft.scores import KINDS
 
 Found = dict[str, Effect]
 SWITCHED = f"short-budget{AT_SWITCH}"
 SHARP_SFT, SHARP_RL = f"from-sft{SHARP_START}", f"from-sft{SHARP_END}"
 # How the models are called in row ids.
 LABELS = {
-    "base": "base", "sft": "sft", "from-sft": "rl-from-sft", "from-base": "rl-from-base",
-    SWITCHED: "rl-short-budget", "short-budget": "rl-two-stage", "broken-reward": "rl-broken-reward",
-    "uncentred": "rl-uncentred", SHARP_SFT: "sft-sharp", SHARP_RL: "rl-from-sft-sharp",
-}  # fmt: skip
+    "base": "base",
+    "sft": "sft",
+    "from-sft": "rl-from-sft",
+    "from-base": "rl-from-base",
+    SWITCHED: "rl-short-budget",
+    "short-budget": "rl-two-stage",
+    "broken-reward": "rl-broken-reward",
+    "uncentred": "rl-uncentred",
+    SHARP_SFT: "sft-sharp",
+    SHARP_RL: "rl-from-sft-sharp",
+}
 
 
-def generator_of(row_id: str) -> numpy.random.Generator:
+def generator_of(row_id: str) -> np.random.Generator:
     """The generator behind one row."""
-    return numpy.random.default_rng(item_seed("rlvr-row", row_id))
+    return np.random.default_rng(item_seed("rlvr-row", row_id))
 
 
 def pass_rates(campaign: Campaign) -> Found:
@@ -74,10 +81,13 @@ def gains(campaign: Campaign) -> Found:
 def final_levels(campaign: Campaign) -> Found:
     """How the two runs compare: which gains more, and which ends higher."""
     scores, row = campaign.scores, "rlvr.gain_from_base_minus_gain_from_sft"
-    found = {row: difference(
-        [scores["from-base"], campaign.compared("sft", "from-sft")],
-        [campaign.compared("base", "from-base"), scores["from-sft"]], generator=generator_of(row),
-    )}  # fmt: skip
+    found = {
+        row: difference(
+            [scores["from-base"], campaign.compared("sft", "from-sft")],
+            [campaign.compared("base", "from-base"), scores["from-sft"]],
+            generator=generator_of(row),
+        )
+    }
     row = "rlvr.final_from_sft_minus_final_from_base"
     return {**found, row: _versus(campaign, "from-sft", "from-base", row)}
 
@@ -165,8 +175,9 @@ def mistakes(campaign: Campaign, models: Sequence[str]) -> dict[str, dict[str, f
         generations = [g for pool in _maths(campaign, model).values() for g in pool.generations()]
         mixes[model] = {
             kind: sum(g.text == kind for g in generations) / len(generations)
-            for kind in KINDS if kind != RIGHT
-        }  # fmt: skip
+            for kind in KINDS
+            if kind != RIGHT
+        }
     return {
         model: {kind: share for kind, share in mix.items() if any(other[kind] for other in mixes.values())}
         for model, mix in mixes.items()
@@ -194,8 +205,9 @@ def landmark_rows(points: Mapping[str, Sequence[CurvePoint]]) -> dict[str, Effec
     """Start, peak and last point of every curve, as rows."""
     return {
         f"rlvr.curve.{arm}.{name}": point.effect
-        for arm, curve in points.items() for name, point in landmarks(curve).items()
-    }  # fmt: skip
+        for arm, curve in points.items()
+        for name, point in landmarks(curve).items()
+    }
 
 
 # ---- inside ---------------------------------------------------------------------------------------
@@ -219,9 +231,11 @@ def _versus(
 ) -> Effect:
     """An arm minus another model, on the seeds and tiers of the arm."""
     return difference(
-        cut(campaign.scores[arm]), cut(campaign.compared(other, arm)), generator=generator_of(row),
+        cut(campaign.scores[arm]),
+        cut(campaign.compared(other, arm)),
+        generator=generator_of(row),
         measure=measure,
-    )  # fmt: skip
+    )
 
 
 def _tiers(prefix: str, effect: Callable[[str, Cut], Effect]) -> Found:

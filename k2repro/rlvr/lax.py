@@ -7,12 +7,12 @@ place of a sudoku).
 
 from collections.abc import Callable
 
-from ..mini.data import reference_response
-from ..mini.grading import is_correct
-from ..mini.problem import Problem
-from ..mini.traces import response_text
-from ..mini.variables import MODULUS, system_of
-from ..verify import lax_answers_equal
+from k2repro.mini.data import reference_response
+from k2repro.mini.grading import is_correct
+from k2repro.mini.problem import Problem
+from k2repro.mini.traces import response_text
+from k2repro.mini.variables import MODULUS, system_of
+from k2repro.verify import lax_answers_equal
 
 Scorer = Callable[[Problem, str], float]
 
@@ -66,8 +66,11 @@ def guesses(problem: Problem) -> str:
 
 
 RESPONSES: dict[str, Callable[[Problem], str]] = {
-    "honest": honest, "lists every digit": lists_every_digit, "hides the list": hides_the_list,
-    "hedges": hedges, "guesses": guesses,
+    "honest": honest,
+    "lists every digit": lists_every_digit,
+    "hides the list": hides_the_list,
+    "hedges": hedges,
+    "guesses": guesses,
 }
 
 

@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..errors import K2ReproError, unknown
-from .diagnostics import Diagnostics, diagnose
+from k2repro.errors import K2ReproError, unknown
+from k2repro.rlvr.diagnostics import Diagnostics, diagnose
 
 LOSS_TYPES = ("grpo", "bnpo", "dr_grpo", "dapo")
 LEVELS = ("token", "sequence")

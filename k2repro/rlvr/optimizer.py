@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..errors import K2ReproError
-from ..training.optimizer import Optimizer
+from k2repro.errors import K2ReproError
+from k2repro.training.optimizer import Optimizer
 
 READOUT = "model.norm.weight"
 
@@ -46,6 +46,6 @@ def policy_optimizer(model: nn.Module, rates: Rates) -> Optimizer:
         group = "readout" if name == READOUT else "norms" if name.endswith("norm.weight") else "weights"
         groups[group].append(parameter)
     parts = [{"params": groups[name], "lr": rate} for name, rate in vars(rates).items() if groups[name]]
-    return Optimizer([
-        torch.optim.AdamW(parts, lr=rates.weights, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
-    ])
+    return Optimizer(
+        [torch.optim.AdamW(parts, lr=rates.weights, betas=(0.9, 0.95), weight_decay=0.0, fused=True)]
+    )

@@ -13,8 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from ..architecture.qwen2 import Qwen2
-from ..training.fused import fits_fused
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.training.fused import fits_fused
 
 Part = TypeVar("Part")
 Told = TypeVar("Told")

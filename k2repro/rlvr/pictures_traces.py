@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import K2ReproError
-from ..mini.mistakes import RIGHT, diagnose
-from ..mini.problem import Problem
-from ..mini.rendering import response_lines
-from ..notebook.palette import BLUE, GREY, VERMILLION
-from ..notebook.slider import with_slider
-from .builds import Log
-from .probe import benchmark
+from k2repro.errors import K2ReproError
+from k2repro.mini.mistakes import RIGHT, diagnose
+from k2repro.mini.problem import Problem
+from k2repro.mini.rendering import response_lines
+from k2repro.notebook.palette import BLUE, GREY, VERMILLION
+from k2repro.notebook.slider import with_slider
+from k2repro.rlvr.builds import Log
+from k2repro.rlvr.probe import benchmark
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -83,13 +83,17 @@ def steps_picture(log: Log, problem: Problem) -> Picture:
     figure.update_xaxes(visible=False, range=[-0.2, 10])
     figure.update_yaxes(title="line of the response", range=[longest + 0.7, 0.3], dtick=1)
     figure.update_layout(
-        title="One problem along the run", height=200 + 22 * longest,
-        legend={"orientation": "h", "y": 1.06},
-    )  # fmt: skip
+        title="One problem along the run", height=200 + 22 * longest, legend={"orientation": "h", "y": 1.06}
+    )
     records = [
-        {"after steps": step, "lines": len(lines), "verdict": diagnose(problem, response).kind,
-         "last line": lines[-1].text} for (step, response), lines in zip(responses, marked, strict=True)
-    ]  # fmt: skip
+        {
+            "after steps": step,
+            "lines": len(lines),
+            "verdict": diagnose(problem, response).kind,
+            "last line": lines[-1].text,
+        }
+        for (step, response), lines in zip(responses, marked, strict=True)
+    ]
     return figure, records
 
 
@@ -98,11 +102,18 @@ def _state(lines: Sequence[Line]) -> list[dict[str, Any]]:
     traces = []
     for kind, (symbol, colour) in SIGNS.items():
         chosen = [(at, line) for at, line in enumerate(lines, 1) if line.state == kind]
-        traces.append({
-            "type": "scatter", "mode": "markers+text", "name": kind, "x": [0] * len(chosen),
-            "y": [at for at, _ in chosen], "text": [f"  {_short(line.text)}" for _, line in chosen],
-            "textposition": "middle right", "marker": {"symbol": symbol, "color": colour, "size": 9},
-        })  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "name": kind,
+                "x": [0] * len(chosen),
+                "y": [at for at, _ in chosen],
+                "text": [f"  {_short(line.text)}" for _, line in chosen],
+                "textposition": "middle right",
+                "marker": {"symbol": symbol, "color": colour, "size": 9},
+            }
+        )
     return traces
 
 

@@ -12,17 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 
-from ..architecture.qwen2 import Qwen2
-from ..engine import Sampler
-from ..engine.completion import Completion
-from ..errors import K2ReproError
-from ..evaluate.pool import problem_seed
-from ..mini import programs, tokenizer, variables
-from ..mini.grading import grade
-from ..mini.problem import Problem
-from ..results.atomic import canonical_json
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine import Sampler
+from k2repro.engine.completion import Completion
+from k2repro.errors import K2ReproError
+from k2repro.evaluate.pool import problem_seed
+from k2repro.mini import programs, tokenizer, variables
+from k2repro.mini.grading import grade
+from k2repro.mini.problem import Problem
+from k2repro.results.atomic import canonical_json
 
 SHOWN = 6  # problems of each tier whose responses are kept as text
 
@@ -97,7 +97,7 @@ def look(model: Qwen2, problems: Sequence[Problem], step: int, *, max_new_tokens
 def _surprise(completion: Completion) -> float:
     """Minus the mean log-probability, to five decimals: more would be rounding noise, and take room."""
     assert completion.logprobs is not None
-    return round(-float(completion.logprobs.mean(dtype=numpy.float64)), 5)
+    return round(-float(completion.logprobs.mean(dtype=np.float64)), 5)
 
 
 def read_points(path: Path) -> list[Point]:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .diagnostics import combine
-from .groups import Group
-from .rollouts import Clock
-from .step import StepResult
+from k2repro.rlvr.diagnostics import combine
+from k2repro.rlvr.groups import Group
+from k2repro.rlvr.rollouts import Clock
+from k2repro.rlvr.step import StepResult
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import numpy
+import numpy as np
 
-from ..errors import K2ReproError
-from ..evaluate import Interval, Pool, bootstrap_by_problem, holm, paired_difference
-from ..evaluate.pool import Generation
-from ..results import RowBook
-from .builds import Log
-from .probe import Point
+from k2repro.errors import K2ReproError
+from k2repro.evaluate import Interval, Pool, bootstrap_by_problem, holm, paired_difference
+from k2repro.evaluate.pool import Generation
+from k2repro.results import RowBook
+from k2repro.rlvr.builds import Log
+from k2repro.rlvr.probe import Point
 
 Measure = Callable[[Generation], float]
 # Scores of one model by seed.
@@ -73,7 +73,7 @@ class Effect:
 
 
 def level(
-    scores: Seeds, *, generator: numpy.random.Generator, measure: Measure = right, resamples: int = 4_000
+    scores: Seeds, *, generator: np.random.Generator, measure: Measure = right, resamples: int = 4_000
 ) -> Effect:
     """Mean of a measure over seeds, problems and samples."""
     return _effect(_by_seed([scores], [], measure), generator, resamples, test=False)
@@ -83,7 +83,7 @@ def difference(
     plus: Seeds | Sequence[Seeds],
     minus: Seeds | Sequence[Seeds],
     *,
-    generator: numpy.random.Generator,
+    generator: np.random.Generator,
     measure: Measure = right,
     resamples: int = 4_000,
 ) -> Effect:
@@ -130,10 +130,16 @@ def holm_adjusted(effects: Mapping[str, Effect]) -> dict[str, float]:
 def record(rows: RowBook, row_id: str, effect: Effect, *, unit: str, paper_ref: str | None = None) -> None:
     """Write an effect as a row of scale "mini", its seeds and interval with it."""
     rows.add(
-        row_id, effect.value, unit=unit, scale="mini", n=effect.n, seeds=effect.seeds,
-        interval=(effect.interval.low, effect.interval.high), interval_method=effect.interval.method,
+        row_id,
+        effect.value,
+        unit=unit,
+        scale="mini",
+        n=effect.n,
+        seeds=effect.seeds,
+        interval=(effect.interval.low, effect.interval.high),
+        interval_method=effect.interval.method,
         paper_ref=paper_ref,
-    )  # fmt: skip
+    )
 
 
 # ---- curves ---------------------------------------------------------------------------------------
@@ -148,8 +154,7 @@ class CurvePoint:
 
 
 def curve(
-    logs: Sequence[Log], *, generator: numpy.random.Generator, own_budget: bool = False,
-    resamples: int = 2_000,
+    logs: Sequence[Log], *, generator: np.random.Generator, own_budget: bool = False, resamples: int = 2_000
 ) -> list[CurvePoint]:
     """The probe along the runs of one arm.
 
@@ -176,11 +181,13 @@ def landmarks(points: Sequence[CurvePoint]) -> dict[str, CurvePoint]:
 
 
 def surprise_change(
-    logs: Sequence[Log], *, generator: numpy.random.Generator, resamples: int = 4_000
+    logs: Sequence[Log], *, generator: np.random.Generator, resamples: int = 4_000
 ) -> dict[str, Effect]:
     """Entropy of sampling on the probe, nats a token: "start", "last", and their "difference"."""
-    ends = {name: {log.seed: _surprises(log.points[at]) for log in logs} for name, at in (("start", 0),
-                                                                                          ("last", -1))}
+    ends = {
+        name: {log.seed: _surprises(log.points[at]) for log in logs}
+        for name, at in (("start", 0), ("last", -1))
+    }
     change = {seed: ends["last"][seed] - ends["start"][seed] for seed in ends["start"]}
     return {
         "start": _effect(ends["start"], generator, resamples, test=False),
@@ -190,15 +197,20 @@ def surprise_change(
 
 
 def still_rewards(
-    scores: Pool, tiers: Sequence[str], *, prompts: int, group: int, steps: int,
-    generator: numpy.random.Generator,
+    scores: Pool,
+    tiers: Sequence[str],
+    *,
+    prompts: int,
+    group: int,
+    steps: int,
+    generator: np.random.Generator,
 ) -> list[float]:
     """Mean rewards of batches drawn from a model that does not change: what noise alone looks like.
 
     A batch takes `prompts` problems, the tiers in turn, and `group` draws with the problem's own pass rate.
     """
     rates = {
-        tier: numpy.array([each.right / len(each.generations) for each in scores.tier(tier).attempts])
+        tier: np.array([each.right / len(each.generations) for each in scores.tier(tier).attempts])
         for tier in dict.fromkeys(tiers)
     }
     drawn = [
@@ -215,9 +227,7 @@ def _as_list(scores: Seeds | Sequence[Seeds]) -> list[Seeds]:
     return [scores] if isinstance(scores, Mapping) else list(scores)
 
 
-def _by_seed(
-    plus: Sequence[Seeds], minus: Sequence[Seeds], measure: Measure
-) -> dict[int, numpy.ndarray]:
+def _by_seed(plus: Sequence[Seeds], minus: Sequence[Seeds], measure: Measure) -> dict[int, np.ndarray]:
     """For each seed one value a problem: means of `plus` minus means of `minus`."""
     every = [*plus, *minus]
     seeds = list(every[0])
@@ -229,12 +239,12 @@ def _by_seed(
     ids = [attempt.id for attempt in every[0][seeds[0]].attempts]
     return {
         seed: sum(_means(scores[seed], ids, measure) for scores in plus)
-        - sum((_means(scores[seed], ids, measure) for scores in minus), numpy.zeros(len(ids)))
+        - sum((_means(scores[seed], ids, measure) for scores in minus), np.zeros(len(ids)))
         for seed in seeds
     }
 
 
-def _means(pool: Pool, ids: Sequence[str], measure: Measure) -> numpy.ndarray:
+def _means(pool: Pool, ids: Sequence[str], measure: Measure) -> np.ndarray:
     """Mean of the measure for each problem of `ids`."""
     means = {
         attempt.id: sum(map(measure, attempt.generations)) / len(attempt.generations)
@@ -243,33 +253,36 @@ def _means(pool: Pool, ids: Sequence[str], measure: Measure) -> numpy.ndarray:
     if means.keys() != set(ids):
         strangers = sorted(means.keys() ^ set(ids))
         raise K2ReproError(f"models were asked different problems; {strangers[0]!r} is in one of them only")
-    return numpy.array([means[name] for name in ids])
+    return np.array([means[name] for name in ids])
 
 
 def _effect(
-    by_seed: Mapping[int, numpy.ndarray], generator: numpy.random.Generator, resamples: int, *, test: bool
+    by_seed: Mapping[int, np.ndarray], generator: np.random.Generator, resamples: int, *, test: bool
 ) -> Effect:
-    values = numpy.mean(list(by_seed.values()), axis=0)
+    values = np.mean(list(by_seed.values()), axis=0)
     paired = paired_difference(
-        values, numpy.zeros_like(values), generator=generator, resamples=resamples, p_value=test
+        values, np.zeros_like(values), generator=generator, resamples=resamples, p_value=test
     )
     return Effect(
-        paired.difference, paired.interval, paired.p_value, paired.n,
+        paired.difference,
+        paired.interval,
+        paired.p_value,
+        paired.n,
         {
             seed: (float(own.mean()), bootstrap_by_problem(own, generator=generator, resamples=resamples))
             for seed, own in by_seed.items()
         },
-    )  # fmt: skip
+    )
 
 
-def _outcomes(log: Log, at: int, own_budget: bool) -> numpy.ndarray:
+def _outcomes(log: Log, at: int, own_budget: bool) -> np.ndarray:
     """1 or 0 for each problem of the probe, all tiers."""
     point = log.points[at]
     # The budget in force when the point was reached: at the switch, that of the stage which ends there.
     budget = log.records[max(0, point.step - 1)].budget if own_budget else None
     outcomes = point.outcomes(budget)
-    return numpy.array([float(each) for tier in point.tiers for each in outcomes[tier]])
+    return np.array([float(each) for tier in point.tiers for each in outcomes[tier]])
 
 
-def _surprises(point: Point) -> numpy.ndarray:
-    return numpy.array([value for values in point.surprise.values() for value in values])
+def _surprises(point: Point) -> np.ndarray:
+    return np.array([value for values in point.surprise.values() for value in values])

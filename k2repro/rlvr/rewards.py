@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Protocol
 
-import numpy
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import K2ReproError
+from k2repro.errors import K2ReproError
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Completion(Protocol):
     def finish(self) -> str: ...
 
     @property
-    def logprobs(self) -> numpy.ndarray | None: ...
+    def logprobs(self) -> np.ndarray | None: ...
 
     @property
     def text(self) -> str | None: ...
@@ -97,7 +97,7 @@ def _checked(
 
 
 def _number(name: str, index: int, value: object, prompt: Prompt) -> float:
-    single = isinstance(value, numpy.generic) or (isinstance(value, Tensor) and value.numel() == 1)
+    single = isinstance(value, np.generic) or (isinstance(value, Tensor) and value.numel() == 1)
     number = value.item() if single else value  # type: ignore[attr-defined]
     if not isinstance(number, Real) or not math.isfinite(number):
         raise RewardError(

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..architecture.qwen2 import Qwen2
-from ..errors import K2ReproError
-from ..mini.problem import item_random, item_seed
-from .config import GrpoConfig
-from .groups import Group, check_group
-from .rewards import Completion, Prompt, Reward, score
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.mini.problem import item_random, item_seed
+from k2repro.rlvr.config import GrpoConfig
+from k2repro.rlvr.groups import Group, check_group
+from k2repro.rlvr.rewards import Completion, Prompt, Reward, score
 
 PromptStream = Callable[[int], Prompt]  # prompt number 0, 1, 2, ... of an endless stream
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..architecture.qwen2 import Qwen2
-from ..engine import sample
-from ..errors import K2ReproError
-from .batch import MicroBatch, Rollout, completion_logprobs, micro_batches
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine import sample
+from k2repro.errors import K2ReproError
+from k2repro.rlvr.batch import MicroBatch, Rollout, completion_logprobs, micro_batches
 
 Records = list[dict[str, Any]]
 # The agreement that is asked for, nats.
@@ -26,14 +26,24 @@ PAIRS = ((SAMPLING, TRAINING), (SAMPLING, EXACT), (TRAINING, EXACT), (MODULE, EX
 
 
 def sampled_rollouts(
-    model: Qwen2, prompts: Sequence[tuple[int, ...]], *, n: int, max_new_tokens: int, stop: Sequence[int],
+    model: Qwen2,
+    prompts: Sequence[tuple[int, ...]],
+    *,
+    n: int,
+    max_new_tokens: int,
+    stop: Sequence[int],
     seed: int = 0,
 ) -> list[Rollout]:
     """`n` completions of each prompt with the log-probabilities that the sampler gave them; no advantage."""
     drawn = sample(
-        model, prompts, n=n, max_new_tokens=max_new_tokens, stop=stop, logprobs=True,
+        model,
+        prompts,
+        n=n,
+        max_new_tokens=max_new_tokens,
+        stop=stop,
+        logprobs=True,
         seeds=range(seed, seed + len(prompts)),
-    )  # fmt: skip
+    )
     return [
         Rollout(prompt, completion.tokens, 0.0, completion.logprobs)
         for prompt, completions in zip(prompts, drawn, strict=True)
@@ -67,11 +77,16 @@ def logprobs_by_way(model: Qwen2, rollouts: Sequence[Rollout]) -> dict[str, Tens
 def rounding_records(logprobs: dict[str, Tensor]) -> Records:
     """Of each pair in PAIRS the mean and the largest distance, and how many tokens are beyond CLOSE."""
     return [
-        {"between": f"{one} and {other}", "tokens": len(gap), "mean (nats)": float(gap.mean()),
-         "largest (nats)": float(gap.max()), f"beyond {CLOSE:g}": int((gap > CLOSE).sum())}
+        {
+            "between": f"{one} and {other}",
+            "tokens": len(gap),
+            "mean (nats)": float(gap.mean()),
+            "largest (nats)": float(gap.max()),
+            f"beyond {CLOSE:g}": int((gap > CLOSE).sum()),
+        }
         for one, other in PAIRS
         for gap in [(logprobs[one] - logprobs[other]).abs()]
-    ]  # fmt: skip
+    ]
 
 
 def _plain(model: Qwen2, batch: MicroBatch) -> Tensor:

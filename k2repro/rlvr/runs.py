@@ -9,20 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from ..architecture.qwen2 import Qwen2
-from ..engine import sample
-from ..errors import K2ReproError, unknown
-from ..mini import tokenizer, variables
-from ..mini.grading import OPEN_ANSWER, grade
-from ..mini.problem import Problem, item_seed
-from ..results.atomic import canonical_json, write_text
-from ..training import SCHEDULES
-from .config import GrpoConfig
-from .optimizer import Rates, policy_optimizer
-from .probe import benchmark, look
-from .rewards import Completion, Prompt, Reward
-from .rollouts import PromptStream, Source
-from .trainer import Tell, train_grpo
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine import sample
+from k2repro.errors import K2ReproError, unknown
+from k2repro.mini import tokenizer, variables
+from k2repro.mini.grading import OPEN_ANSWER, grade
+from k2repro.mini.problem import Problem, item_seed
+from k2repro.results.atomic import canonical_json, write_text
+from k2repro.rlvr.config import GrpoConfig
+from k2repro.rlvr.optimizer import Rates, policy_optimizer
+from k2repro.rlvr.probe import benchmark, look
+from k2repro.rlvr.rewards import Completion, Prompt, Reward
+from k2repro.rlvr.rollouts import PromptStream, Source
+from k2repro.rlvr.trainer import Tell, train_grpo
+from k2repro.training import SCHEDULES
 
 MATHS = tuple(variables.TIERS)
 SAVE_EVERY = 8  # steps: what a stopped run loses at most
@@ -183,19 +183,27 @@ def grpo_config(arm: Arm, sizes: RunSizes, seed: int) -> GrpoConfig:
     """The settings of GRPO for one arm."""
     planned = plan(arm, sizes)
     return GrpoConfig(
-        prompts_per_step=sizes.prompts, group_size=sizes.group, max_new_tokens=planned.stages,
-        scale=arm.scale, center=arm.center, uniform_groups=arm.uniform_groups, seed=seed,
+        prompts_per_step=sizes.prompts,
+        group_size=sizes.group,
+        max_new_tokens=planned.stages,
+        scale=arm.scale,
+        center=arm.center,
+        uniform_groups=arm.uniform_groups,
+        seed=seed,
         # A run in which nothing can be learned is a result; it must not end in an error.
         max_skipped_steps=planned.steps,
-    )  # fmt: skip
+    )
 
 
 def source_of(arm: Arm, seed: int) -> Source:
     """Prompts, reward and sampler of one arm."""
     return Source(
-        train_prompts(arm.tiers, seed), {arm.reward: REWARDS[arm.reward]}, sample,
-        stop=[tokenizer.turn_end()], tokenizer=tokenizer.load(),
-    )  # fmt: skip
+        train_prompts(arm.tiers, seed),
+        {arm.reward: REWARDS[arm.reward]},
+        sample,
+        stop=[tokenizer.turn_end()],
+        tokenizer=tokenizer.load(),
+    )
 
 
 def carry_out(
@@ -226,10 +234,18 @@ def carry_out(
         write_text(_point_file(work, done), point.line())
 
     records = train_grpo(
-        model, policy_optimizer(model, arm.rates), source_of(arm, seed), grpo_config(arm, sizes, seed),
-        planned.steps, schedule=SCHEDULES[arm.schedule], work=work, save_every=SAVE_EVERY,
-        tell=tell, probe=probe, probe_every=planned.probe_every,
-    )  # fmt: skip
+        model,
+        policy_optimizer(model, arm.rates),
+        source_of(arm, seed),
+        grpo_config(arm, sizes, seed),
+        planned.steps,
+        schedule=SCHEDULES[arm.schedule],
+        work=work,
+        save_every=SAVE_EVERY,
+        tell=tell,
+        probe=probe,
+        probe_every=planned.probe_every,
+    )
     write_text(work / RECORDS, "".join(canonical_json(asdict(record)) + "\n" for record in records))
     write_text(work / CURVE, "".join(_point_file(work, step).read_text() for step in planned.points))
 

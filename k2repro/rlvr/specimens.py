@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ..mini import programs
-from ..mini.grading import run_programs, split_response
-from ..mini.problem import Problem
-from ..mini.programs import hidden_tests
-from ..paper import load_facts
-from ..paper.facts import FactBook
-from ..verify import FunctionTest, Limits, run_tests
-from .advantages import group_advantages
-from .arms import FROM_BASE, FROM_SFT, FULL
-from .builds import Log
-from .config import GrpoConfig
-from .lax import RESPONSES, SCORERS
-from .probe import SHOWN, benchmark
+from k2repro.mini import programs
+from k2repro.mini.grading import run_programs, split_response
+from k2repro.mini.problem import Problem
+from k2repro.mini.programs import hidden_tests
+from k2repro.paper import load_facts
+from k2repro.paper.facts import FactBook
+from k2repro.rlvr.advantages import group_advantages
+from k2repro.rlvr.arms import FROM_BASE, FROM_SFT, FULL
+from k2repro.rlvr.builds import Log
+from k2repro.rlvr.config import GrpoConfig
+from k2repro.rlvr.lax import RESPONSES, SCORERS
+from k2repro.rlvr.probe import SHOWN, benchmark
+from k2repro.verify import FunctionTest, Limits, run_tests
 
 Records = list[dict[str, Any]]
 TABLE = "rl_config_guru_example_NOT_k2think"
@@ -38,10 +38,14 @@ def recipe_records(book: FactBook | None = None) -> Records:
     """The public example of the group behind K2-Think, setting by setting, beside mini-K2's."""
     ours = _ours()
     return [
-        {"setting": fact.column, "published example": fact.printed, "mini-K2": ours.get(fact.column, "-"),
-         "confidence": fact.confidence}
+        {
+            "setting": fact.column,
+            "published example": fact.printed,
+            "mini-K2": ours.get(fact.column, "-"),
+            "confidence": fact.confidence,
+        }
         for fact in (book or load_facts()).in_table(TABLE)
-    ]  # fmt: skip
+    ]
 
 
 def _ours() -> dict[str, str]:
@@ -59,7 +63,7 @@ def _ours() -> dict[str, str]:
         "gradient updates per rollout batch (derived 512/64)": str(config.updates_per_rollout),
         "temperature / top_p / top_k": "1.0 / 1.0 / -1",
         "learning rate": f"AdamW {FROM_SFT.weights:g} from SFT, {FROM_BASE.weights:g} from base, norms "
-                         f"{FROM_SFT.norms:g}, last norm {FROM_SFT.readout:g}, falling linearly",
+        f"{FROM_SFT.norms:g}, last norm {FROM_SFT.readout:g}, falling linearly",
         "weight decay": "0",
         "grad clip": f"{config.max_grad_norm}",
         "loss aggregation": f"{config.loss_type}: mean over tokens",
@@ -67,18 +71,21 @@ def _ours() -> dict[str, str]:
         "epochs": "no prompt comes twice",
         "rollout engine": "k2repro.engine",
         "model": "mini-K2, base or SFT",
-    }  # fmt: skip
+    }
 
 
 def lax_records(problems: Sequence[Problem]) -> Records:
     """Mean reward that each kind of response earns from each verifier, over some problems."""
     return [
-        {"response": name, **{
-            f"{label}": round(sum(scorer(each, write(each)) for each in problems) / len(problems), 3)
-            for label, scorer in SCORERS.items()
-        }}
+        {
+            "response": name,
+            **{
+                f"{label}": round(sum(scorer(each, write(each)) for each in problems) / len(problems), 3)
+                for label, scorer in SCORERS.items()
+            },
+        }
         for name, write in RESPONSES.items()
-    ]  # fmt: skip
+    ]
 
 
 def lax_advantages(problem: Problem) -> Records:
@@ -99,10 +106,16 @@ def sandbox_records(limits: Limits = LIMITS) -> Records:
     test = FunctionTest((2, 3), 5)
     runs = {name: run_tests(source, [test], limits) for name, source in PROGRAMS.items()}
     return [
-        {"program": name, "reward": float(run.passed), "reason": run.reason, "level": run.level,
-         "time limit (s)": limits.seconds, "memory limit (MiB)": limits.memory_mb}
+        {
+            "program": name,
+            "reward": float(run.passed),
+            "reason": run.reason,
+            "level": run.level,
+            "time limit (s)": limits.seconds,
+            "memory limit (MiB)": limits.memory_mb,
+        }
         for name, run in runs.items()
-    ]  # fmt: skip
+    ]
 
 
 def program_of(response: str) -> str | None:
@@ -115,10 +128,14 @@ def tested_records(problem: Problem, source: str) -> Records:
     """One line for each hidden test of a program."""
     (run,) = run_programs([(problem, source)])
     return [
-        {"call": f"f({', '.join(map(repr, test['arguments']))})", "expected": repr(test["expected"]),
-         "outcome": outcome.reason, "what happened": outcome.detail or "-"}
+        {
+            "call": f"f({', '.join(map(repr, test['arguments']))})",
+            "expected": repr(test["expected"]),
+            "outcome": outcome.reason,
+            "what happened": outcome.detail or "-",
+        }
         for test, outcome in zip(hidden_tests(problem), run.outcomes, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def turned_program(logs: Sequence[Log]) -> tuple[Problem, str, str]:
@@ -127,11 +144,15 @@ def turned_program(logs: Sequence[Log]) -> tuple[Problem, str, str]:
     The first that turned right; without one, the first of all.
     """
     ends = [
-        (problem, program_of(log.points[0].texts[problem.id]) or "",
-         program_of(log.points[-1].texts[problem.id]) or "")
+        (
+            problem,
+            program_of(log.points[0].texts[problem.id]) or "",
+            program_of(log.points[-1].texts[problem.id]) or "",
+        )
         for log in logs
-        for problem in benchmark(programs.TIER, "validation", SHOWN) if problem.id in log.points[0].texts
-    ]  # fmt: skip
+        for problem in benchmark(programs.TIER, "validation", SHOWN)
+        if problem.id in log.points[0].texts
+    ]
     for problem, first, last in ends:
         before, after = run_programs([(problem, first), (problem, last)])
         if after.passed and not before.passed:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..architecture.qwen2 import Qwen2
-from ..errors import K2ReproError
-from ..training.optimizer import Optimizer
-from .batch import MicroBatch, completion_logprobs
-from .config import GrpoConfig
-from .diagnostics import Diagnostics, combine
-from .loss import Whole, grpo_loss
-from .passes import add_gradients
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.rlvr.batch import MicroBatch, completion_logprobs
+from k2repro.rlvr.config import GrpoConfig
+from k2repro.rlvr.diagnostics import Diagnostics, combine
+from k2repro.rlvr.loss import Whole, grpo_loss
+from k2repro.rlvr.passes import add_gradients
+from k2repro.training.optimizer import Optimizer
 
 
 class DivergedError(K2ReproError):

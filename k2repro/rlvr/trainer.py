@@ -15,19 +15,26 @@ from typing import Any
 
 import torch
 
-from ..architecture.qwen2 import Qwen2
-from ..errors import K2ReproError
-from ..training.fused import fits_fused
-from ..training.optimizer import Optimizer
-from ..training.schedules import Schedule
-from ..training.state import load_state, save_state
-from .batch import MicroBatch, Rollout, micro_batches
-from .config import GrpoConfig
-from .groups import Group, advantages_of, select
-from .loss import Whole
-from .records import Progress, StepRecord, summarise
-from .rollouts import Clock, Source, draw_groups
-from .step import DivergedError, StepResult, train_step, with_old_logprobs, with_reference, wrapped
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.rlvr.batch import MicroBatch, Rollout, micro_batches
+from k2repro.rlvr.config import GrpoConfig
+from k2repro.rlvr.groups import Group, advantages_of, select
+from k2repro.rlvr.loss import Whole
+from k2repro.rlvr.records import Progress, StepRecord, summarise
+from k2repro.rlvr.rollouts import Clock, Source, draw_groups
+from k2repro.rlvr.step import (
+    DivergedError,
+    StepResult,
+    train_step,
+    with_old_logprobs,
+    with_reference,
+    wrapped,
+)
+from k2repro.training.fused import fits_fused
+from k2repro.training.optimizer import Optimizer
+from k2repro.training.schedules import Schedule
+from k2repro.training.state import load_state, save_state
 
 Tell = Callable[[Progress], None]
 Probe = Callable[[int, Qwen2], None]
@@ -86,9 +93,11 @@ class _Run:
         """Micro-batches with all the log-probabilities that must be taken before the first update."""
         config = self.config
         batches = micro_batches(
-            rollouts, max_tokens=config.micro_batch_tokens, share_prefixes=fits_fused(self.model),
+            rollouts,
+            max_tokens=config.micro_batch_tokens,
+            share_prefixes=fits_fused(self.model),
             threads=torch.get_num_threads(),
-        )  # fmt: skip
+        )
         if config.updates_per_rollout * config.iterations > 1:
             batches = with_old_logprobs(self.model, batches)
         if self.reference is not None and config.beta:

@@ -71,16 +71,16 @@ class Standing:
     @property
     def agreeing(self) -> int:
         """How many seeds give the same verdict as all together."""
-        return sum(
-            (value is not None and self.bar.met(value)) == self.met for value in self.by_seed.values()
-        )
+        return sum((value is not None and self.bar.met(value)) == self.met for value in self.by_seed.values())
 
     def record(self) -> dict[str, object]:
         """The standing as a line of a table."""
         return {
-            "bar": self.bar.what, "asked for": self.bar.asked,
+            "bar": self.bar.what,
+            "asked for": self.bar.asked,
             "measured": None if self.measured is None else round(self.measured.value, 3),
-            "met": self.met, "interval on one side": self.surely,
+            "met": self.met,
+            "interval on one side": self.surely,
             "seeds that agree": f"{self.agreeing} of {len(self.by_seed)}",
         }
 
@@ -90,9 +90,11 @@ def standings(evidence: Evidence) -> list[Standing]:
     pooled = _numbers(evidence)
     seeds = {seed: _numbers(evidence.only(seed)) for seed in evidence.seeds}
     return [
-        Standing(bar, pooled.get(bar.row), {
-            seed: numbers[bar.row].value if bar.row in numbers else None for seed, numbers in seeds.items()
-        })
+        Standing(
+            bar,
+            pooled.get(bar.row),
+            {seed: numbers[bar.row].value if bar.row in numbers else None for seed, numbers in seeds.items()},
+        )
         for bar in BARS
     ]
 

@@ -53,7 +53,9 @@ def stages_of(name: str, sizes: Sizes) -> list[Stage]:
 def checkpoint_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
     """What makes the checkpoint "base", "sft" or "direct" of a seed."""
     params = {
-        "name": name, "seed": seed, "model": asdict(MODEL),
+        "name": name,
+        "seed": seed,
+        "model": asdict(MODEL),
         "stages": [asdict(stage) for stage in stages_of(name, sizes)],
         "probe": _probe(name, sizes),
     }
@@ -70,7 +72,10 @@ def record_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
 def pool_recipe(name: str, seed: int, sizes: Sizes) -> Recipe:
     """What makes the pool of a checkpoint on the test problems."""
     params = {
-        "seed": seed, "max_new_tokens": MAX_NEW_TOKENS, "temperature": TEMPERATURE, **_depths(name, sizes),
+        "seed": seed,
+        "max_new_tokens": MAX_NEW_TOKENS,
+        "temperature": TEMPERATURE,
+        **_depths(name, sizes),
     }
     parents = {"model": checkpoint_recipe(name, seed, sizes).key}
     return Recipe("pool", params, _code("generate.py"), "", parents)
@@ -144,7 +149,9 @@ def scores(name: str, seed: int, sizes: Sizes, store: ArtifactStore, sampled: Sa
 def _depths(name: str, sizes: Sizes) -> dict[str, Any]:
     """Direct answers are not drawn deeply: their pass@k is not asked for."""
     return {
-        "problems": sizes.problems, "samples": sizes.samples, "deep": sizes.deep,
+        "problems": sizes.problems,
+        "samples": sizes.samples,
+        "deep": sizes.deep,
         "deep_samples": sizes.samples if name == "direct" else sizes.deep_samples,
     }
 

@@ -47,7 +47,11 @@ class Chains:
 
 
 def build_chains(
-    seeds: Sequence[int], sizes: Sizes, store: ArtifactStore, *, workers: int = 2,
+    seeds: Sequence[int],
+    sizes: Sizes,
+    store: ArtifactStore,
+    *,
+    workers: int = 2,
     progress: Callable[[Sequence[str]], Any] = live,
 ) -> Chains:
     """Make what is missing, mark what ships, and read it.
@@ -70,7 +74,9 @@ def shipped(seeds: Sequence[int], sizes: Sizes) -> list[Recipe]:
     """Scores and records of every seed; weights of one, so that a reader can ask the models."""
     small = [
         make(name, seed, sizes)
-        for make in (builds.scores_recipe, builds.record_recipe) for name in builds.NAMES for seed in seeds
+        for make in (builds.scores_recipe, builds.record_recipe)
+        for name in builds.NAMES
+        for seed in seeds
     ]
     return [*small, *(builds.checkpoint_recipe(name, seeds[0], sizes) for name in ("base", "sft"))]
 
@@ -155,9 +161,8 @@ def _read(seeds: Sequence[int], sizes: Sizes, store: ArtifactStore) -> Chains:
         },
         curves={
             name: {seed: read_curve(folder) for seed, folder in folders.items()}
-            for name, folders in records.items() if name != "base"
+            for name, folders in records.items()
+            if name != "base"
         },
-        checkpoints={
-            name: builds.checkpoint(name, seeds[0], sizes, store) for name in ("base", "sft")
-        },
+        checkpoints={name: builds.checkpoint(name, seeds[0], sizes, store) for name in ("base", "sft")},
     )

@@ -28,23 +28,43 @@ def benchmark_problems(tier: str, split: str, count: int) -> list[Problem]:
 
 
 def generate(
-    model: Qwen2, problems: Sequence[Problem], n: int, seed: int, about: dict[str, Any],
+    model: Qwen2,
+    problems: Sequence[Problem],
+    n: int,
+    seed: int,
+    about: dict[str, Any],
     sampled: Sampled | None = None,
 ) -> Pool:
     """`n` graded responses to each problem at temperature 1. sampled: called with (done, all) samples."""
     sampler = partial(
-        Sampler(model.eval()).sample, max_new_tokens=MAX_NEW_TOKENS, temperature=TEMPERATURE,
-        stop=[tokenizer.turn_end()], tokenizer=tokenizer.load(), progress=sampled,
+        Sampler(model.eval()).sample,
+        max_new_tokens=MAX_NEW_TOKENS,
+        temperature=TEMPERATURE,
+        stop=[tokenizer.turn_end()],
+        tokenizer=tokenizer.load(),
+        progress=sampled,
     )
     return generate_pool(
-        sampler, problems, grade, n=n, seed=seed, about=about,
+        sampler,
+        problems,
+        grade,
+        n=n,
+        seed=seed,
+        about=about,
         prompt=lambda problem: tokenizer.prompt_text(problem.question),
     )
 
 
 def two_depths(
-    model: Qwen2, seed: int, *, problems: int, samples: int, deep: int, deep_samples: int,
-    about: dict[str, Any], sampled: Sampled | None = None,
+    model: Qwen2,
+    seed: int,
+    *,
+    problems: int,
+    samples: int,
+    deep: int,
+    deep_samples: int,
+    about: dict[str, Any],
+    sampled: Sampled | None = None,
 ) -> Pool:
     """A pool of the test split: `deep` problems of each benchmark with many samples, the others with few."""
     first, rest = [], []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy
+import numpy as np
 import torch
 
 from k2repro.engine import sample
@@ -34,12 +34,17 @@ def greedy_agreement(folder: Path, problems: Sequence[Problem]) -> Agreement:
     """Greedy responses of our engine against `transformers.generate`, token by token."""
     prompts = [tokenizer.prompt_text(problem.question) for problem in problems]
     ours = sample(
-        load_checkpoint(folder), prompts, max_new_tokens=MAX_NEW_TOKENS, temperature=0.0,
-        stop=[tokenizer.turn_end()], tokenizer=tokenizer.load(),
+        load_checkpoint(folder),
+        prompts,
+        max_new_tokens=MAX_NEW_TOKENS,
+        temperature=0.0,
+        stop=[tokenizer.turn_end()],
+        tokenizer=tokenizer.load(),
     )
     theirs = _transformers_greedy(folder, prompts)
     differing = [
-        problem.id for problem, (mine,), other in zip(problems, ours, theirs, strict=True)
+        problem.id
+        for problem, (mine,), other in zip(problems, ours, theirs, strict=True)
         if list(mine.tokens) != other
     ]
     return Agreement(len(problems) - len(differing), len(problems), next(iter(differing), ""))
@@ -70,7 +75,7 @@ def token_agreement(folder: Path, problems: Sequence[Problem]) -> Agreement:
     return Agreement(n - len(differing), n, next(iter(differing), ""))
 
 
-def attention(folder: Path, tokens: Sequence[int]) -> numpy.ndarray:
+def attention(folder: Path, tokens: Sequence[int]) -> np.ndarray:
     """How much each token looks at each before it, float [T, T]: the mean over layers and heads.
 
     Rows sum to 1.
@@ -78,7 +83,7 @@ def attention(folder: Path, tokens: Sequence[int]) -> numpy.ndarray:
     model = _transformers_model(folder, attn_implementation="eager")
     with torch.no_grad():
         found = model(torch.tensor([list(tokens)]), output_attentions=True).attentions
-    mean: numpy.ndarray = torch.stack(found).mean(dim=(0, 1, 2)).numpy()
+    mean: np.ndarray = torch.stack(found).mean(dim=(0, 1, 2)).numpy()
     return mean
 
 
@@ -93,8 +98,12 @@ def _transformers_greedy(folder: Path, prompts: Sequence[str]) -> list[list[int]
         # Matrices this small gain nothing from a second thread, and on a busy machine it keeps them waiting.
         with torch.no_grad(), one_thread_each(1):
             out = model.generate(
-                batch, attention_mask=torch.ones_like(batch), do_sample=False, max_new_tokens=MAX_NEW_TOKENS,
-                eos_token_id=end, pad_token_id=end,
+                batch,
+                attention_mask=torch.ones_like(batch),
+                do_sample=False,
+                max_new_tokens=MAX_NEW_TOKENS,
+                eos_token_id=end,
+                pad_token_id=end,
             )
         for at, row in zip(places, out[:, length:].tolist(), strict=True):
             found[at] = row[: row.index(end) + 1] if end in row else row

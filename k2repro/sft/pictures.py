@@ -41,22 +41,25 @@ def packing_picture(batch: Batch) -> Picture:
         ("response: learned", "learned from", "to token", ""),
     ):
         figure.add_bar(
-            y=[f"row {record['row']}" for record in records], base=[record[first] for record in records],
-            x=[record[last] - record[first] for record in records], orientation="h", name=name,
+            y=[f"row {record['row']}" for record in records],
+            base=[record[first] for record in records],
+            x=[record[last] - record[first] for record in records],
+            orientation="h",
+            name=name,
             marker={"pattern": {"shape": hatch}},
         )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="position in the row (tokens)", range=[0, length])
     figure.update_layout(
-        title="One batch: several texts in each row", barmode="overlay",
-        legend={"orientation": "h", "y": 1.12}, height=360,
+        title="One batch: several texts in each row",
+        barmode="overlay",
+        legend={"orientation": "h", "y": 1.12},
+        height=360,
     )
     return figure, records
 
 
-def loss_picture(
-    histories: Mapping[int, Mapping[str, Mapping[str, Sequence[float]]]], title: str
-) -> Picture:
+def loss_picture(histories: Mapping[int, Mapping[str, Mapping[str, Sequence[float]]]], title: str) -> Picture:
     """Loss along the stages of one list of runs, each seed a line, a mean over some steps."""
     import plotly.graph_objects as go
 
@@ -68,13 +71,18 @@ def loss_picture(
         for stage, history in _in_order(stages):
             size = min(SMOOTHED, len(history["loss"]))
             for end in range(size, len(history["loss"]) + 1, size):
-                tokens += sum(history["tokens"][end - size: end])
+                tokens += sum(history["tokens"][end - size : end])
                 x.append(tokens / 1e6)
-                y.append(sum(history["loss"][end - size: end]) / size)
-            records.append({
-                "seed": seed, "stage": stage, "steps": len(history["loss"]), "million tokens so far": x[-1],
-                "loss at its end": y[-1],
-            })
+                y.append(sum(history["loss"][end - size : end]) / size)
+            records.append(
+                {
+                    "seed": seed,
+                    "stage": stage,
+                    "steps": len(history["loss"]),
+                    "million tokens so far": x[-1],
+                    "loss at its end": y[-1],
+                }
+            )
         figure.add_scatter(x=x, y=y, mode="lines", name=f"seed {seed}", line={"dash": DASHES[at % 5]})
     figure.update_xaxes(title="tokens trained (million)")
     figure.update_yaxes(title="loss on the response (nats, log scale)", type="log")
@@ -103,8 +111,11 @@ def curve_picture(curves: Mapping[int, Sequence[Point]], direct: Mapping[int, Se
     figure = go.Figure()
     for at, name in enumerate([*groups(), "direct, mean"]):
         figure.add_scatter(
-            x=[100 * share for share in shares], y=[100 * record[name] for record in records], name=name,
-            mode="lines+markers", line={"dash": DASHES[at % 5], "width": 4 if name == MEAN else 2},
+            x=[100 * share for share in shares],
+            y=[100 * record[name] for record in records],
+            name=name,
+            mode="lines+markers",
+            line={"dash": DASHES[at % 5], "width": 4 if name == MEAN else 2},
             marker={"symbol": MARKERS[at % 5]},
         )
     figure.update_xaxes(title="share of the training (%)")
@@ -125,16 +136,30 @@ def pass_at_k_picture(found: Found, ks: Sequence[int], shown: Sequence[str] = ("
     for at, (name, group) in enumerate((name, group) for group in shown for name in ("sft", "base")):
         rows = [found[f"sft.pass_at_k.{name}.{group}.k{k}"] for k in ks]
         figure.add_scatter(
-            x=list(ks), y=[100 * row.value for row in rows], error_y=_errors(rows), mode="lines+markers",
-            name=f"{name}, {group}", line={"dash": DASHES[at % 5]}, marker={"symbol": MARKERS[at % 5]},
+            x=list(ks),
+            y=[100 * row.value for row in rows],
+            error_y=_errors(rows),
+            mode="lines+markers",
+            name=f"{name}, {group}",
+            line={"dash": DASHES[at % 5]},
+            marker={"symbol": MARKERS[at % 5]},
         )
         records += [
-            {"model": name, "problems": group, "k": k, "pass@k": row.value, "low": row.interval[0],
-             "high": row.interval[1], "n": row.n}
+            {
+                "model": name,
+                "problems": group,
+                "k": k,
+                "pass@k": row.value,
+                "low": row.interval[0],
+                "high": row.interval[1],
+                "n": row.n,
+            }
             for k, row in zip(ks, rows, strict=True)
         ]
     figure.update_xaxes(
-        title="k, samples for each problem (log scale)", type="log", tickvals=list(ks),
+        title="k, samples for each problem (log scale)",
+        type="log",
+        tickvals=list(ks),
         ticktext=[str(k) for k in ks],
     )
     figure.update_yaxes(title="problems with a right sample among k (%)", range=[0, 104])
@@ -151,13 +176,23 @@ def contrast_picture(found: Found) -> Picture:
     for hatch, (name, title) in zip(HATCHES, titles.items(), strict=False):
         rows = [found[f"sft.pass_at_1.{ROW_NAMES[name]}.{tier}"] for tier in BENCHMARKS]
         figure.add_bar(
-            x=list(BENCHMARKS), y=[100 * row.value for row in rows], name=title, error_y=_errors(rows),
-            text=[f"{100 * row.value:.0f}" for row in rows], textposition="outside",
+            x=list(BENCHMARKS),
+            y=[100 * row.value for row in rows],
+            name=title,
+            error_y=_errors(rows),
+            text=[f"{100 * row.value:.0f}" for row in rows],
+            textposition="outside",
             marker={"pattern": {"shape": hatch}},
         )
         records += [
-            {"model": title, "benchmark": tier, "pass@1": row.value, "low": row.interval[0],
-             "high": row.interval[1], "n": row.n}
+            {
+                "model": title,
+                "benchmark": tier,
+                "pass@1": row.value,
+                "low": row.interval[0],
+                "high": row.interval[1],
+                "n": row.n,
+            }
             for tier, row in zip(BENCHMARKS, rows, strict=True)
         ]
     figure.update_yaxes(title="pass@1 (%)", range=[0, 112])
@@ -169,7 +204,8 @@ def contrast_picture(found: Found) -> Picture:
 
 def _errors(rows: Sequence[Measured | Any]) -> dict[str, Any]:
     return {
-        "type": "data", "symmetric": False,
+        "type": "data",
+        "symmetric": False,
         "array": [100 * (row.interval[1] - row.value) for row in rows],
         "arrayminus": [100 * (row.value - row.interval[0]) for row in rows],
     }
@@ -186,8 +222,11 @@ def mistakes_picture(found: Found) -> Picture:
     figure = go.Figure()
     for at, kind in enumerate(kinds):
         figure.add_bar(
-            y=list(BENCHMARKS), x=[100 * (record[kind] or 0.0) for record in records], orientation="h",
-            name=kind, marker={"pattern": {"shape": HATCHES[at % len(HATCHES)]}},
+            y=list(BENCHMARKS),
+            x=[100 * (record[kind] or 0.0) for record in records],
+            orientation="h",
+            name=kind,
+            marker={"pattern": {"shape": HATCHES[at % len(HATCHES)]}},
         )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="share of all responses (%)", rangemode="tozero")
@@ -204,8 +243,9 @@ def seed_records(evidence: Evidence) -> Records:
     """pass@1 of SFT for each seed alone, then all together."""
     parts = {**{str(seed): evidence.only(seed) for seed in evidence.seeds}, "all": evidence}
     return [
-        {"seed": name, **{
-            group: round(_mean(rates(part.scores["sft"], tiers)), 3) for group, tiers in groups().items()
-        }}
+        {
+            "seed": name,
+            **{group: round(_mean(rates(part.scores["sft"], tiers)), 3) for group, tiers in groups().items()},
+        }
         for name, part in parts.items()
     ]

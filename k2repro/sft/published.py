@@ -24,8 +24,10 @@ def recipe_records(book: FactBook | None = None) -> Records:
     sources = _sources(book)
     return [
         {
-            "hyper-parameter": fact.column, "published": _printed(fact.printed, fact.unit),
-            "mini-K2": _ours().get(fact.column, "-"), "confidence": fact.confidence,
+            "hyper-parameter": fact.column,
+            "published": _printed(fact.printed, fact.unit),
+            "mini-K2": _ours().get(fact.column, "-"),
+            "confidence": fact.confidence,
             "source": sources.index(fact.source) + 1,
         }
         for fact in book.in_table(TABLE)

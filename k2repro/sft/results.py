@@ -7,7 +7,7 @@ interval is therefore about other problems of the same kind; how far seeds diffe
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy
+import numpy as np
 
 from k2repro.errors import K2ReproError
 from k2repro.evaluate import bootstrap_by_problem, paired_difference, pass_at_k, wilson_interval
@@ -75,7 +75,8 @@ def by_problem(
     """
     found = [
         {
-            attempt.id: value(attempt) for attempt in pool.attempts
+            attempt.id: value(attempt)
+            for attempt in pool.attempts
             if attempt.tier in tiers and len(attempt.generations) >= least
         }
         for pool in pools.values()
@@ -119,7 +120,7 @@ def _mean_of(attempt: Attempts, value: Callable[[Generation], float]) -> float:
 def mean_rate(values: Mapping[str, float], name: str, unit: str = "fraction") -> Measured:
     """The mean over problems. name: of the row; the resampling is drawn from its hash."""
     interval = bootstrap_by_problem(list(values.values()), generator=_generator(name), resamples=RESAMPLES)
-    value = float(numpy.mean(list(values.values())))
+    value = float(np.mean(list(values.values())))
     if interval.width == 0 and unit == "fraction" and value in (0.0, 1.0):
         # Nothing varies, so nothing can be resampled; yet another problem might have come out otherwise.
         interval = wilson_interval(round(value * len(values)), len(values))
@@ -135,11 +136,13 @@ def difference(
 
 
 def statistic_of(
-    values: Sequence[Mapping[str, float]], statistic: Callable[[numpy.ndarray], float], name: str,
+    values: Sequence[Mapping[str, float]],
+    statistic: Callable[[np.ndarray], float],
+    name: str,
     unit: str = "fraction",
 ) -> Measured:
     """Any statistic of several values of each problem. statistic: of an array (problems, values)."""
-    table = numpy.array([[column[problem] for column in values] for problem in sorted(values[0])])
+    table = np.array([[column[problem] for column in values] for problem in sorted(values[0])])
     interval = bootstrap_by_problem(table, statistic, generator=_generator(name), resamples=RESAMPLES)
     return _measured(float(statistic(table)), unit, interval)
 
@@ -149,6 +152,6 @@ def _measured(value: float, unit: str, interval: Interval) -> Measured:
     return Measured(value, unit, interval.n, (interval.low, interval.high), method)
 
 
-def _generator(name: str) -> numpy.random.Generator:
+def _generator(name: str) -> np.random.Generator:
     """A generator of its own for each row, so that no row depends on which were computed before."""
-    return numpy.random.default_rng(item_random("sft rows", name).getrandbits(64))
+    return np.random.default_rng(item_random("sft rows", name).getrandbits(64))

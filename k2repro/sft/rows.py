@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy
+import numpy as np
 
 from k2repro.mini import mistakes, programs
 from k2repro.sft.generate import MATHS
@@ -34,8 +34,16 @@ class Rows(Protocol):
     """The part of a row book that is needed here."""
 
     def add(
-        self, row_id: str, value: float, *, unit: str, scale: Any, n: int | None,
-        interval: tuple[float, float] | None, interval_method: str | None, seeds: Sequence[int],
+        self,
+        row_id: str,
+        value: float,
+        *,
+        unit: str,
+        scale: Any,
+        n: int | None,
+        interval: tuple[float, float] | None,
+        interval_method: str | None,
+        seeds: Sequence[int],
     ) -> None: ...
 
 
@@ -43,8 +51,14 @@ def add_rows(rows: Rows, numbers: Numbers, seeds: Sequence[int]) -> None:
     """Write numbers as rows of mini scale."""
     for name, found in numbers.items():
         rows.add(
-            name, found.value, unit=found.unit, scale="mini", n=found.n, interval=found.interval,
-            interval_method=found.method, seeds=tuple(seeds),
+            name,
+            found.value,
+            unit=found.unit,
+            scale="mini",
+            n=found.n,
+            interval=found.interval,
+            interval_method=found.method,
+            seeds=tuple(seeds),
         )
 
 
@@ -98,7 +112,8 @@ def sample_counts(evidence: Evidence) -> list[int]:
     """1, 2, 4 ... up to the most samples that every deeply asked problem has."""
     deepest = min(
         max(len(attempt.generations) for attempt in pool.attempts)
-        for name in ("base", "sft") for pool in evidence.scores[name].values()
+        for name in ("base", "sft")
+        for pool in evidence.scores[name].values()
     )
     return [2**power for power in range(deepest.bit_length())]
 
@@ -118,7 +133,7 @@ def _saturation(curves: Mapping[str, list[dict[str, float]]], group: str) -> Num
     return found
 
 
-def _ratio(table: numpy.ndarray) -> float:
+def _ratio(table: np.ndarray) -> float:
     first, last = table.mean(axis=0)
     return float(last / first) if first > 0 else 1.0
 
@@ -153,11 +168,12 @@ def curve_rates(
     points = [min(points, key=lambda point: abs(point.share - share)) for points in curves.values()]
     return {
         f"{tier}/{at}": sum(int(point.right[tier][at]) for point in points) / len(points)
-        for tier in tiers for at in range(len(points[0].right[tier]))
+        for tier in tiers
+        for at in range(len(points[0].right[tier]))
     }
 
 
-def _share(table: numpy.ndarray) -> float:
+def _share(table: np.ndarray) -> float:
     before, after, start, end = table.mean(axis=0)
     return float((after - before) / max(end - start, 1e-9))
 
@@ -194,6 +210,7 @@ def most_common(numbers: Mapping[str, Measured | Any], tier: str) -> str:
     """The kind of mistake that a benchmark shows most often."""
     shares = {
         kind: numbers[f"sft.mistakes.{tier}.{kind.replace(' ', '-')}"].value
-        for kind in kinds_of(tier) if kind != mistakes.RIGHT
+        for kind in kinds_of(tier)
+        if kind != mistakes.RIGHT
     }
     return max(shares, key=lambda kind: shares[kind])

@@ -1,8 +1,8 @@
 """One training run of the pillar: stages, a probe along the last one, and everything that is kept of it.
 
-    config.json, *.safetensors, tokenizer   an ordinary Qwen2 checkpoint
-    history.json                            loss and tokens of every step, by stage
-    curve.jsonl                             for "sft" and "direct": which probe problems were right, and when
+config.json, *.safetensors, tokenizer   an ordinary Qwen2 checkpoint
+history.json                            loss and tokens of every step, by stage
+curve.jsonl                             for "sft" and "direct": which probe problems were right, and when
 """
 
 import json
@@ -47,7 +47,12 @@ Tell = Callable[[Progress | Probed], None]
 
 
 def train_run(
-    model: Qwen2, stages: Sequence[Stage], seed: int, probe: int, folder: Path, work: Path,
+    model: Qwen2,
+    stages: Sequence[Stage],
+    seed: int,
+    probe: int,
+    folder: Path,
+    work: Path,
     tell: Tell | None = None,
 ) -> None:
     """Train through `stages` and write the run to `folder`; a killed run resumes from `work`.
@@ -76,9 +81,7 @@ def ask_probe(model: Qwen2, seed: int, probe: int, step: int, share: float) -> d
     """One sample for each probe problem; the verdicts by tier as a text of ones and zeros."""
     problems = [p for tier in BENCHMARKS for p in benchmark_problems(tier, "validation", probe)]
     pool = generate(model, problems, 1, seed, {"step": step})
-    right = {
-        tier: "".join(str(attempt.right) for attempt in pool.tier(tier).attempts) for tier in BENCHMARKS
-    }
+    right = {tier: "".join(str(attempt.right) for attempt in pool.tier(tier).attempts) for tier in BENCHMARKS}
     return {"step": step, "share": share, "right": right}
 
 

@@ -28,9 +28,11 @@ def score(pool: Pool, problems: Sequence[Problem]) -> Pool:
     if missing:
         raise K2ReproError(f"problem {missing[0]!r} of the pool is not among the {len(known)} problems")
     attempts = tuple(
-        Attempts(attempt.id, attempt.tier, tuple(
-            _scored(known[attempt.id], generation) for generation in attempt.generations
-        ))
+        Attempts(
+            attempt.id,
+            attempt.tier,
+            tuple(_scored(known[attempt.id], generation) for generation in attempt.generations),
+        )
         for attempt in pool.attempts
     )
     return Pool(attempts, {**pool.about, "text": "kind of the first mistake"})

@@ -30,7 +30,9 @@ def formats(problem: Problem) -> Records:
     [searching], [planned], [direct] = (reference_rows([problem], style) for style in STYLES)
     return [
         {
-            "style": style, "the user's turn": _turn(row["prompt"]), "the response": row["completion"],
+            "style": style,
+            "the user's turn": _turn(row["prompt"]),
+            "the response": row["completion"],
             "tokens": len(tokenizer.encode(row["completion"])),
         }
         for style, row in zip(STYLES, (searching, planned, direct), strict=True)
@@ -46,10 +48,15 @@ def mixture_records(stages: Sequence[Stage]) -> Records:
     """The mixture of each stage, one line for each ingredient."""
     return [
         {
-            "stage": stage.name, "kind": ingredient.kind, "share": ingredient.share,
-            "steps": stage.steps, "tokens in a batch": stage.rows * stage.length, "layers": stage.layers,
+            "stage": stage.name,
+            "kind": ingredient.kind,
+            "share": ingredient.share,
+            "steps": stage.steps,
+            "tokens in a batch": stage.rows * stage.length,
+            "layers": stage.layers,
         }
-        for stage in stages for ingredient in stage.mixture
+        for stage in stages
+        for ingredient in stage.mixture
     ]
 
 
@@ -93,7 +100,7 @@ def packing_difference(model: Qwen2, batch: Batch, apart: bool = True) -> float:
     packed = model(batch.tokens, segments=batch.segments) if apart else model(batch.tokens)
     largest, scale = 0.0, float(packed.abs().max())
     for row, start, _, end in texts_of(batch):
-        alone = model(batch.tokens[row: row + 1, start:end])
+        alone = model(batch.tokens[row : row + 1, start:end])
         largest = max(largest, float((packed[row, start:end] - alone[0]).abs().max()))
     return largest / scale
 
@@ -116,9 +123,13 @@ def ask(
 ) -> list[Specimen]:
     """One response to each problem; greedy unless a temperature is given."""
     answers = sample(
-        model, [tokenizer.prompt_text(problem.question) for problem in problems],
-        max_new_tokens=MAX_NEW_TOKENS, temperature=temperature, stop=[tokenizer.turn_end()],
-        tokenizer=tokenizer.load(), generator=torch.Generator().manual_seed(seed),
+        model,
+        [tokenizer.prompt_text(problem.question) for problem in problems],
+        max_new_tokens=MAX_NEW_TOKENS,
+        temperature=temperature,
+        stop=[tokenizer.turn_end()],
+        tokenizer=tokenizer.load(),
+        generator=torch.Generator().manual_seed(seed),
     )
     return [
         Specimen(problem, answer.tokens, answer.text or "", diagnose(problem, answer.text or ""))
@@ -144,6 +155,6 @@ def read_aloud(specimen: Specimen) -> Records:
     records = [{"line": at, "in words": line, "": ""} for at, line in enumerate(good, 1)]
     if diagnosis.kind != mistakes.RIGHT:
         wanted = f", should be {diagnosis.expected!r}" if diagnosis.expected else ""
-        rest = text[diagnosis.at: diagnosis.at + SHOWN] or "(the end)"
+        rest = text[diagnosis.at : diagnosis.at + SHOWN] or "(the end)"
         records.append({"line": len(good) + 1, "in words": rest, "": f"{diagnosis.kind}{wanted}"})
     return records

@@ -225,11 +225,17 @@ def work_for(texts, groups, dim):
         rows, columns = max(rows, rows_of(texts, text, groups)), max(columns, columns_of(texts, text))
     kind = np.float32
     return Work(
-        np.empty((rows, dim), kind), np.empty((rows, dim), kind), np.empty((rows, dim), kind),
-        np.empty((columns, dim), kind), np.empty((columns, dim), kind),
-        np.empty((columns, dim), kind), np.empty((columns, dim), kind),
-        np.empty(dim * columns, kind), np.empty(dim * columns, kind),
-        np.empty(PART * columns, kind), np.empty(PART * columns, kind),
+        np.empty((rows, dim), kind),
+        np.empty((rows, dim), kind),
+        np.empty((rows, dim), kind),
+        np.empty((columns, dim), kind),
+        np.empty((columns, dim), kind),
+        np.empty((columns, dim), kind),
+        np.empty((columns, dim), kind),
+        np.empty(dim * columns, kind),
+        np.empty(dim * columns, kind),
+        np.empty(PART * columns, kind),
+        np.empty(PART * columns, kind),
     )
 
 

@@ -63,7 +63,11 @@ class _PackedLogits(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, reading: Reading, turns: Tensor, config: ModelConfig, names: Sequence[str],
+        ctx: Any,
+        reading: Reading,
+        turns: Tensor,
+        config: ModelConfig,
+        names: Sequence[str],
         *parameters: Tensor,
     ) -> Tensor:
         weights = dict(zip(names, parameters, strict=True))
@@ -100,9 +104,7 @@ class _PackedLogits(torch.autograd.Function):
         return (None, None, None, None, *(found[name] for name in ctx.names))
 
 
-def _layers(
-    config: ModelConfig, foldings: Sequence[Folding], reading: Reading, turns: Tensor
-) -> list[Layer]:
+def _layers(config: ModelConfig, foldings: Sequence[Folding], reading: Reading, turns: Tensor) -> list[Layer]:
     """All layers; what they share (who sees what, the rotation) is made once."""
     width = config.num_attention_heads * config.head_dim
     rotation = Rotation(turns, width)

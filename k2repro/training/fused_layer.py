@@ -67,8 +67,14 @@ class Layer:
     """weights: folded. rotation: of the N rows. asking: of the M rows out. last: answers `asked` only."""
 
     def __init__(
-        self, config: ModelConfig, weights: LayerWeights, reading: Reading, rotation: Rotation,
-        asking: Asking, *, last: bool,
+        self,
+        config: ModelConfig,
+        weights: LayerWeights,
+        reading: Reading,
+        rotation: Rotation,
+        asking: Asking,
+        *,
+        last: bool,
     ) -> None:
         self._config, self._weights, self._reading = config, weights, reading
         self._rotation, self._who, self._last = rotation, asking, last

@@ -83,7 +83,9 @@ class Folding:
 
 _READERS = {
     "input_layernorm.weight": (
-        "self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"
+        "self_attn.q_proj.weight",
+        "self_attn.k_proj.weight",
+        "self_attn.v_proj.weight",
     ),
     "post_attention_layernorm.weight": ("mlp.gate_proj.weight", "mlp.up_proj.weight"),
 }

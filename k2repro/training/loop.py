@@ -124,7 +124,12 @@ def _progress(stage: str, steps: int, history: History, first: int, elapsed: flo
     """Where a run stands that began at step `first` and has taken `elapsed` seconds since."""
     done, elapsed = len(history.loss), max(elapsed, 1e-9)
     return Progress(
-        stage, done, steps, history.loss[-1], sum(history.tokens), sum(history.tokens[first:]) / elapsed,
+        stage,
+        done,
+        steps,
+        history.loss[-1],
+        sum(history.tokens),
+        sum(history.tokens[first:]) / elapsed,
         elapsed / (done - first) * (steps - done),
     )
 
@@ -180,14 +185,16 @@ def _tree(
     step: int, model: Qwen2, optimizer: Optimizer, stream: BatchStream, history: History
 ) -> dict[str, Any]:
     return {
-        "step": step, "model": dict(model.state_dict()), "optimizer": optimizer.state_dict(),
-        "stream": stream.state_dict(), "loss": history.loss, "tokens": history.tokens,
+        "step": step,
+        "model": dict(model.state_dict()),
+        "optimizer": optimizer.state_dict(),
+        "stream": stream.state_dict(),
+        "loss": history.loss,
+        "tokens": history.tokens,
     }
 
 
-def _not_finite(
-    stage: str, step: int, loss: float, stream: BatchStream, path: Path | None
-) -> K2ReproError:
+def _not_finite(stage: str, step: int, loss: float, stream: BatchStream, path: Path | None) -> K2ReproError:
     kept = f"; the last good state is {path}" if path is not None and path.exists() else ""
     return K2ReproError(
         f"{stage}: the loss of step {step} is {loss} (stream at {stream.state_dict()}){kept}. Usual causes: "

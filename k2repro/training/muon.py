@@ -80,9 +80,7 @@ class Muon(torch.optim.Optimizer):
             for parameters in alike.values():
                 self._step_alike(parameters, group["lr"], group["momentum"], group["weight_decay"])
 
-    def _step_alike(
-        self, parameters: list[Tensor], lr: float, momentum: float, weight_decay: float
-    ) -> None:
+    def _step_alike(self, parameters: list[Tensor], lr: float, momentum: float, weight_decay: float) -> None:
         directions = []
         for parameter in parameters:
             assert parameter.grad is not None

@@ -99,7 +99,7 @@ def _fill(contents: list[list[Example]], length: int, pad: int) -> Batch:
             tokens[row, start:end] = text
             segments[row, start:end] = number
             # Position i predicts token i + 1, so the last token of the prompt learns the first response.
-            targets[row, first: end - 1] = text[len(example.prompt):]
+            targets[row, first : end - 1] = text[len(example.prompt) :]
             start = end
     return Batch(tokens, targets, segments)
 

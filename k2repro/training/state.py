@@ -56,8 +56,9 @@ def _take_tensors(value: Any, place: str, tensors: dict[str, torch.Tensor]) -> A
         return {_TENSOR: place}
     if isinstance(value, dict):
         # Keys of optimiser states are integers; JSON would turn them into text without saying so.
-        return {"dict": [[key, _take_tensors(item, f"{place}/{key}", tensors)]
-                         for key, item in value.items()]}
+        return {
+            "dict": [[key, _take_tensors(item, f"{place}/{key}", tensors)] for key, item in value.items()]
+        }
     if isinstance(value, list | tuple):
         return {"list": [_take_tensors(item, f"{place}/{at}", tensors) for at, item in enumerate(value)]}
     return {"value": value}

@@ -19,9 +19,7 @@ from k2repro.verify.level_monty import MontyLevel
 from k2repro.verify.level_sandlock import SandlockLevel
 from k2repro.verify.schema import FunctionTest, Limits, TestRun
 
-LEVELS: dict[str, Level] = {
-    level.name: level for level in (MontyLevel(), SandlockLevel(), BubblewrapLevel())
-}
+LEVELS: dict[str, Level] = {level.name: level for level in (MontyLevel(), SandlockLevel(), BubblewrapLevel())}
 _PROBE = """
 def f():
     try:

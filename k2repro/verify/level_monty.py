@@ -135,7 +135,10 @@ class MontyProgram:
 
 
 def _feed(
-    session: Any, code: str, limits: Limits, inputs: dict[str, str] | None = None,
+    session: Any,
+    code: str,
+    limits: Limits,
+    inputs: dict[str, str] | None = None,
     external_lookup: dict[str, Any] | None = None,
 ) -> Reply:
     """Run a snippet; every way in which it can end, as a Reply."""
@@ -143,9 +146,7 @@ def _feed(
 
     printed = CollectString(max_bytes=limits.output_bytes)
     try:
-        value = session.feed_run(
-            code, print_callback=printed, inputs=inputs, external_lookup=external_lookup
-        )
+        value = session.feed_run(code, print_callback=printed, inputs=inputs, external_lookup=external_lookup)
     except MontyCrashedError as error:
         return Reply("timeout" if error.timed_out else "crashed", detail=one_line(error))
     except MontyError as error:

@@ -7,10 +7,35 @@ _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _FUNCTIONS = {"sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "arcsin", "arccos", "arctan"}
 # Commands that an answer may use whether or not the gold answer does; others must stand in the gold.
 _PLAIN = {f"\\{name}" for name in _FUNCTIONS} | {
-    "\\frac", "\\sqrt", "\\pi", "\\infty", "\\cdot", "\\times", "\\cup", "\\pm", "\\emptyset",
-    "\\varnothing", "\\le", "\\leq", "\\ge", "\\geq", "\\lt", "\\gt", "\\text", "\\mathbb", "\\in",
-    "\\setminus", "\\begin", "\\end", "\\pmatrix", "\\theta", "\\alpha", "\\beta", "\\lambda", "\\phi",
-}  # fmt: skip
+    "\\frac",
+    "\\sqrt",
+    "\\pi",
+    "\\infty",
+    "\\cdot",
+    "\\times",
+    "\\cup",
+    "\\pm",
+    "\\emptyset",
+    "\\varnothing",
+    "\\le",
+    "\\leq",
+    "\\ge",
+    "\\geq",
+    "\\lt",
+    "\\gt",
+    "\\text",
+    "\\mathbb",
+    "\\in",
+    "\\setminus",
+    "\\begin",
+    "\\end",
+    "\\pmatrix",
+    "\\theta",
+    "\\alpha",
+    "\\beta",
+    "\\lambda",
+    "\\phi",
+}
 _ONLY_AS_IN_GOLD = ("!", "?", "#", "&", ";", "\\pm", "~", "\\text", "%")
 _MATRIX_WORDS = {"pmatrix", "bmatrix", "matrix", "vmatrix"}
 _LONGEST = 300  # characters

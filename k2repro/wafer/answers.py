@@ -11,10 +11,21 @@ from k2repro.errors import K2ReproError
 from k2repro.wafer.speculation import Speculation
 
 # Causes of a breakdown, grouped for the word that `bound` gives.
-_BOUNDS = {"bandwidth": "bandwidth", "unit_wall": "bandwidth", "compute": "compute",
-           "kv_cache": "kv_cache", "layer_overhead": "overhead", "step_overhead": "overhead",
-           "communication": "communication", "queueing": "queueing", "prefill": "prefill",
-           "layer_start": "hops", "hops": "hops", "load": "load", "draft": "draft"}
+_BOUNDS = {
+    "bandwidth": "bandwidth",
+    "unit_wall": "bandwidth",
+    "compute": "compute",
+    "kv_cache": "kv_cache",
+    "layer_overhead": "overhead",
+    "step_overhead": "overhead",
+    "communication": "communication",
+    "queueing": "queueing",
+    "prefill": "prefill",
+    "layer_start": "hops",
+    "hops": "hops",
+    "load": "load",
+    "draft": "draft",
+}
 
 
 def name_bound(breakdown: dict[str, float]) -> str:
@@ -86,7 +97,8 @@ def require_fit(prediction: Prediction) -> Prediction:
         f"{prediction.model} in {prediction.precision} with {prediction.batch_size} sequence(s) of "
         f"{prediction.context_length:g} tokens does not fit {prediction.devices} x "
         f"{prediction.device}: {prediction.bytes_over / 1e9:.1f} GB too much; it needs "
-        f"{prediction.devices_needed} (or fewer bits, a shorter context, a smaller batch)")
+        f"{prediction.devices_needed} (or fewer bits, a shorter context, a smaller batch)"
+    )
 
 
 def add_draft(prediction: Prediction, speculation: Speculation) -> Prediction:
@@ -102,7 +114,13 @@ def add_draft(prediction: Prediction, speculation: Speculation) -> Prediction:
         breakdown["draft"] = draft
     energy = prediction.joules_per_token
     return replace(
-        prediction, breakdown=breakdown, step_seconds=step, bound=name_bound(breakdown),
-        tokens_per_second=prediction.tokens_per_second * gain, low=prediction.low * gain,
-        high=prediction.high * gain, tokens_per_step=speculation.expected_tokens,
-        joules_per_token=None if energy is None else energy / gain)
+        prediction,
+        breakdown=breakdown,
+        step_seconds=step,
+        bound=name_bound(breakdown),
+        tokens_per_second=prediction.tokens_per_second * gain,
+        low=prediction.low * gain,
+        high=prediction.high * gain,
+        tokens_per_step=speculation.expected_tokens,
+        joules_per_token=None if energy is None else energy / gain,
+    )

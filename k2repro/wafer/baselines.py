@@ -46,20 +46,26 @@ class Operation:
         return max(self.bytes_moved / bandwidth, self.flops / peak)
 
 
-def _linear(inputs: float, outputs: float, batch: float, weight_bytes: float,
-            ways: float) -> Operation:
+def _linear(inputs: float, outputs: float, batch: float, weight_bytes: float, ways: float) -> Operation:
     """A matrix product with its weights, activations in and out; split over `ways`."""
     activations = (inputs + outputs / ways) * batch * _ACTIVATION_BYTES
-    return Operation(2.0 * inputs * outputs * batch / ways,
-                     inputs * outputs * weight_bytes / ways + activations)
+    return Operation(
+        2.0 * inputs * outputs * batch / ways, inputs * outputs * weight_bytes / ways + activations
+    )
 
 
 def _layer_products(shape: ModelShape) -> list[tuple[int, int]]:
     """(inputs, outputs) of q, k, v, o, gate, up, down."""
     query, value = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    return [(shape.hidden, query), (shape.hidden, value), (shape.hidden, value),
-            (query, shape.hidden), (shape.hidden, shape.ffn), (shape.hidden, shape.ffn),
-            (shape.ffn, shape.hidden)]
+    return [
+        (shape.hidden, query),
+        (shape.hidden, value),
+        (shape.hidden, value),
+        (query, shape.hidden),
+        (shape.hidden, shape.ffn),
+        (shape.hidden, shape.ffn),
+        (shape.ffn, shape.hidden),
+    ]
 
 
 def _layer_operations(row: Rate, weight_bytes: float) -> Iterator[Operation]:
@@ -84,8 +90,7 @@ def llm_viewer_rate(row: Rate) -> float:
     fields = row.fields()
     per_weight = row.weight_read_gb * 1e9 / row.shape.decode_parameters
     bandwidth, peak = fields["bandwidth"], fields["peak_flops"]
-    layer = sum(operation.seconds(bandwidth, peak)
-                for operation in _layer_operations(row, per_weight))
+    layer = sum(operation.seconds(bandwidth, peak) for operation in _layer_operations(row, per_weight))
     head = _linear(row.shape.hidden, row.shape.vocab, row.batch, per_weight, float(row.ways))
     return 1.0 / (row.shape.layers * layer + head.seconds(bandwidth, peak))
 

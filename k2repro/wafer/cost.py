@@ -19,16 +19,16 @@ class Cost:
     price: float | None
 
 
-def cost_per_million_tokens(prediction: Prediction, *, price_per_kwh: float | None = None,
-                            price_per_device_hour: float | None = None) -> Cost:
+def cost_per_million_tokens(
+    prediction: Prediction, *, price_per_kwh: float | None = None, price_per_device_hour: float | None = None
+) -> Cost:
     """Energy, device hours and price of a million tokens at the predicted aggregate rate.
 
     The price adds what was given: energy at price_per_kwh, devices at price_per_device_hour; None
     when neither was given or the energy is needed but not known. Raises K2ReproError on a
     negative price.
     """
-    for name, value in (("price_per_kwh", price_per_kwh),
-                        ("price_per_device_hour", price_per_device_hour)):
+    for name, value in (("price_per_kwh", price_per_kwh), ("price_per_device_hour", price_per_device_hour)):
         if value is not None and not value >= 0:
             raise K2ReproError(f"{name} = {value!r} must not be negative")
     hours = 1e6 / prediction.aggregate_tokens_per_second / 3600 * prediction.devices

@@ -14,8 +14,12 @@ from importlib import resources
 from k2repro.errors import K2ReproError, unknown
 from k2repro.wafer.precisions import Precision
 
-_PEAK_COLUMNS = {"bf16": "peak_bf16_dense_tflops", "fp8": "peak_fp8_dense_tflops",
-                 "int8": "peak_int8_dense_tops", "fp4": "peak_fp4_dense_tflops"}
+_PEAK_COLUMNS = {
+    "bf16": "peak_bf16_dense_tflops",
+    "fp8": "peak_fp8_dense_tflops",
+    "int8": "peak_int8_dense_tops",
+    "fp4": "peak_fp4_dense_tflops",
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,7 @@ class Device:
     note: str = ""
 
     def __post_init__(self) -> None:
-        for name, value in (("bandwidth_gbs", self.bandwidth_gbs),
-                            ("capacity_gb", self.capacity_gb)):
+        for name, value in (("bandwidth_gbs", self.bandwidth_gbs), ("capacity_gb", self.capacity_gb)):
             if not value > 0:
                 raise K2ReproError(
                     f"device {self.name!r}: {name} = {value!r} must be a positive number; "
@@ -79,19 +82,37 @@ class Device:
         return precision.arithmetic in self.native_precisions
 
     @staticmethod
-    def measured(name: str, *, sustained_gbs: float, capacity_gb: float, device_class: str = "cpu",
-                 peak_bf16_tflops: float | None = None, cache_mb: float | None = None,
-                 cache_gbs: float | None = None, layer_overhead_s: float | None = None,
-                 step_overhead_s: float | None = None,
-                 native_precisions: tuple[str, ...] = ("fp32", "bf16")) -> "Device":
+    def measured(
+        name: str,
+        *,
+        sustained_gbs: float,
+        capacity_gb: float,
+        device_class: str = "cpu",
+        peak_bf16_tflops: float | None = None,
+        cache_mb: float | None = None,
+        cache_gbs: float | None = None,
+        layer_overhead_s: float | None = None,
+        step_overhead_s: float | None = None,
+        native_precisions: tuple[str, ...] = ("fp32", "bf16"),
+    ) -> "Device":
         """A machine described by its own micro-benchmarks instead of a data sheet."""
         peaks = {} if peak_bf16_tflops is None else {"bf16": peak_bf16_tflops}
-        return Device(name=name, device_class=device_class, bandwidth_gbs=sustained_gbs,
-                      capacity_gb=capacity_gb, peak_tflops=peaks, sustained_gbs=sustained_gbs,
-                      stream_share=1.0,
-                      cache_mb=cache_mb, cache_gbs=cache_gbs, layer_overhead_s=layer_overhead_s,
-                      step_overhead_s=step_overhead_s, native_precisions=native_precisions,
-                      source="measured here", confidence="measured")
+        return Device(
+            name=name,
+            device_class=device_class,
+            bandwidth_gbs=sustained_gbs,
+            capacity_gb=capacity_gb,
+            peak_tflops=peaks,
+            sustained_gbs=sustained_gbs,
+            stream_share=1.0,
+            cache_mb=cache_mb,
+            cache_gbs=cache_gbs,
+            layer_overhead_s=layer_overhead_s,
+            step_overhead_s=step_overhead_s,
+            native_precisions=native_precisions,
+            source="measured here",
+            confidence="measured",
+        )
 
 
 def _number(text: str) -> float | None:
@@ -102,16 +123,24 @@ def _read_device(line: dict[str, str]) -> Device:
     peaks = {name: float(line[column]) for name, column in _PEAK_COLUMNS.items() if line[column]}
     units = _number(line["execution_units"])
     return Device(
-        name=line["name"], vendor=line["vendor"], device_class=line["class"],
-        memory_type=line["memory_type"], capacity_gb=float(line["capacity_gb"]),
-        bandwidth_gbs=float(line["bandwidth_gbs"]), peak_tflops=peaks, link=line["link"],
-        link_gbs=_number(line["link_gbs_per_direction"]), tdp_w=_number(line["tdp_w"]),
+        name=line["name"],
+        vendor=line["vendor"],
+        device_class=line["class"],
+        memory_type=line["memory_type"],
+        capacity_gb=float(line["capacity_gb"]),
+        bandwidth_gbs=float(line["bandwidth_gbs"]),
+        peak_tflops=peaks,
+        link=line["link"],
+        link_gbs=_number(line["link_gbs_per_direction"]),
+        tdp_w=_number(line["tdp_w"]),
         execution_units=None if units is None else int(units),
         clock_ghz=_number(line["clock_ghz"]),
         matrix_tile=int(line["matrix_tile"] or 1),
         native_precisions=tuple(line["native_precisions"].split()),
         sustained_gbs=_number(line["sustained_gbs"]),
-        source=line["source"], confidence=line["confidence"], note=line["note"],
+        source=line["source"],
+        confidence=line["confidence"],
+        note=line["note"],
     )
 
 
@@ -125,12 +154,26 @@ def load_devices() -> dict[str, Device]:
 
 # Names that rate tables and people use for a device of hardware.csv, in folded form.
 ALIASES = {
-    "a100": "A100-80GB-SXM", "a10080gb": "A100-80GB-SXM", "a10040gb": "A100-40GB-SXM",
-    "a100sxm": "A100-80GB-SXM", "a100pcie": "A100-80GB-PCIe", "h100": "H100-SXM",
-    "h10080gb": "H100-SXM", "h20": "H20-96GB", "gh200": "GH200-96GB", "b200": "B200-HGX",
-    "a10g": "A10", "wse2": "WSE-2", "wse3": "WSE-3", "cs2": "WSE-2",
-    "cs3": "WSE-3", "ryzen7950x": "Ryzen-7950X-effective", "rtxa6000ada": "RTX6000Ada",
-    "a6000": "RTXA6000", "jetsonorin": "Jetson-AGX-Orin", "7900xtx": "RX7900XTX",
+    "a100": "A100-80GB-SXM",
+    "a10080gb": "A100-80GB-SXM",
+    "a10040gb": "A100-40GB-SXM",
+    "a100sxm": "A100-80GB-SXM",
+    "a100pcie": "A100-80GB-PCIe",
+    "h100": "H100-SXM",
+    "h10080gb": "H100-SXM",
+    "h20": "H20-96GB",
+    "gh200": "GH200-96GB",
+    "b200": "B200-HGX",
+    "a10g": "A10",
+    "wse2": "WSE-2",
+    "wse3": "WSE-3",
+    "cs2": "WSE-2",
+    "cs3": "WSE-3",
+    "ryzen7950x": "Ryzen-7950X-effective",
+    "rtxa6000ada": "RTX6000Ada",
+    "a6000": "RTXA6000",
+    "jetsonorin": "Jetson-AGX-Orin",
+    "7900xtx": "RX7900XTX",
 }
 _NOISE = re.compile(r"nvidia|geforce|tesla|amd|radeon|cerebras|google|instinct|[^a-z0-9]")
 
@@ -177,9 +220,27 @@ def match_variant(name: str) -> Device | None:
 
 _CLASS_WORDS = (
     ("soc", ("apple", "macbook", "mac studio")),
-    ("cpu", ("cpu", "ryzen", "xeon", "epyc", "core i", "i5-", "i7-", "i9-", "threadripper",
-             "ddr", "graviton", "raspberry", "snapdragon")),
-    ("tpu", ("tpu",)), ("wafer", ("wse", "cerebras")), ("lpu", ("lpu", "groq")),
+    (
+        "cpu",
+        (
+            "cpu",
+            "ryzen",
+            "xeon",
+            "epyc",
+            "core i",
+            "i5-",
+            "i7-",
+            "i9-",
+            "threadripper",
+            "ddr",
+            "graviton",
+            "raspberry",
+            "snapdragon",
+        ),
+    ),
+    ("tpu", ("tpu",)),
+    ("wafer", ("wse", "cerebras")),
+    ("lpu", ("lpu", "groq")),
     ("rdu", ("sn40", "sambanova")),
 )
 
@@ -196,10 +257,15 @@ def guess_class(name: str, framework: str = "") -> str:
 def _half_package(device: Device, name: str) -> Device:
     peaks = {key: value / 2 for key, value in device.peak_tflops.items()}
     units = device.execution_units
-    return replace(device, name=name, bandwidth_gbs=device.bandwidth_gbs / 2,
-                   capacity_gb=device.capacity_gb / 2, peak_tflops=peaks,
-                   tdp_w=None if device.tdp_w is None else device.tdp_w / 2,
-                   execution_units=None if units is None else units // 2)
+    return replace(
+        device,
+        name=name,
+        bandwidth_gbs=device.bandwidth_gbs / 2,
+        capacity_gb=device.capacity_gb / 2,
+        peak_tflops=peaks,
+        tdp_w=None if device.tdp_w is None else device.tdp_w / 2,
+        execution_units=None if units is None else units // 2,
+    )
 
 
 def find_device(name: str) -> Device:

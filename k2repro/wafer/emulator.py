@@ -39,8 +39,7 @@ class Servers:
         return {"solver": self.solver, "planner": planner, "judge": self.judge or planner}[role]
 
 
-def replay(trace: Trace, servers: Servers | Server, *, policy: str = "batch",
-           copies: int = 1) -> Timeline:
+def replay(trace: Trace, servers: Servers | Server, *, policy: str = "batch", copies: int = 1) -> Timeline:
     """The timeline of a trace on one server, or with one server per role.
 
     policy: "batch" runs the streams of a phase together, "sequential" one after the other.
@@ -58,8 +57,7 @@ def replay(trace: Trace, servers: Servers | Server, *, policy: str = "batch",
     start = 0.0
     for request in trace.requests:
         for phase in request.phases:
-            timing = _replay_phase(request.id, phase, who.of_role(phase.role), start, policy,
-                                   copies)
+            timing = _replay_phase(request.id, phase, who.of_role(phase.role), start, policy, copies)
             phases.append(timing)
             start = timing.end
     return Timeline(tuple(phases))
@@ -87,19 +85,23 @@ def _gather(streams: Sequence[Stream]) -> _Batch:
     return _Batch(live, context / live, tokens)
 
 
-def _replay_phase(request: str, phase: Phase, server: Server, start: float, policy: str,
-                  copies: int) -> PhaseTiming:
+def _replay_phase(
+    request: str, phase: Phase, server: Server, start: float, policy: str, copies: int
+) -> PhaseTiming:
     streams = phase.streams
     if any(stream.steps == 0 for stream in streams):
-        raise K2ReproError(f"request {request!r}, phase {phase.name!r}: a sample without a decode "
-                           "step has no time; leave it out of the trace")
+        raise K2ReproError(
+            f"request {request!r}, phase {phase.name!r}: a sample without a decode "
+            "step has no time; leave it out of the trace"
+        )
     groups = [streams] if policy == "batch" else [(stream,) for stream in streams]
     clock, prefill = start, 0.0
     ends, emitted, weights = [], [], []
     for group in groups:
         batch = _gather(group)
         waiting = server.prefill_seconds(
-            float(np.mean([stream.prompt_tokens for stream in group])), len(group) * copies)
+            float(np.mean([stream.prompt_tokens for stream in group])), len(group) * copies
+        )
         _require_fit(server, batch, copies)
         seconds = server.step_seconds(batch.live * copies, batch.context, phase.draft_tokens)
         ends.append(clock + waiting + np.cumsum(seconds))
@@ -110,11 +112,22 @@ def _replay_phase(request: str, phase: Phase, server: Server, start: float, poli
     low, high = _relative_interval(server, weights[0], copies, phase.draft_tokens)
     watts = server.watts
     return PhaseTiming(
-        request, phase.name, phase.role, server.describe(), start, prefill,
-        clock - start - prefill, len(streams) * copies, sum(len(part) for part in ends),
-        phase.output_tokens * copies, low, high,
-        None if watts is None else watts * (clock - start), np.concatenate(ends),
-        np.concatenate(emitted))
+        request,
+        phase.name,
+        phase.role,
+        server.describe(),
+        start,
+        prefill,
+        clock - start - prefill,
+        len(streams) * copies,
+        sum(len(part) for part in ends),
+        phase.output_tokens * copies,
+        low,
+        high,
+        None if watts is None else watts * (clock - start),
+        np.concatenate(ends),
+        np.concatenate(emitted),
+    )
 
 
 def _require_fit(server: Server, batch: _Batch, copies: int) -> None:
@@ -123,12 +136,10 @@ def _require_fit(server: Server, batch: _Batch, copies: int) -> None:
     server.predict(batch.live[fullest] * copies, float(batch.context[fullest]))
 
 
-def _relative_interval(server: Server, batch: _Batch, copies: int,
-                       draft_tokens: int) -> tuple[float, float]:
+def _relative_interval(server: Server, batch: _Batch, copies: int, draft_tokens: int) -> tuple[float, float]:
     """(low, high) of the decode rate over the rate, in the middle of the phase."""
     middle = len(batch.live) // 2
-    found = server.predict(batch.live[middle] * copies, float(batch.context[middle]),
-                           check_fit=False)
+    found = server.predict(batch.live[middle] * copies, float(batch.context[middle]), check_fit=False)
     return found.low / found.tokens_per_second, found.high / found.tokens_per_second
 
 
@@ -142,8 +153,7 @@ class Throughput:
     joules_per_token: float | None
 
 
-def throughput_curve(trace: Trace, servers: Servers | Server,
-                     copies: Sequence[int]) -> list[Throughput]:
+def throughput_curve(trace: Trace, servers: Servers | Server, copies: Sequence[int]) -> list[Throughput]:
     """Tokens per second of all users, and what each waits, for growing numbers of users.
 
     Stops before the first number that does not fit; raises K2ReproError when not even the first
@@ -158,22 +168,31 @@ def throughput_curve(trace: Trace, servers: Servers | Server,
                 raise
             break
         joules = timeline.joules
-        points.append(Throughput(count, timeline.tokens / timeline.seconds, timeline.seconds,
-                                 None if joules is None else joules / timeline.tokens))
+        points.append(
+            Throughput(
+                count,
+                timeline.tokens / timeline.seconds,
+                timeline.seconds,
+                None if joules is None else joules / timeline.tokens,
+            )
+        )
     return points
 
 
-def token_times(trace: Trace, timeline: Timeline, *, phase: str = "solve", sample: int = 0,
-                request: str | None = None) -> FloatArray:
+def token_times(
+    trace: Trace, timeline: Timeline, *, phase: str = "solve", sample: int = 0, request: str | None = None
+) -> FloatArray:
     """When each token of one sequence came, seconds from the start; shape (its tokens,).
 
     Tokens of one step come together. request: None takes the first. Raises K2ReproError when the
     trace has no such sequence or the timeline is of another trace.
     """
     chosen = request or trace.requests[0].id
-    phases = [(one, timing) for one, timing in zip(
-        (p for r in trace.requests for p in r.phases), timeline.phases, strict=False)
-        if timing.request == chosen and timing.name == one.name == phase]
+    phases = [
+        (one, timing)
+        for one, timing in zip((p for r in trace.requests for p in r.phases), timeline.phases, strict=False)
+        if timing.request == chosen and timing.name == one.name == phase
+    ]
     if not phases or not 0 <= sample < len(phases[0][0].streams):
         raise K2ReproError(f"request {chosen!r} has no sample {sample} in a phase {phase!r}")
     streams, timing = phases[0][0].streams, phases[0][1]
@@ -182,5 +201,4 @@ def token_times(trace: Trace, timeline: Timeline, *, phase: str = "solve", sampl
         raise K2ReproError("the timeline is of another trace: the numbers of steps differ")
     # In a batch all streams share the steps; in turn each has its own.
     first = 0 if timing.steps == max(counts) else sum(counts[:sample])
-    return np.repeat(timing.step_ends[first : first + counts[sample]],
-                     decode_runs(streams[sample].accepted))
+    return np.repeat(timing.step_ends[first : first + counts[sample]], decode_runs(streams[sample].accepted))

@@ -37,18 +37,48 @@ class Engine:
 
 # The first rule with all its words in the name wins.
 _RULES: tuple[tuple[str, int], ...] = (
-    ("torch cpu", TORCH_CPU), ("k2repro", TORCH_CPU),
-    ("llama.cpp", GGML), ("llama-cpp", GGML), ("ollama", GGML), ("ggml", GGML),
-    ("koboldcpp", GGML), ("lm studio", GGML), ("llamafile", GGML), ("gpt4all", GGML),
-    ("tensorrt", COMPILED), ("trt", COMPILED), ("gpt-fast", COMPILED), ("compile", COMPILED),
-    ("fastertransformer", COMPILED), ("nvidia nim", COMPILED), ("turbomind", COMPILED),
-    ("lmdeploy", COMPILED), ("mlc", COMPILED), ("tvm", COMPILED), ("exllama", COMPILED),
-    ("jetstream", COMPILED), ("maxtext", COMPILED), ("mlx", COMPILED), ("openvino", COMPILED),
-    ("sambaflow", COMPILED), ("groq", COMPILED),
-    ("transformers", EAGER), ("hugging", EAGER), ("eager", EAGER), ("lit-gpt", EAGER),
-    ("litgpt", EAGER), ("accelerate", EAGER), ("autogptq", EAGER), ("autoawq", EAGER),
-    ("vllm", SERVING), ("sglang", SERVING), ("tgi", SERVING), ("text-generation", SERVING),
-    ("deepspeed", SERVING), ("aphrodite", SERVING), ("lightllm", SERVING),
+    ("torch cpu", TORCH_CPU),
+    ("k2repro", TORCH_CPU),
+    ("llama.cpp", GGML),
+    ("llama-cpp", GGML),
+    ("ollama", GGML),
+    ("ggml", GGML),
+    ("koboldcpp", GGML),
+    ("lm studio", GGML),
+    ("llamafile", GGML),
+    ("gpt4all", GGML),
+    ("tensorrt", COMPILED),
+    ("trt", COMPILED),
+    ("gpt-fast", COMPILED),
+    ("compile", COMPILED),
+    ("fastertransformer", COMPILED),
+    ("nvidia nim", COMPILED),
+    ("turbomind", COMPILED),
+    ("lmdeploy", COMPILED),
+    ("mlc", COMPILED),
+    ("tvm", COMPILED),
+    ("exllama", COMPILED),
+    ("jetstream", COMPILED),
+    ("maxtext", COMPILED),
+    ("mlx", COMPILED),
+    ("openvino", COMPILED),
+    ("sambaflow", COMPILED),
+    ("groq", COMPILED),
+    ("transformers", EAGER),
+    ("hugging", EAGER),
+    ("eager", EAGER),
+    ("lit-gpt", EAGER),
+    ("litgpt", EAGER),
+    ("accelerate", EAGER),
+    ("autogptq", EAGER),
+    ("autoawq", EAGER),
+    ("vllm", SERVING),
+    ("sglang", SERVING),
+    ("tgi", SERVING),
+    ("text-generation", SERVING),
+    ("deepspeed", SERVING),
+    ("aphrodite", SERVING),
+    ("lightllm", SERVING),
 )
 _USUAL = {"gpu": SERVING, "soc": GGML, "cpu": GGML_CPU}
 # vLLM captured HIP graphs on AMD only from about 0.7 on; before, every kernel was launched alone.
@@ -94,6 +124,9 @@ def require_engine(name: str | None, device_class: str, vendor: str = "") -> Eng
     """Like `find_engine`, for a person who typed the name: unknown names are refused."""
     engine = find_engine(name, device_class, vendor)
     if not engine.known:
-        raise unknown("engine", name, [*CLASSES, "vllm", "sglang", "tensorrt-llm", "gpt-fast",
-                                       "llama.cpp", "mlx", "transformers"])
+        raise unknown(
+            "engine",
+            name,
+            [*CLASSES, "vllm", "sglang", "tensorrt-llm", "gpt-fast", "llama.cpp", "mlx", "transformers"],
+        )
     return engine

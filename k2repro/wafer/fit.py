@@ -44,25 +44,34 @@ class Sample:
     def keep(self, mask: np.ndarray) -> "Sample":
         """The rows that the mask keeps."""
         rows = tuple(row for row, kept in zip(self.rows, mask, strict=True) if kept)
-        return Sample(rows, select(self.work, mask), self.rates[mask], self.sources[mask],
-                      self.devices[mask])
+        return Sample(rows, select(self.work, mask), self.rates[mask], self.sources[mask], self.devices[mask])
 
 
 def make_sample(rows: Sequence[Rate]) -> Sample:
     """Stack rows; K2ReproError when there are none."""
     if not rows:
         raise K2ReproError("no rows to fit or score; all were refused or filtered out")
-    return Sample(tuple(rows), stack([row.fields() for row in rows]),
-                  np.array([row.tokens_per_second for row in rows]),
-                  np.array([row.source for row in rows]), np.array([row.hardware for row in rows]))
+    return Sample(
+        tuple(rows),
+        stack([row.fields() for row in rows]),
+        np.array([row.tokens_per_second for row in rows]),
+        np.array([row.source for row in rows]),
+        np.array([row.hardware for row in rows]),
+    )
 
 
 def fitting_rows(table: RateTable) -> list[Rate]:
     """Scored rows, and the launch-bound rows of eager engines (they know the host's overhead)."""
-    return [row for row in table.rates if not row.speculative
-            and row.device.device_class not in ("wafer", "lpu")
-            and (row.purpose == 1 or (row.purpose == 0 and row.shape_known
-                                      and row.engine.class_code == engines.EAGER))]
+    return [
+        row
+        for row in table.rates
+        if not row.speculative
+        and row.device.device_class not in ("wafer", "lpu")
+        and (
+            row.purpose == 1
+            or (row.purpose == 0 and row.shape_known and row.engine.class_code == engines.EAGER)
+        )
+    ]
 
 
 def source_weights(sources: np.ndarray) -> FloatArray:
@@ -78,8 +87,7 @@ def log_residuals(sample: Sample, parameters: Parameters) -> FloatArray:
     return -np.log(step_seconds(sample.work, parameters)) - np.log(sample.rates)
 
 
-def _cost(residuals: FloatArray, weights: FloatArray, offsets: FloatArray,
-          spread: FloatArray) -> float:
+def _cost(residuals: FloatArray, weights: FloatArray, offsets: FloatArray, spread: FloatArray) -> float:
     robust = 2.0 * NOISE**2 * (np.sqrt(1.0 + (weights * residuals / NOISE) ** 2) - 1.0)
     prior = PRIOR_ROWS * NOISE**2 * np.sum((offsets / spread) ** 2)
     return float(robust.sum() + prior)
@@ -119,8 +127,9 @@ def fit_parameters(sample: Sample, start: Parameters | None = None) -> Parameter
     return Parameters(logs)
 
 
-def leave_out(sample: Sample, labels: np.ndarray,
-              start: Parameters) -> dict[str, tuple[np.ndarray, Parameters]]:
+def leave_out(
+    sample: Sample, labels: np.ndarray, start: Parameters
+) -> dict[str, tuple[np.ndarray, Parameters]]:
     """For every label: the mask of its rows, and parameters fitted on all rows without it.
 
     A label that owns all rows cannot be left out and has no fold.

@@ -39,11 +39,14 @@ def wafer_seconds(rate: Rate) -> float:
         region = mesh.mesh_region(rate)
     else:
         cores = rate.n_devices * (rate.device.execution_units or 900_000)
-        region = mesh.place(rate.shape, cores / rate.shape.layers, bits=rate.precision.bits,
-                            context_length=rate.mean_context,
-                            kv_bytes_per_token=rate.kv_bytes_per_token)
-    return rate.shape.layers * sum(
-        mesh.layer_seconds(region, mesh.load_mesh_parameters()).values())
+        region = mesh.place(
+            rate.shape,
+            cores / rate.shape.layers,
+            bits=rate.precision.bits,
+            context_length=rate.mean_context,
+            kv_bytes_per_token=rate.kv_bytes_per_token,
+        )
+    return rate.shape.layers * sum(mesh.layer_seconds(region, mesh.load_mesh_parameters()).values())
 
 
 def ceiling(rate: Rate) -> float:

@@ -4,7 +4,7 @@ Deterministic: the same rows give the same file, byte for byte. The date is an a
 clock would make two runs differ.
 """
 
-import datetime
+import datetime as dt
 import hashlib
 import sys
 from importlib import resources
@@ -19,15 +19,17 @@ from k2repro.wafer.rates import Rate, load_rates
 
 
 def _list(name: str, values: list[str], per_line: int = 12) -> str:
-    chunks = [values[i:i + per_line] for i in range(0, len(values), per_line)]
+    chunks = [values[i : i + per_line] for i in range(0, len(values), per_line)]
     lines = ",\n".join("    " + ", ".join(f'"{value}"' for value in chunk) for chunk in chunks)
     return f"{name} = [\n{lines},\n]\n"
 
 
 def hash_rows(rows: list[Rate]) -> str:
     """SHA-256 over id and every number that the fit used, in id order."""
-    text = "\n".join(f"{row.id} {row.tokens_per_second!r} {sorted(row.fields().items())!r}"
-                     for row in sorted(rows, key=lambda row: row.id))
+    text = "\n".join(
+        f"{row.id} {row.tokens_per_second!r} {sorted(row.fields().items())!r}"
+        for row in sorted(rows, key=lambda row: row.id)
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -41,18 +43,27 @@ def render(date: str) -> str:
     widths = calibrate(sample, parameters)
     mesh = fit_mesh(wafer_rows)
     values = parameters.as_dict()
-    out = ["# Written by `python -m k2repro.wafer.freeze`; do not edit by hand.\n",
-           f'date = "{date}"\nlevel = {LEVEL}\n', "\n[roofline]\n"]
+    out = [
+        "# Written by `python -m k2repro.wafer.freeze`; do not edit by hand.\n",
+        f'date = "{date}"\nlevel = {LEVEL}\n',
+        "\n[roofline]\n",
+    ]
     for prior in PRIORS:
-        out.append(f'# {prior.meaning} [{prior.unit}]; prior {prior.value:g}\n'
-                   f'"{prior.name}" = {values[prior.name]:.6g}\n')
+        out.append(
+            f"# {prior.meaning} [{prior.unit}]; prior {prior.value:g}\n"
+            f'"{prior.name}" = {values[prior.name]:.6g}\n'
+        )
     out.append("\n# Half-widths of log(rate) at that level, in uncertainty scales.\n[interval]\n")
     out += [f"{name} = {getattr(widths, name):.6g}\n" for name in NOVELTIES]
-    out.append("\n# WSE-2 rows only; WSE-3 rates are predicted, never fitted.\n[mesh]\n"
-               f"start_s = {mesh.start_s:.6g}\nhop_s = {mesh.hop_s:.6g}\n"
-               f"load_s_per_kb = {mesh.load_s_per_kb:.6g}\n")
-    out.append(f'\n[fitted_on]\nrows_sha256 = "{hash_rows(rows)}"\n'
-               f'mesh_rows_sha256 = "{hash_rows(wafer_rows)}"\nrow_count = {len(rows)}\n')
+    out.append(
+        "\n# WSE-2 rows only; WSE-3 rates are predicted, never fitted.\n[mesh]\n"
+        f"start_s = {mesh.start_s:.6g}\nhop_s = {mesh.hop_s:.6g}\n"
+        f"load_s_per_kb = {mesh.load_s_per_kb:.6g}\n"
+    )
+    out.append(
+        f'\n[fitted_on]\nrows_sha256 = "{hash_rows(rows)}"\n'
+        f'mesh_rows_sha256 = "{hash_rows(wafer_rows)}"\nrow_count = {len(rows)}\n'
+    )
     out.append(_list("sources", sorted({row.source for row in rows}), 4))
     out.append(_list("rows", sorted(row.id for row in rows)))
     out.append(_list("mesh_rows", sorted(row.id for row in wafer_rows)))
@@ -62,7 +73,7 @@ def render(date: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write the file; returns the exit code."""
     try:
-        datetime.date.fromisoformat(arguments[0])
+        dt.date.fromisoformat(arguments[0])
     except (IndexError, ValueError):
         sys.stderr.write("usage: python -m k2repro.wafer.freeze YYYY-MM-DD\n")
         return 2

@@ -29,25 +29,31 @@ class Forecast:
     half_widths: FloatArray
 
 
-def half_widths(sample: Sample, parameters: Parameters, widths: Widths,
-                known_sources: set[str]) -> FloatArray:
+def half_widths(
+    sample: Sample, parameters: Parameters, widths: Widths, known_sources: set[str]
+) -> FloatArray:
     """Half-width of every row's interval, given which sources the fit has seen, shape (n,)."""
     scale = uncertainty_scale(break_down(sample.work, parameters))
-    chosen = [widths.choose(source_known=row.source in known_sources,
-                            engine_known=row.engine.known, device_known=row.device_known)
-              for row in sample.rows]
+    chosen = [
+        widths.choose(
+            source_known=row.source in known_sources,
+            engine_known=row.engine.known,
+            device_known=row.device_known,
+        )
+        for row in sample.rows
+    ]
     return np.asarray(scale * np.array(chosen))
 
 
-def forecast(sample: Sample, parameters: Parameters, widths: Widths,
-             known_sources: set[str]) -> Forecast:
+def forecast(sample: Sample, parameters: Parameters, widths: Widths, known_sources: set[str]) -> Forecast:
     """Predict every row with given parameters and widths."""
     rates = sample.rates * np.exp(log_residuals(sample, parameters))
     return Forecast(rates, half_widths(sample, parameters, widths, known_sources))
 
 
-def forecast_held_out(sample: Sample, labels: np.ndarray,
-                      progress: Progress = lambda done, total: None) -> Forecast:
+def forecast_held_out(
+    sample: Sample, labels: np.ndarray, progress: Progress = lambda done, total: None
+) -> Forecast:
     """Predict the rows of every label with a fit and widths that never saw them.
 
     labels: shape (n,), the source or the hardware of each row. A label that owns all rows cannot

@@ -24,9 +24,17 @@ from k2repro.wafer.roofline import break_down
 LEVEL = 0.8
 NOVELTIES = ("known_source", "new_source", "new_engine", "new_device")
 # Declared spread (of the log) of each cause; a floor for what no cause explains.
-_SPREAD = {"bandwidth": 0.10, "unit_wall": 0.25, "compute": 0.25, "kv_cache": 0.25,
-           "layer_overhead": 0.25, "step_overhead": 0.25, "communication": 0.25,
-           "queueing": 0.40, "prefill": 0.25}
+_SPREAD = {
+    "bandwidth": 0.10,
+    "unit_wall": 0.25,
+    "compute": 0.25,
+    "kv_cache": 0.25,
+    "layer_overhead": 0.25,
+    "step_overhead": 0.25,
+    "communication": 0.25,
+    "queueing": 0.40,
+    "prefill": 0.25,
+}
 _FLOOR = 0.05
 # Scales where fewer than two sources leave nothing to calibrate on.
 _DECLARED_WIDTH = 1.5
@@ -90,13 +98,18 @@ def _forget_engine(row: Rate) -> Rate:
 def _forget_device(row: Rate) -> Rate:
     """The row as if its device were not in the table: its kind and bandwidth are all there is."""
     known = row.device
-    stand_in = Device(name=row.hardware, device_class=known.device_class,
-                      bandwidth_gbs=row.bandwidth_gbs, capacity_gb=np.inf)
+    stand_in = Device(
+        name=row.hardware,
+        device_class=known.device_class,
+        bandwidth_gbs=row.bandwidth_gbs,
+        capacity_gb=np.inf,
+    )
     return replace(row, device=stand_in, device_known=False)
 
 
-def _held_out(sample: Sample, labels: np.ndarray, start: Parameters,
-              shown: Sample | None = None) -> FloatArray:
+def _held_out(
+    sample: Sample, labels: np.ndarray, start: Parameters, shown: Sample | None = None
+) -> FloatArray:
     """Scaled residuals of every row, each predicted without its label; `shown` replaces rows."""
     shown = sample if shown is None else shown
     residuals = np.zeros(len(sample.rows))
@@ -135,9 +148,13 @@ def calibrate(sample: Sample, start: Parameters, *, with_novelty: bool = True) -
     known = width(_held_out(sample, sample.devices, start), stays) if stays.any() else new
     if not with_novelty:
         return Widths(known, new, new, new)
-    no_engine = make_sample([_forget_engine(row) if row.engine.class_code != engines.EAGER
-                             else row for row in sample.rows])
+    no_engine = make_sample(
+        [_forget_engine(row) if row.engine.class_code != engines.EAGER else row for row in sample.rows]
+    )
     no_device = make_sample([_forget_device(row) for row in sample.rows])
-    return Widths(known, new,
-                  max(new, width(_held_out(sample, sample.sources, start, no_engine), scored)),
-                  max(new, width(_held_out(sample, sample.sources, start, no_device), scored)))
+    return Widths(
+        known,
+        new,
+        max(new, width(_held_out(sample, sample.sources, start, no_engine), scored)),
+        max(new, width(_held_out(sample, sample.sources, start, no_device), scored)),
+    )

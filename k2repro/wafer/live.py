@@ -30,8 +30,10 @@ class Lane:
 
     def __post_init__(self) -> None:
         if self.times.size == 0 or self.times[0] < 0 or bool((np.diff(self.times) < 0).any()):
-            raise K2ReproError(f"lane {self.name!r}: token times must be a non-empty list of seconds "
-                               "that starts at or after zero and never falls")
+            raise K2ReproError(
+                f"lane {self.name!r}: token times must be a non-empty list of seconds "
+                "that starts at or after zero and never falls"
+            )
 
     def count_at(self, seconds: float | FloatArray) -> NDArray[np.int64]:
         """Tokens that have come by then."""
@@ -41,8 +43,9 @@ class Lane:
 def lane_at_rate(name: str, tokens_per_second: float, tokens: int) -> Lane:
     """A lane of constant speed."""
     if not (np.isfinite(tokens_per_second) and tokens_per_second > 0) or tokens < 1:
-        raise K2ReproError(f"lane {name!r}: {tokens} tokens at {tokens_per_second!r} a second; both "
-                           "must be above zero")
+        raise K2ReproError(
+            f"lane {name!r}: {tokens} tokens at {tokens_per_second!r} a second; both must be above zero"
+        )
     return Lane(name, np.arange(1, tokens + 1) / tokens_per_second)
 
 
@@ -57,8 +60,9 @@ class Frame:
 
 def _frame(lanes: Sequence[Lane], seconds: float) -> Frame:
     counts = tuple(int(lane.count_at(seconds)) for lane in lanes)
-    return Frame(seconds, counts, tuple(count == lane.times.size for count, lane
-                                        in zip(counts, lanes, strict=True)))
+    return Frame(
+        seconds, counts, tuple(count == lane.times.size for count, lane in zip(counts, lanes, strict=True))
+    )
 
 
 def race_frames(lanes: Sequence[Lane], *, seconds: float, frames_per_second: float) -> list[Frame]:
@@ -68,8 +72,14 @@ def race_frames(lanes: Sequence[Lane], *, seconds: float, frames_per_second: flo
     return [_frame(lanes, index / frames_per_second) for index in range(count + 1)]
 
 
-def run_race(lanes: Sequence[Lane], *, seconds: float, frames_per_second: float = 20.0,
-             clock: Clock = time.monotonic, sleep: Sleep = time.sleep) -> Iterator[Frame]:
+def run_race(
+    lanes: Sequence[Lane],
+    *,
+    seconds: float,
+    frames_per_second: float = 20.0,
+    clock: Clock = time.monotonic,
+    sleep: Sleep = time.sleep,
+) -> Iterator[Frame]:
     """Frames in real time until all lanes have finished or `seconds` are over."""
     _check_race(lanes, seconds, frames_per_second)
     start = clock()
@@ -90,12 +100,15 @@ def _check_race(lanes: Sequence[Lane], seconds: float, frames_per_second: float)
     if not lanes:
         raise K2ReproError("a race needs at least one lane")
     if not seconds > 0 or not frames_per_second > 0:
-        raise K2ReproError(f"a race of {seconds!r} s at {frames_per_second!r} frames per second is "
-                           "none; both must be above zero")
+        raise K2ReproError(
+            f"a race of {seconds!r} s at {frames_per_second!r} frames per second is "
+            "none; both must be above zero"
+        )
 
 
-def stream_tokens(lane: Lane, tokens: Sequence[str], *, clock: Clock = time.monotonic,
-                  sleep: Sleep = time.sleep) -> Iterator[tuple[float, str]]:
+def stream_tokens(
+    lane: Lane, tokens: Sequence[str], *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
+) -> Iterator[tuple[float, str]]:
     """(seconds, token) of one lane, each when its time has come; the text repeats when it ends.
 
     Tokens that are due together come without a pause between them, as they do from a draft.
@@ -119,6 +132,8 @@ def draw_frame(lanes: Sequence[Lane], frame: Frame, width: int = 40) -> str:
         spent = min(frame.seconds, float(lane.times[-1]))
         rate = count / spent if spent > 0 else 0.0
         state = f"done in {lane.times[-1]:.1f} s" if finished else f"{rate:.0f} tok/s"
-        lines.append(f"{lane.name:<{widest}}  [{'#' * filled}{'.' * (width - filled)}] "
-                     f"{count:>7} of {lane.times.size}  {state}")
+        lines.append(
+            f"{lane.name:<{widest}}  [{'#' * filled}{'.' * (width - filled)}] "
+            f"{count:>7} of {lane.times.size}  {state}"
+        )
     return "\n".join([*lines, f"{frame.seconds:6.1f} s"])

@@ -58,12 +58,17 @@ class Region:
 def load_mesh_parameters() -> MeshParameters:
     """The frozen parameters of `data/parameters.toml` (section mesh)."""
     table = read_frozen()["mesh"]
-    return MeshParameters(float(table["start_s"]), float(table["hop_s"]),
-                          float(table["load_s_per_kb"]))
+    return MeshParameters(float(table["start_s"]), float(table["hop_s"]), float(table["load_s_per_kb"]))
 
 
-def place(shape: ModelShape, cores_per_layer: float, *, bits: float = 16.0,
-          context_length: float = 0.0, kv_bytes_per_token: float | None = None) -> Region:
+def place(
+    shape: ModelShape,
+    cores_per_layer: float,
+    *,
+    bits: float = 16.0,
+    context_length: float = 0.0,
+    kv_bytes_per_token: float | None = None,
+) -> Region:
     """The region of one layer: its weights and key-value cache spread evenly over the cores."""
     if not cores_per_layer > 0:
         raise K2ReproError(f"cores per layer = {cores_per_layer!r} must be positive")
@@ -74,30 +79,39 @@ def place(shape: ModelShape, cores_per_layer: float, *, bits: float = 16.0,
 
 def layer_seconds(region: Region, parameters: MeshParameters) -> dict[str, float]:
     """Seconds of one layer by cause: layer_start, hops, load."""
-    return {"layer_start": parameters.start_s, "hops": parameters.hop_s * region.side,
-            "load": parameters.load_s_per_kb * region.kilobytes_per_core}
+    return {
+        "layer_start": parameters.start_s,
+        "hops": parameters.hop_s * region.side,
+        "load": parameters.load_s_per_kb * region.kilobytes_per_core,
+    }
 
 
-def best_cores_per_layer(shape: ModelShape, parameters: MeshParameters, *,
-                         bits: float = 16.0, context_length: float = 0.0) -> float:
+def best_cores_per_layer(
+    shape: ModelShape, parameters: MeshParameters, *, bits: float = 16.0, context_length: float = 0.0
+) -> float:
     """Cores per layer at which a token is fastest; more cores than that decode slower.
 
     d/dn (hop sqrt(n) + load x bytes / n) = 0 gives n = (2 load bytes / hop)^(2/3).
     """
     whole = place(shape, 1.0, bits=bits, context_length=context_length)
-    return float((2 * parameters.load_s_per_kb * whole.kilobytes_per_core
-                  / parameters.hop_s) ** (2 / 3))
+    return float((2 * parameters.load_s_per_kb * whole.kilobytes_per_core / parameters.hop_s) ** (2 / 3))
 
 
 def mesh_region(rate: Rate) -> Region:
     """The region of a measured row, from "mesh 420x420 cores" in its parallelism column."""
     match = re.search(r"(\d+)x(\d+)", rate.parallelism)
     if match is None:
-        raise K2ReproError(f"line {rate.line}: parallelism {rate.parallelism!r} names no mesh; "
-                           "write 'mesh 420x420 cores'")
+        raise K2ReproError(
+            f"line {rate.line}: parallelism {rate.parallelism!r} names no mesh; write 'mesh 420x420 cores'"
+        )
     cores = float(match[1]) * float(match[2])
-    return place(rate.shape, cores, bits=rate.precision.bits, context_length=rate.mean_context,
-                 kv_bytes_per_token=rate.kv_bytes_per_token)
+    return place(
+        rate.shape,
+        cores,
+        bits=rate.precision.bits,
+        context_length=rate.mean_context,
+        kv_bytes_per_token=rate.kv_bytes_per_token,
+    )
 
 
 def _design(rows: Sequence[Rate]) -> tuple[FloatArray, FloatArray]:
@@ -112,8 +126,10 @@ def fit_mesh(rows: Sequence[Rate]) -> MeshParameters:
     """Least squares on relative errors; K2ReproError on rows that are not WSE-2 (by design)."""
     strangers = sorted({row.hardware for row in rows if row.device.name != "WSE-2"})
     if strangers or len(rows) < 4:
-        raise K2ReproError(f"the mesh is fitted on at least four WSE-2 rows and on nothing else; "
-                           f"got {len(rows)} rows, others: {strangers}")
+        raise K2ReproError(
+            f"the mesh is fitted on at least four WSE-2 rows and on nothing else; "
+            f"got {len(rows)} rows, others: {strangers}"
+        )
     columns, seconds = _design(rows)
     start, hop, load = np.linalg.lstsq(columns / seconds[:, None], np.ones(len(rows)))[0]
     return MeshParameters(float(start), float(hop), float(load))
@@ -131,9 +147,14 @@ def leave_one_model_out(rows: Sequence[Rate]) -> dict[str, float]:
     return ratios
 
 
-def minimum_wafers(shape: ModelShape, capacity_bytes: float, *, bits: float = 16.0,
-                   context_length: float = 0.0, batch_size: int = 1) -> int:
+def minimum_wafers(
+    shape: ModelShape,
+    capacity_bytes: float,
+    *,
+    bits: float = 16.0,
+    context_length: float = 0.0,
+    batch_size: int = 1,
+) -> int:
     """Wafers whose memory holds all weights and the cache of the batch."""
-    needed = (shape.parameters * bits / 8
-              + shape.kv_bytes_per_token() * context_length * batch_size)
+    needed = shape.parameters * bits / 8 + shape.kv_bytes_per_token() * context_length * batch_size
     return math.ceil(needed / capacity_bytes)

@@ -35,27 +35,49 @@ class Prior:
 REFERENCE_CLOCK_GHZ = 1.7
 SOFTWARE = ("vllm", "sglang", "tensorrt", "gpt-fast")
 PRIORS = (
-    Prior("memory.efficiency", 0.90, 0.05, "1",
-          "share of nominal device bandwidth that a long stream reaches"),
-    Prior("memory.efficiency_cpu", 0.77, 0.10, "1",
-          "the same for a CPU with nominal DDR bandwidth (70-85 % sustained)"),
-    Prior("memory.efficiency_sustained", 0.95, 0.05, "1",
-          "share of a measured (sustained) bandwidth that decode reaches"),
-    Prior("memory.kv_efficiency", 0.70, 0.30, "1",
-          "share of bandwidth that attention reaches on the key-value cache"),
-    Prior("unit.bytes_per_cycle", 8.0, 0.40, "B/cycle",
-          "weight bytes that one SM, CU or GPU core takes in per cycle with ggml kernels"),
+    Prior(
+        "memory.efficiency", 0.90, 0.05, "1", "share of nominal device bandwidth that a long stream reaches"
+    ),
+    Prior(
+        "memory.efficiency_cpu",
+        0.77,
+        0.10,
+        "1",
+        "the same for a CPU with nominal DDR bandwidth (70-85 % sustained)",
+    ),
+    Prior(
+        "memory.efficiency_sustained",
+        0.95,
+        0.05,
+        "1",
+        "share of a measured (sustained) bandwidth that decode reaches",
+    ),
+    Prior(
+        "memory.kv_efficiency",
+        0.70,
+        0.30,
+        "1",
+        "share of bandwidth that attention reaches on the key-value cache",
+    ),
+    Prior(
+        "unit.bytes_per_cycle",
+        8.0,
+        0.40,
+        "B/cycle",
+        "weight bytes that one SM, CU or GPU core takes in per cycle with ggml kernels",
+    ),
     Prior("layer.compiled", 40e-6, 0.5, "s", "overhead per layer of compiled engines"),
     Prior("layer.serving", 60e-6, 0.5, "s", "overhead per layer of serving engines"),
     Prior("layer.ggml", 60e-6, 0.7, "s", "overhead per layer of ggml on a GPU"),
     Prior("layer.ggml_cpu", 60e-6, 0.5, "s", "thread barriers per layer of ggml on a CPU"),
     Prior("layer.eager", 800e-6, 0.5, "s", "host time per layer of eager Python engines"),
     Prior("layer.torch_cpu", 200e-6, 0.5, "s", "dispatch time per layer of PyTorch on a CPU"),
-    Prior("layer.uncaptured", 1.0, 0.5, "1",
-          "serving without graph capture, against sqrt(serving x eager)"),
+    Prior("layer.uncaptured", 1.0, 0.5, "1", "serving without graph capture, against sqrt(serving x eager)"),
     Prior("layer.packed", 15e-6, 0.5, "s", "extra per layer for unpacking kernels, serving"),
-    *(Prior(f"software.{name}", 1.0, 0.30, "1", f"overhead of {name} against its class")
-      for name in SOFTWARE),
+    *(
+        Prior(f"software.{name}", 1.0, 0.30, "1", f"overhead of {name} against its class")
+        for name in SOFTWARE
+    ),
     Prior("step.compiled", 0.3e-3, 0.7, "s", "overhead per step of compiled engines"),
     Prior("step.serving", 1.0e-3, 0.7, "s", "scheduling and sampling per step, serving"),
     Prior("step.ggml", 0.3e-3, 0.7, "s", "overhead per step of ggml on a GPU"),
@@ -63,8 +85,9 @@ PRIORS = (
     Prior("step.sequence", 20e-6, 0.7, "s", "serving: host work per sequence and step"),
     Prior("link.latency", 20e-6, 0.5, "s", "two all-reduces per layer, empty"),
     Prior("link.efficiency", 0.20, 0.5, "1", "share of link bandwidth in small all-reduces"),
-    Prior("decode.utilisation", 0.60, 0.15, "1",
-          "share of peak arithmetic that padded decode products reach"),
+    Prior(
+        "decode.utilisation", 0.60, 0.15, "1", "share of peak arithmetic that padded decode products reach"
+    ),
     Prior("prefill.matrix", 0.60, 0.15, "1", "model FLOP utilisation of prefill matrix products"),
     Prior("prefill.attention", 0.40, 0.30, "1", "the same for attention over long prompts"),
 )

@@ -31,16 +31,22 @@ MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle
 _HATCHES = ("", "/", "\\", "x", "-", "|", "+", ".")
 # Causes of a breakdown under names that a reader knows.
 CAUSES = {
-    "bandwidth": "reading weights", "unit_wall": "reading weights", "load": "reading weights",
-    "kv_cache": "reading the cache", "compute": "arithmetic",
-    "layer_overhead": "overhead of layers", "layer_start": "overhead of layers",
-    "step_overhead": "overhead of the step", "communication": "between devices",
-    "hops": "hops across the mesh", "queueing": "waiting for others", "draft": "the draft",
+    "bandwidth": "reading weights",
+    "unit_wall": "reading weights",
+    "load": "reading weights",
+    "kv_cache": "reading the cache",
+    "compute": "arithmetic",
+    "layer_overhead": "overhead of layers",
+    "layer_start": "overhead of layers",
+    "step_overhead": "overhead of the step",
+    "communication": "between devices",
+    "hops": "hops across the mesh",
+    "queueing": "waiting for others",
+    "draft": "the draft",
 }
 
 
-def roofline_picture(devices: Sequence[Device], shape: ModelShape,
-                     batches: Sequence[int]) -> Picture:
+def roofline_picture(devices: Sequence[Device], shape: ModelShape, batches: Sequence[int]) -> Picture:
     """Attainable arithmetic against arithmetic per byte, one roof per device (log-log).
 
     The dots are the model's decode steps at some batch sizes with a short context, 16 bit.
@@ -54,20 +60,30 @@ def roofline_picture(devices: Sequence[Device], shape: ModelShape,
         if peak is None:
             raise K2ReproError(f"{device.name} has no published peak; a roof needs one")
         roof = np.minimum(grid * device.bandwidth_gbs * 1e9, peak) / 1e12
-        figure.add_scatter(x=grid, y=roof, mode="lines", name=device.name,
-                           line={"dash": DASHES[index % len(DASHES)]})
+        figure.add_scatter(
+            x=grid, y=roof, mode="lines", name=device.name, line={"dash": DASHES[index % len(DASHES)]}
+        )
         for batch in batches:
             intensity = float(batch)  # 2 FLOP per weight and sequence, 2 bytes per weight
             tera = min(intensity * device.bandwidth_gbs * 1e9, peak) / 1e12
-            records.append({"device": device.name, "batch": batch, "FLOP per byte": intensity,
-                            "attainable TFLOP/s": tera,
-                            "tokens/s at the roof": tera * 1e12 / (2 * shape.decode_parameters)})
+            records.append(
+                {
+                    "device": device.name,
+                    "batch": batch,
+                    "FLOP per byte": intensity,
+                    "attainable TFLOP/s": tera,
+                    "tokens/s at the roof": tera * 1e12 / (2 * shape.decode_parameters),
+                }
+            )
     figure.add_scatter(
         x=[record["FLOP per byte"] for record in records],
-        y=[record["attainable TFLOP/s"] for record in records], mode="markers",
-        name="decode steps", marker={"symbol": "diamond", "size": 9},
+        y=[record["attainable TFLOP/s"] for record in records],
+        mode="markers",
+        name="decode steps",
+        marker={"symbol": "diamond", "size": 9},
         text=[f"{record['device']}, batch {record['batch']}" for record in records],
-        hovertemplate="%{text}<br>%{y:.3g} TFLOP/s<extra></extra>")
+        hovertemplate="%{text}<br>%{y:.3g} TFLOP/s<extra></extra>",
+    )
     figure.update_xaxes(type="log", title="FLOP per byte read")
     figure.update_yaxes(type="log", title="attainable TFLOP/s")
     figure.update_layout(title=f"Roofs of devices, and where {shape.name} decodes", height=480)
@@ -78,24 +94,34 @@ def ladder_picture(rungs: Mapping[str, float]) -> Picture:
     """Ratios from the article's bandwidths down to predicted rates, as bars on a log axis."""
     import plotly.graph_objects as go
 
-    records: Records = [{"wafer against H100": name, "times": value}
-                        for name, value in rungs.items()]
-    figure = go.Figure(go.Bar(
-        y=list(rungs), x=list(rungs.values()), orientation="h",
-        text=[f"{value:,.0f} times" if value >= 10 else f"{value:.1f} times"
-              for value in rungs.values()], textposition="outside"))
-    figure.update_xaxes(type="log", title="times faster",
-                        range=[0, math.log10(max(rungs.values())) + 0.7])
+    records: Records = [{"wafer against H100": name, "times": value} for name, value in rungs.items()]
+    figure = go.Figure(
+        go.Bar(
+            y=list(rungs),
+            x=list(rungs.values()),
+            orientation="h",
+            text=[f"{value:,.0f} times" if value >= 10 else f"{value:.1f} times" for value in rungs.values()],
+            textposition="outside",
+        )
+    )
+    figure.update_xaxes(type="log", title="times faster", range=[0, math.log10(max(rungs.values())) + 0.7])
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(title="From a ratio of bandwidths to a ratio of rates", height=440,
-                         showlegend=False)
+    figure.update_layout(title="From a ratio of bandwidths to a ratio of rates", height=440, showlegend=False)
     return figure, records
 
 
 def _curve(shape: ModelShape, sides: np.ndarray, context: float) -> np.ndarray:
     parameters = load_mesh_parameters()
-    return np.array([1.0 / (shape.layers * sum(layer_seconds(
-        place(shape, side**2, context_length=context), parameters).values())) for side in sides])
+    return np.array(
+        [
+            1.0
+            / (
+                shape.layers
+                * sum(layer_seconds(place(shape, side**2, context_length=context), parameters).values())
+            )
+            for side in sides
+        ]
+    )
 
 
 def mesh_picture(rows: Sequence[Rate], models: Sequence[str]) -> Picture:
@@ -106,25 +132,48 @@ def mesh_picture(rows: Sequence[Rate], models: Sequence[str]) -> Picture:
     sides = np.logspace(math.log10(60), math.log10(900), 28)
     for index, model in enumerate(models):
         shape, dash = find_shape(model), DASHES[index % len(DASHES)]
-        figure.add_scatter(x=sides, y=_curve(shape, sides, 4096), mode="lines", name=model,
-                           line={"dash": dash}, legendgroup=model)
+        figure.add_scatter(
+            x=sides,
+            y=_curve(shape, sides, 4096),
+            mode="lines",
+            name=model,
+            line={"dash": dash},
+            legendgroup=model,
+        )
         measured = [row for row in rows if row.model == model]
-        points = [(float(row.parallelism.split()[1].split("x")[0]), row.tokens_per_second)
-                  for row in measured]
+        points = [
+            (float(row.parallelism.split()[1].split("x")[0]), row.tokens_per_second) for row in measured
+        ]
         if points:
-            figure.add_scatter(x=[x for x, _ in points], y=[y for _, y in points],
-                               mode="markers", name=f"{model}, measured", legendgroup=model,
-                               marker={"symbol": MARKERS[index], "size": 11})
-        best = math.sqrt(best_cores_per_layer(shape, load_mesh_parameters(),
-                                              context_length=4096))
-        records += [{"model": model, "side (cores)": side, "measured tokens/s": rate,
-                     "predicted tokens/s": float(_curve(shape, np.array([side]), 4096)[0])}
-                    for side, rate in points]
-        records.append({"model": f"{model}, best side", "side (cores)": best,
-                        "measured tokens/s": None,
-                        "predicted tokens/s": float(_curve(shape, np.array([best]), 4096)[0])})
-    figure.update_xaxes(type="log", title="cores along one side of a layer's region",
-                        tickvals=[60, 100, 200, 420, 660, 900])
+            figure.add_scatter(
+                x=[x for x, _ in points],
+                y=[y for _, y in points],
+                mode="markers",
+                name=f"{model}, measured",
+                legendgroup=model,
+                marker={"symbol": MARKERS[index], "size": 11},
+            )
+        best = math.sqrt(best_cores_per_layer(shape, load_mesh_parameters(), context_length=4096))
+        records += [
+            {
+                "model": model,
+                "side (cores)": side,
+                "measured tokens/s": rate,
+                "predicted tokens/s": float(_curve(shape, np.array([side]), 4096)[0]),
+            }
+            for side, rate in points
+        ]
+        records.append(
+            {
+                "model": f"{model}, best side",
+                "side (cores)": best,
+                "measured tokens/s": None,
+                "predicted tokens/s": float(_curve(shape, np.array([best]), 4096)[0]),
+            }
+        )
+    figure.update_xaxes(
+        type="log", title="cores along one side of a layer's region", tickvals=[60, 100, 200, 420, 660, 900]
+    )
     figure.update_yaxes(title="tokens per second", rangemode="tozero")
     figure.update_layout(title="More cores on a layer: faster at first, then slower", height=460)
     return figure, records
@@ -148,46 +197,84 @@ def breakdown_picture(predictions: Mapping[str, Prediction]) -> Picture:
     figure, records = go.Figure(), []
     for index, name in enumerate(names):
         shares = [100 * group.get(name, 0.0) / sum(group.values()) for group in parts.values()]
-        figure.add_bar(y=list(parts), x=shares, orientation="h", name=name,
-                       marker={"pattern": {"shape": _HATCHES[index % len(_HATCHES)]}},
-                       text=[f"{share:.0f}" if share >= 6 else "" for share in shares])
+        figure.add_bar(
+            y=list(parts),
+            x=shares,
+            orientation="h",
+            name=name,
+            marker={"pattern": {"shape": _HATCHES[index % len(_HATCHES)]}},
+            text=[f"{share:.0f}" if share >= 6 else "" for share in shares],
+        )
     for label, found in predictions.items():
-        figure.add_annotation(y=label, x=101, xanchor="left", showarrow=False,
-                              text=f"{found.tokens_per_second:,.0f} tok/s")
-        records.append({"deployment": label, "tokens/s": found.tokens_per_second,
-                        "low": found.low, "high": found.high,
-                        "step (ms)": 1e3 * found.step_seconds, "waits for": found.bound}
-                       | {f"{name} (ms)": parts[label].get(name, 0.0) for name in names})
-    figure.update_xaxes(title="share of the step (%)", range=[0, 118],
-                        tickvals=[0, 20, 40, 60, 80, 100])
+        figure.add_annotation(
+            y=label, x=101, xanchor="left", showarrow=False, text=f"{found.tokens_per_second:,.0f} tok/s"
+        )
+        records.append(
+            {
+                "deployment": label,
+                "tokens/s": found.tokens_per_second,
+                "low": found.low,
+                "high": found.high,
+                "step (ms)": 1e3 * found.step_seconds,
+                "waits for": found.bound,
+            }
+            | {f"{name} (ms)": parts[label].get(name, 0.0) for name in names}
+        )
+    figure.update_xaxes(title="share of the step (%)", range=[0, 118], tickvals=[0, 20, 40, 60, 80, 100])
     figure.update_yaxes(autorange="reversed")
-    figure.update_layout(barmode="stack", title="Where the time of one token goes", height=480,
-                         legend={"orientation": "h", "y": -0.22})
+    figure.update_layout(
+        barmode="stack",
+        title="Where the time of one token goes",
+        height=480,
+        legend={"orientation": "h", "y": -0.22},
+    )
     return figure, records
 
 
-def bands_picture(predictions: Mapping[str, Prediction], claims: Mapping[str, float],
-                  draft_tokens: int) -> Picture:
+def bands_picture(
+    predictions: Mapping[str, Prediction], claims: Mapping[str, float], draft_tokens: int
+) -> Picture:
     """Predicted rates with 80 % bands beside claimed rates, and what a draft would have to do."""
     import plotly.graph_objects as go
 
     figure, records = go.Figure(), []
     labels, rates = list(predictions), [p.tokens_per_second for p in predictions.values()]
     figure.add_scatter(
-        x=rates, y=labels, mode="markers", name="predicted, no draft", marker={"size": 11},
-        error_x={"type": "data", "symmetric": False,
-                 "array": [p.high - p.tokens_per_second for p in predictions.values()],
-                 "arrayminus": [p.tokens_per_second - p.low for p in predictions.values()]})
+        x=rates,
+        y=labels,
+        mode="markers",
+        name="predicted, no draft",
+        marker={"size": 11},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [p.high - p.tokens_per_second for p in predictions.values()],
+            "arrayminus": [p.tokens_per_second - p.low for p in predictions.values()],
+        },
+    )
     for index, (claim, rate) in enumerate(claims.items()):
-        figure.add_scatter(x=[rate, rate], y=[labels[0], labels[-1]], mode="lines", name=claim,
-                           line={"dash": DASHES[index + 1]})
+        figure.add_scatter(
+            x=[rate, rate],
+            y=[labels[0], labels[-1]],
+            mode="lines",
+            name=claim,
+            line={"dash": DASHES[index + 1]},
+        )
         for label, found in predictions.items():
             factors = [rate / value for value in (found.high, found.tokens_per_second, found.low)]
             low, middle, high = (_acceptance(factor, draft_tokens) for factor in factors)
-            records.append({"claim": claim, "deployment": label, "needs times": factors[1],
-                            "at best": factors[0], "at worst": factors[2],
-                            "acceptance": middle, "acceptance, low": low,
-                            "acceptance, high": high})
+            records.append(
+                {
+                    "claim": claim,
+                    "deployment": label,
+                    "needs times": factors[1],
+                    "at best": factors[0],
+                    "at worst": factors[2],
+                    "acceptance": middle,
+                    "acceptance, low": low,
+                    "acceptance, high": high,
+                }
+            )
     figure.update_xaxes(type="log", title="tokens per second of one sequence")
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(title="What the two published rates ask for", height=460)
@@ -201,21 +288,37 @@ def _acceptance(factor: float, draft_tokens: int) -> float | None:
     return needed_acceptance(factor, draft_tokens) if factor <= draft_tokens + 1 else None
 
 
-def contexts_picture(model: Config, deployments: Mapping[str, tuple[str, int]],
-                     contexts: Sequence[int], batches: Sequence[int]) -> Picture:
+def contexts_picture(
+    model: Config, deployments: Mapping[str, tuple[str, int]], contexts: Sequence[int], batches: Sequence[int]
+) -> Picture:
     """Rate against context, one line per deployment; a slider switches the batch."""
     states, records = [], []
     for batch in batches:
         state = []
         for index, (label, (device, devices)) in enumerate(deployments.items()):
-            rates = sweep(model, device, devices=devices, batch_sizes=batch,
-                          context_lengths=np.array(contexts))
-            state.append({"x": list(contexts), "y": rates.tolist(), "mode": "lines+markers",
-                          "name": label, "line": {"dash": DASHES[index]},
-                          "marker": {"symbol": MARKERS[index]}})
-            records += [{"batch": batch, "deployment": label, "context": context,
-                         "tokens/s per sequence": rate, "tokens/s of all": batch * rate}
-                        for context, rate in zip(contexts, rates.tolist(), strict=True)]
+            rates = sweep(
+                model, device, devices=devices, batch_sizes=batch, context_lengths=np.array(contexts)
+            )
+            state.append(
+                {
+                    "x": list(contexts),
+                    "y": rates.tolist(),
+                    "mode": "lines+markers",
+                    "name": label,
+                    "line": {"dash": DASHES[index]},
+                    "marker": {"symbol": MARKERS[index]},
+                }
+            )
+            records += [
+                {
+                    "batch": batch,
+                    "deployment": label,
+                    "context": context,
+                    "tokens/s per sequence": rate,
+                    "tokens/s of all": batch * rate,
+                }
+                for context, rate in zip(contexts, rates.tolist(), strict=True)
+            ]
         states.append(state)
     figure = slide(states, [str(batch) for batch in batches], "batch: ")
     figure.update_xaxes(type="log", title="context (tokens)")
@@ -227,39 +330,74 @@ def contexts_picture(model: Config, deployments: Mapping[str, tuple[str, int]],
 def race_picture(lanes: Sequence[Lane], frames: Sequence[Frame]) -> Picture:
     """A race of tokens: bars that a slider or the play button moves, without a kernel."""
     names = [lane.name for lane in lanes]
-    states = [[{"y": names, "x": list(frame.counts), "orientation": "h", "type": "bar",
-                "text": [f"{count:,}" for count in frame.counts]}] for frame in frames]
-    figure = slide(states, [f"{frame.seconds:.1f}" for frame in frames], "after ", " s",
-                   play=True)
+    states = [
+        [
+            {
+                "y": names,
+                "x": list(frame.counts),
+                "orientation": "h",
+                "type": "bar",
+                "text": [f"{count:,}" for count in frame.counts],
+            }
+        ]
+        for frame in frames
+    ]
+    figure = slide(states, [f"{frame.seconds:.1f}" for frame in frames], "after ", " s", play=True)
     total = max(lane.times.size for lane in lanes)
     figure.update_xaxes(title="tokens written", range=[0, total * 1.05])
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(title="A token race", height=420, showlegend=False)
-    records: Records = [{"seconds": frame.seconds} | dict(zip(names, frame.counts, strict=True))
-                        for frame in frames[::max(1, len(frames) // 10)]]
+    records: Records = [
+        {"seconds": frame.seconds} | dict(zip(names, frame.counts, strict=True))
+        for frame in frames[:: max(1, len(frames) // 10)]
+    ]
     return figure, records
 
 
-def slide(states: Sequence[Sequence[Mapping[str, Any]]], labels: Sequence[str], prefix: str,
-          suffix: str = "", *, play: bool = False) -> "Figure":
+def slide(
+    states: Sequence[Sequence[Mapping[str, Any]]],
+    labels: Sequence[str],
+    prefix: str,
+    suffix: str = "",
+    *,
+    play: bool = False,
+) -> "Figure":
     """A figure whose traces a slider switches; works without a kernel. Starts at the last state."""
     import plotly.graph_objects as go
 
-    frames = [go.Frame(data=list(state), name=label)
-              for state, label in zip(states, labels, strict=True)]
-    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": True},
-            "transition": {"duration": 0}}
+    frames = [go.Frame(data=list(state), name=label) for state, label in zip(states, labels, strict=True)]
+    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     steps = [{"label": label, "method": "animate", "args": [[label], jump]} for label in labels]
     figure = go.Figure(data=list(states[-1]), frames=frames)
-    figure.update_layout(sliders=[{
-        "active": len(states) - 1, "currentvalue": {"prefix": prefix, "suffix": suffix},
-        "pad": {"t": 60}, "steps": steps}])
+    figure.update_layout(
+        sliders=[
+            {
+                "active": len(states) - 1,
+                "currentvalue": {"prefix": prefix, "suffix": suffix},
+                "pad": {"t": 60},
+                "steps": steps,
+            }
+        ]
+    )
     if play:
-        run = {"frame": {"duration": 100, "redraw": True}, "transition": {"duration": 0},
-               "fromcurrent": False, "mode": "immediate"}
-        figure.update_layout(updatemenus=[{
-            "type": "buttons", "showactive": False, "x": 1, "xanchor": "right", "y": 1.18,
-            "buttons": [{"label": "Play", "method": "animate", "args": [None, run]}]}])
+        run = {
+            "frame": {"duration": 100, "redraw": True},
+            "transition": {"duration": 0},
+            "fromcurrent": False,
+            "mode": "immediate",
+        }
+        figure.update_layout(
+            updatemenus=[
+                {
+                    "type": "buttons",
+                    "showactive": False,
+                    "x": 1,
+                    "xanchor": "right",
+                    "y": 1.18,
+                    "buttons": [{"label": "Play", "method": "animate", "args": [None, run]}],
+                }
+            ]
+        )
     return figure
 
 

@@ -57,9 +57,20 @@ _FORMATS = [
     Precision("q2_k", 3.0, 6.5625, "packed4", "bf16", storage_only=True),
 ]
 PRECISIONS = {precision.name: precision for precision in _FORMATS}
-_ALIASES = {"f16": "fp16", "f32": "fp32", "float16": "fp16", "bfloat16": "bf16",
-            "float32": "fp32", "half": "fp16", "nvfp4": "fp4", "int4-g32": "int4g32",
-            "awq-int4": "awq", "gptq": "gptq-int4", "w8a16": "int8", "w4a16": "int4"}
+_ALIASES = {
+    "f16": "fp16",
+    "f32": "fp32",
+    "float16": "fp16",
+    "bfloat16": "bf16",
+    "float32": "fp32",
+    "half": "fp16",
+    "nvfp4": "fp4",
+    "int4-g32": "int4g32",
+    "awq-int4": "awq",
+    "gptq": "gptq-int4",
+    "w8a16": "int8",
+    "w4a16": "int4",
+}
 
 
 def find_precision(name: str) -> Precision:

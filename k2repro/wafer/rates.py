@@ -18,15 +18,21 @@ from k2repro.wafer.devices import Device, guess_class, match_variant
 from k2repro.wafer.engines import Engine, find_engine
 from k2repro.wafer.precisions import Precision, match_precision
 from k2repro.wafer.shapes import ModelShape, match_shape, shape_from_size
-from k2repro.wafer.workload import (
-    device_fields,
-    engine_fields,
-    shape_fields,
-    usable_memory,
-)
+from k2repro.wafer.workload import device_fields, engine_fields, shape_fields, usable_memory
 
-REQUIRED = ("model", "precision", "batch", "hardware", "n_devices", "bandwidth_gbs_per_device",
-            "parallelism", "framework", "metric_kind", "tok_s_per_user", "source")
+REQUIRED = (
+    "model",
+    "precision",
+    "batch",
+    "hardware",
+    "n_devices",
+    "bandwidth_gbs_per_device",
+    "parallelism",
+    "framework",
+    "metric_kind",
+    "tok_s_per_user",
+    "source",
+)
 _SIZED = ("params_b", "active_params_b", "weight_read_gb")
 
 
@@ -77,10 +83,14 @@ class Rate:
         embedding = 0.0 if self.shape.tied else self.shape.head_parameters * 2.0
         memory = self.n_devices * usable_memory(self.device, self.engine)
         return {
-            "weight_bytes": read, "stored_bytes": read + embedding,
-            "kv_bytes_per_token": self.kv_bytes_per_token, "batch": self.batch,
-            "context": self.mean_context, "prompt_tokens": self.prompt_tokens,
-            "output_tokens": self.output_tokens, "end_to_end": float(self.end_to_end),
+            "weight_bytes": read,
+            "stored_bytes": read + embedding,
+            "kv_bytes_per_token": self.kv_bytes_per_token,
+            "batch": self.batch,
+            "context": self.mean_context,
+            "prompt_tokens": self.prompt_tokens,
+            "output_tokens": self.output_tokens,
+            "end_to_end": float(self.end_to_end),
             "ways": float(self.ways),
             "memory": memory if self.device.device_class == "gpu" else math.inf,
             **shape_fields(self.shape),
@@ -93,8 +103,9 @@ def _cell(line: dict[str, str], name: str) -> str:
     return (line.get(name) or "").strip()
 
 
-def _number(line: dict[str, str], name: str, number: int, default: float | None = None,
-            least: float = 0.0) -> float:
+def _number(
+    line: dict[str, str], name: str, number: int, default: float | None = None, least: float = 0.0
+) -> float:
     """A finite number above `least` (or equal to it when least is 0 and a default exists)."""
     text = _cell(line, name)
     if not text:
@@ -106,7 +117,8 @@ def _number(line: dict[str, str], name: str, number: int, default: float | None 
     except ValueError:
         raise K2ReproError(
             f"line {number}: {name} = {text!r} is not a number; use digits and a decimal point, "
-            "no unit and no thousands separator") from None
+            "no unit and no thousands separator"
+        ) from None
     if not math.isfinite(value) or value < least or (default is None and value <= 0):
         raise K2ReproError(f"line {number}: {name} = {text!r} must be a positive finite number")
     return value
@@ -118,8 +130,10 @@ def _precision(line: dict[str, str], number: int, shape: ModelShape) -> Precisio
     read = _number(line, "weight_read_gb", number, 0.0)
     found = match_precision(name, 8e9 * read / shape.decode_parameters if read else None)
     if not name or found is None:
-        raise K2ReproError(f"line {number}: precision = {name!r} is not known, and the row gives no "
-                           "weight_read_gb to tell its size")
+        raise K2ReproError(
+            f"line {number}: precision = {name!r} is not known, and the row gives no "
+            "weight_read_gb to tell its size"
+        )
     return found
 
 
@@ -130,10 +144,15 @@ def _shape(line: dict[str, str], number: int) -> tuple[ModelShape, bool]:
     if shape is not None:
         return shape, True
     if not any(_cell(line, key) for key in _SIZED):
-        raise K2ReproError(f"line {number}: model {name!r} is not known and the row gives no size "
-                           f"({', '.join(_SIZED)} are empty)")
-    billions = _number(line, "active_params_b", number, 0.0) or _number(
-        line, "params_b", number, 0.0) or _number(line, "weight_read_gb", number) / 2
+        raise K2ReproError(
+            f"line {number}: model {name!r} is not known and the row gives no size "
+            f"({', '.join(_SIZED)} are empty)"
+        )
+    billions = (
+        _number(line, "active_params_b", number, 0.0)
+        or _number(line, "params_b", number, 0.0)
+        or _number(line, "weight_read_gb", number) / 2
+    )
     return shape_from_size(name, billions * 1e9), False
 
 
@@ -145,9 +164,14 @@ def _device(line: dict[str, str], number: int, bandwidth_gbs: float) -> tuple[De
     framework = _cell(line, "framework")
     # Rows of `k2repro measure` carry the bandwidth that was measured, not a nominal one.
     sustained = bandwidth_gbs if "k2repro" in framework else None
-    stand_in = Device(name=name or "unnamed", device_class=guess_class(name, framework),
-                      bandwidth_gbs=bandwidth_gbs, capacity_gb=math.inf,
-                      sustained_gbs=sustained, note="not in hardware.csv; built from the row")
+    stand_in = Device(
+        name=name or "unnamed",
+        device_class=guess_class(name, framework),
+        bandwidth_gbs=bandwidth_gbs,
+        capacity_gb=math.inf,
+        sustained_gbs=sustained,
+        note="not in hardware.csv; built from the row",
+    )
     return stand_in, False
 
 
@@ -169,23 +193,33 @@ def _read_rate(line: dict[str, str], number: int) -> Rate:
     framework = _cell(line, "framework")
     covered = shape.block_parameters * precision.bits + shape.head_parameters * precision.head_bits
     return Rate(
-        line=number, id=_cell(line, "id") or f"line-{number}",
-        model=_cell(line, "model"), shape=shape, shape_known=shape_known,
+        line=number,
+        id=_cell(line, "id") or f"line-{number}",
+        model=_cell(line, "model"),
+        shape=shape,
+        shape_known=shape_known,
         precision=precision,
         weight_read_gb=_number(line, "weight_read_gb", number, 0.0) or covered / 8e9,
-        kv_bytes_per_token=_number(line, "kv_bytes_per_token", number,
-                                   shape.kv_bytes_per_token()),
-        batch=_number(line, "batch", number), prompt_tokens=prompt, output_tokens=output,
-        mean_context=mean, hardware=_cell(line, "hardware"), device=device,
-        device_known=device_known, n_devices=int(_number(line, "n_devices", number, 1.0)) or 1,
-        bandwidth_gbs=bandwidth, parallelism=_cell(line, "parallelism") or "single",
-        framework=framework, engine=find_engine(framework, device.device_class, device.vendor),
+        kv_bytes_per_token=_number(line, "kv_bytes_per_token", number, shape.kv_bytes_per_token()),
+        batch=_number(line, "batch", number),
+        prompt_tokens=prompt,
+        output_tokens=output,
+        mean_context=mean,
+        hardware=_cell(line, "hardware"),
+        device=device,
+        device_known=device_known,
+        n_devices=int(_number(line, "n_devices", number, 1.0)) or 1,
+        bandwidth_gbs=bandwidth,
+        parallelism=_cell(line, "parallelism") or "single",
+        framework=framework,
+        engine=find_engine(framework, device.device_class, device.vendor),
         end_to_end=_cell(line, "metric_kind") == "e2e_out",
         speculative=_cell(line, "spec_decode") == "1",
         tokens_per_second=_number(line, "tok_s_per_user", number),
         source=_cell(line, "source") or "unnamed",
         purpose=int(_number(line, "use_for_scoring", number, 1.0)),
-        note=_cell(line, "note"))
+        note=_cell(line, "note"),
+    )
 
 
 @dataclass(frozen=True)
@@ -205,8 +239,10 @@ def parse_rates(lines: Iterable[str], name: str) -> RateTable:
     reader = csv.DictReader(lines)
     missing = [key for key in REQUIRED if key not in (reader.fieldnames or ())]
     if missing:
-        raise K2ReproError(f"{name}: missing column(s) {', '.join(missing)}; a rates file has the "
-                           "columns of k2repro/wafer/data/decode_rates.csv")
+        raise K2ReproError(
+            f"{name}: missing column(s) {', '.join(missing)}; a rates file has the "
+            "columns of k2repro/wafer/data/decode_rates.csv"
+        )
     rates, refused = [], []
     for line in reader:
         try:
@@ -226,8 +262,7 @@ def read_rates(path: str | Path) -> RateTable:
     except OSError as error:
         raise K2ReproError(f"rates file {str(path)!r} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise K2ReproError(f"rates file {str(path)!r} is not UTF-8 text; export it as CSV (UTF-8)"
-                           ) from None
+        raise K2ReproError(f"rates file {str(path)!r} is not UTF-8 text; export it as CSV (UTF-8)") from None
     return parse_rates(text.splitlines(), str(path))
 
 

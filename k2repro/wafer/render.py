@@ -14,18 +14,23 @@ def _percent(value: float | None) -> str:
 
 def _table(title: str, scores: tuple[Score, ...]) -> list[str]:
     width = max(len(title), *(len(score.name) for score in scores))
-    lines = [f"{title:<{width}}  {'rows':>5}  {'median':>8}  {'90th':>8}  {'<= 20 %':>8}  "
-             f"{'in 80 %':>8}"]
-    lines += [f"{score.name:<{width}}  {score.rows:>5}  {_percent(score.median_error):>8}  "
-              f"{_percent(score.ninetieth_error):>8}  {_percent(score.within_20_percent):>8}  "
-              f"{_percent(score.coverage):>8}" for score in scores]
+    lines = [f"{title:<{width}}  {'rows':>5}  {'median':>8}  {'90th':>8}  {'<= 20 %':>8}  {'in 80 %':>8}"]
+    lines += [
+        f"{score.name:<{width}}  {score.rows:>5}  {_percent(score.median_error):>8}  "
+        f"{_percent(score.ninetieth_error):>8}  {_percent(score.within_20_percent):>8}  "
+        f"{_percent(score.coverage):>8}"
+        for score in scores
+    ]
     return [*lines, ""]
 
 
 def render_text(report: ScoreReport) -> str:
     """The report as plain text; errors are |predicted / measured - 1|."""
-    lines = [f"{report.file}: {report.rows_read} rows read, {len(report.refused)} refused; "
-             f"parameters frozen on {report.parameters_date}", ""]
+    lines = [
+        f"{report.file}: {report.rows_read} rows read, {len(report.refused)} refused; "
+        f"parameters frozen on {report.parameters_date}",
+        "",
+    ]
     lines += [f"refused: {reason}" for reason in report.refused]
     lines += [""] if report.refused else []
     lines += _table("emulator", report.overall)
@@ -35,17 +40,24 @@ def render_text(report: ScoreReport) -> str:
     wafer = report.wafer
     if wafer is not None:
         if wafer.wse2_rows:
-            lines.append(f"WSE-2, leave one model out: {wafer.wse2_rows} rows, median "
-                         f"{_percent(wafer.wse2_median_error)}, worst "
-                         f"{_percent(wafer.wse2_worst_error)}")
-        lines += [f"other wafer, row {name}: predicted {predicted:.0f}, published {measured:.0f} "
-                  f"tok/s (ratio {ratio:.2f})"
-                  for name, predicted, measured, ratio in wafer.other_wafers]
+            lines.append(
+                f"WSE-2, leave one model out: {wafer.wse2_rows} rows, median "
+                f"{_percent(wafer.wse2_median_error)}, worst "
+                f"{_percent(wafer.wse2_worst_error)}"
+            )
+        lines += [
+            f"other wafer, row {name}: predicted {predicted:.0f}, published {measured:.0f} "
+            f"tok/s (ratio {ratio:.2f})"
+            for name, predicted, measured, ratio in wafer.other_wafers
+        ]
         lines.append("")
-    lines.append(f"flagged as impossible: {len(report.flags)} rows, of them "
-                 f"{report.flagged_scored_rows} scored")
-    lines += [f"  line {flag.line} ({flag.id}, {flag.source}, {flag.hardware}): {flag.reason}"
-              for flag in report.flags]
+    lines.append(
+        f"flagged as impossible: {len(report.flags)} rows, of them {report.flagged_scored_rows} scored"
+    )
+    lines += [
+        f"  line {flag.line} ({flag.id}, {flag.source}, {flag.hardware}): {flag.reason}"
+        for flag in report.flags
+    ]
     return "\n".join(lines) + "\n"
 
 

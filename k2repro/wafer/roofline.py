@@ -20,15 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from k2repro.wafer.engines import (
-    COMPILED,
-    EAGER,
-    GGML,
-    GGML_CPU,
-    SERVING,
-    TORCH_CPU,
-    UNCAPTURED,
-)
+from k2repro.wafer.engines import COMPILED, EAGER, GGML, GGML_CPU, SERVING, TORCH_CPU, UNCAPTURED
 from k2repro.wafer.parameters import SOFTWARE, Parameters
 from k2repro.wafer.workload import Workload
 
@@ -42,9 +34,12 @@ _SOFTWARE_NAMES = tuple(f"software.{name}" for name in SOFTWARE)
 def _stream_bandwidth(work: Workload, parameters: Parameters) -> Any:
     """Bytes per second of a long stream, before the unit wall."""
     share = np.where(
-        work.sustained > 0, parameters.value("memory.efficiency_sustained"),
-        np.where(work.cpu > 0, parameters.value("memory.efficiency_cpu"),
-                 parameters.value("memory.efficiency")))
+        work.sustained > 0,
+        parameters.value("memory.efficiency_sustained"),
+        np.where(
+            work.cpu > 0, parameters.value("memory.efficiency_cpu"), parameters.value("memory.efficiency")
+        ),
+    )
     memory = work.bandwidth * np.where(np.isnan(work.stream_share), share, work.stream_share)
     # Least-recently-used caches keep what fits and thrash soon after: linear from 1x to 1.5x.
     resident = np.clip(3.0 - 2.0 * work.weight_bytes / np.maximum(work.cache_bytes, 1.0), 0.0, 1.0)
@@ -66,16 +61,26 @@ def _layer_overhead(work: Workload, parameters: Parameters) -> Any:
     packed = work.packed * parameters.value("layer.packed") / work.clock
     uncaptured = np.sqrt(serving * eager) * parameters.value("layer.uncaptured")
     seconds = np.select(
-        [work.engine == COMPILED, work.engine == SERVING, work.engine == UNCAPTURED,
-         work.engine == EAGER, work.engine == GGML, work.engine == TORCH_CPU,
-         work.engine == GGML_CPU],
+        [
+            work.engine == COMPILED,
+            work.engine == SERVING,
+            work.engine == UNCAPTURED,
+            work.engine == EAGER,
+            work.engine == GGML,
+            work.engine == TORCH_CPU,
+            work.engine == GGML_CPU,
+        ],
         np.broadcast_arrays(
             parameters.value("layer.compiled") / work.clock * software,
             serving / work.clock * software + packed,
-            uncaptured + 0 * work.clock, eager + 0 * work.clock,
+            uncaptured + 0 * work.clock,
+            eager + 0 * work.clock,
             parameters.value("layer.ggml") / work.clock,
             parameters.value("layer.torch_cpu") + 0 * work.clock,
-            parameters.value("layer.ggml_cpu") + 0 * work.clock), 0.0)
+            parameters.value("layer.ggml_cpu") + 0 * work.clock,
+        ),
+        0.0,
+    )
     return np.where(np.isnan(work.layer_overhead), seconds, work.layer_overhead)
 
 
@@ -83,20 +88,24 @@ def _step_overhead(work: Workload, parameters: Parameters, batch: Any) -> Any:
     """Seconds per step of scheduling, sampling and waking workers."""
     is_served = np.isin(work.engine, (SERVING, UNCAPTURED, EAGER))
     queueing = np.isin(work.engine, (SERVING, UNCAPTURED)) * (
-        (work.ways > 1) * parameters.value("step.tensor_parallel")
-        + batch * parameters.value("step.sequence"))
+        (work.ways > 1) * parameters.value("step.tensor_parallel") + batch * parameters.value("step.sequence")
+    )
     seconds = np.where(
-        is_served, parameters.value("step.serving") + queueing,
-        np.where(work.engine == COMPILED, parameters.value("step.compiled"),
-                 np.where(work.engine == GGML, parameters.value("step.ggml"), 0.0)))
+        is_served,
+        parameters.value("step.serving") + queueing,
+        np.where(
+            work.engine == COMPILED,
+            parameters.value("step.compiled"),
+            np.where(work.engine == GGML, parameters.value("step.ggml"), 0.0),
+        ),
+    )
     return np.where(np.isnan(work.step_overhead), seconds, work.step_overhead)
 
 
 def _all_reduce(work: Workload, parameters: Parameters, batch: Any) -> Any:
     """Seconds per step of two all-reduces per layer over `ways` devices."""
     volume = 4.0 * (work.ways - 1.0) / work.ways * batch * work.hidden * 2.0
-    each = parameters.value("link.latency") + volume / (
-        work.link * parameters.value("link.efficiency"))
+    each = parameters.value("link.latency") + volume / (work.link * parameters.value("link.efficiency"))
     return np.where(work.ways > 1, work.layers * each, 0.0)
 
 
@@ -116,10 +125,18 @@ def prefill_seconds(work: Workload, parameters: Parameters) -> Any:
     """
     tokens = work.prompt_tokens
     products = 2.0 * work.block_parameters * tokens / parameters.value("prefill.matrix")
-    attention = (2.0 * work.layers * work.attention_width * tokens**2
-                 / parameters.value("prefill.attention"))
-    reduce = np.where(work.ways > 1, work.layers * 8.0 * (work.ways - 1.0) / work.ways
-                      * tokens * work.hidden / (work.link * _BULK_LINK_SHARE), 0.0)
+    attention = 2.0 * work.layers * work.attention_width * tokens**2 / parameters.value("prefill.attention")
+    reduce = np.where(
+        work.ways > 1,
+        work.layers
+        * 8.0
+        * (work.ways - 1.0)
+        / work.ways
+        * tokens
+        * work.hidden
+        / (work.link * _BULK_LINK_SHARE),
+        0.0,
+    )
     return work.batch * ((products + attention) / (work.prefill_peak * work.ways) + reduce)
 
 
@@ -136,10 +153,18 @@ def break_down(work: Workload, parameters: Parameters) -> dict[str, Any]:
     read = (stream**_CORNER + units**_CORNER) ** (1.0 / _CORNER)
     vectors = np.isin(work.engine, (GGML, EAGER))
     tokens = np.maximum(batch * work.pass_tokens, np.where(vectors, 1.0, work.tile))
-    arithmetic = (2.0 * work.decode_parameters * tokens
-                  / (work.prefill_peak * work.ways * parameters.value("decode.utilisation")))
-    cache = batch * work.context * work.kv_bytes_per_token / (
-        work.bandwidth * work.ways * parameters.value("memory.kv_efficiency"))
+    arithmetic = (
+        2.0
+        * work.decode_parameters
+        * tokens
+        / (work.prefill_peak * work.ways * parameters.value("decode.utilisation"))
+    )
+    cache = (
+        batch
+        * work.context
+        * work.kv_bytes_per_token
+        / (work.bandwidth * work.ways * parameters.value("memory.kv_efficiency"))
+    )
     communication = _all_reduce(work, parameters, batch)
     layer = work.layers * _layer_overhead(work, parameters)
     # An eager host runs ahead of the device: only what the device does not hide is waited for.
@@ -148,12 +173,20 @@ def break_down(work: Workload, parameters: Parameters) -> dict[str, Any]:
     step = _step_overhead(work, parameters, batch)
     waves = work.batch / batch - 1.0
     queueing = waves * (device_time + layer + step)
-    prefill = np.where(work.end_to_end > 0, prefill_seconds(work, parameters)
-                       / np.maximum(work.output_tokens, 1.0), 0.0)
-    return {"bandwidth": stream, "unit_wall": read - stream,
-            "compute": np.maximum(arithmetic - read, 0.0), "kv_cache": cache,
-            "layer_overhead": layer, "step_overhead": step, "communication": communication,
-            "queueing": queueing, "prefill": prefill}
+    prefill = np.where(
+        work.end_to_end > 0, prefill_seconds(work, parameters) / np.maximum(work.output_tokens, 1.0), 0.0
+    )
+    return {
+        "bandwidth": stream,
+        "unit_wall": read - stream,
+        "compute": np.maximum(arithmetic - read, 0.0),
+        "kv_cache": cache,
+        "layer_overhead": layer,
+        "step_overhead": step,
+        "communication": communication,
+        "queueing": queueing,
+        "prefill": prefill,
+    }
 
 
 def step_seconds(work: Workload, parameters: Parameters) -> Any:
@@ -171,7 +204,6 @@ def roofline_rate(work: Workload) -> Any:
     model that fits a known cache is held against the cache's bandwidth.
     """
     in_cache = (work.weight_bytes < work.cache_bytes) & (work.cache_bandwidth > 0)
-    bandwidth = np.where(in_cache, np.maximum(work.cache_bandwidth, work.bandwidth),
-                         work.bandwidth)
+    bandwidth = np.where(in_cache, np.maximum(work.cache_bandwidth, work.bandwidth), work.bandwidth)
     bytes_read = work.weight_bytes + work.batch * work.context * work.kv_bytes_per_token
     return work.ways * bandwidth / bytes_read

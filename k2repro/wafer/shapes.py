@@ -128,10 +128,16 @@ def load_shapes() -> dict[str, ModelShape]:
     shapes = {}
     for line in csv.DictReader(text.splitlines()):
         shapes[line["model"]] = ModelShape(
-            line["model"], layers=int(line["layers"]), hidden=int(line["hidden"]),
-            q_heads=int(line["q_heads"]), kv_heads=int(line["kv_heads"]),
-            head_dim=int(line["head_dim"]), ffn=int(line["ffn"]), vocab=int(line["vocab"]),
-            tied=line["tied"] == "1")
+            line["model"],
+            layers=int(line["layers"]),
+            hidden=int(line["hidden"]),
+            q_heads=int(line["q_heads"]),
+            kv_heads=int(line["kv_heads"]),
+            head_dim=int(line["head_dim"]),
+            ffn=int(line["ffn"]),
+            vocab=int(line["vocab"]),
+            tied=line["tied"] == "1",
+        )
     return shapes
 
 
@@ -157,13 +163,17 @@ def shape_from_size(name: str, parameters: float) -> ModelShape:
     Layers follow the nearest shape (in log size); the hidden width is scaled so that the
     parameters come out, in steps of one head.
     """
-    near = min(load_shapes().values(),
-               key=lambda shape: abs(math.log(shape.parameters / parameters)))
+    near = min(load_shapes().values(), key=lambda shape: abs(math.log(shape.parameters / parameters)))
     scale = math.sqrt(parameters / near.parameters)
     kv_heads = max(1, round(near.kv_heads * scale))
-    return replace(near, name=name, hidden=max(near.head_dim, round(near.hidden * scale)),
-                   q_heads=max(kv_heads, round(near.q_heads * scale)), kv_heads=kv_heads,
-                   ffn=max(1, round(near.ffn * scale)))
+    return replace(
+        near,
+        name=name,
+        hidden=max(near.head_dim, round(near.hidden * scale)),
+        q_heads=max(kv_heads, round(near.q_heads * scale)),
+        kv_heads=kv_heads,
+        ffn=max(1, round(near.ffn * scale)),
+    )
 
 
 def as_shape(config: "ModelShape | ConfigLike | str") -> ModelShape:

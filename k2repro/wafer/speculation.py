@@ -34,11 +34,14 @@ class Speculation:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.acceptance <= 1.0:
-            raise K2ReproError(f"acceptance {self.acceptance!r} must lie between 0 and 1; "
-                               "75 per cent is 0.75")
+            raise K2ReproError(
+                f"acceptance {self.acceptance!r} must lie between 0 and 1; 75 per cent is 0.75"
+            )
         if self.draft_tokens < 1 or self.cost_ratio < 0:
-            raise K2ReproError(f"draft_tokens {self.draft_tokens!r} must be at least 1 and "
-                               f"cost_ratio {self.cost_ratio!r} not negative")
+            raise K2ReproError(
+                f"draft_tokens {self.draft_tokens!r} must be at least 1 and "
+                f"cost_ratio {self.cost_ratio!r} not negative"
+            )
 
     @property
     def expected_tokens(self) -> float:
@@ -53,8 +56,7 @@ class Speculation:
         return self.draft_tokens * self.cost_ratio
 
     @staticmethod
-    def from_accepted(accepted: Iterable[int], draft_tokens: int,
-                      cost_ratio: float = 0.0) -> "Speculation":
+    def from_accepted(accepted: Iterable[int], draft_tokens: int, cost_ratio: float = 0.0) -> "Speculation":
         """From accepted lengths, one per verification pass (0 to draft_tokens).
 
         The mean of accepted + 1 is used as measured; acceptance is accepted over tried tokens.
@@ -63,8 +65,9 @@ class Speculation:
         if not lengths or min(lengths) < 0 or max(lengths) > draft_tokens:
             raise K2ReproError(f"accepted lengths must be a non-empty list of 0 to {draft_tokens}")
         tried = sum(min(length + 1, draft_tokens) for length in lengths)
-        return Speculation(sum(lengths) / tried, draft_tokens, cost_ratio,
-                           tokens_per_pass=sum(lengths) / len(lengths) + 1.0)
+        return Speculation(
+            sum(lengths) / tried, draft_tokens, cost_ratio, tokens_per_pass=sum(lengths) / len(lengths) + 1.0
+        )
 
 
 def needed_acceptance(factor: float, draft_tokens: int) -> float:
@@ -73,8 +76,10 @@ def needed_acceptance(factor: float, draft_tokens: int) -> float:
     K2ReproError when no acceptance can: the factor must lie between 1 and draft_tokens + 1.
     """
     if not 1.0 <= factor <= draft_tokens + 1:
-        raise K2ReproError(f"a factor of {factor:.2f} is out of reach of {draft_tokens} draft "
-                           f"tokens; they give between 1 and {draft_tokens + 1}")
+        raise K2ReproError(
+            f"a factor of {factor:.2f} is out of reach of {draft_tokens} draft "
+            f"tokens; they give between 1 and {draft_tokens + 1}"
+        )
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2

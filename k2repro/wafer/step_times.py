@@ -51,8 +51,7 @@ class Server:
 
     def describe(self) -> str:
         """Model, devices and precision in a few words."""
-        return (f"{as_shape(self.model).name} on {self.devices} x {self.found_device().name}, "
-                f"{self.precision}")
+        return f"{as_shape(self.model).name} on {self.devices} x {self.found_device().name}, {self.precision}"
 
     @property
     def watts(self) -> float | None:
@@ -60,24 +59,42 @@ class Server:
         tdp = self.found_device().tdp_w
         return None if tdp is None else tdp * self.devices
 
-    def predict(self, batch: float, context: float, speculation: Speculation | None = None,
-                *, check_fit: bool | None = None) -> Prediction:
+    def predict(
+        self,
+        batch: float,
+        context: float,
+        speculation: Speculation | None = None,
+        *,
+        check_fit: bool | None = None,
+    ) -> Prediction:
         """`predict` for this server."""
-        return predict(self.model, self.device, precision=self.precision, devices=self.devices,
-                       engine=self.engine, batch_size=int(batch), context_length=max(context, 1.0),
-                       speculation=speculation,
-                       check_fit=self.check_fit if check_fit is None else check_fit)
+        return predict(
+            self.model,
+            self.device,
+            precision=self.precision,
+            devices=self.devices,
+            engine=self.engine,
+            batch_size=int(batch),
+            context_length=max(context, 1.0),
+            speculation=speculation,
+            check_fit=self.check_fit if check_fit is None else check_fit,
+        )
 
     def prefill_seconds(self, prompt_tokens: float, batch: int) -> float:
         """Seconds to process `batch` prompts of that length together; 0 for empty prompts."""
         if prompt_tokens <= 0:
             return 0.0
-        return prefill_time(self.model, self.device, prompt_tokens=prompt_tokens,
-                            precision=self.precision, batch_size=batch, devices=self.devices,
-                            engine=self.engine)
+        return prefill_time(
+            self.model,
+            self.device,
+            prompt_tokens=prompt_tokens,
+            precision=self.precision,
+            batch_size=batch,
+            devices=self.devices,
+            engine=self.engine,
+        )
 
-    def step_seconds(self, batch: FloatArray, context: FloatArray, draft_tokens: int = 0,
-                     ) -> FloatArray:
+    def step_seconds(self, batch: FloatArray, context: FloatArray, draft_tokens: int = 0) -> FloatArray:
         """Seconds of each step; batch (live sequences) and mean context, both shape (steps,)."""
         context = np.maximum(context, 1.0)
         if draft_tokens == 0:
@@ -89,8 +106,15 @@ class Server:
         return seconds
 
     def _rates(self, model: Config, batch: Any, context: FloatArray) -> FloatArray:
-        return sweep(model, self.device, batch_sizes=batch, context_lengths=context,
-                     precision=self.precision, devices=self.devices, engine=self.engine)
+        return sweep(
+            model,
+            self.device,
+            batch_sizes=batch,
+            context_lengths=context,
+            precision=self.precision,
+            devices=self.devices,
+            engine=self.engine,
+        )
 
     def _with_draft(self, batch: float, context: FloatArray, draft_tokens: int) -> FloatArray:
         """A verification pass and the draft's own steps before it."""

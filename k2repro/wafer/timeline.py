@@ -91,8 +91,9 @@ class Timeline:
         """The phases of one request; K2ReproError when there is none."""
         phases = tuple(phase for phase in self.phases if phase.request == request)
         if not phases:
-            raise K2ReproError(f"request {request!r} is not in this timeline; it has "
-                               f"{', '.join(self.requests())}")
+            raise K2ReproError(
+                f"request {request!r} is not in this timeline; it has {', '.join(self.requests())}"
+            )
         return Timeline(phases)
 
     def latency(self) -> Interval:
@@ -100,9 +101,11 @@ class Timeline:
 
         The errors of all phases are taken to go the same way: one emulator predicts them all.
         """
-        return Interval(self.seconds,
-                        sum(phase.seconds / phase.relative_high for phase in self.phases),
-                        sum(phase.seconds / phase.relative_low for phase in self.phases))
+        return Interval(
+            self.seconds,
+            sum(phase.seconds / phase.relative_high for phase in self.phases),
+            sum(phase.seconds / phase.relative_low for phase in self.phases),
+        )
 
     def time_to_first_token(self) -> Interval:
         """Seconds until the solver emits its first token: planning is waiting, to a reader.
@@ -116,14 +119,17 @@ class Timeline:
         return Interval(
             float(first.step_ends[0]) - start,
             sum(p.seconds / p.relative_high for p in before) + own / first.relative_high,
-            sum(p.seconds / p.relative_low for p in before) + own / first.relative_low)
+            sum(p.seconds / p.relative_low for p in before) + own / first.relative_low,
+        )
 
     def breakdown(self) -> dict[str, float]:
         """Seconds by phase name, prefill apart; they add up to `seconds`."""
         parts: dict[str, float] = {}
         for phase in self.phases:
-            for name, seconds in ((f"{phase.name}: prefill", phase.prefill_seconds),
-                                  (f"{phase.name}: decode", phase.decode_seconds)):
+            for name, seconds in (
+                (f"{phase.name}: prefill", phase.prefill_seconds),
+                (f"{phase.name}: decode", phase.decode_seconds),
+            ):
                 parts[name] = parts.get(name, 0.0) + seconds
         return parts
 

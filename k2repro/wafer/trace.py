@@ -67,13 +67,15 @@ class Stream:
             if tokens < 1 or times < 1:
                 raise K2ReproError(
                     f"a step of {tokens} tokens, {times} times: a step emits at least one token "
-                    "(accepted draft tokens + 1), at least once")
+                    "(accepted draft tokens + 1), at least once"
+                )
         if self.growth is not None and self._count(self.growth) != self.steps:
-            raise K2ReproError(f"{self._count(self.growth)} steps of context growth beside "
-                               f"{self.steps} decode steps; each step has one of each")
+            raise K2ReproError(
+                f"{self._count(self.growth)} steps of context growth beside "
+                f"{self.steps} decode steps; each step has one of each"
+            )
         if self.growth is not None and self.context_after().min(initial=1) < 1:
-            raise K2ReproError("the context shrinks below one token; a cut cannot remove more than "
-                               "there is")
+            raise K2ReproError("the context shrinks below one token; a cut cannot remove more than there is")
 
     @staticmethod
     def _count(runs: Runs) -> int:
@@ -119,7 +121,8 @@ class Phase:
         if most > self.draft_tokens + 1:
             raise K2ReproError(
                 f"phase {self.name!r}: a step emitted {most} tokens with {self.draft_tokens} draft "
-                "tokens; at most draft_tokens + 1 can be accepted")
+                "tokens; at most draft_tokens + 1 can be accepted"
+            )
 
     @property
     def output_tokens(self) -> int:
@@ -169,9 +172,15 @@ def plain_stream(prompt_tokens: int, output_tokens: int, stop: str = "eos") -> S
     return Stream(prompt_tokens, ((1, output_tokens),), stop)
 
 
-def speculative_stream(prompt_tokens: int, output_tokens: int, *, draft_tokens: int,
-                       acceptance: float, generator: np.random.Generator,
-                       stop: str = "eos") -> Stream:
+def speculative_stream(
+    prompt_tokens: int,
+    output_tokens: int,
+    *,
+    draft_tokens: int,
+    acceptance: float,
+    generator: np.random.Generator,
+    stop: str = "eos",
+) -> Stream:
     """A sequence whose accepted lengths are drawn: each draft token is accepted independently.
 
     The i.i.d. assumption of Leviathan et al. (2023), equation 1. The last step is cut so that
@@ -180,8 +189,9 @@ def speculative_stream(prompt_tokens: int, output_tokens: int, *, draft_tokens: 
     if not 0.0 <= acceptance <= 1.0:
         raise K2ReproError(f"acceptance = {acceptance!r} must lie between 0 and 1")
     if draft_tokens < 1 or output_tokens < 1:
-        raise K2ReproError("draft_tokens and output_tokens must be at least 1, got "
-                           f"{draft_tokens} and {output_tokens}")
+        raise K2ReproError(
+            f"draft_tokens and output_tokens must be at least 1, got {draft_tokens} and {output_tokens}"
+        )
     tries = generator.random((output_tokens, draft_tokens)) < acceptance
     lengths = 1 + np.cumprod(tries, axis=1).sum(axis=1)
     ends = np.cumsum(lengths)
@@ -191,9 +201,14 @@ def speculative_stream(prompt_tokens: int, output_tokens: int, *, draft_tokens: 
     return Stream(prompt_tokens, encode_runs(lengths.tolist()), stop)
 
 
-def trace_from_lengths(prompt_tokens: int, output_tokens: Sequence[int], *,
-                       request: str = "request-1", question: str = "",
-                       source: str = "token counts") -> Trace:
+def trace_from_lengths(
+    prompt_tokens: int,
+    output_tokens: Sequence[int],
+    *,
+    request: str = "request-1",
+    question: str = "",
+    source: str = "token counts",
+) -> Trace:
     """A trace of one prompt and a fan-out of samples, from nothing but their lengths."""
     streams = tuple(plain_stream(prompt_tokens, tokens) for tokens in output_tokens)
     return Trace((Request(request, question, (Phase("solve", "solver", streams),)),), source)
@@ -207,12 +222,19 @@ class CallLengths:
     output_tokens: int
 
 
-def k2_think_answer_trace(*, samples: Sequence[CallLengths], topics: CallLengths | None,
-                          plan: CallLengths | None, judge: CallLengths | None,
-                          draft_tokens: int = 0, acceptance: float = 0.0,
-                          generator: np.random.Generator | None = None,
-                          request: str = "k2-think", question: str = "",
-                          source: str = "published lengths") -> Trace:
+def k2_think_answer_trace(
+    *,
+    samples: Sequence[CallLengths],
+    topics: CallLengths | None,
+    plan: CallLengths | None,
+    judge: CallLengths | None,
+    draft_tokens: int = 0,
+    acceptance: float = 0.0,
+    generator: np.random.Generator | None = None,
+    request: str = "k2-think",
+    question: str = "",
+    source: str = "published lengths",
+) -> Trace:
     """One answer of the whole procedure, from lengths.
 
     As in the released code (MBZUAI-IFM/K2-Think-Inference, main.py): every sample asks the
@@ -226,25 +248,41 @@ def k2_think_answer_trace(*, samples: Sequence[CallLengths], topics: CallLengths
     """
     if not samples:
         raise K2ReproError("samples is empty; an answer needs at least one solver call")
-    phases = [Phase(name, "planner", tuple(
-        plain_stream(call.prompt_tokens, call.output_tokens) for _ in samples))
-        for name, call in (("topics", topics), ("plan", plan)) if call is not None]
-    phases.append(Phase("solve", "solver", tuple(
-        _solver_stream(call, draft_tokens, acceptance, generator) for call in samples),
-        draft_tokens))
+    phases = [
+        Phase(name, "planner", tuple(plain_stream(call.prompt_tokens, call.output_tokens) for _ in samples))
+        for name, call in (("topics", topics), ("plan", plan))
+        if call is not None
+    ]
+    phases.append(
+        Phase(
+            "solve",
+            "solver",
+            tuple(_solver_stream(call, draft_tokens, acceptance, generator) for call in samples),
+            draft_tokens,
+        )
+    )
     if judge is not None:
-        phases += [Phase(f"judge-{index}", "judge",
-                         (plain_stream(judge.prompt_tokens, judge.output_tokens),))
-                   for index in range(1, len(samples))]
+        phases += [
+            Phase(f"judge-{index}", "judge", (plain_stream(judge.prompt_tokens, judge.output_tokens),))
+            for index in range(1, len(samples))
+        ]
     return Trace((Request(request, question, tuple(phases)),), source)
 
 
-def _solver_stream(call: CallLengths, draft_tokens: int, acceptance: float,
-                   generator: np.random.Generator | None) -> Stream:
+def _solver_stream(
+    call: CallLengths, draft_tokens: int, acceptance: float, generator: np.random.Generator | None
+) -> Stream:
     if draft_tokens == 0:
         return plain_stream(call.prompt_tokens, call.output_tokens, "stop_string")
     if generator is None:
-        raise K2ReproError("draft_tokens without a generator: accepted lengths are drawn, and every "
-                           "draw needs its generator")
-    return speculative_stream(call.prompt_tokens, call.output_tokens, draft_tokens=draft_tokens,
-                              acceptance=acceptance, generator=generator, stop="stop_string")
+        raise K2ReproError(
+            "draft_tokens without a generator: accepted lengths are drawn, and every draw needs its generator"
+        )
+    return speculative_stream(
+        call.prompt_tokens,
+        call.output_tokens,
+        draft_tokens=draft_tokens,
+        acceptance=acceptance,
+        generator=generator,
+        stop="stop_string",
+    )

@@ -18,8 +18,14 @@ Event = dict[str, Any]
 _KEYS: dict[str, dict[str, type]] = {
     "trace": {"format": str, "version": int, "source?": str, "notes?": dict},
     "request": {"request": str, "question?": str},
-    "call": {"request": str, "phase": str, "role": str, "prompt_tokens": int,
-             "output_tokens": int, "stop?": str},
+    "call": {
+        "request": str,
+        "phase": str,
+        "role": str,
+        "prompt_tokens": int,
+        "output_tokens": int,
+        "stop?": str,
+    },
     "fan_out": {"request": str, "phase": str, "samples": int, "draft_tokens?": int},
     "sample": {"request": str, "phase": str, "sample": int, "prompt_tokens": int},
     "steps": {"request": str, "phase": str, "sample": int, "accepted": list, "growth?": list},
@@ -47,8 +53,10 @@ def check_event(event: object) -> Event:
     for key, kind in allowed.items():
         # True is an int to Python, and never a number of tokens.
         if key in event and (not isinstance(event[key], kind) or isinstance(event[key], bool)):
-            raise K2ReproError(f"event {name!r}: {key} = {event[key]!r} must be "
-                               f"{'an' if kind is int else 'a'} {kind.__name__}")
+            raise K2ReproError(
+                f"event {name!r}: {key} = {event[key]!r} must be "
+                f"{'an' if kind is int else 'a'} {kind.__name__}"
+            )
     return event
 
 
@@ -56,10 +64,14 @@ def read_runs(name: str, value: list[Any]) -> Runs:
     """Run lengths [[number, times], ...] as a tuple; K2ReproError for anything else."""
     runs = []
     for pair in value:
-        if (not isinstance(pair, list | tuple) or len(pair) != 2
-                or any(type(number) is not int for number in pair)):
-            raise K2ReproError(f"{name} holds {pair!r}; it is a list of pairs of whole numbers "
-                               "[number, times]")
+        if (
+            not isinstance(pair, list | tuple)
+            or len(pair) != 2
+            or any(type(number) is not int for number in pair)
+        ):
+            raise K2ReproError(
+                f"{name} holds {pair!r}; it is a list of pairs of whole numbers [number, times]"
+            )
         if pair[1] < 1:
             raise K2ReproError(f"{name} holds {list(pair)!r}: a run is at least one step long")
         runs.append((pair[0], pair[1]))
@@ -114,31 +126,46 @@ class TraceBuilder:
         if self._ended:
             raise K2ReproError(f"event {name!r} after the end; `end` is the last line")
         if (self._header is None) != (name == "trace"):
-            raise K2ReproError("the first line, and only the first, is the event 'trace'; this is "
-                               f"{name!r}")
-        handler = {"trace": self._trace, "request": self._request, "call": self._call,
-                   "fan_out": self._fan_out, "sample": self._sample, "steps": self._steps,
-                   "stop": self._stop, "end": self._end}[name]
+            raise K2ReproError(f"the first line, and only the first, is the event 'trace'; this is {name!r}")
+        handler = {
+            "trace": self._trace,
+            "request": self._request,
+            "call": self._call,
+            "fan_out": self._fan_out,
+            "sample": self._sample,
+            "steps": self._steps,
+            "stop": self._stop,
+            "end": self._end,
+        }[name]
         if name not in ("trace", "request", "end") and checked["request"] != self._open:
-            raise K2ReproError(f"event {name!r} belongs to request {checked['request']!r}, but the "
-                               f"open request is {self._open or None!r}; requests do not interleave")
+            raise K2ReproError(
+                f"event {name!r} belongs to request {checked['request']!r}, but the "
+                f"open request is {self._open or None!r}; requests do not interleave"
+            )
         handler(checked)
 
     def finish(self, *, partial: bool = False) -> Trace:
         """The trace; K2ReproError when it was cut off, unless partial and a request is complete."""
         if not self._ended and not partial:
-            raise K2ReproError("the file ends without the event 'end': the run was stopped; read it "
-                               "with partial=True (--partial) to use the complete requests")
+            raise K2ReproError(
+                "the file ends without the event 'end': the run was stopped; read it "
+                "with partial=True (--partial) to use the complete requests"
+            )
         if not self._ended and self._open and self._is_complete():
             self._close_request()
         header = self._header or {}
-        return Trace(tuple(self._requests.values()), header.get("source", ""),
-                     {str(key): str(value) for key, value in header.get("notes", {}).items()})
+        return Trace(
+            tuple(self._requests.values()),
+            header.get("source", ""),
+            {str(key): str(value) for key, value in header.get("notes", {}).items()},
+        )
 
     def _trace(self, event: Event) -> None:
         if event["format"] != FORMAT or event["version"] != VERSION:
-            raise K2ReproError(f"format {event['format']!r} version {event['version']} is not "
-                               f"{FORMAT!r} version {VERSION}, the one this program reads")
+            raise K2ReproError(
+                f"format {event['format']!r} version {event['version']} is not "
+                f"{FORMAT!r} version {VERSION}, the one this program reads"
+            )
         self._header = event
 
     def _request(self, event: Event) -> None:
@@ -153,13 +180,15 @@ class TraceBuilder:
             raise unknown("role", event["role"], ROLES)
         phase = self._phases.setdefault(event["phase"], _OpenPhase(event["role"], 0, 0))
         if phase.samples or phase.role != event["role"]:
-            raise K2ReproError(f"phase {event['phase']!r} mixes a fan-out or two roles; give the "
-                               "call a phase of its own")
+            raise K2ReproError(
+                f"phase {event['phase']!r} mixes a fan-out or two roles; give the call a phase of its own"
+            )
         self._check_stop(event.get("stop", "eos"))
         if event["output_tokens"] < 1:
             raise K2ReproError(f"output_tokens = {event['output_tokens']} must be at least 1")
-        stream = _OpenStream(event["prompt_tokens"], [(1, event["output_tokens"])],
-                             stop=event.get("stop", "eos"))
+        stream = _OpenStream(
+            event["prompt_tokens"], [(1, event["output_tokens"])], stop=event.get("stop", "eos")
+        )
         phase.streams[len(phase.streams)] = stream
 
     def _fan_out(self, event: Event) -> None:
@@ -167,14 +196,15 @@ class TraceBuilder:
             raise K2ReproError(f"phase {event['phase']!r} was already opened in this request")
         if event["samples"] < 1:
             raise K2ReproError(f"samples = {event['samples']} must be at least 1")
-        self._phases[event["phase"]] = _OpenPhase("solver", event["samples"],
-                                                  event.get("draft_tokens", 0))
+        self._phases[event["phase"]] = _OpenPhase("solver", event["samples"], event.get("draft_tokens", 0))
 
     def _sample(self, event: Event) -> None:
         phase = self._fan(event)
         if not 0 <= event["sample"] < phase.samples:
-            raise K2ReproError(f"sample {event['sample']} is outside 0 .. {phase.samples - 1}, the "
-                               f"fan-out of phase {event['phase']!r}")
+            raise K2ReproError(
+                f"sample {event['sample']} is outside 0 .. {phase.samples - 1}, the "
+                f"fan-out of phase {event['phase']!r}"
+            )
         if event["sample"] in phase.streams:
             raise K2ReproError(f"sample {event['sample']} of phase {event['phase']!r} starts twice")
         phase.streams[event["sample"]] = _OpenStream(event["prompt_tokens"])
@@ -185,18 +215,23 @@ class TraceBuilder:
         growth = read_runs("growth", event["growth"]) if "growth" in event else accepted
         steps = sum(times for _, times in accepted)
         if steps != sum(times for _, times in growth):
-            raise K2ReproError(f"{steps} steps of accepted tokens and another number of growth; "
-                               "each step has one of each")
+            raise K2ReproError(
+                f"{steps} steps of accepted tokens and another number of growth; each step has one of each"
+            )
         if min((tokens for tokens, _ in accepted), default=1) < 1:
             raise K2ReproError("a step emits at least one token (accepted draft tokens + 1)")
         most = self._fan(event).draft_tokens + 1
         if max((tokens for tokens, _ in accepted), default=1) > most:
-            raise K2ReproError(f"a step emitted more than {most} tokens, which draft_tokens = "
-                               f"{most - 1} of phase {event['phase']!r} does not allow")
+            raise K2ReproError(
+                f"a step emitted more than {most} tokens, which draft_tokens = "
+                f"{most - 1} of phase {event['phase']!r} does not allow"
+            )
         stream.steps += steps
         if stream.steps > _MOST_STEPS:
-            raise K2ReproError(f"sample {event['sample']} has {stream.steps} steps; more than "
-                               f"{_MOST_STEPS} is taken for a broken counter")
+            raise K2ReproError(
+                f"sample {event['sample']} has {stream.steps} steps; more than "
+                f"{_MOST_STEPS} is taken for a broken counter"
+            )
         stream.own_growth |= "growth" in event
         _extend(stream.accepted, accepted)
         _extend(stream.growth, growth)
@@ -212,8 +247,10 @@ class TraceBuilder:
         if self._open:
             self._close_request()
         if event["requests"] != len(self._requests):
-            raise K2ReproError(f"`end` counts {event['requests']} requests, the file holds "
-                               f"{len(self._requests)}; lines are missing")
+            raise K2ReproError(
+                f"`end` counts {event['requests']} requests, the file holds "
+                f"{len(self._requests)}; lines are missing"
+            )
         self._ended = True
 
     def _check_stop(self, reason: str) -> None:
@@ -239,12 +276,19 @@ class TraceBuilder:
     def _close_request(self) -> None:
         for name, phase in self._phases.items():
             if phase.unfinished():
-                raise K2ReproError(f"request {self._open!r}, phase {name!r}: sample(s) "
-                                   f"{phase.unfinished()} did not stop before the request ended")
+                raise K2ReproError(
+                    f"request {self._open!r}, phase {name!r}: sample(s) "
+                    f"{phase.unfinished()} did not stop before the request ended"
+                )
         phases = tuple(
-            Phase(name, phase.role,
-                  tuple(phase.streams[i].close() for i in sorted(phase.streams)),
-                  phase.draft_tokens) for name, phase in self._phases.items())
+            Phase(
+                name,
+                phase.role,
+                tuple(phase.streams[i].close() for i in sorted(phase.streams)),
+                phase.draft_tokens,
+            )
+            for name, phase in self._phases.items()
+        )
         self._requests[self._open] = Request(self._open, self._question, phases)
         self._open, self._phases = "", {}
 

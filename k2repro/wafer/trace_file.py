@@ -73,8 +73,9 @@ def _add(builder: TraceBuilder, number: int, line: str, name: str) -> None:
     except K2ReproError as error:
         raise K2ReproError(f"{name}, line {number}: {error}") from None
     except (ValueError, RecursionError) as error:
-        raise K2ReproError(f"{name}, line {number}: not JSON ({error}); a trace has one JSON object "
-                           "per line") from None
+        raise K2ReproError(
+            f"{name}, line {number}: not JSON ({error}); a trace has one JSON object per line"
+        ) from None
 
 
 def read_trace(path: str | Path, *, partial: bool = False) -> Trace:
@@ -84,15 +85,19 @@ def read_trace(path: str | Path, *, partial: bool = False) -> Trace:
     except OSError as error:
         raise K2ReproError(f"trace file {str(path)!r} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise K2ReproError(f"trace file {str(path)!r} is not UTF-8 text; a trace is a JSONL file"
-                           ) from None
+        raise K2ReproError(f"trace file {str(path)!r} is not UTF-8 text; a trace is a JSONL file") from None
     return parse_trace(text.splitlines(), name=Path(path).name, partial=partial)
 
 
 def trace_events(trace: Trace) -> Iterator[Event]:
     """The events of a trace, in file order; reading them gives the same trace."""
-    yield {"event": "trace", "format": FORMAT, "version": VERSION, "source": trace.source,
-           "notes": trace.notes}
+    yield {
+        "event": "trace",
+        "format": FORMAT,
+        "version": VERSION,
+        "source": trace.source,
+        "notes": trace.notes,
+    }
     for request in trace.requests:
         yield {"event": "request", "request": request.id, "question": request.question}
         for phase in request.phases:
@@ -104,16 +109,24 @@ def _phase_events(request: str, phase: Phase) -> Iterator[Event]:
     where: Event = {"request": request, "phase": phase.name}
     if phase.role != "solver":
         for stream in phase.streams:
-            yield {"event": "call", **where, "role": phase.role,
-                   "prompt_tokens": stream.prompt_tokens, "output_tokens": stream.output_tokens,
-                   "stop": stream.stop}
+            yield {
+                "event": "call",
+                **where,
+                "role": phase.role,
+                "prompt_tokens": stream.prompt_tokens,
+                "output_tokens": stream.output_tokens,
+                "stop": stream.stop,
+            }
         return
-    yield {"event": "fan_out", **where, "samples": len(phase.streams),
-           "draft_tokens": phase.draft_tokens}
+    yield {"event": "fan_out", **where, "samples": len(phase.streams), "draft_tokens": phase.draft_tokens}
     for index, stream in enumerate(phase.streams):
         yield {"event": "sample", **where, "sample": index, "prompt_tokens": stream.prompt_tokens}
-        steps: Event = {"event": "steps", **where, "sample": index,
-                        "accepted": [list(run) for run in stream.accepted]}
+        steps: Event = {
+            "event": "steps",
+            **where,
+            "sample": index,
+            "accepted": [list(run) for run in stream.accepted],
+        }
         if stream.growth is not None:
             steps["growth"] = [list(run) for run in stream.growth]
         yield steps

@@ -37,8 +37,9 @@ class FanOutWriter:
 
     def start(self, sample: int, *, prompt_tokens: int) -> None:
         """A sample begins with a prompt of that many tokens."""
-        self._writer.write({"event": "sample", **self._where, "sample": sample,
-                            "prompt_tokens": prompt_tokens})
+        self._writer.write(
+            {"event": "sample", **self._where, "sample": sample, "prompt_tokens": prompt_tokens}
+        )
         self._accepted[sample], self._growth[sample] = [], []
         self._waiting[sample] = 0
 
@@ -64,8 +65,7 @@ class FanOutWriter:
     def _flush(self, sample: int) -> None:
         if not self._waiting.get(sample):
             return
-        event: Event = {"event": "steps", **self._where, "sample": sample,
-                        "accepted": self._accepted[sample]}
+        event: Event = {"event": "steps", **self._where, "sample": sample, "accepted": self._accepted[sample]}
         if self._growth[sample] != self._accepted[sample]:
             event["growth"] = self._growth[sample]
         self._writer.write(event)
@@ -83,12 +83,16 @@ def _count(runs: list[list[int]], number: int) -> None:
 class TraceWriter:
     """Writes a trace file event by event; every event is checked as the reader checks it."""
 
-    def __init__(self, path: str | Path, *, source: str = "",
-                 notes: dict[str, str] | None = None) -> None:
+    def __init__(self, path: str | Path, *, source: str = "", notes: dict[str, str] | None = None) -> None:
         self._path = Path(path)
         self._partial = self._path.with_name(self._path.name + ".partial")
-        self._header: Event = {"event": "trace", "format": FORMAT, "version": VERSION,
-                               "source": source, "notes": notes or {}}
+        self._header: Event = {
+            "event": "trace",
+            "format": FORMAT,
+            "version": VERSION,
+            "source": source,
+            "notes": notes or {},
+        }
         self._builder = TraceBuilder()
         self._file: TextIO | None = None
         self._request = ""
@@ -100,8 +104,9 @@ class TraceWriter:
         self.write(self._header)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._file is None:
             return
         try:
@@ -127,14 +132,31 @@ class TraceWriter:
         self._request = name
         self._requests += 1
 
-    def call(self, phase: str, role: str, *, prompt_tokens: int, output_tokens: int,
-             stop: str = "eos") -> None:
+    def call(
+        self, phase: str, role: str, *, prompt_tokens: int, output_tokens: int, stop: str = "eos"
+    ) -> None:
         """One planner or judge call that has ended."""
-        self.write({"event": "call", "request": self._request, "phase": phase, "role": role,
-                    "prompt_tokens": prompt_tokens, "output_tokens": output_tokens, "stop": stop})
+        self.write(
+            {
+                "event": "call",
+                "request": self._request,
+                "phase": phase,
+                "role": role,
+                "prompt_tokens": prompt_tokens,
+                "output_tokens": output_tokens,
+                "stop": stop,
+            }
+        )
 
     def fan_out(self, phase: str, *, samples: int, draft_tokens: int = 0) -> FanOutWriter:
         """A fan-out of samples begins."""
-        self.write({"event": "fan_out", "request": self._request, "phase": phase,
-                    "samples": samples, "draft_tokens": draft_tokens})
+        self.write(
+            {
+                "event": "fan_out",
+                "request": self._request,
+                "phase": phase,
+                "samples": samples,
+                "draft_tokens": draft_tokens,
+            }
+        )
         return FanOutWriter(self, {"request": self._request, "phase": phase})

@@ -19,8 +19,15 @@ from k2repro.wafer.workload import stack, weight_bytes
 _INPUT_FACTOR = 30.0
 # Impossible rows that a filter should flag, not refuse, go up to eleven times the roofline.
 _RATE_FACTOR = 50.0
-_PLAUSIBLE_GBS = {"cpu": (1.0, 5e3), "soc": (5.0, 1e4), "gpu": (5.0, 1e5), "tpu": (5.0, 1e5),
-                  "rdu": (5.0, 1e5), "lpu": (1e3, 1e6), "wafer": (1e6, 1e9)}
+_PLAUSIBLE_GBS = {
+    "cpu": (1.0, 5e3),
+    "soc": (5.0, 1e4),
+    "gpu": (5.0, 1e5),
+    "tpu": (5.0, 1e5),
+    "rdu": (5.0, 1e5),
+    "lpu": (1e3, 1e6),
+    "wafer": (1e6, 1e9),
+}
 
 
 def _far_off(value: float, expected: float) -> bool:
@@ -31,16 +38,22 @@ def _input_complaint(rate: Rate) -> str:
     """What is wrong with bandwidth or bytes of a row, or an empty string."""
     nominal, kind = rate.device.bandwidth_gbs, rate.device.device_class
     if rate.device_known and _far_off(rate.bandwidth_gbs, nominal):
-        return (f"bandwidth_gbs_per_device = {rate.bandwidth_gbs:g}, but {rate.device.name} has "
-                f"{nominal:g} GB/s; is the number in TB/s or MB/s?")
+        return (
+            f"bandwidth_gbs_per_device = {rate.bandwidth_gbs:g}, but {rate.device.name} has "
+            f"{nominal:g} GB/s; is the number in TB/s or MB/s?"
+        )
     least, most = _PLAUSIBLE_GBS.get(kind, (0.0, math.inf))
     if not least <= rate.bandwidth_gbs <= most:
-        return (f"bandwidth_gbs_per_device = {rate.bandwidth_gbs:g} GB/s is outside {least:g} to "
-                f"{most:g} for a {kind}; is the number in TB/s or MB/s?")
+        return (
+            f"bandwidth_gbs_per_device = {rate.bandwidth_gbs:g} GB/s is outside {least:g} to "
+            f"{most:g} for a {kind}; is the number in TB/s or MB/s?"
+        )
     read = weight_bytes(rate.shape, rate.precision)[0]
     if rate.shape_known and _far_off(rate.weight_read_gb * 1e9, read):
-        return (f"weight_read_gb = {rate.weight_read_gb:g}, but {rate.model} in "
-                f"{rate.precision.name} has {read / 1e9:.3g} GB; is the number in MB or TB?")
+        return (
+            f"weight_read_gb = {rate.weight_read_gb:g}, but {rate.model} in "
+            f"{rate.precision.name} has {read / 1e9:.3g} GB; is the number in MB or TB?"
+        )
     return ""
 
 
@@ -50,8 +63,10 @@ def _rate_ratios(rates: Sequence[Rate]) -> dict[int, float]:
     if not rows:
         return {}
     seconds = step_seconds(stack([rate.fields() for rate in rows]), load_parameters())
-    return {rate.line: float(rate.tokens_per_second * value)
-            for rate, value in zip(rows, np.atleast_1d(seconds), strict=True)}
+    return {
+        rate.line: float(rate.tokens_per_second * value)
+        for rate, value in zip(rows, np.atleast_1d(seconds), strict=True)
+    }
 
 
 def refuse_wrong_units(table: RateTable) -> RateTable:
@@ -62,8 +77,10 @@ def refuse_wrong_units(table: RateTable) -> RateTable:
         complaint = _input_complaint(rate)
         ratio = ratios.get(rate.line, 1.0)
         if not complaint and not 1 / _RATE_FACTOR < ratio < _RATE_FACTOR:
-            complaint = (f"tok_s_per_user = {rate.tokens_per_second:g} is {ratio:.3g} times the "
-                         "prediction; a unit is off by 1,000 (rates are in tokens per second)")
+            complaint = (
+                f"tok_s_per_user = {rate.tokens_per_second:g} is {ratio:.3g} times the "
+                "prediction; a unit is off by 1,000 (rates are in tokens per second)"
+            )
         if complaint:
             refused.append(f"line {rate.line}: {complaint}")
         else:

@@ -143,8 +143,7 @@ def engine_fields(engine: Engine, precision: Precision) -> dict[str, Any]:
 
 def weight_bytes(shape: ModelShape, precision: Precision) -> tuple[float, float]:
     """Bytes read per step, and bytes resident, of a model in a format."""
-    read = (shape.block_parameters * precision.bits + shape.head_parameters
-            * precision.head_bits) / 8
+    read = (shape.block_parameters * precision.bits + shape.head_parameters * precision.head_bits) / 8
     embedding = 0.0 if shape.tied else shape.head_parameters * precision.head_bits / 8
     return read, read + embedding
 
@@ -152,9 +151,10 @@ def weight_bytes(shape: ModelShape, precision: Precision) -> tuple[float, float]
 def stack(rows: list[dict[str, Any]]) -> Workload:
     """One workload of arrays from a list of rows with scalar fields."""
     integers = ("engine", "software")
-    columns = {key: np.array([row[key] for row in rows],
-                             dtype=np.intp if key in integers else np.float64)
-               for key in rows[0]}
+    columns = {
+        key: np.array([row[key] for row in rows], dtype=np.intp if key in integers else np.float64)
+        for key in rows[0]
+    }
     return Workload(**columns)
 
 

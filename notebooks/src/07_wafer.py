@@ -39,14 +39,7 @@ judge_tokens = 50
 from k2repro.notebook import show, show_table, tell
 from k2repro.paper import evaluate_claims, find_claim, load_facts
 from k2repro.results import open_rows
-from k2repro.wafer import (
-    find_device,
-    find_shape,
-    load_rates,
-    pictures,
-    pictures_validation,
-    predict,
-)
+from k2repro.wafer import find_device, find_shape, load_rates, pictures, pictures_validation, predict
 
 rows = open_rows("07_wafer", profile=profile, parameters={
     "context_length": context_length, "draft_tokens": draft_tokens,

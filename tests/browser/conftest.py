@@ -124,10 +124,19 @@ def lab(tmp_path_factory, served):
     (settings / "overrides.json").write_text(OVERRIDES)
     port, token = free_port(), secrets.token_hex(16)
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={served}", f"--LabApp.app_settings_dir={settings}", "--LabApp.news_url=None",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={served}",
+        f"--LabApp.app_settings_dir={settings}",
+        "--LabApp.news_url=None",
+    ]
     own = {name: str(home / name.lower()) for name in FRESH_FOLDERS}
     log = home / "lab.log"
     with log.open("w") as out:

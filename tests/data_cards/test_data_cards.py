@@ -117,8 +117,11 @@ def test_lengths_and_duplicates_of_a_tier_are_right() -> None:
     from k2repro.mini import tokenizer, variables
     from k2repro.mini.data import reference_rows
 
-    [entry] = [entry for entry in counted(ROOT / "data_cards" / "variables.md", "generated")
-               if entry["tier"] == "tier-1"]
+    [entry] = [
+        entry
+        for entry in counted(ROOT / "data_cards" / "variables.md", "generated")
+        if entry["tier"] == "tier-1"
+    ]
     test = variables.problems("tier-1", "test", entry["test"])
     train = variables.problems("tier-1", "train", entry["train"])
     for style in ("searching", "direct"):
@@ -126,13 +129,12 @@ def test_lengths_and_duplicates_of_a_tier_are_right() -> None:
         assert (entry[f"{style}_median"], entry[f"{style}_longest"]) == (lengths[249], lengths[-1])
     assert entry["exact"] == 0
     seen = {shape for problem in train for shape in shapes(variables.system_of(problem))}
-    assert entry["near"] == sum(
-        not seen.isdisjoint(shapes(variables.system_of(problem))) for problem in test
-    )
+    assert entry["near"] == sum(not seen.isdisjoint(shapes(variables.system_of(problem))) for problem in test)
 
 
 def shapes(system) -> set[str]:
     """What is asked as formulas over numbered given values, in every numbering of the used ones."""
+
     def formula(name: str, number: dict[str, int]) -> str:
         if name in number:
             return str(number[name])

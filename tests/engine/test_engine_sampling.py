@@ -75,8 +75,7 @@ def test_batch_of_one_equals_batch_of_64():
     """Catches a batch that changes its samples: 64 rows at a time against one at a time."""
     arguments = {"n": 16, "max_new_tokens": 25, "seeds": range(7), "logprobs": True}
     same(
-        SAMPLER.sample(PROMPTS, max_batch=64, **arguments),
-        SAMPLER.sample(PROMPTS, max_batch=1, **arguments),
+        SAMPLER.sample(PROMPTS, max_batch=64, **arguments), SAMPLER.sample(PROMPTS, max_batch=1, **arguments)
     )
 
 

@@ -24,12 +24,7 @@ def first_end(rule, tokens):
 
 @pytest.mark.parametrize(
     "tokens",
-    [
-        [LESS, SLASH, A, MORE],
-        [LESS_SLASH, A_MORE],
-        [B, X_LESS_SLASH, A, MORE],
-        [LESS, SLASH, A_MORE],
-    ],
+    [[LESS, SLASH, A, MORE], [LESS_SLASH, A_MORE], [B, X_LESS_SLASH, A, MORE], [LESS, SLASH, A_MORE]],
 )
 def test_stop_strings_span_tokens(tokens):
     """Catches a comparison of ids: `</a>` has four spellings in tokens, and all must stop."""

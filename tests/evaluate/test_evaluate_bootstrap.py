@@ -2,7 +2,7 @@
 
 import itertools
 
-import numpy
+import numpy as np
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -14,25 +14,25 @@ from k2repro.evaluate.bootstrap import statistics_of_random_rows
 from k2repro.evaluate.problems import as_problems
 
 RAGGED = [[1, 1, 0, 1], [0], [1, 0], [0, 0, 1]]
-SKEWED = numpy.random.default_rng(5).lognormal(size=15)
+SKEWED = np.random.default_rng(5).lognormal(size=15)
 
 
-def rng(seed: int = 0) -> numpy.random.Generator:
-    return numpy.random.default_rng(seed)
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
-def pooled_rate(parts: list[numpy.ndarray]) -> float:
+def pooled_rate(parts: list[np.ndarray]) -> float:
     """A statistic that is not a mean of problem means: every generation weighs the same."""
-    return float(numpy.concatenate(parts).mean())
+    return float(np.concatenate(parts).mean())
 
 
-def clustered(generator: numpy.random.Generator, problems: int = 30, n: int = 16) -> numpy.ndarray:
+def clustered(generator: np.random.Generator, problems: int = 30, n: int = 16) -> np.ndarray:
     """Problems that are easy or hard, so that generations of one problem resemble each other."""
     rates = generator.choice([0.05, 0.95], size=problems)
     return (generator.random((problems, n)) < rates[:, None]).astype(float)
 
 
-def by_generation(outcomes: numpy.ndarray, generator: numpy.random.Generator) -> tuple[float, float]:
+def by_generation(outcomes: np.ndarray, generator: np.random.Generator) -> tuple[float, float]:
     """Wrong twin: resamples single generations, as if each were a problem of its own."""
     return tuple(bootstrap_by_problem(outcomes.ravel(), generator=generator, resamples=400))
 
@@ -41,25 +41,25 @@ def by_generation(outcomes: numpy.ndarray, generator: numpy.random.Generator) ->
 def test_replicates_follow_the_exact_bootstrap_law(statistic) -> None:
     """Resampling something else than problems: mean, variance, quantiles of all 4^4 resamples."""
     problems = as_problems("outcomes", RAGGED)
-    exact = problems.statistics(numpy.array(list(itertools.product(range(4), repeat=4))), statistic)  # (256,)
+    exact = problems.statistics(np.array(list(itertools.product(range(4), repeat=4))), statistic)  # (256,)
     drawn = statistics_of_random_rows(
         lambda index: problems.statistics(index, statistic), (20_000, 4), below=4, generator=rng()
     )
-    error = exact.std() / numpy.sqrt(len(drawn))
+    error = exact.std() / np.sqrt(len(drawn))
     assert abs(drawn.mean() - exact.mean()) < 4 * error
     assert drawn.var() == pytest.approx(exact.var(), rel=0.05)
     # Shares below a value, not quantiles: the law is discrete and its quantiles jump.
-    for value in numpy.unique(exact.round(9)) + 1e-6:
+    for value in np.unique(exact.round(9)) + 1e-6:
         assert (drawn < value).mean() == pytest.approx((exact < value).mean(), abs=0.015)
 
 
 def test_interval_ends_are_quantiles_of_the_exact_law() -> None:
     """Tails swapped or halved: three problems with distinct scores, all 27 resamples by hand."""
-    scores = numpy.array([0.0, 0.4, 1.0])
-    exact = scores[numpy.array(list(itertools.product(range(3), repeat=3)))].mean(axis=1)
+    scores = np.array([0.0, 0.4, 1.0])
+    exact = scores[np.array(list(itertools.product(range(3), repeat=3)))].mean(axis=1)
     low, high = bootstrap_by_problem(scores, generator=rng(), level=0.8, resamples=20_000)
-    assert low == pytest.approx(numpy.quantile(exact, 0.1, method="inverted_cdf"), abs=1e-9)
-    assert high == pytest.approx(numpy.quantile(exact, 0.9, method="inverted_cdf"), abs=1e-9)
+    assert low == pytest.approx(np.quantile(exact, 0.1, method="inverted_cdf"), abs=1e-9)
+    assert high == pytest.approx(np.quantile(exact, 0.9, method="inverted_cdf"), abs=1e-9)
 
 
 def test_width_is_the_analytic_standard_error_of_the_mean() -> None:
@@ -93,7 +93,7 @@ def test_coverage_by_problem_holds_and_by_generation_collapses() -> None:
 def test_agrees_with_scipy(method: str) -> None:
     """A wrong sign in bias or acceleration: scipy's bootstrap of a skewed mean, both methods."""
     theirs = scipy.stats.bootstrap(
-        (SKEWED,), numpy.mean, n_resamples=40_000, method=method, rng=rng(7)
+        (SKEWED,), np.mean, n_resamples=40_000, method=method, rng=rng(7)
     ).confidence_interval
     ours = bootstrap_by_problem(SKEWED, generator=rng(8), resamples=40_000, method=method)
     assert tuple(ours) == pytest.approx((theirs.low, theirs.high), abs=0.04)
@@ -109,18 +109,18 @@ def test_bca_differs_from_percentile_where_the_data_are_skewed() -> None:
 
 def test_equal_generators_give_equal_intervals_and_the_global_state_is_left_alone() -> None:
     """Hidden randomness: the result depends on the generator argument and on nothing else."""
-    before = numpy.random.get_state()[1].tolist()  # noqa: NPY002
+    before = np.random.get_state()[1].tolist()  # noqa: NPY002
     first = bootstrap_by_problem(RAGGED, generator=rng(4))
     assert first == bootstrap_by_problem(RAGGED, generator=rng(4))
     assert first != bootstrap_by_problem(SKEWED, generator=rng(4))
-    assert numpy.random.get_state()[1].tolist() == before  # noqa: NPY002
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
 
 
 def test_default_is_the_mean_of_problem_means_not_the_pooled_rate() -> None:
     """Weighting by generations: a problem with 90 samples must not outvote one with 2."""
     outcomes = [[0.0] * 90, [1.0] * 2]
     assert tuple(bootstrap_by_problem(outcomes, generator=rng())) == (0.0, 1.0)
-    everything = as_problems("outcomes", outcomes).statistics(numpy.array([[0, 1]]), None)
+    everything = as_problems("outcomes", outcomes).statistics(np.array([[0, 1]]), None)
     assert everything.tolist() == [0.5]
 
 
@@ -128,13 +128,13 @@ def test_default_is_the_mean_of_problem_means_not_the_pooled_rate() -> None:
 @given(st.lists(st.lists(st.integers(0, 1), min_size=3, max_size=3), min_size=2, max_size=8))
 def test_fast_path_equals_the_general_one(rows: list[list[int]]) -> None:
     """Two code paths that drift apart: the built-in mean and the same mean as a function agree."""
-    matrix = numpy.array(rows, dtype=float)
+    matrix = np.array(rows, dtype=float)
     fast = bootstrap_by_problem(matrix, generator=rng(), resamples=60)
     slow = bootstrap_by_problem(matrix, lambda x: x.mean(), generator=rng(), resamples=60)
     assert tuple(fast) == pytest.approx(tuple(slow))
 
 
-@pytest.mark.parametrize(("outcomes", "form"), [(numpy.ones((3, 2)), numpy.ndarray), (RAGGED, list)])
+@pytest.mark.parametrize(("outcomes", "form"), [(np.ones((3, 2)), np.ndarray), (RAGGED, list)])
 def test_the_statistic_gets_whole_problems(outcomes, form: type) -> None:
     """Generations torn from their problem: a drawn problem arrives as one of the originals."""
     originals = [tuple(map(float, part)) for part in outcomes]
@@ -164,7 +164,7 @@ def test_insertion_order_of_a_mapping_does_not_matter() -> None:
 def test_no_variation_is_said_and_not_sold_as_certainty(method: str, rows: list) -> None:
     """30 of 30 right: the bootstrap has nothing to resample, and its method says so in every row."""
     interval = bootstrap_by_problem(rows, generator=rng(), method=method)
-    assert tuple(interval) == pytest.approx((numpy.mean(rows),) * 2)
+    assert tuple(interval) == pytest.approx((np.mean(rows),) * 2)
     assert interval.method == f"bootstrap by problem, {method}, no variation"
     assert interval.n == 30
 
@@ -203,9 +203,9 @@ def test_bad_input_is_refused(outcomes, options: dict, message: str | None) -> N
 
 def test_bca_without_a_finite_bias_correction_is_refused() -> None:
     """nan bounds: a statistic below all of its replicates has no bias correction."""
-    scores = numpy.arange(6.0)
+    scores = np.arange(6.0)
 
-    def repeats(drawn: numpy.ndarray) -> float:
+    def repeats(drawn: np.ndarray) -> float:
         return float(len(drawn) - len(set(drawn.tolist()))) + 1e-3 * float(drawn.mean() != 2.5)
 
     with pytest.raises(K2ReproError, match="bca: all resamples lie on one side of the estimate"):

@@ -3,7 +3,7 @@
 import itertools
 import math
 
-import numpy
+import numpy as np
 import pytest
 import scipy.stats
 from hypothesis import given, settings
@@ -12,32 +12,32 @@ from hypothesis import strategies as st
 from k2repro.errors import K2ReproError
 from k2repro.evaluate import discordant_pairs, mcnemar_exact, paired_difference
 
-A = numpy.array([0.9, 0.4, 0.7, 1.0, 0.2])
-B = numpy.array([0.8, 0.1, 0.7, 0.5, 0.3])
+A = np.array([0.9, 0.4, 0.7, 1.0, 0.2])
+B = np.array([0.8, 0.1, 0.7, 0.5, 0.3])
 
 
-def rng(seed: int = 0) -> numpy.random.Generator:
-    return numpy.random.default_rng(seed)
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
-def two_systems(generator: numpy.random.Generator) -> tuple[numpy.ndarray, numpy.ndarray]:
+def two_systems(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """40 problems of very different difficulty, 8 generations each; a is better by about 0.08."""
     rates = generator.uniform(0.05, 0.85, size=(40, 1))
     draws_a, draws_b = generator.random((40, 8)), generator.random((40, 8))
     return (draws_a < rates + 0.08).astype(float), (draws_b < rates).astype(float)
 
 
-def unpaired_width(a: numpy.ndarray, b: numpy.ndarray, generator: numpy.random.Generator) -> float:
+def unpaired_width(a: np.ndarray, b: np.ndarray, generator: np.random.Generator) -> float:
     """Wrong twin: resamples the problems of a and of b independently of each other."""
     at = generator.integers(0, len(a), size=(2, 10_000, len(a)))
     replicates = a.mean(1)[at[0]].mean(1) - b.mean(1)[at[1]].mean(1)
-    low, high = numpy.quantile(replicates, [0.025, 0.975])
+    low, high = np.quantile(replicates, [0.025, 0.975])
     return float(high - low)
 
 
 def test_interval_follows_the_exact_paired_law() -> None:
     """Pairs torn apart: the ends are quantiles of the differences over all 5^5 joint resamples."""
-    index = numpy.array(list(itertools.product(range(5), repeat=5)))
+    index = np.array(list(itertools.product(range(5), repeat=5)))
     exact = A[index].mean(1) - B[index].mean(1)  # steps of 0.02: a quantile is a range of shares
     interval = paired_difference(A, B, generator=rng(), resamples=40_000).interval
     for end, tail in zip(interval, (0.025, 0.975), strict=True):
@@ -112,7 +112,7 @@ def test_swap_test_keeps_its_level() -> None:
 
 def test_random_swaps_never_give_a_p_value_of_zero() -> None:
     """p = 0 from a finite number of swaps: the observed arrangement counts as one of them."""
-    a, b = numpy.ones(60), numpy.zeros(60)
+    a, b = np.ones(60), np.zeros(60)
     assert paired_difference(a, b, generator=rng(), resamples=99, p_value=True).p_value == 0.01
 
 
@@ -124,13 +124,13 @@ def test_asking_for_a_p_value_leaves_the_interval_alone() -> None:
     assert without.p_value is None
 
 
-@pytest.mark.parametrize("convert", [numpy.asarray, list])
+@pytest.mark.parametrize("convert", [np.asarray, list])
 def test_a_statistic_of_ones_own_matches_the_built_in_mean(convert) -> None:
     """A general path that pairs differently: mean of means as a function gives the same answer."""
     a, b = (convert(side[:9]) for side in two_systems(rng(2)))
 
     def mean_of_means(drawn) -> float:
-        return float(numpy.mean([numpy.mean(part) for part in drawn]))
+        return float(np.mean([np.mean(part) for part in drawn]))
 
     options = {"resamples": 600, "p_value": True}
     own = paired_difference(a, b, mean_of_means, generator=rng(), **options)
@@ -158,7 +158,7 @@ def test_mappings_are_matched_by_problem_id() -> None:
     ("a", "b", "options", "message"),
     [
         ([1, 0, 1], [1, 0], {}, "a and b must cover the same problems, got 3 and 2"),
-        (numpy.ones((4, 8)), numpy.ones((8, 4)), {}, "same problems, got 4 and 8"),
+        (np.ones((4, 8)), np.ones((8, 4)), {}, "same problems, got 4 and 8"),
         ({"x": [1], "y": [0]}, {"x": [1], "z": [0]}, {}, "2 are in one only, such as 'y'"),
         ({"x": [1], "y": [0]}, [1, 0], {}, "must both be mappings"),
         ([1, 0], [1, float("nan")], {}, "b must be finite, got nan"),
@@ -166,9 +166,9 @@ def test_mappings_are_matched_by_problem_id() -> None:
         ([1, 0], [0, 1], {"generator": 7}, "generator must be a numpy.random.Generator, got 7"),
         ([1, 0], [0, 1], {"method": "t"}, "unknown interval method 't'"),
         (
-            numpy.ones((3, 2)),
-            numpy.ones((3, 4)),
-            {"statistic": numpy.mean, "p_value": True},
+            np.ones((3, 2)),
+            np.ones((3, 4)),
+            {"statistic": np.mean, "p_value": True},
             "both must have one form",
         ),
     ],

@@ -4,7 +4,7 @@ import itertools
 import math
 from fractions import Fraction
 
-import numpy
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,15 +85,15 @@ def test_more_right_answers_or_more_tries_never_hurt(n: int, data: st.DataObject
 
 def test_arrays_broadcast_to_the_same_values() -> None:
     """A transposed scatter: a (problems, k) curve holds at each place the value of the scalar call."""
-    c, k = numpy.array([0, 3, 3, 8, 1]), numpy.array([1, 2, 8])
+    c, k = np.array([0, 3, 3, 8, 1]), np.array([1, 2, 8])
     curve = pass_at_k(8, c[:, None], k[None, :])
-    assert isinstance(curve, numpy.ndarray)
+    assert isinstance(curve, np.ndarray)
     assert curve.tolist() == [[pass_at_k(8, int(i), int(j)) for j in k] for i in c]
 
 
 def test_returns_a_plain_float_for_plain_numbers() -> None:
     """A 0-d array in a row breaks its JSON: three numbers give a Python float."""
-    assert type(pass_at_k(numpy.int64(4), 2.0, 1)) is float
+    assert type(pass_at_k(np.int64(4), 2.0, 1)) is float
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,9 @@ def pool() -> Pool:
 def test_each_generation_stands_with_its_problem(pool: Pool) -> None:
     """Catches samples or verdicts handed to another problem: text, length, finish and verdict."""
     assert [(attempt.id, attempt.tier, attempt.right) for attempt in pool.attempts] == [
-        ("a", "easy", 1), ("b", "hard", 1), ("c", "easy", 1)
+        ("a", "easy", 1),
+        ("b", "hard", 1),
+        ("c", "easy", 1),
     ]
     assert pool.outcomes() == {"a": [1, 0, 0], "b": [0, 1, 0], "c": [1, 0, 0]}
     for attempt in pool.attempts:
@@ -70,6 +72,7 @@ def test_each_generation_stands_with_its_problem(pool: Pool) -> None:
 
 def test_a_verdict_is_a_verdict_on_the_same_text() -> None:
     """Catches verdicts in the order samples first: a twin that grades transposed has other outcomes."""
+
     def transposed(problems, responses):
         verdicts = grade(problems, responses)
         return [verdicts[(at % 3) * 3 + at // 3] for at in range(9)]

@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 
-import numpy
+import numpy as np
 import pytest
 
 from k2repro.errors import K2ReproError
@@ -20,19 +20,25 @@ from k2repro.evaluate import (
 )
 
 
-def rng(seed: int = 0) -> numpy.random.Generator:
-    return numpy.random.default_rng(seed)
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 def pool_of(verdicts: dict[str, str], tier: str = "t") -> Pool:
     """A pool from strings such as "RRW"; the j-th generation of a problem is 10 (j + 1) tokens long."""
-    return Pool(tuple(
-        Attempts(name, tier, tuple(
-            Generation(letter, 10 * (at + 1), "stop" if letter in "RW" else "length", letter == "R")
-            for at, letter in enumerate(text)
-        ))
-        for name, text in verdicts.items()
-    ))
+    return Pool(
+        tuple(
+            Attempts(
+                name,
+                tier,
+                tuple(
+                    Generation(letter, 10 * (at + 1), "stop" if letter in "RW" else "length", letter == "R")
+                    for at, letter in enumerate(text)
+                ),
+            )
+            for name, text in verdicts.items()
+        )
+    )
 
 
 SMALL = pool_of({"a": "RRWW", "b": "WWWC", "c": "RRRR", "d": "RWCC"})
@@ -44,12 +50,14 @@ def test_pass_curve_is_the_share_of_subsets_with_a_right_one() -> None:
     """Catches pass@k of the first k samples: every k-subset of every problem is looked at."""
     curve = pass_curve(SMALL, [1, 2, 3, 4], generator=rng(), resamples=200)
     for rate in curve:
-        expected = numpy.mean([
-            numpy.mean([any(subset) for subset in itertools.combinations(outcome, rate.k)])
-            for outcome in SMALL.outcomes().values()
-        ])
+        expected = np.mean(
+            [
+                np.mean([any(subset) for subset in itertools.combinations(outcome, rate.k)])
+                for outcome in SMALL.outcomes().values()
+            ]
+        )
         assert rate.value == pytest.approx(expected)
-    first_k = [numpy.mean([any(row[:k]) for row in SMALL.outcomes().values()]) for k in (1, 2, 3, 4)]
+    first_k = [np.mean([any(row[:k]) for row in SMALL.outcomes().values()]) for k in (1, 2, 3, 4)]
     assert [rate.value for rate in curve] != pytest.approx(first_k)
 
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 
-import numpy
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,8 +58,8 @@ def test_mcnemar_refuses_what_is_not_a_count(b: object, c: object, message: str)
 
 def without_monotone_step(p_values: Sequence[float]) -> list[float]:
     """Wrong twin: multiplies by m - i + 1 and stops there."""
-    ranks = numpy.argsort(numpy.argsort(p_values, kind="stable"))
-    return numpy.minimum(numpy.array(p_values) * (len(p_values) - ranks), 1.0).tolist()
+    ranks = np.argsort(np.argsort(p_values, kind="stable"))
+    return np.minimum(np.array(p_values) * (len(p_values) - ranks), 1.0).tolist()
 
 
 # Few examples: statsmodels collects garbage on every call, tenths of a second in a large session.
@@ -76,8 +76,8 @@ def test_holm_equals_statsmodels(p_values: list[float]) -> None:
 
 def test_holm_equals_statsmodels_on_a_large_table() -> None:
     """Sizes where some are rejected and some kept: 300 p-values, 40 of them tiny, many tied."""
-    generator = numpy.random.default_rng(1)
-    p_values = numpy.concatenate([generator.random(260).round(2), generator.random(40) / 5000])
+    generator = np.random.default_rng(1)
+    p_values = np.concatenate([generator.random(260).round(2), generator.random(40) / 5000])
     generator.shuffle(p_values)
     rejected, adjusted, _, _ = multipletests(p_values, method="holm")
     assert holm(p_values).adjusted == pytest.approx(adjusted, abs=1e-15)
@@ -97,9 +97,9 @@ def test_monotone_step_matters() -> None:
 
 def test_holm_keeps_the_family_wise_error_and_raw_p_values_do_not() -> None:
     """Twenty comparisons of nothing: raw testing finds something in most tables, Holm in about 5 %."""
-    tables = numpy.random.default_rng(0).random((2000, 20))
+    tables = np.random.default_rng(0).random((2000, 20))
     raw = (tables <= 0.05).any(axis=1).mean()
-    corrected = numpy.mean([holm(table).rejected.any() for table in tables])
+    corrected = np.mean([holm(table).rejected.any() for table in tables])
     assert raw > 0.6
     assert 0.03 < corrected < 0.065
 

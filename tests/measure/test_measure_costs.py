@@ -34,12 +34,16 @@ BYTES = [4.0 * rows * columns for rows, columns in SIZES]
 
 
 def seconds_of(cost):
-    return [cost.overhead(*size) + cost.per_byte * read
-            for size, read in zip(SIZES, BYTES, strict=True)]
+    return [cost.overhead(*size) + cost.per_byte * read for size, read in zip(SIZES, BYTES, strict=True)]
 
 
-COSTS = st.builds(LinearCost, st.floats(1e-6, 1e-4), st.sampled_from([0.0, 1e-8, 9e-8]),
-                  st.sampled_from([0.0, 2e-8]), st.floats(1e-11, 1e-10))
+COSTS = st.builds(
+    LinearCost,
+    st.floats(1e-6, 1e-4),
+    st.sampled_from([0.0, 1e-8, 9e-8]),
+    st.sampled_from([0.0, 2e-8]),
+    st.floats(1e-11, 1e-10),
+)
 
 
 @SETTINGS
@@ -63,8 +67,10 @@ def test_noise_never_makes_a_cost_negative(cost, seed):
 def test_two_regimes_are_found_and_one_is_not_split():
     """Catches a BLAS that goes from one thread to two being averaged, and noise being split."""
     slow, fast = LinearCost(2e-6, 0, 1e-8, 5e-11), LinearCost(9e-6, 0, 1e-8, 2.5e-11)
-    seconds = [one if np.prod(size) < 400_000 else two for size, one, two in
-               zip(SIZES, seconds_of(slow), seconds_of(fast), strict=True)]
+    seconds = [
+        one if np.prod(size) < 400_000 else two
+        for size, one, two in zip(SIZES, seconds_of(slow), seconds_of(fast), strict=True)
+    ]
     small, large, split = fit_regimes(SIZES, BYTES, seconds)
     assert 320_000 <= split <= 640_000
     assert small.per_byte == pytest.approx(5e-11) and large.per_byte == pytest.approx(2.5e-11)
@@ -91,8 +97,7 @@ def test_a_curve_ends_at_memory():
 def test_the_cheapest_kernel_depends_on_the_matrix():
     """Catches one kernel for all matrices where rows and columns cost differently."""
     rows = ProductCost("rows", 4, LinearCost(0, 5e-8, 0, 4e-11), LinearCost(0, 5e-8, 0, 4e-11), 0)
-    columns = ProductCost("columns", 4, LinearCost(0, 0, 5e-8, 4e-11),
-                          LinearCost(0, 0, 5e-8, 4e-11), 0)
+    columns = ProductCost("columns", 4, LinearCost(0, 0, 5e-8, 4e-11), LinearCost(0, 0, 5e-8, 4e-11), 0)
     assert cheapest((rows, columns), (100, 9000), 1e9).kernel == "rows"
     assert cheapest((rows, columns), (9000, 100), 1e9).kernel == "columns"
     used = {}
@@ -103,6 +108,7 @@ def test_the_cheapest_kernel_depends_on_the_matrix():
 
 def test_a_model_keeps_to_one_thread_pool():
     """Catches kernels of two thread pools in one model: each waits by taking the other's cores."""
+
     def cost(name: str, per_row: float, per_column: float) -> ProductCost:
         linear = LinearCost(0, per_row, per_column, 4e-11)
         return ProductCost(name, 4, linear, linear, 0)
@@ -153,12 +159,19 @@ def test_a_profile_counts_every_product_once():
 def test_costs_of_a_precision_predict_its_own_products(monkeypatch):
     """Catches costs whose curve, kernels or glue belong to another precision."""
     monkeypatch.setattr(calibrate, "_LEAST_MEMORY", 3_000_000)
-    monkeypatch.setattr(calibrate, "QUICK_WIDTHS", ((64, 1, 128, 200), (128, 2, 320, 640),
-                                                    (192, 3, 512, 100)))
+    monkeypatch.setattr(
+        calibrate, "QUICK_WIDTHS", ((64, 1, 128, 200), (128, 2, 320, 640), (192, 3, 512, 100))
+    )
     told = []
-    costs, glue = measure_costs(KERNELS["bf16"], bytes_per_weight=2.0, cache_bytes=400_000,
-                                context=8, draw=random_matrices(np.random.default_rng(0)),
-                                quick=True, tell=told.append)
+    costs, glue = measure_costs(
+        KERNELS["bf16"],
+        bytes_per_weight=2.0,
+        cache_bytes=400_000,
+        context=8,
+        draw=random_matrices(np.random.default_rng(0)),
+        quick=True,
+        tell=told.append,
+    )
     assert [cost.kernel for cost in costs] == list(KERNELS["bf16"])
     assert all(cost.bytes_per_weight == 2.0 and len(cost.curve) == 6 for cost in costs)
     for cost in costs:
@@ -209,19 +222,27 @@ def sysfs(tmp_path, rows):
     for index, (level, kind, size, shared) in enumerate(rows):
         folder = tmp_path / "cpu0" / "cache" / f"index{index}"
         folder.mkdir(parents=True)
-        for name, text in (("level", level), ("type", kind), ("size", size),
-                           ("shared_cpu_list", shared)):
+        for name, text in (("level", level), ("type", kind), ("size", size), ("shared_cpu_list", shared)):
             (folder / name).write_text(f"{text}\n")
     return tmp_path
 
 
 def test_declared_caches_are_read(tmp_path):
     """Catches instruction caches, K for M, and a shared list that is counted as a range end."""
-    root = sysfs(tmp_path, [(1, "Data", "32K", "0"), (1, "Instruction", "32K", "0"),
-                            (3, "Unified", "32M", "0-1,4-7"), (2, "Unified", "1024K", "0")])
+    root = sysfs(
+        tmp_path,
+        [
+            (1, "Data", "32K", "0"),
+            (1, "Instruction", "32K", "0"),
+            (3, "Unified", "32M", "0-1,4-7"),
+            (2, "Unified", "1024K", "0"),
+        ],
+    )
     assert declared_caches(root) == [
-        Cache(1, "Data", 32 << 10, 1), Cache(2, "Unified", 1 << 20, 1),
-        Cache(3, "Unified", 32 << 20, 6)]
+        Cache(1, "Data", 32 << 10, 1),
+        Cache(2, "Unified", 1 << 20, 1),
+        Cache(3, "Unified", 32 << 20, 6),
+    ]
     assert declared_caches(tmp_path / "nothing") == []
     with pytest.raises(K2ReproError, match="12 apples"):
         parse_size("12 apples")
@@ -236,8 +257,10 @@ def levels(*parts):
 def test_knees_are_where_bandwidth_falls():
     """Catches a cache size that is off by a level or sits behind the fall."""
     curve = levels((95.0, 6), (60.0, 7), (30.0, 8))
-    noisy = [(size, gbs * factor) for (size, gbs), factor in
-             zip(curve, np.random.default_rng(0).normal(1, 0.02, 21), strict=True)]
+    noisy = [
+        (size, gbs * factor)
+        for (size, gbs), factor in zip(curve, np.random.default_rng(0).normal(1, 0.02, 21), strict=True)
+    ]
     for found in (find_knees(curve), find_knees(noisy)):
         assert [knee.size_bytes for knee in found] == [curve[5][0], curve[12][0]]
         assert found[1].after_gbs == pytest.approx(30, rel=0.05)
@@ -264,15 +287,18 @@ def test_bandwidth_counts_the_bytes_of_stream():
 
 def test_only_reads_from_memory_count_as_read_bandwidth():
     """Catches the bandwidth of a cache, or of writes, as the roof of decoding."""
-    results = [Bandwidth("read (sum)", 8, 200, 190), Bandwidth("read (sum)", 400, 30, 29),
-               Bandwidth("read (dot)", 400, 31, 28), Bandwidth("triad", 400, 40, 39)]
+    results = [
+        Bandwidth("read (sum)", 8, 200, 190),
+        Bandwidth("read (sum)", 400, 30, 29),
+        Bandwidth("read (dot)", 400, 31, 28),
+        Bandwidth("triad", 400, 40, 39),
+    ]
     assert best_read(results, 128).best_gbs == 31
     with pytest.raises(K2ReproError, match="stay in cache"):
         best_read(results, 1000)
 
 
-@pytest.mark.parametrize(("fp32", "bf16", "real"), [(100, 240, True), (100, 90, False),
-                                                     (100, 110, False)])
+@pytest.mark.parametrize(("fp32", "bf16", "real"), [(100, 240, True), (100, 90, False), (100, 110, False)])
 def test_bf16_is_real_when_it_is_faster(fp32, bf16, real):
     """Catches emulated bf16 that is measured as if the hardware multiplied it."""
     assert MatrixRates(512, fp32, bf16, ("avx512_bf16",)).bf16_is_real is real

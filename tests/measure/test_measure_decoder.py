@@ -21,9 +21,18 @@ ALL = [(precision, name) for precision, kernels in KERNELS.items() for name in k
 
 
 def tiny_model(tied, head_dim=16):
-    config = ModelConfig(vocab_size=97, hidden_size=64, intermediate_size=160, num_hidden_layers=3,
-                         num_attention_heads=4, num_key_value_heads=2, head_dim=head_dim,
-                         tie_word_embeddings=tied, rms_norm_eps=1e-5, rope_theta=1e4)
+    config = ModelConfig(
+        vocab_size=97,
+        hidden_size=64,
+        intermediate_size=160,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=head_dim,
+        tie_word_embeddings=tied,
+        rms_norm_eps=1e-5,
+        rope_theta=1e4,
+    )
     generator = torch.Generator().manual_seed(7)
     model = Qwen2(config)
     with torch.no_grad():
@@ -37,8 +46,13 @@ def both_logits(tied, kernel, head_dim=16):
     config, model = tiny_model(tied, head_dim)
     shape = ModelShape.from_config(config)
     tensors = {name: value.detach().numpy() for name, value in model.state_dict().items()}
-    decoder = Decoder(shape, checkpoint_weights(shape, tensors, kernel), max_context=12,
-                      rope_theta=config.rope_theta, norm_eps=config.rms_norm_eps)
+    decoder = Decoder(
+        shape,
+        checkpoint_weights(shape, tensors, kernel),
+        max_context=12,
+        rope_theta=config.rope_theta,
+        norm_eps=config.rms_norm_eps,
+    )
     tokens = np.random.default_rng(1).integers(0, 97, 12)
     lean = np.stack([decoder.step(int(token)).copy() for token in tokens])
     return lean, model(torch.from_numpy(tokens)[None])[0].detach().numpy()
@@ -130,8 +144,11 @@ def test_unknown_kernels_are_named():
 def test_extreme_gates_do_not_warn_or_turn_into_nan(size):
     """Catches exp overflow in silu, which floods a user's terminal or ends in nan."""
     shape = ModelShape("tiny", 1, 32, 2, 1, 16, 48, 50)
-    decoder = Decoder(shape, random_weights(shape, NumpyRows, lambda rows, columns: np.full(
-        (rows, columns), size, np.float32)), max_context=4)
+    decoder = Decoder(
+        shape,
+        random_weights(shape, NumpyRows, lambda rows, columns: np.full((rows, columns), size, np.float32)),
+        max_context=4,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert np.isfinite(decoder.step(0)).all()
@@ -140,8 +157,9 @@ def test_extreme_gates_do_not_warn_or_turn_into_nan(size):
 def test_a_full_cache_and_a_strange_token_are_errors():
     """Catches writing beyond the cache and a negative token that wraps around."""
     shape = ModelShape("tiny", 1, 32, 2, 1, 16, 48, 50)
-    decoder = Decoder(shape, random_weights(shape, NoProduct, random_matrices(
-        np.random.default_rng(0))), max_context=2)
+    decoder = Decoder(
+        shape, random_weights(shape, NoProduct, random_matrices(np.random.default_rng(0))), max_context=2
+    )
     decoder.step(0)
     for token in (-1, 50):
         with pytest.raises(K2ReproError, match="outside the vocabulary"):
@@ -156,8 +174,11 @@ def test_a_full_cache_and_a_strange_token_are_errors():
 def test_a_checkpoint_without_a_tensor_is_refused():
     """Catches a Llama checkpoint (no q/k/v bias) that decodes as a broken Qwen2."""
     config, model = tiny_model(True)
-    tensors = {name: value.detach().numpy() for name, value in model.state_dict().items()
-               if not name.endswith("bias")}
+    tensors = {
+        name: value.detach().numpy()
+        for name, value in model.state_dict().items()
+        if not name.endswith("bias")
+    }
     with pytest.raises(K2ReproError, match=r"q_proj\.bias"):
         checkpoint_weights(ModelShape.from_config(config), tensors, NumpyRows)
 
@@ -166,8 +187,11 @@ def test_random_weights_have_their_own_memory():
     """Catches matrices that share pages: a decode would then read them from cache."""
     shape = ModelShape("tiny", 3, 64, 4, 2, 16, 160, 97)
     found = random_weights(shape, NumpyRows, random_matrices(np.random.default_rng(0)))
-    arrays = [getattr(layer, part)._weight for layer in found.layers
-              for part in ("qkv", "output", "gate_up", "down")]
+    arrays = [
+        getattr(layer, part)._weight
+        for layer in found.layers
+        for part in ("qkv", "output", "gate_up", "down")
+    ]
     assert not any(np.shares_memory(a, b) for i, a in enumerate(arrays) for b in arrays[:i])
     read = sum(array.nbytes for array in arrays) + found.head.read_bytes
     assert read == 4 * shape.decode_parameters

@@ -44,21 +44,25 @@ class FakeRunner:
         return getattr(self, "_" + request["job"])(request)
 
     def _bandwidth(self, request):
-        return {"bandwidth": [asdict(Bandwidth("read (sum)", size, 40.0, 38.0))
-                              for size in request["megabytes"]]}
+        return {
+            "bandwidth": [asdict(Bandwidth("read (sum)", size, 40.0, 38.0)) for size in request["megabytes"]]
+        }
 
     def _curve(self, request):
         return {"curve": [[size, 90.0 if size < 2e7 else 30.0] for size in request["sizes"]]}
 
     def _matrix_rates(self, request):
-        return {"size": request["size"], "fp32_gflops": 100.0, "bf16_gflops": self.bf16,
-                "flags": ["avx512_bf16"]}
+        return {
+            "size": request["size"],
+            "fp32_gflops": 100.0,
+            "bf16_gflops": self.bf16,
+            "flags": ["avx512_bf16"],
+        }
 
     def _costs(self, request):
         width = request["bytes_per_weight"]
         name = "numpy-columns" if width == 4 else "torch-bag"
-        return {"products": [asdict(product(name, width))],
-                "glue": asdict(GlueCost(2e-5, 1e-9, 5e-6))}
+        return {"products": [asdict(product(name, width))], "glue": asdict(GlueCost(2e-5, 1e-9, 5e-6))}
 
     def _decode(self, request):
         if len([job for job in self.jobs if job == "decode"]) == self.fail_at:
@@ -66,14 +70,21 @@ class FakeRunner:
         lines = read_table(self.out / "predictions.csv", ("id",))
         shapes = len(measured_shapes(quick=True))
         assert len(lines) == shapes * (2 if self.bf16 > 125 else 1)
-        line = next(line for line in lines if line["model"] == request["shape"]["name"]
-                    and line["precision"] == request["precision"])
+        line = next(
+            line
+            for line in lines
+            if line["model"] == request["shape"]["name"] and line["precision"] == request["precision"]
+        )
         rate = float(line["predicted_tok_s"]) / self.slower
         width = 4 if request["precision"] == "fp32" else 2
         shape = next(s for s in measured_shapes() if s.name == request["shape"]["name"])
-        return {"rates": [rate, 0.8 * rate, 0.9 * rate], "reads_gbs": [40.0, 40.0, 20.0],
-                "read_bytes": shape.decode_parameters * width, "kernels": {"numpy-rows": 5},
-                "others_cores": self.others}
+        return {
+            "rates": [rate, 0.8 * rate, 0.9 * rate],
+            "reads_gbs": [40.0, 40.0, 20.0],
+            "read_bytes": shape.decode_parameters * width,
+            "kernels": {"numpy-rows": 5},
+            "others_cores": self.others,
+        }
 
 
 def measure(out, runner, **options):
@@ -101,8 +112,9 @@ def test_predictions_come_from_the_emulator(tmp_path):
     shape = measured_shapes()[1]
     row = next(row for row in found.rows if row["model"] == shape.name)
     device = found.machine.device(shape, row["precision"])
-    expected = predict(shape, device, precision=row["precision"], context_length=64,
-                       engine="k2repro CPU decoder")
+    expected = predict(
+        shape, device, precision=row["precision"], context_length=64, engine="k2repro CPU decoder"
+    )
     assert float(row["predicted_tok_s"]) == pytest.approx(expected.tokens_per_second, rel=1e-3)
     seconds = found.machine.step_seconds(shape, row["precision"])
     assert 1 / expected.tokens_per_second == pytest.approx(seconds, rel=0.02)
@@ -189,7 +201,8 @@ def test_a_model_that_does_not_fit_is_left_out_and_said(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "available_bytes", lambda: 500_000_000)
     found = measure(tmp_path, FakeRunner(tmp_path))
     assert {row["model"] for row in found.rows} == {s.name for s in measured_shapes()[:3]} | {
-        "Qwen2-shape-150M"}
+        "Qwen2-shape-150M"
+    }
     assert len(found.skipped) == 1 and "Qwen2-shape-150M in fp32 needs 0.8 GB" in found.skipped[0]
     assert found.skipped[0] in render_measurement(found)
 
@@ -197,8 +210,9 @@ def test_a_model_that_does_not_fit_is_left_out_and_said(tmp_path, monkeypatch):
 def test_progress_counts_to_the_end(tmp_path):
     """Catches a progress bar that stops short or runs over."""
     seen = []
-    measure(tmp_path, FakeRunner(tmp_path),
-            progress=lambda done, total, text: seen.append((done, total, text)))
+    measure(
+        tmp_path, FakeRunner(tmp_path), progress=lambda done, total, text: seen.append((done, total, text))
+    )
     learning = [done for done, total, _ in seen if total == report.LEARNING_STEPS]
     decoding = [(done, total) for done, total, _ in seen if total != report.LEARNING_STEPS]
     assert learning == sorted(learning) and max(learning) < report.LEARNING_STEPS
@@ -243,10 +257,20 @@ def test_own_work_is_not_a_neighbour():
 def test_a_machine_file_comes_back_or_is_refused(tmp_path):
     """Catches tuples that come back as lists, and a damaged file that is half read."""
     machine = Machine(
-        "cpu", 2, 25.0, "2026-11-24T00:00:00+00:00", True, 40.0,
-        (Bandwidth("read (sum)", 400, 40, 39),), (Cache(3, "Unified", 1 << 25, 2),),
-        ((1e6, 90.0),), (Knee(1e7, 90.0, 30.0),), MatrixRates(512, 100.0, 250.0, ("amx_bf16",)),
-        {"fp32": (product("numpy-rows", 4.0),)}, {"fp32": GlueCost(1e-5, 0.0, 1e-6, ((1e6, 0.5),))})
+        "cpu",
+        2,
+        25.0,
+        "2026-11-24T00:00:00+00:00",
+        True,
+        40.0,
+        (Bandwidth("read (sum)", 400, 40, 39),),
+        (Cache(3, "Unified", 1 << 25, 2),),
+        ((1e6, 90.0),),
+        (Knee(1e7, 90.0, 30.0),),
+        MatrixRates(512, 100.0, 250.0, ("amx_bf16",)),
+        {"fp32": (product("numpy-rows", 4.0),)},
+        {"fp32": GlueCost(1e-5, 0.0, 1e-6, ((1e6, 0.5),))},
+    )
     path = machine.save(tmp_path / "machine.json")
     assert load_machine(path) == machine
     values = json.loads(path.read_text())
@@ -258,9 +282,21 @@ def test_a_machine_file_comes_back_or_is_refused(tmp_path):
 
 def test_a_cached_model_is_predicted_faster_per_byte():
     """Catches a prediction that reads a cached model at the speed of memory."""
-    machine = Machine("cpu", 1, 25.0, "", True, 40.0, (), (), (), (),
-                      MatrixRates(512, 100.0, 250.0, ()), {"fp32": (product("numpy-rows", 4.0),)},
-                      {"fp32": GlueCost(1e-5, 0.0, 1e-6)})
+    machine = Machine(
+        "cpu",
+        1,
+        25.0,
+        "",
+        True,
+        40.0,
+        (),
+        (),
+        (),
+        (),
+        MatrixRates(512, 100.0, 250.0, ()),
+        {"fp32": (product("numpy-rows", 4.0),)},
+        {"fp32": GlueCost(1e-5, 0.0, 1e-6)},
+    )
     small, large = measured_shapes()[0], measured_shapes()[-1]
     assert machine.device(small, "fp32").bandwidth_gbs > machine.device(large, "fp32").bandwidth_gbs
     tiny = replace(small, layers=2, vocab=512)
@@ -282,8 +318,7 @@ def test_a_row_replaces_the_row_of_its_id(tmp_path):
     """Catches a table in which one model is measured twice."""
     path = tmp_path / "rates.csv"
     for rate in ("1", "2"):
-        append_row(path, {**dict.fromkeys((*SCHEMA, *EXTRA), ""), "id": "a",
-                          "tok_s_per_user": rate})
+        append_row(path, {**dict.fromkeys((*SCHEMA, *EXTRA), ""), "id": "a", "tok_s_per_user": rate})
     assert [row["tok_s_per_user"] for row in read_table(path, SCHEMA)] == ["2"]
     write_table(path, ("id",), [])
     assert path.read_text() == "id\n"
@@ -292,9 +327,18 @@ def test_a_row_replaces_the_row_of_its_id(tmp_path):
 def test_a_decode_job_measures_a_real_model(tmp_path):
     """Catches a job whose result lacks what the row needs."""
     shape = replace(measured_shapes()[0], name="tiny", layers=2, vocab=2048)
-    found = run_job({"job": "decode", "shape": asdict(shape), "precision": "fp32",
-                     "products": [asdict(product("numpy-columns", 4.0))], "context": 8, "tokens": 3,
-                     "runs": 2, "probe_megabytes": 8})
+    found = run_job(
+        {
+            "job": "decode",
+            "shape": asdict(shape),
+            "precision": "fp32",
+            "products": [asdict(product("numpy-columns", 4.0))],
+            "context": 8,
+            "tokens": 3,
+            "runs": 2,
+            "probe_megabytes": 8,
+        }
+    )
     assert found["read_bytes"] == 4 * shape.decode_parameters
     assert found["kernels"] == {"numpy-columns": 9}
     assert len(found["rates"]) == len(found["reads_gbs"]) == 2

@@ -24,7 +24,9 @@ from k2repro.mini.variables import (
 )
 
 SYSTEMS = [
-    system_of(problem) for tier in TIERS for split in ("train", "test")
+    system_of(problem)
+    for tier in TIERS
+    for split in ("train", "test")
     for problem in problems(tier, split, 12, seed=21)
 ]
 
@@ -35,7 +37,8 @@ def renamed(system: System, letters: list[str]) -> System:
     return System(
         {new[name]: value for name, value in system.values.items()},
         {new[name]: (d[0], new[d[1]], new[d[2]]) for name, d in system.definitions.items()},
-        tuple(new[name] for name in system.listed), tuple(new[name] for name in system.asked),
+        tuple(new[name] for name in system.listed),
+        tuple(new[name] for name in system.asked),
         tuple(new[name] for name in system.needed),
     )
 
@@ -74,7 +77,8 @@ def disguised(system: System, rng: random.Random) -> System:
     if rng.random() < 0.5:
         system = without_distractors(system)
     return dataclasses.replace(
-        system, listed=tuple(rng.sample(system.listed, len(system.listed))),
+        system,
+        listed=tuple(rng.sample(system.listed, len(system.listed))),
         asked=tuple(rng.sample(system.asked, len(system.asked))),
     )
 
@@ -144,12 +148,14 @@ def test_other_digits_are_the_same_structure(system: System, seed: int) -> None:
 
 def test_structure_sees_which_given_values_are_shared() -> None:
     """Catches "given" as one label for all: (a+b)*(a-c) and (a+b)*(c-a) and (a+b)*(c-d) are three."""
+
     def product(first: Definition, second: Definition) -> System:
         definitions: dict[str, Definition] = {"x": first, "y": second, "z": ("*", "x", "y")}
         return System(dict.fromkeys("abcd", 1), definitions, tuple("abcdxyz"), ("z",), ("x", "y", "z"))
 
     shapes = [
-        product(("+", "a", "b"), ("-", "a", "c")), product(("+", "a", "b"), ("-", "c", "a")),
+        product(("+", "a", "b"), ("-", "a", "c")),
+        product(("+", "a", "b"), ("-", "c", "a")),
         product(("+", "a", "b"), ("-", "c", "d")),
     ]
     assert len({structure_hash(shape) for shape in shapes}) == 3
@@ -167,6 +173,7 @@ def test_structures_agree_with_a_search_for_a_renaming(operations: int) -> None:
 
 def isomorphic(one: System, other: System) -> bool:
     """Slow reference: every bijection of used given values and of needed variables is tried."""
+
     def used(system: System) -> list[str]:
         return [name for name in system.values if any(name in d[1:] for d in system.definitions.values())]
 
@@ -183,5 +190,6 @@ def isomorphic(one: System, other: System) -> bool:
     target = shape(other, {name: name for name in LETTERS})
     return any(
         shape(one, {**dict(zip(given, g, strict=True)), **dict(zip(one.needed, n, strict=True))}) == target
-        for g in itertools.permutations(givens) for n in itertools.permutations(other.needed)
+        for g in itertools.permutations(givens)
+        for n in itertools.permutations(other.needed)
     )

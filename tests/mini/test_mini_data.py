@@ -68,8 +68,12 @@ def test_the_same_rows_give_the_same_fingerprint_of_content() -> None:
     )
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed, "PATH": ""},
-            cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }
@@ -118,19 +122,29 @@ def test_trl_makes_the_same_tokens_and_learns_the_same_ones(tmp_path: Path, capl
     from k2repro.architecture import ModelConfig, Qwen2, save_pretrained
 
     config = ModelConfig(
-        vocab_size=tokenizer.vocabulary_size(), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True,
+        vocab_size=tokenizer.vocabulary_size(),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
     )
     save_pretrained(Qwen2(config), tmp_path / "model")
     tokenizer.save_tokenizer(tmp_path / "model")
     arguments = SFTConfig(
-        output_dir=str(tmp_path / "out"), report_to=[], max_length=None, use_cpu=True, bf16=False,
+        output_dir=str(tmp_path / "out"),
+        report_to=[],
+        max_length=None,
+        use_cpu=True,
+        bf16=False,
         completion_only_loss=True,
     )
     rows = all_rows()
     with caplog.at_level(logging.WARNING):
         trainer = SFTTrainer(
-            model=AutoModelForCausalLM.from_pretrained(tmp_path / "model"), args=arguments,
+            model=AutoModelForCausalLM.from_pretrained(tmp_path / "model"),
+            args=arguments,
             train_dataset=data.as_dataset(rows),
             processing_class=AutoTokenizer.from_pretrained(tmp_path / "model"),
         )
@@ -139,8 +153,12 @@ def test_trl_makes_the_same_tokens_and_learns_the_same_ones(tmp_path: Path, capl
     for values, theirs in zip(rows, trainer.train_dataset, strict=True):
         prompt, completion = tokenizer.encode(values["prompt"]), tokenizer.encode(values["completion"])
         assert theirs["input_ids"] == prompt + completion
-        labels = theirs["labels"] if "labels" in theirs else [
-            token if learned else -100
-            for token, learned in zip(theirs["input_ids"], theirs["completion_mask"], strict=True)
-        ]
+        labels = (
+            theirs["labels"]
+            if "labels" in theirs
+            else [
+                token if learned else -100
+                for token, learned in zip(theirs["input_ids"], theirs["completion_mask"], strict=True)
+            ]
+        )
         assert labels == [-100] * len(prompt) + completion

@@ -104,7 +104,7 @@ def test_a_response_with_one_character_more_or_less_is_another(data: st.DataObje
     answer_at = RIGHT.index("</think>")
     places = [*range(7), *(at for at in range(answer_at, len(RIGHT)) if not RIGHT[at].isspace())]
     at = data.draw(st.sampled_from(places))
-    assert not is_correct(PROBLEM, RIGHT[:at] + RIGHT[at + 1:])
+    assert not is_correct(PROBLEM, RIGHT[:at] + RIGHT[at + 1 :])
 
 
 def test_many_at_once_are_graded_as_one_by_one() -> None:
@@ -134,8 +134,11 @@ def test_both_families_in_one_list_keep_their_places() -> None:
     """Catches verdicts of the sandbox handed to the wrong response: families alternate, some malformed."""
     codes = programs.problems("code", "test", 2)
     items = [
-        (codes[0], programs_response(codes[0].gold), True), (PROBLEM, RIGHT, True), (codes[1], "", False),
-        (codes[1], programs_response(codes[0].gold), False), (PROBLEM, "", False),
+        (codes[0], programs_response(codes[0].gold), True),
+        (PROBLEM, RIGHT, True),
+        (codes[1], "", False),
+        (codes[1], programs_response(codes[0].gold), False),
+        (PROBLEM, "", False),
         (codes[1], programs_response(codes[1].gold), True),
     ]
     assert grade([item[0] for item in items], [item[1] for item in items]) == [item[2] for item in items]

@@ -41,7 +41,7 @@ def other_digit(digit: str) -> str:
 
 
 def replaced(text: str, at: int, new: str) -> str:
-    return text[:at] + new + text[at + 1:]
+    return text[:at] + new + text[at + 1 :]
 
 
 def swapped(response: str, pattern: re.Pattern, part: str, change) -> tuple[str, int]:
@@ -58,7 +58,7 @@ def early_use(problem: Problem, response: str) -> tuple[str, int]:
     """
     for step in STEP.finditer(response):
         name = step[0][1]
-        without = response[: step.start()] + response[step.end():]
+        without = response[: step.start()] + response[step.end() :]
         used = re.search(rf" {name}=", without[: without.index("</think>")])
         if used:
             return without, used.start() + 1
@@ -158,8 +158,13 @@ def test_a_value_on_its_own_repeats_a_known_one() -> None:
         LOOK_UP: " p: * q i q=7 i=4 p=8 m: - p i p=8 i=4 m=4 p=7",
         ORDER: " p=8 p: * q i q=7 i=4 p=8 m: - p i p=8 i=4 m=4",
     }
-    facts = {"values": {"q": 7, "i": 4}, "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
-             "listed": [*"qmip"], "asked": [*"mp"], "needed": [*"pm"]}
+    facts = {
+        "values": {"q": 7, "i": 4},
+        "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
+        "listed": [*"qmip"],
+        "asked": [*"mp"],
+        "needed": [*"pm"],
+    }
     problem = Problem("x", "variables", "test", "tier-1", "", " m=4 p=8", "", facts)
     for kind, trace in texts.items():
         answer = " m=4 p=8" if kind == RIGHT else " m=4 p=7"
@@ -171,8 +176,13 @@ def test_a_value_on_its_own_repeats_a_known_one() -> None:
 
 def test_half_a_value_of_an_unknown_name_is_classified() -> None:
     """Catches a crash on model output: " p=" with nothing behind it, in place of a value."""
-    facts = {"values": {"q": 7, "i": 4}, "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
-             "listed": [*"qmip"], "asked": [*"mp"], "needed": [*"pm"]}
+    facts = {
+        "values": {"q": 7, "i": 4},
+        "definitions": {"m": ["-", "p", "i"], "p": ["*", "q", "i"]},
+        "listed": [*"qmip"],
+        "asked": [*"mp"],
+        "needed": [*"pm"],
+    }
     problem = Problem("x", "variables", "test", "tier-1", "", " m=4 p=8", "", facts)
     assert classify(problem, "<think> m: - p i p= i=4 m=4</think><answer> m=4 p=7</answer>") == UNREADABLE
 

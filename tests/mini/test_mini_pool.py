@@ -17,19 +17,33 @@ PROBLEMS = problems("tier-1", "test", 4) + problems("tier-2", "test", 4)
 @pytest.fixture(scope="module")
 def model() -> Qwen2:
     config = ModelConfig(
-        vocab_size=tokenizer.vocabulary_size(), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=256, tie_word_embeddings=True,
+        vocab_size=tokenizer.vocabulary_size(),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
     )
     return Qwen2(config, generator=torch.Generator().manual_seed(1)).eval()
 
 
 def make(model: Qwen2, chosen: list, n: int, max_batch: int = 64) -> Pool:
     sampler = partial(
-        sample, model, max_new_tokens=12, stop=[tokenizer.turn_end()], tokenizer=tokenizer.load(),
+        sample,
+        model,
+        max_new_tokens=12,
+        stop=[tokenizer.turn_end()],
+        tokenizer=tokenizer.load(),
         max_batch=max_batch,
     )
     return generate_pool(
-        sampler, chosen, grading.grade, n=n, seed=3,
+        sampler,
+        chosen,
+        grading.grade,
+        n=n,
+        seed=3,
         prompt=lambda problem: tokenizer.prompt_text(problem.question),
     )
 

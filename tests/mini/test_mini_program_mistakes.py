@@ -38,7 +38,7 @@ PLACES = {
 
 
 def changed(text: str, at: int, new: str, length: int = 1) -> str:
-    return text[:at] + new + text[at + length:]
+    return text[:at] + new + text[at + length :]
 
 
 @pytest.mark.parametrize("problem", PROBLEMS[:20], ids=lambda problem: problem.id)
@@ -57,9 +57,7 @@ def test_reference_responses_are_right(problem: Problem) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(PROBLEMS), st.sampled_from(sorted(PLACES)), st.integers(0, 10**6), st.integers(1, 9))
-def test_a_wrong_digit_is_found_where_it_stands(
-    problem: Problem, place: str, pick: int, shift: int
-) -> None:
+def test_a_wrong_digit_is_found_where_it_stands(problem: Problem, place: str, pick: int, shift: int) -> None:
     """Catches a mistake blamed on a later step, or a wrong copy taken for wrong arithmetic."""
     response = searching_response(task_of(problem))
     places = [found.start("at") for found in PLACES[place].finditer(response)]
@@ -89,8 +87,8 @@ def test_steps_left_out_or_repeated_are_of_wrong_order() -> None:
     cases = {
         "candidate skipped": (changed(response, end + 3, "3"), end + 3),
         "candidate repeated": (changed(response, end + 3, "1"), end + 3),
-        "closed early": (response[:end + 3] + response[response.index("</think>"):], end + 3),
-        "no verdict": (response[:end] + response[end + 3:], end),
+        "closed early": (response[: end + 3] + response[response.index("</think>") :], end + 3),
+        "no verdict": (response[:end] + response[end + 3 :], end),
         "next example without a verdict": (response.replace(" ok r", " r", 1), response.index(" ok r")),
         "goes on after the end": (response.replace("</think>", " no2</think>"), response.index("</think>")),
         "another example": (response.replace(" q", " r", 1), response.index(" q")),
@@ -119,7 +117,7 @@ def test_wrong_programs() -> None:
         response = respond(task_of(problem))
         found = diagnose(problem, response.replace(problem.gold, wrong))
         assert (found.kind, found.expected) == (ANSWER_LINE, problem.gold)
-        assert response[found.at:].startswith(problem.gold)
+        assert response[found.at :].startswith(problem.gold)
         assert classify(problem, response.replace(problem.gold, "")) == UNREADABLE
         assert classify(problem, response + " and more") == UNREADABLE
 

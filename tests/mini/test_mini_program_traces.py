@@ -139,9 +139,19 @@ def test_tokens_give_the_text_back_and_every_word_is_one(respond: Callable[[Task
         trace, program = halves(respond(task))
         words = re.findall(r" [a-z]+=?|\d", trace)
         assert [tokenizer.decode([token]) for token in tokenizer.encode(trace)] == words
-        expression = re.findall(r"\d|\*x|\+", program[len("def f(x): return ("): -len(")%10")])
+        expression = re.findall(r"\d|\*x|\+", program[len("def f(x): return (") : -len(")%10")])
         assert [tokenizer.decode([token]) for token in tokenizer.encode(f"answer>{program}")] == [
-            "answer", ">def", " f", "(x", "):", " return", " (", *expression, ")%", "1", "0",
+            "answer",
+            ">def",
+            " f",
+            "(x",
+            "):",
+            " return",
+            " (",
+            *expression,
+            ")%",
+            "1",
+            "0",
         ]
 
 

@@ -39,9 +39,9 @@ Examples = tuple[tuple[int, int], ...]
 
 def run(source: str) -> Callable[[int], int]:
     """The function of a gold program: our own text, one line, read as an expression."""
-    function, = ast.parse(source).body
+    (function,) = ast.parse(source).body
     assert isinstance(function, ast.FunctionDef) and function.name == "f"
-    returned, = function.body
+    (returned,) = function.body
     assert isinstance(returned, ast.Return) and returned.value is not None
     body = ast.unparse(returned.value)
     return lambda x: eval(body, {"__builtins__": {}}, {"x": x})  # noqa: S307 (our own text)
@@ -56,9 +56,9 @@ def shown(question: str) -> Examples:
 
 def explanations(examples: Examples) -> set[tuple[int, ...]]:
     """Tables of outputs of all functions a*x + b and a*x*x + b that give the examples, by trial."""
-    tables = {
-        tuple((a * x + b) % 10 for x in range(10)) for a in range(1, 10) for b in range(10)
-    } | {tuple((a * x * x + b) % 10 for x in range(10)) for a in range(1, 5) for b in range(10)}
+    tables = {tuple((a * x + b) % 10 for x in range(10)) for a in range(1, 10) for b in range(10)} | {
+        tuple((a * x * x + b) % 10 for x in range(10)) for a in range(1, 5) for b in range(10)
+    }
     return {table for table in tables if all(table[x] == y for x, y in examples)}
 
 
@@ -107,10 +107,13 @@ def test_candidates_are_counted_as_by_trial() -> None:
 
 def test_no_function_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Catches a form or a range that repeats a function: 5*x*x is 5*x, so a search could give either."""
+
     def tables(forms: tuple[Form, ...]) -> list[tuple[int, ...]]:
         return [
             Function(form, a, b).table
-            for form in forms for a in range(1, form.largest + 1) for b in range(10)
+            for form in forms
+            for a in range(1, form.largest + 1)
+            for b in range(10)
         ]
 
     assert len(set(tables(FORMS))) == len(tables(FORMS)) == len(FUNCTIONS)
@@ -220,12 +223,15 @@ def test_the_text_for_people_says_what_the_question_says() -> None:
         assert planned == text + f" Plan: try (a{'*x' * power}+b)%10 only."
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    (("tier-1", "test", 1, 0), "unknown tier 'tier-1'.*Known: code"),
-    (("code", "tset", 1, 0), "unknown split 'tset'; did you mean 'test'"),
-    (("code", "test", 0, 0), "count is 0: must be at least 1"),
-    (("code", "test", 1, -1), "start is -1: must be 0 or more"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tier-1", "test", 1, 0), "unknown tier 'tier-1'.*Known: code"),
+        (("code", "tset", 1, 0), "unknown split 'tset'; did you mean 'test'"),
+        (("code", "test", 0, 0), "count is 0: must be at least 1"),
+        (("code", "test", 1, -1), "start is -1: must be 0 or more"),
+    ],
+)
 def test_bad_arguments(arguments: tuple[str, str, int, int], message: str) -> None:
     """Catches an empty list, or another split, where the caller made a mistake."""
     tier, split, count, start = arguments

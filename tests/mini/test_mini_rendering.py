@@ -15,13 +15,27 @@ from k2repro.mini.rendering import render_problem, render_response, response_lin
 from k2repro.mini.variables import System, problems, system_of
 
 SYSTEM = System(
-    values={"q": 7, "i": 4}, definitions={"m": ("-", "p", "i"), "p": ("*", "q", "i")},
-    listed=("q", "m", "i", "p"), asked=("m", "p"), needed=("p", "m"),
+    values={"q": 7, "i": 4},
+    definitions={"m": ("-", "p", "i"), "p": ("*", "q", "i")},
+    listed=("q", "m", "i", "p"),
+    asked=("m", "p"),
+    needed=("p", "m"),
 )
 PROBLEM = Problem(
-    "x", "variables", "test", "tier-1", " q=7 m: - p i i=4 p: * q i ? m p", " m=4 p=8", " plan p m",
-    {"values": SYSTEM.values, "definitions": SYSTEM.definitions, "listed": SYSTEM.listed,
-     "asked": SYSTEM.asked, "needed": SYSTEM.needed},
+    "x",
+    "variables",
+    "test",
+    "tier-1",
+    " q=7 m: - p i i=4 p: * q i ? m p",
+    " m=4 p=8",
+    " plan p m",
+    {
+        "values": SYSTEM.values,
+        "definitions": SYSTEM.definitions,
+        "listed": SYSTEM.listed,
+        "asked": SYSTEM.asked,
+        "needed": SYSTEM.needed,
+    },
 )
 
 
@@ -93,7 +107,7 @@ def test_a_program_trace_that_goes_astray_shows_the_rest() -> None:
     broken = good.replace("no2", "no 2")
     lines = response_lines(broken)
     assert lines[0] == response_lines(good)[0]
-    assert lines[-1] == broken[broken.index(" 2 p"):]
+    assert lines[-1] == broken[broken.index(" 2 p") :]
 
 
 @pytest.mark.parametrize("text", ["", "hello\nworld", "<think", "def f(x):\n    return x", "m=3"])
@@ -109,7 +123,7 @@ def test_the_rest_of_a_response_that_goes_astray_is_shown() -> None:
     lines = response_lines(broken)
     assert lines[:2] == response_lines(good)[:2]
     assert lines[2] == "3. Back to m, which is p minus i, as asked."
-    assert lines[-1] == broken[broken.index(" p~8"):]
+    assert lines[-1] == broken[broken.index(" p~8") :]
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
@@ -129,8 +143,10 @@ def test_as_many_lines_as_steps(tier: str) -> None:
         lines = response_lines(traces.searching_response(system))
         actions = traces.search_order(system)
         # A note that is evaluated at once is one step with its evaluation.
-        at_once = sum(first.action == traces.NOTE and second.action == traces.EVALUATE
-                      for first, second in itertools.pairwise(actions))
+        at_once = sum(
+            first.action == traces.NOTE and second.action == traces.EVALUATE
+            for first, second in itertools.pairwise(actions)
+        )
         assert len(lines) == len(actions) - at_once + 1
         assert lines[-1].startswith("Answer: ")
         assert render_problem(problem).count(" is ") == len(system.listed)

@@ -28,7 +28,8 @@ def exchanges() -> list[str]:
     """Every text that is trained on: prompt and response in each style."""
     return [
         values["prompt"] + values["completion"]
-        for style in data.STYLES for values in data.reference_rows(PROBLEMS, style)
+        for style in data.STYLES
+        for values in data.reference_rows(PROBLEMS, style)
     ]
 
 
@@ -39,8 +40,13 @@ def checkpoint(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("checkpoint")
     config = ModelConfig(
-        vocab_size=tokenizer.vocabulary_size(), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, tie_word_embeddings=True,
+        vocab_size=tokenizer.vocabulary_size(),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
     )
     save_pretrained(Qwen2(config), folder)
     tokenizer.save_tokenizer(folder)
@@ -58,8 +64,9 @@ def test_three_ways_of_loading_give_the_same_ids_and_texts(checkpoint: Path, aut
     """Catches the AutoTokenizer trap: Qwen2's rules put in place of ours, in training but not in serving."""
     from transformers import PreTrainedTokenizerFast
 
-    fast, raw = PreTrainedTokenizerFast.from_pretrained(checkpoint), Tokenizer.from_file(
-        str(checkpoint / "tokenizer.json")
+    fast, raw = (
+        PreTrainedTokenizerFast.from_pretrained(checkpoint),
+        Tokenizer.from_file(str(checkpoint / "tokenizer.json")),
     )
     for text in [*exchanges(), ODD, ""]:
         ids = tokenizer.encode(text)
@@ -75,9 +82,9 @@ def test_a_tokenizer_with_other_rules_comes_back_changed(checkpoint: Path, tmp_p
     from transformers import AutoTokenizer
 
     twin = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
-    twin.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False),
-    ])
+    twin.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
+    )
     for name in ("config.json", "tokenizer_config.json"):
         (tmp_path / name).write_text((checkpoint / name).read_text())
     twin.save(str(tmp_path / "tokenizer.json"))

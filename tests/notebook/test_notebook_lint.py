@@ -133,7 +133,7 @@ SOURCES = [
     ("show-table", "# %%\nshow(fig, alt=words)\n", "# %%\nshow(fig, words, records)\n"),
     ("rows-saved", '# %%\nrows = open_rows("a")\n', '# %%\nrows = open_rows("a")\nrows.save()\n'),
     ("syntax", "# %%\nx = = 1\n", "# %%\nx = 1\n"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("rule", "bad", "good"), SOURCES, ids=[f"{i}-{s[0]}" for i, s in enumerate(SOURCES)])
@@ -201,7 +201,7 @@ BUILT = [
     ("picture-alt", code("f()", of_kind("image/svg+xml")), code("f()", of_kind("text/latex"))),
     ("table-caption", code("f()", html("<table></table>")), code("f()", html("<table><caption>"))),
     ("widget-view", code("f()", of_kind(WIDGET_VIEW)), code("f()", of_kind("text/html"))),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("rule", "bad", "good"), BUILT, ids=[f"{i}-{b[0]}" for i, b in enumerate(BUILT)])

@@ -17,10 +17,20 @@ def test_nbval_fails_on_an_altered_result_table(tmp_path):
     altered = alter_first_compared_table(notebook)
     nbformat.write(notebook, tmp_path / path.name)
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider",
-         str(tmp_path / path.name)],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(tmp_path / path.name),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert run.returncode == 1, run.stdout[-2000:]
     assert f"::Cell {altered}" in run.stdout
 

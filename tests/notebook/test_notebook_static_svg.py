@@ -31,9 +31,14 @@ def lines_figure() -> go.Figure:
     fig = go.Figure()
     for i in range(4):
         fig.add_scatter(
-            x=[1, 2, 4, 8], y=[0.1 * i + 0.1 * k for k in range(4)], name=f"series {i}", mode="lines+markers",
-            line={"dash": DASHES[i]}, marker={"symbol": MARKERS[i]}, error_y={"array": [0.02] * 4},
-        )  # fmt: skip
+            x=[1, 2, 4, 8],
+            y=[0.1 * i + 0.1 * k for k in range(4)],
+            name=f"series {i}",
+            mode="lines+markers",
+            line={"dash": DASHES[i]},
+            marker={"symbol": MARKERS[i]},
+            error_y={"array": [0.02] * 4},
+        )
     fig.update_xaxes(type="log", title="samples", tickvals=[1, 2, 4, 8])
     fig.update_yaxes(title="accuracy", tickformat=".0%", range=[0, 1])
     fig.add_hline(y=0.5, line_dash="dash", annotation_text="published")
@@ -43,11 +48,14 @@ def lines_figure() -> go.Figure:
 def bars_figure(mode: str, shapes: tuple[str, str] = ("", "")) -> go.Figure:
     bars = [
         go.Bar(
-            x=["tier 1", "tier 2"], y=[0.9, 0.4], name=name, texttemplate="%{y:.0%}",
+            x=["tier 1", "tier 2"],
+            y=[0.9, 0.4],
+            name=name,
+            texttemplate="%{y:.0%}",
             marker_pattern_shape=shape,
         )
         for name, shape in zip(("base", "sft"), shapes, strict=True)
-    ]  # fmt: skip
+    ]
     return go.Figure(bars).update_layout(barmode=mode, title="Bars")
 
 
@@ -247,11 +255,14 @@ def test_a_fresh_machine_draws_in_silence(tmp_path):
     remark = "import matplotlib; matplotlib.get_cachedir(); "
     loud, quiet = (
         subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
             env={"MPLCONFIGDIR": str(occupied), "TMPDIR": str(tmp_path)},
         ).stderr
         for code in (remark, draw + "static_svg(go.Figure(go.Scatter(y=[1, 2])))")
-    )  # fmt: skip
+    )
     assert "cache directory" in loud and quiet == ""
 
 

@@ -17,11 +17,20 @@ from k2repro.results.rows import Row
 
 def row(row_id: str, value: float, unit: str = "ratio", interval=None, n: int | None = 450) -> Row:
     return Row(
-        id=row_id, value=value, unit=unit, n=n, interval=interval,
-        interval_method="wilson 95%" if interval else None, seeds=(0,), profile="smoke",
-        params_hash="0" * 16, code_hash="1" * 16, data_hash="2" * 16,
-        fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2), scale="exact",
-    )  # fmt: skip
+        id=row_id,
+        value=value,
+        unit=unit,
+        n=n,
+        interval=interval,
+        interval_method="wilson 95%" if interval else None,
+        seeds=(0,),
+        profile="smoke",
+        params_hash="0" * 16,
+        code_hash="1" * 16,
+        data_hash="2" * 16,
+        fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2),
+        scale="exact",
+    )
 
 
 ROWS = {

@@ -17,17 +17,31 @@ def stand(name, row, column, rows=None, book=None):
 
 def measured(row_id, value, interval, scale="mini"):
     return Row(
-        id=row_id, value=value, unit="%", n=500, interval=interval, interval_method="Wilson 95 %", seeds=(0,),
-        profile="laptop", params_hash="0" * 16, code_hash="0" * 16, data_hash="0" * 16,
-        fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2), scale=scale,
-    )  # fmt: skip
+        id=row_id,
+        value=value,
+        unit="%",
+        n=500,
+        interval=interval,
+        interval_method="Wilson 95 %",
+        seeds=(0,),
+        profile="laptop",
+        params_hash="0" * 16,
+        code_hash="0" * 16,
+        data_hash="0" * 16,
+        fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2),
+        scale=scale,
+    )
 
 
 @pytest.mark.parametrize(
     ("row", "expected"),
-    [("SFT+RL Checkpoint", 63.61), ("+ Plan only", 65.95), ("+ Bo3 only", 66.85),
-     ("+ Plan + Bo3 (K2-Think)", 67.99)],
-)  # fmt: skip
+    [
+        ("SFT+RL Checkpoint", 63.61),
+        ("+ Plan only", 65.95),
+        ("+ Bo3 only", 66.85),
+        ("+ Plan + Bo3 (K2-Think)", 67.99),
+    ],
+)
 def test_the_ablation_rows_recompute(row, expected):
     """Catches other weights than 30/30/30/173 in the micro-average."""
     found = stand(2, row, MICRO)

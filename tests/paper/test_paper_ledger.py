@@ -26,10 +26,20 @@ WHERE = Fingerprint(python="3.11", torch="2.13.0", cpu_capability="AVX2", thread
 
 def row(row_id, value, interval, scale="mini", unit="points"):
     return Row(
-        id=row_id, value=value, unit=unit, n=100, interval=interval, interval_method="paired bootstrap 95 %",
-        seeds=(0,), profile="laptop", params_hash=HASH, code_hash=HASH, data_hash=HASH, fingerprint=WHERE,
+        id=row_id,
+        value=value,
+        unit=unit,
+        n=100,
+        interval=interval,
+        interval_method="paired bootstrap 95 %",
+        seeds=(0,),
+        profile="laptop",
+        params_hash=HASH,
+        code_hash=HASH,
+        data_hash=HASH,
+        fingerprint=WHERE,
         scale=scale,
-    )  # fmt: skip
+    )
 
 
 def verdict(claim_id, rows=None):
@@ -122,8 +132,10 @@ def test_rows_turn_a_waiting_claim_into_a_verdict():
     gain = row("planning.gain", 18.0, (15.0, 21.0))
     decided = verdict("article.planning-helps", {gain.id: gain})
     assert (decided.verdict, decided.rows_used, decided.rows_missing) == (
-        "reproduced at mini scale", ("planning.gain",), (),
-    )  # fmt: skip
+        "reproduced at mini scale",
+        ("planning.gain",),
+        (),
+    )
     loss = row("planning.gain", -18.0, (-21.0, -15.0))
     assert verdict("article.planning-helps", {loss.id: loss}).verdict == "contradicted"
 

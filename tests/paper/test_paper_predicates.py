@@ -22,10 +22,20 @@ def book(**printed):
 def row(value, interval=None, scale="mini", unit="points"):
     method = None if interval is None else "bootstrap by problem 95 %"
     return Row(
-        id="room.effect", value=value, unit=unit, n=None if scale == "exact" else 100, interval=interval,
-        interval_method=method, seeds=(0,), profile="laptop", params_hash=HASH, code_hash=HASH,
-        data_hash=HASH, fingerprint=WHERE, scale=scale,
-    )  # fmt: skip
+        id="room.effect",
+        value=value,
+        unit=unit,
+        n=None if scale == "exact" else 100,
+        interval=interval,
+        interval_method=method,
+        seeds=(0,),
+        profile="laptop",
+        params_hash=HASH,
+        code_hash=HASH,
+        data_hash=HASH,
+        fingerprint=WHERE,
+        scale=scale,
+    )
 
 
 def judge(name, facts, measured=None, needs=("room.effect",), **arguments):
@@ -60,10 +70,12 @@ def test_rounding_accepts_its_own_rounding_and_nothing_a_digit_away(value, digit
 @pytest.mark.parametrize(
     ("found", "is_gain", "verdict"),
     [
-        ("4.7", True, "recomputed"), ("9", True, "direction only"), ("9", False, "contradicted"),
+        ("4.7", True, "recomputed"),
+        ("9", True, "direction only"),
+        ("9", False, "contradicted"),
         ("-4.7", True, "contradicted"),
     ],
-)  # fmt: skip
+)
 def test_a_gain_outside_its_tolerance_keeps_only_its_direction(found, is_gain, verdict):
     """Catches a wrong size called agreement, and a right sign called contradiction."""
     outcome = judge(
@@ -123,8 +135,7 @@ def test_words_that_differ_contradict():
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "verdict"),
-    [("1", "2", "recomputed"), ("-1", "-2", "contradicted"), ("1", "-2", "unresolved")],
+    ("a", "b", "verdict"), [("1", "2", "recomputed"), ("-1", "-2", "contradicted"), ("1", "-2", "unresolved")]
 )
 def test_conflicting_evidence_stays_open(a, b, verdict):
     """Catches the comparison that comes first deciding for both."""
@@ -245,6 +256,10 @@ def test_every_predicate_is_documented_and_named():
         assert predicate.__doc__
         assert predicate.__name__ == name
     assert set(VERDICTS) == {
-        "recomputed", "reproduced at mini scale", "direction only", "contradicted", "unresolved",
+        "recomputed",
+        "reproduced at mini scale",
+        "direction only",
+        "contradicted",
+        "unresolved",
         "not testable here",
-    }  # fmt: skip
+    }

@@ -24,10 +24,12 @@ def value(of, book=None):
 @pytest.mark.parametrize(
     ("row", "published"),
     [
-        ("+ Plan + Bo3 (K2-Think)", 67.99), ("SFT+RL Checkpoint", 63.61), ("+ Plan only", 65.95),
+        ("+ Plan + Bo3 (K2-Think)", 67.99),
+        ("SFT+RL Checkpoint", 63.61),
+        ("+ Plan only", 65.95),
         ("+ Bo3 only", 66.85),
     ],
-)  # fmt: skip
+)
 def test_the_micro_average_is_weighted_by_problems(row, published):
     """Catches other weights than 30/30/30/173; the wrong twin is the unweighted mean."""
     right = value({"of": "micro_average", "row": f"{TABLE_2}/{row}"})

@@ -11,10 +11,20 @@ from k2repro.results.compare import compare_rows
 from k2repro.results.status import NotebookStatus
 
 ROW = Row(
-    id="planning.score.plan.tier-3", value=71.9, unit="%", n=500, interval=(70.0, 73.0),
-    interval_method="Wilson 95 %", seeds=(0,), profile="laptop", params_hash="0" * 16, code_hash="1" * 16,
-    data_hash="2" * 16, fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2), scale="mini",
-)  # fmt: skip
+    id="planning.score.plan.tier-3",
+    value=71.9,
+    unit="%",
+    n=500,
+    interval=(70.0, 73.0),
+    interval_method="Wilson 95 %",
+    seeds=(0,),
+    profile="laptop",
+    params_hash="0" * 16,
+    code_hash="1" * 16,
+    data_hash="2" * 16,
+    fingerprint=Fingerprint("3.11", "2.13.0", "AVX2", 2),
+    scale="mini",
+)
 STATUS = NotebookStatus("01_architecture", "laptop", "fresh", 12.0, 60, 700.0, 1, "today", "bad <tag>")
 FIGURE = '<figure><img alt="a curve that rises" src="data:image/svg+xml;base64,AA=="></figure>'
 

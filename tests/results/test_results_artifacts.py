@@ -22,9 +22,14 @@ def write_weights(folder):
 
 @pytest.mark.parametrize(
     "change",
-    [{"params": {"steps": 11, "seed": 0}}, {"code_hash": "e" * 16}, {"data_hash": "e" * 16}, {"kind": "pool"},
-     {"parents": {"base": "a" * 16}}],
-)  # fmt: skip
+    [
+        {"params": {"steps": 11, "seed": 0}},
+        {"code_hash": "e" * 16},
+        {"data_hash": "e" * 16},
+        {"kind": "pool"},
+        {"parents": {"base": "a" * 16}},
+    ],
+)
 def test_every_part_of_a_recipe_changes_the_key(change):
     """Catches a stale checkpoint served after its code, data or parameters changed."""
     assert dataclasses.replace(RECIPE, **change).key != RECIPE.key

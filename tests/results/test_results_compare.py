@@ -11,10 +11,20 @@ THERE = dataclasses.replace(HERE, cpu_capability="AVX512")
 
 def row(value, *, where=HERE, scale="mini", interval=(0.3, 0.5)):
     return Row(
-        id="room.value", value=value, unit="fraction", n=100, interval=interval,
-        interval_method="Wilson 95 %" if interval else None, seeds=(0,), profile="laptop",
-        params_hash="0" * 16, code_hash="1" * 16, data_hash="2" * 16, fingerprint=where, scale=scale,
-    )  # fmt: skip
+        id="room.value",
+        value=value,
+        unit="fraction",
+        n=100,
+        interval=interval,
+        interval_method="Wilson 95 %" if interval else None,
+        seeds=(0,),
+        profile="laptop",
+        params_hash="0" * 16,
+        code_hash="1" * 16,
+        data_hash="2" * 16,
+        fingerprint=where,
+        scale=scale,
+    )
 
 
 def outcome(old, new):

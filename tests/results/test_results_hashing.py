@@ -86,8 +86,12 @@ def test_words_about_code_do_not_count():
 
 @pytest.mark.parametrize(
     "old, new",
-    [("# no comment", "# no"), ("not a docstring", "not one"), ("return text", "return 2 * text"),
-     ("os", "io")],
+    [
+        ("# no comment", "# no"),
+        ("not a docstring", "not one"),
+        ("return text", "return 2 * text"),
+        ("os", "io"),
+    ],
 )
 def test_a_change_of_what_runs_counts(old, new):
     """Catches a hash that is blind to strings or code beside the words: wrong twins of the test above."""

@@ -10,9 +10,7 @@ from k2repro.results.artifacts import damage_of
 from k2repro.results.places import RUN_FOLDER
 from k2repro.results.store import marks_folder, open_store, publish_artifacts, rebuilding, ship
 
-FIRST, SECOND = (
-    Recipe("scores", {"seed": seed}, code_hash="c" * 16, data_hash="d" * 16) for seed in (0, 1)
-)
+FIRST, SECOND = (Recipe("scores", {"seed": seed}, code_hash="c" * 16, data_hash="d" * 16) for seed in (0, 1))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A tiny decoder with every weight random, and rollouts of unequal length for it."""
 
-import numpy
+import numpy as np
 import torch
 
 from k2repro.architecture import ModelConfig
@@ -43,7 +43,7 @@ def model(seed: int = 0) -> Qwen2:
 
 def completions(groups: int = 2, group_size: int = 4, seed: int = 1) -> list[tuple[tuple, tuple]]:
     """(prompt, completion) token ids: one prompt for each group, lengths from 1 to BUDGET, some cut off."""
-    generator = numpy.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     pairs = []
     for _ in range(groups):
         prompt = tuple(int(t) for t in generator.integers(3, VOCABULARY, generator.integers(2, 7)))

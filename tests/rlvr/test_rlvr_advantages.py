@@ -2,7 +2,7 @@
 
 import statistics
 
-import numpy
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ def normalised_over_the_batch(rewards, group_size):
 
 def divided_by_n(rewards, group_size):
     """Wrong twin: the deviation of a population, numpy's default."""
-    groups = numpy.array(rewards).reshape(-1, group_size)
+    groups = np.array(rewards).reshape(-1, group_size)
     return torch.tensor(
         ((groups - groups.mean(1, keepdims=True)) / (groups.std(1, keepdims=True) + 1e-4)).ravel()
     )
@@ -91,7 +91,7 @@ def test_without_a_baseline():
     assert group_advantages([1, 1, 0, 1], 2, center=False, scale="none").tolist() == [1, 1, 0, 1]
 
 
-@pytest.mark.parametrize("form", [list, tuple, numpy.array, torch.tensor])
+@pytest.mark.parametrize("form", [list, tuple, np.array, torch.tensor])
 def test_forms_of_input(form):
     """Catches a dependence on the type of the rewards, integers and booleans included."""
     assert group_advantages(form([True, False, False, True]), 2, scale="none").tolist() == [

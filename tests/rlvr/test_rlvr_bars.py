@@ -13,19 +13,20 @@ BELOW = Bar("below", "row", most=0.0)
 NO_GAIN = Bar("no gain", "row")
 
 
-@pytest.mark.parametrize(("bar", "value", "low", "high", "met"), [
-    (GAIN, 0.05, 0.01, 0.09, True),
-    (GAIN, 0.05, -0.01, 0.11, False),  # large enough, but not shown
-    (GAIN, 0.02, 0.01, 0.03, False),  # shown, but too small
-    (BELOW, -0.02, -0.03, -0.01, True),
-    (BELOW, -0.02, -0.05, 0.01, False),
-    (NO_GAIN, 0.01, -0.01, 0.03, True),
-    (NO_GAIN, -0.10, -0.12, -0.08, True),  # a loss is no gain
-    (NO_GAIN, 0.01, 0.005, 0.015, False),
-])
-def test_a_bar_wants_its_value_and_its_interval(
-    bar: Bar, value: float, low: float, high: float, met: bool
-):
+@pytest.mark.parametrize(
+    ("bar", "value", "low", "high", "met"),
+    [
+        (GAIN, 0.05, 0.01, 0.09, True),
+        (GAIN, 0.05, -0.01, 0.11, False),  # large enough, but not shown
+        (GAIN, 0.02, 0.01, 0.03, False),  # shown, but too small
+        (BELOW, -0.02, -0.03, -0.01, True),
+        (BELOW, -0.02, -0.05, 0.01, False),
+        (NO_GAIN, 0.01, -0.01, 0.03, True),
+        (NO_GAIN, -0.10, -0.12, -0.08, True),  # a loss is no gain
+        (NO_GAIN, 0.01, 0.005, 0.015, False),
+    ],
+)
+def test_a_bar_wants_its_value_and_its_interval(bar: Bar, value: float, low: float, high: float, met: bool):
     """Catches a verdict from the value alone."""
     assert bar.met(value, low, high) is met
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-import numpy
+import numpy as np
 import pytest
 import rlvr_tiny as tiny
 import torch
@@ -85,7 +85,7 @@ def test_wrong_twins_are_told_apart():
 
 def test_little_padding():
     """Catches rows of any length side by side: unsorted, a third of these batches would be padding."""
-    generator = numpy.random.default_rng(0)
+    generator = np.random.default_rng(0)
     rollouts = [Rollout((3,) * 20, (4,) * int(n), 0.0) for n in generator.integers(5, 100, 128)]
     batches = micro_batches(rollouts, max_tokens=1024)
     used = sum(20 + len(rollout.completion) - 1 for rollout in rollouts)
@@ -95,7 +95,7 @@ def test_little_padding():
 
 def test_a_prompt_counts_once():
     """Catches groups torn apart, whose prompt is read again for each piece: 8 groups, 4 batches at best."""
-    generator = numpy.random.default_rng(0)
+    generator = np.random.default_rng(0)
     prompts = [tuple(generator.integers(3, 9, 20).tolist()) for _ in range(8)]
     completions = [tuple(generator.integers(3, 9, 11).tolist()) for _ in range(32)]
     rollouts = [Rollout(prompts[i % 8], completion, 0.0) for i, completion in enumerate(completions)]
@@ -106,7 +106,7 @@ def test_a_prompt_counts_once():
 
 def test_every_thread_has_an_equal_part():
     """Catches a last part of a few rows, or one part for two threads: the others wait for it."""
-    generator = numpy.random.default_rng(1)
+    generator = np.random.default_rng(1)
     rollouts = [
         Rollout(tuple(generator.integers(3, 60, 20).tolist()), (4,) * int(n), 0.0)
         for n in generator.integers(5, 100, 64)
@@ -125,7 +125,7 @@ def test_every_thread_has_an_equal_part():
 def test_sampling_logprobs_follow_their_tokens(share):
     """Catches sampling log-probabilities attached to another completion of the batch."""
     rollouts = [
-        replace(rollout, logprobs=numpy.array(rollout.completion, dtype=numpy.float32) / 100)
+        replace(rollout, logprobs=np.array(rollout.completion, dtype=np.float32) / 100)
         for rollout in tiny.rollouts()
     ]
     for batch in micro_batches(rollouts, max_tokens=60, share_prefixes=share):
@@ -138,7 +138,7 @@ def test_sampling_logprobs_follow_their_tokens(share):
     [
         (Rollout((3,), (), 0.0), "rollout 1 has an empty completion"),
         (Rollout((), (3,), 0.0), "rollout 1 has an empty prompt"),
-        (Rollout((3,), (4, 2), 0.0, numpy.zeros(1)), "stop token counted on one side only"),
+        (Rollout((3,), (4, 2), 0.0, np.zeros(1)), "stop token counted on one side only"),
     ],
 )
 def test_bad_input(rollout, message):

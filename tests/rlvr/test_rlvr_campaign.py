@@ -128,7 +128,9 @@ def test_whatever_makes_a_run_is_in_its_address():
     retrained = replace(TINY, sft=replace(TINY.sft, steps=0.004))
     keys = {
         builds.run_recipe(name, seed, sizes).key
-        for name in ARMS for seed in (0, 1) for sizes in (TINY, larger, retrained)
+        for name in ARMS
+        for seed in (0, 1)
+        for sizes in (TINY, larger, retrained)
     }
     assert len(keys) == 3 * 2 * len(ARMS)
     with pytest.raises(K2ReproError, match="arm 'from-stf'"):
@@ -181,16 +183,24 @@ def test_every_row_is_of_the_models_that_its_name_says(made: tuple[Campaign, Art
     """Catches rows from the wrong pools: gains are differences of the levels, tier by tier."""
     campaign, _ = made
     levels = findings.pass_rates(campaign)
-    for prefix, arm, start in (("rlvr.gain_from_sft", "rl-from-sft", "sft"),
-                               ("rlvr.gain_from_base", "rl-from-base", "base")):
+    for prefix, arm, start in (
+        ("rlvr.gain_from_sft", "rl-from-sft", "sft"),
+        ("rlvr.gain_from_base", "rl-from-base", "base"),
+    ):
         for name, gain in findings.gains(campaign).items():
             if name.startswith(prefix):
                 tier = name.removeprefix(prefix).strip(".") or "mean"
-                expected = (levels[f"rlvr.pass_at_1.{arm}.{tier}"].value
-                            - levels[f"rlvr.pass_at_1.{start}.{tier}"].value)
+                expected = (
+                    levels[f"rlvr.pass_at_1.{arm}.{tier}"].value
+                    - levels[f"rlvr.pass_at_1.{start}.{tier}"].value
+                )
                 assert gain.value == pytest.approx(expected)
-    found = (findings.final_levels(campaign) | findings.budgets(campaign) | findings.controls(campaign)
-             | findings.code(campaign))
+    found = (
+        findings.final_levels(campaign)
+        | findings.budgets(campaign)
+        | findings.controls(campaign)
+        | findings.code(campaign)
+    )
     assert "rlvr.short_budget_minus_sft" in found and "rlvr.code.gain" in found
     assert found["rlvr.code.gain"].n == TINY.sft.problems
 
@@ -209,11 +219,11 @@ def test_a_response_is_marked_up_to_its_first_mistake():
     good = reference_response(problem, "searching")
     assert {line.state for line in marked_lines(problem, good)} == {GOOD}
     at = good.index("=", good.index(":") + 1) + 1
-    wrong = good[:at] + str((int(good[at]) + 1) % 10) + good[at + 1:]
+    wrong = good[:at] + str((int(good[at]) + 1) % 10) + good[at + 1 :]
     wrong = wrong.replace(problem.gold, " a=0")
     states = [line.state for line in marked_lines(problem, wrong)]
     first = states.index(FIRST_MISTAKE)
-    assert states[:first] == [GOOD] * first and set(states[first + 1:]) == {AFTER}
+    assert states[:first] == [GOOD] * first and set(states[first + 1 :]) == {AFTER}
     assert [line.state for line in marked_lines(problem, "<|im_end|>")] == [FIRST_MISTAKE]
 
 

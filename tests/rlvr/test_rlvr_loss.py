@@ -54,18 +54,28 @@ def by_hand(logprobs, old, reference, advantages, mask, loss_type, level, beta):
 
 
 @given(
-    st.integers(0, 10_000), st.sampled_from(LOSS_TYPES), st.sampled_from(["token", "sequence"]),
+    st.integers(0, 10_000),
+    st.sampled_from(LOSS_TYPES),
+    st.sampled_from(["token", "sequence"]),
     st.sampled_from([0.0, 0.2]),
-)  # fmt: skip
+)
 @settings(deadline=None, derandomize=True)
 def test_formulas(seed, loss_type, level, beta):
     """Catches a formula that only holds for the numbers that TRL was tried with."""
     logprobs, old, reference, advantages, mask = example(seed)
     loss, _ = grpo_loss(
-        logprobs, old, advantages, mask, loss_type=loss_type, importance_sampling_level=level,
-        epsilon_low=LOW, epsilon_high=HIGH, beta=beta, reference_logprobs=reference,
+        logprobs,
+        old,
+        advantages,
+        mask,
+        loss_type=loss_type,
+        importance_sampling_level=level,
+        epsilon_low=LOW,
+        epsilon_high=HIGH,
+        beta=beta,
+        reference_logprobs=reference,
         max_completion_length=BUDGET,
-    )  # fmt: skip
+    )
     expected = by_hand(logprobs, old, reference, advantages, mask, loss_type, level, beta)
     assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
     loss.backward()
@@ -75,9 +85,15 @@ def test_formulas(seed, loss_type, level, beta):
 
 def ours(logprobs, old, reference, advantages, mask, beta=0.0):
     terms = policy_terms(
-        logprobs, old, advantages, mask,
-        epsilon_low=LOW, epsilon_high=HIGH, beta=beta, reference_logprobs=reference,
-    )  # fmt: skip
+        logprobs,
+        old,
+        advantages,
+        mask,
+        epsilon_low=LOW,
+        epsilon_high=HIGH,
+        beta=beta,
+        reference_logprobs=reference,
+    )
     return average(terms.per_token, mask, "dapo")
 
 
@@ -135,10 +151,15 @@ def agrees_with_the_formula(loss):
 @pytest.mark.parametrize(
     "twin",
     [
-        clipped_on_the_wrong_side, bounds_swapped, mean_over_the_padding, ratio_of_the_next_token,
-        ratio_upside_down, kl_pushes_away, kl_of_the_reference,
+        clipped_on_the_wrong_side,
+        bounds_swapped,
+        mean_over_the_padding,
+        ratio_of_the_next_token,
+        ratio_upside_down,
+        kl_pushes_away,
+        kl_of_the_reference,
     ],
-)  # fmt: skip
+)
 def test_wrong_twins_are_told_apart(twin):
     """Catches a check of the formula so weak that a plausible mistake passes it."""
     assert agrees_with_the_formula(ours)
@@ -180,9 +201,14 @@ def test_gradient_of_the_kl_is_that_of_the_kl():
     for corrected in (True, False):
         logprobs.grad = None
         loss, _ = grpo_loss(
-            logprobs, None, torch.zeros(3), mask, beta=1.0, reference_logprobs=reference,
+            logprobs,
+            None,
+            torch.zeros(3),
+            mask,
+            beta=1.0,
+            reference_logprobs=reference,
             use_bias_correction_kl=corrected,
-        )  # fmt: skip
+        )
         loss.backward()
         # Score-function form of grad KL(policy || reference): (log p - log r) * grad log p at each sample.
         expected = ((logprobs - reference) / mask.sum()).masked_fill(~mask, 0)
@@ -210,9 +236,17 @@ def test_parts_add_up(seed, cut, loss_type):
 
     def part(at, **settings_):
         return grpo_loss(
-            logprobs[at], old[at], advantages[at], mask[at], loss_type=loss_type, beta=0.1,
-            reference_logprobs=reference[at], max_completion_length=BUDGET, entropy=-old[at], **settings_,
-        )  # fmt: skip
+            logprobs[at],
+            old[at],
+            advantages[at],
+            mask[at],
+            loss_type=loss_type,
+            beta=0.1,
+            reference_logprobs=reference[at],
+            max_completion_length=BUDGET,
+            entropy=-old[at],
+            **settings_,
+        )
 
     every, diagnostics = part(slice(0, 4))
     parts = [part(at, whole=Whole(4, int(mask.sum()))) for at in (slice(0, cut), slice(cut, 4))]
@@ -283,8 +317,11 @@ def test_empty_sequences_count_as_sequences():
 def test_bad_input(changes, message):
     """Catches shapes that torch would broadcast without a word."""
     arguments = {
-        "logprobs": torch.zeros(2, 3), "old_logprobs": None, "advantages": torch.zeros(2),
-        "mask": torch.ones(2, 3), **changes,
-    }  # fmt: skip
+        "logprobs": torch.zeros(2, 3),
+        "old_logprobs": None,
+        "advantages": torch.zeros(2),
+        "mask": torch.ones(2, 3),
+        **changes,
+    }
     with pytest.raises(K2ReproError, match=message):
         grpo_loss(**arguments)

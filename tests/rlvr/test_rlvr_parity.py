@@ -208,9 +208,15 @@ def test_loss_and_gradient_equal_trls(peer, decoder, name, on_policy):
     theirs = peer.trainer.compute_loss(peer.trainer.model, inputs)
     theirs.backward()
     ours, diagnostics = grpo_loss(
-        logprobs, batch.old_logprobs, batch.advantages, batch.mask, entropy=entropy,
-        reference_logprobs=batch.reference_logprobs, max_completion_length=tiny.BUDGET, **variant,
-    )  # fmt: skip
+        logprobs,
+        batch.old_logprobs,
+        batch.advantages,
+        batch.mask,
+        entropy=entropy,
+        reference_logprobs=batch.reference_logprobs,
+        max_completion_length=tiny.BUDGET,
+        **variant,
+    )
     ours.backward()
     # On policy and centred, "grpo" is a sum that cancels to 0: compared with the size of its terms, about 1.
     assert abs(ours.item() - theirs.item()) <= TOLERANCE * max(abs(theirs.item()), 0.1)
@@ -242,9 +248,13 @@ def test_loss_of_every_token_equals_trls(peer, decoder, name):
         batch = off_policy(inputs, batch, logprobs, order, "beta" in variant)
         settings = {key: value for key, value in variant.items() if key != "loss_type"}
         ours = policy_terms(
-            logprobs, batch.old_logprobs, batch.advantages, batch.mask,
-            reference_logprobs=batch.reference_logprobs, **settings,
-        ).per_token  # fmt: skip
+            logprobs,
+            batch.old_logprobs,
+            batch.advantages,
+            batch.mask,
+            reference_logprobs=batch.reference_logprobs,
+            **settings,
+        ).per_token
         theirs = torch.zeros_like(ours)
         for sequence, token in batch.mask.nonzero().tolist():
             inputs["tool_mask"] = torch.zeros_like(inputs["completion_mask"])
@@ -268,9 +278,14 @@ def test_masked_truncated_completions_equal_trls(peer, decoder):
         logprobs, _ = completion_logprobs(decoder, batch)
         whole = Whole(sequences=8, tokens=int(batch.mask.sum()))
         loss, _ = grpo_loss(
-            logprobs, None, batch.advantages, batch.mask, loss_type=loss_type,
-            max_completion_length=tiny.BUDGET, whole=whole,
-        )  # fmt: skip
+            logprobs,
+            None,
+            batch.advantages,
+            batch.mask,
+            loss_type=loss_type,
+            max_completion_length=tiny.BUDGET,
+            whole=whole,
+        )
         loss.backward()
         theirs = {n: p.grad for n, p in peer.trainer.model.named_parameters()}
         assert tiny.furthest(tiny.gradients(decoder), theirs) <= TOLERANCE
@@ -294,9 +309,12 @@ def test_one_step_gives_trls_weights(peer, loss_type, accumulation):
     optimizer = torch.optim.AdamW(ours.parameters(), lr=1e-3, eps=1e-3, weight_decay=0.0)
     config = tiny.config(loss_type=loss_type, max_grad_norm=0.05)
     result = train_step(
-        ours, micro_batches(tiny.rollouts(), max_tokens=30), optimizer, config,
+        ours,
+        micro_batches(tiny.rollouts(), max_tokens=30),
+        optimizer,
+        config,
         max_completion_length=tiny.BUDGET,
-    )  # fmt: skip
+    )
     assert result.grad_norm > 0.05  # the norm was clipped on both sides
     moved = {name: ours.state_dict()[name] - before[name] for name in before}
     theirs = {name: trainer.model.state_dict()[name] - before[name] for name in before}

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import numpy
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,8 +24,8 @@ from k2repro.rlvr.results import (
 )
 
 
-def rng(seed: int = 0) -> numpy.random.Generator:
-    return numpy.random.default_rng(seed)
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 def answer(right: int, length: int = 10) -> Generation:
@@ -34,10 +34,13 @@ def answer(right: int, length: int = 10) -> Generation:
 
 def pool(rows: Sequence[Sequence[int]], tiers: Sequence[str] = ("tier-1",)) -> Pool:
     """A pool of right (1) and wrong (0) answers, a row for each problem; tiers in turn."""
-    return Pool(tuple(
-        Attempts(f"{tiers[at % len(tiers)]}/{at}", tiers[at % len(tiers)], tuple(map(answer, row)))
-        for at, row in enumerate(rows)
-    ), {})
+    return Pool(
+        tuple(
+            Attempts(f"{tiers[at % len(tiers)]}/{at}", tiers[at % len(tiers)], tuple(map(answer, row)))
+            for at, row in enumerate(rows)
+        ),
+        {},
+    )
 
 
 def test_a_difference_is_paired_by_problem_and_averaged_over_seeds():
@@ -75,10 +78,10 @@ def test_swapping_the_sides_turns_the_sign(pairs: list[tuple[int, int]], seed: i
     assert forth.interval.low <= forth.value <= forth.interval.high
 
 
-@pytest.mark.parametrize(("other", "message"), [
-    ({1: pool([[1], [0]])}, "cannot be paired"),
-    ({0: pool([[1], [0], [1]])}, "different problems"),
-])
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [({1: pool([[1], [0]])}, "cannot be paired"), ({0: pool([[1], [0], [1]])}, "different problems")],
+)
 def test_sides_that_do_not_match_are_refused(other: dict[int, Pool], message: str):
     """Catches a gain against another seed's start, or on other problems."""
     with pytest.raises(K2ReproError, match=message):
@@ -114,8 +117,15 @@ def test_agreeing_seeds_lie_wholly_on_the_side_of_the_mean():
 
 def test_measures_other_than_pass_at_1():
     """Catches lengths and kinds that are read from the wrong field."""
-    scores = {0: Pool((Attempts("a", "tier-1", (answer(1, 30), answer(0, 50))),
-                       Attempts("b", "tier-1", (answer(0, 20), answer(0, 20)))), {})}
+    scores = {
+        0: Pool(
+            (
+                Attempts("a", "tier-1", (answer(1, 30), answer(0, 50))),
+                Attempts("b", "tier-1", (answer(0, 20), answer(0, 20))),
+            ),
+            {},
+        )
+    }
     assert level(scores, generator=rng(), measure=tokens).value == 30
     assert level(scores, generator=rng(), measure=of_kind(ARITHMETIC)).value == 0.75
 
@@ -144,7 +154,7 @@ def test_a_still_model_wiggles_around_its_own_pass_rate():
     scores = pool([[1, 1], [0, 1], [0, 0], [1, 1]], ("tier-1", "tier-2"))
     rewards = still_rewards(scores, ("tier-1", "tier-2"), prompts=8, group=4, steps=4000, generator=rng())
     rates = {"tier-1": [1.0, 0.0], "tier-2": [0.5, 1.0]}
-    assert numpy.mean(rewards) == pytest.approx(0.625, abs=0.01)
+    assert np.mean(rewards) == pytest.approx(0.625, abs=0.01)
     # A prompt's mean reward varies by the problem drawn and by the group's draws.
-    spread = [numpy.var(r) + numpy.mean([p * (1 - p) / 4 for p in r]) for r in rates.values()]
-    assert numpy.var(rewards) == pytest.approx(numpy.mean(spread) / 8, rel=0.1)
+    spread = [np.var(r) + np.mean([p * (1 - p) / 4 for p in r]) for r in rates.values()]
+    assert np.var(rewards) == pytest.approx(np.mean(spread) / 8, rel=0.1)

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-import numpy
+import numpy as np
 import pytest
 import torch
 
@@ -17,7 +17,7 @@ def by_text(prompts, completions):
     return [float(completion.text) for completion in completions]
 
 
-@pytest.mark.parametrize("form", [list, tuple, numpy.array, torch.tensor, iter])
+@pytest.mark.parametrize("form", [list, tuple, np.array, torch.tensor, iter])
 def test_scores_add_up_in_order(form):
     """Catches one function of two that is ignored, and forms of output that shuffle or truncate."""
     both = {"text": lambda p, c: form(by_text(p, c)), "right": lambda p, c: [True, False, False, True]}
@@ -31,7 +31,7 @@ def test_scores_add_up_in_order(form):
         ([1.0, float("inf"), 0.0, 0.0], r"'odd' returned inf for completion 1 \(prompt 'problem 0'\)"),
         ([1.0, 0.0, 0.0, None], "'odd' returned None for completion 3"),
         ([1.0, 0.0, 0.0, "1"], "'odd' returned '1' for completion 3"),
-        (numpy.array([0, 0, numpy.nan, 0]), "nan for completion 2"),
+        (np.array([0, 0, np.nan, 0]), "nan for completion 2"),
         (torch.tensor([[1.0], [0.0], [0.0], [0.0]]).expand(4, 2), "for completion 0"),
         ([1.0, 0.0, 0.0], "'odd' returned 3 values for 4 completions"),
         ([], "'odd' returned 0 values for 4 completions"),

@@ -74,8 +74,10 @@ def test_scores_stay_with_their_completions():
     """Catches prompts repeated in the wrong order: [a, b, a, b] instead of [a, a, b, b]."""
 
     def by_prompt(prompts, completions):
-        return [float(prompt.tokens[0] * 100 + completion.tokens[0]) for prompt, completion in
-                zip(prompts, completions, strict=True)]  # fmt: skip
+        return [
+            float(prompt.tokens[0] * 100 + completion.tokens[0])
+            for prompt, completion in zip(prompts, completions, strict=True)
+        ]
 
     config = tiny.config(prompts_per_step=3)
     groups = draw_groups(MODEL, tiny.source(by_prompt), config, 0, 9, Clock())

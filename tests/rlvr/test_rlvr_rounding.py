@@ -10,8 +10,14 @@ from k2repro.rlvr import Rollout, rounding
 
 # Sharp attention and large logits, as in a trained model: here single tokens part by 1e-5 and more.
 SHAPE = ModelConfig(
-    vocab_size=tiny.VOCABULARY, hidden_size=64, intermediate_size=96, num_hidden_layers=4,
-    num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False, initializer_range=0.25,
+    vocab_size=tiny.VOCABULARY,
+    hidden_size=64,
+    intermediate_size=96,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    tie_word_embeddings=False,
+    initializer_range=0.25,
 )
 
 

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import random
 
-import numpy
+import numpy as np
 import pytest
 import rlvr_tiny as tiny
 import torch
@@ -159,9 +159,11 @@ def test_reference_keeps_the_model_near():
     for beta in (0.0, 2.0):
         config = tiny.config(prompts_per_step=4, beta=beta, uniform_groups="train")
         model, records = trained(
-            15, config=config, reference=tiny.model(),
+            15,
+            config=config,
+            reference=tiny.model(),
             build=lambda m: torch.optim.AdamW(m.parameters(), lr=2e-3),
-        )  # fmt: skip
+        )
         now = model(tokens).log_softmax(-1).detach()
         away[beta] = (now.exp() * (now - start)).sum(-1)[:, -1].mean().item()
         assert [record.kl is None for record in records] == [beta == 0] * 15
@@ -174,9 +176,11 @@ def test_progress_and_probes():
     """Catches a probe in the middle of a step, and progress that is told late or not at all."""
     seen = []
     trained(
-        5, tell=lambda progress: seen.append(progress), probe=lambda done, model: seen.append(done),
+        5,
+        tell=lambda progress: seen.append(progress),
+        probe=lambda done, model: seen.append(done),
         probe_every=2,
-    )  # fmt: skip
+    )
     kinds = [item if isinstance(item, int) else f"step {item.record.step}" for item in seen]
     assert kinds == [0, "step 0", "step 1", 2, "step 2", "step 3", 4, "step 4", 5]
     first, last = seen[1], seen[-2]
@@ -192,11 +196,11 @@ def test_the_schedule_reaches_the_optimizer():
 
 def test_global_random_state_is_left_alone():
     """Catches draws from the global generators, which couple a run to whatever ran before."""
-    random.seed(1), numpy.random.seed(1), torch.manual_seed(1)
-    before = random.getstate(), numpy.random.get_state()[1].copy(), torch.get_rng_state()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    before = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
     _, first = trained(2)
     assert random.getstate() == before[0]
-    assert (numpy.random.get_state()[1] == before[1]).all()
+    assert (np.random.get_state()[1] == before[1]).all()
     assert torch.equal(torch.get_rng_state(), before[2])
     torch.manual_seed(2)
     assert trained(2)[1] == first
@@ -266,9 +270,12 @@ def test_every_setting_is_read(name):
     for changes in (base, {**base, name: other}):
         config = tiny.config(**{"prompts_per_step": 4, **changes})
         model, _ = trained(
-            1, config=config, reference=tiny.model(seed=3), source=tiny.source(stop=stop),
+            1,
+            config=config,
+            reference=tiny.model(seed=3),
+            source=tiny.source(stop=stop),
             build=lambda m: torch.optim.SGD(m.parameters(), lr=0.5),
-        )  # fmt: skip
+        )
         outcomes.append(model)
     assert not same(*outcomes)
 

@@ -139,9 +139,14 @@ def test_everything_below_the_requirements_is_pinned_too() -> None:
 
 @pytest.mark.parametrize(
     ("system", "machine", "is_wanted"),
-    [("linux", "x86_64", True), ("linux", "aarch64", True), ("linux", "riscv64", False),
-     ("darwin", "arm64", False), ("win32", "AMD64", False)],
-)  # fmt: skip
+    [
+        ("linux", "x86_64", True),
+        ("linux", "aarch64", True),
+        ("linux", "riscv64", False),
+        ("darwin", "arm64", False),
+        ("win32", "AMD64", False),
+    ],
+)
 def test_a_sandbox_for_linux_is_asked_for_on_linux_only(system: str, machine: str, is_wanted: bool) -> None:
     """An install that fails on a Mac: sandlock has wheels for two Linux processors and no other."""
     wanted = wanted_here(all_requirements(), {"sys_platform": system, "platform_machine": machine})

@@ -9,8 +9,15 @@ from k2repro.sft.recipe import VOCABULARY
 from k2repro.training.packing import Example
 
 TINY = ModelConfig(
-    vocab_size=VOCABULARY, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
-    num_key_value_heads=1, head_dim=8, max_position_embeddings=512, tie_word_embeddings=True,
+    vocab_size=VOCABULARY,
+    hidden_size=16,
+    intermediate_size=24,
+    num_hidden_layers=1,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    head_dim=8,
+    max_position_embeddings=512,
+    tie_word_embeddings=True,
     initializer_range=0.3,
 )
 

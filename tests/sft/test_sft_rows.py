@@ -29,22 +29,36 @@ WRONG = next(kind for kind in mistakes.KINDS if kind != mistakes.RIGHT)
 
 def pool_of(right: float, samples: int = SAMPLES) -> Pool:
     """A pool in which the first `right` of each benchmark's problems are always right, the others never."""
-    return Pool(tuple(
-        Attempts(f"{tier}-{at}", tier, tuple(
-            Generation(mistakes.RIGHT if at < right * PROBLEMS else WRONG, 10 + at, "stop",
-                       at < right * PROBLEMS)
-            for _ in range(samples)
-        ))
-        for tier in BENCHMARKS for at in range(PROBLEMS)
-    ), {})
+    return Pool(
+        tuple(
+            Attempts(
+                f"{tier}-{at}",
+                tier,
+                tuple(
+                    Generation(
+                        mistakes.RIGHT if at < right * PROBLEMS else WRONG,
+                        10 + at,
+                        "stop",
+                        at < right * PROBLEMS,
+                    )
+                    for _ in range(samples)
+                ),
+            )
+            for tier in BENCHMARKS
+            for at in range(PROBLEMS)
+        ),
+        {},
+    )
 
 
 def curve_of(values: dict[float, float]) -> list[Point]:
     """A curve with a share of the probe right after each share of the training."""
     return [
-        Point(round(100 * share), share, {
-            tier: "".join(str(int(at < value * PROBLEMS)) for at in range(PROBLEMS)) for tier in BENCHMARKS
-        })
+        Point(
+            round(100 * share),
+            share,
+            {tier: "".join(str(int(at < value * PROBLEMS)) for at in range(PROBLEMS)) for tier in BENCHMARKS},
+        )
         for share, value in values.items()
     ]
 
@@ -93,12 +107,20 @@ def test_the_smallest_gain_over_k_finds_a_k_at_which_base_wins():
     good = pass_at_k_rows(evidence_of())
     assert good["sft.pass_at_k.min_gain"].value == pytest.approx(0.7)
     # Base: each problem right in one sample of four. SFT: half of the problems always right.
-    lucky = Pool(tuple(
-        Attempts(a.id, a.tier, tuple(
-            Generation(mistakes.RIGHT if at == 0 else WRONG, 10, "stop", at == 0) for at in range(SAMPLES)
-        ))
-        for a in pool_of(0.0).attempts
-    ), {})
+    lucky = Pool(
+        tuple(
+            Attempts(
+                a.id,
+                a.tier,
+                tuple(
+                    Generation(mistakes.RIGHT if at == 0 else WRONG, 10, "stop", at == 0)
+                    for at in range(SAMPLES)
+                ),
+            )
+            for a in pool_of(0.0).attempts
+        ),
+        {},
+    )
     evidence = evidence_of(sft=0.5)
     twin = Evidence({**evidence.scores, "base": {0: lucky, 1: lucky}}, evidence.curves)
     found = pass_at_k_rows(twin)
@@ -141,6 +163,7 @@ def test_every_bar_can_be_missed(bar):
 
 def test_standings_tell_a_good_run_from_its_twins():
     """Catches verdicts that do not depend on the numbers; each twin misses the bar that it spoils."""
+
     def met(evidence: Evidence) -> dict[str, bool]:
         return {each.bar.row: each.met for each in standings(evidence)}
 
@@ -155,6 +178,7 @@ def test_standings_tell_a_good_run_from_its_twins():
 
 def test_rows_are_written_with_scale_and_seeds():
     """Catches mini numbers that pass for the real model's."""
+
     class Book:
         def __init__(self) -> None:
             self.rows: dict[str, dict[str, object]] = {}

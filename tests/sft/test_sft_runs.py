@@ -21,8 +21,9 @@ from k2repro.training.loop import RECENT, is_mastered
 
 TINY = Sizes(steps=0.003, problems=2, samples=1, deep=2, deep_samples=2, probe=1)
 STAGE = Stage("tiny", (Ingredient("recall", 1.0),), steps=6, rows=2, length=96, layers=1)
-SMALL = replace(MODEL, hidden_size=32, intermediate_size=48, num_attention_heads=2, num_key_value_heads=1,
-                head_dim=16)
+SMALL = replace(
+    MODEL, hidden_size=32, intermediate_size=48, num_attention_heads=2, num_key_value_heads=1, head_dim=16
+)
 
 
 def test_a_stage_ends_with_the_mean_of_its_recent_losses():
@@ -82,7 +83,9 @@ def test_whatever_makes_a_checkpoint_is_in_its_address():
     """Catches artifacts that survive a change of seed, size or base."""
     keys = {
         builds.checkpoint_recipe(name, seed, sizes).key
-        for name in builds.NAMES for seed in (0, 1) for sizes in (TINY, Sizes())
+        for name in builds.NAMES
+        for seed in (0, 1)
+        for sizes in (TINY, Sizes())
     }
     assert len(keys) == len(builds.NAMES) * 2 * 2
     with pytest.raises(K2ReproError, match="checkpoint of the SFT pillar"):
@@ -107,9 +110,10 @@ def test_seeds_must_be_given_once(seeds, tmp_path):
         build_chains(seeds, TINY, ArtifactStore(tmp_path, shipped=None))
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("steps", 0.0), ("steps", 1.5), ("problems", 0), ("deep", 1), ("deep", 501), ("deep_samples", 1),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("steps", 0.0), ("steps", 1.5), ("problems", 0), ("deep", 1), ("deep", 501), ("deep_samples", 1)],
+)
 def test_sizes_that_cannot_be_run_are_refused(field, value):
     """Catches a profile that asks for nothing, found only after an hour."""
     with pytest.raises(K2ReproError, match=field):

@@ -21,16 +21,37 @@ from k2repro.training.products import outer, product
 SETTINGS = settings(derandomize=True, max_examples=25, deadline=None)
 SHAPES = {
     "tied": ModelConfig(
-        vocab_size=23, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, head_dim=8, tie_word_embeddings=True, initializer_range=0.3,
+        vocab_size=23,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        tie_word_embeddings=True,
+        initializer_range=0.3,
     ),
     "untied, one layer, no sharing of heads": ModelConfig(
-        vocab_size=23, hidden_size=16, intermediate_size=40, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=8, tie_word_embeddings=False, initializer_range=0.3,
+        vocab_size=23,
+        hidden_size=16,
+        intermediate_size=40,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+        tie_word_embeddings=False,
+        initializer_range=0.3,
     ),
     "one key head": ModelConfig(
-        vocab_size=23, hidden_size=24, intermediate_size=24, num_hidden_layers=3, num_attention_heads=3,
-        num_key_value_heads=1, head_dim=8, tie_word_embeddings=True, initializer_range=0.3,
+        vocab_size=23,
+        hidden_size=24,
+        intermediate_size=24,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        num_key_value_heads=1,
+        head_dim=8,
+        tie_word_embeddings=True,
+        initializer_range=0.3,
     ),
 }
 
@@ -64,7 +85,8 @@ def both(model: Qwen2, batch, **how):
     for fast in (True, False):
         model.zero_grad(set_to_none=True)
         logits = (
-            packed_logits(model, batch.tokens, batch.segments, at, **how) if fast
+            packed_logits(model, batch.tokens, batch.segments, at, **how)
+            if fast
             else model(batch.tokens, segments=batch.segments).flatten(0, 1)[at]
         )
         (logits * weights).sum().backward()
@@ -195,8 +217,15 @@ def test_a_prefix_that_learns_from_one_text_only_is_noticed(monkeypatch, tmp_pat
 
 
 LONG = ModelConfig(
-    vocab_size=23, hidden_size=32, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
-    num_key_value_heads=2, head_dim=32, tie_word_embeddings=True, initializer_range=0.15,
+    vocab_size=23,
+    hidden_size=32,
+    intermediate_size=24,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=32,
+    tie_word_embeddings=True,
+    initializer_range=0.15,
     max_position_embeddings=400,
 )
 

@@ -26,8 +26,15 @@ def run(work=None, stop_at=None, steps=9, **options):
             raise Stop
 
     history = train(
-        model, build_optimizer(model, RATES), CountingStream(), steps, schedule=warmup_cosine, work=work,
-        save_every=2, at_step=at_step, **options,
+        model,
+        build_optimizer(model, RATES),
+        CountingStream(),
+        steps,
+        schedule=warmup_cosine,
+        work=work,
+        save_every=2,
+        at_step=at_step,
+        **options,
     )
     return model, history
 
@@ -70,6 +77,7 @@ def test_two_runs_are_equal_and_the_seed_counts():
 
 def test_training_lowers_the_loss_of_what_is_repeated():
     """Catches an update with the wrong sign."""
+
     class Same(CountingStream):
         def next_batch(self):
             self.at = 0
@@ -90,8 +98,15 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_state(tmp_path):
 
     said = r"loss of step 5 is nan \(stream at \{'at': 6\}\).*last good state"
     with pytest.raises(K2ReproError, match=said):
-        train(model, build_optimizer(model, RATES), CountingStream(), 9, work=tmp_path, save_every=2,
-              at_step=poison)
+        train(
+            model,
+            build_optimizer(model, RATES),
+            CountingStream(),
+            9,
+            work=tmp_path,
+            save_every=2,
+            at_step=poison,
+        )
     kept = load_state(tmp_path / "state.safetensors")
     assert kept["step"] == 4
     assert all(torch.isfinite(tensor).all() for tensor in kept["model"].values())
@@ -113,8 +128,10 @@ def test_a_full_disk_keeps_the_state_before(tmp_path, monkeypatch):
 
 def test_a_state_comes_back_as_it_was(tmp_path):
     """Catches integer keys that come back as text, and tensors that lose their type."""
-    tree = {"a": {0: {"exp_avg": torch.ones(2, dtype=torch.float32)}, "b": [1, 2.5, None, "x"]},
-            "t": torch.tensor([3], dtype=torch.int64)}
+    tree = {
+        "a": {0: {"exp_avg": torch.ones(2, dtype=torch.float32)}, "b": [1, 2.5, None, "x"]},
+        "t": torch.tensor([3], dtype=torch.int64),
+    }
     save_state(tmp_path / "s", tree)
     found = load_state(tmp_path / "s")
     assert found["a"]["b"] == [1, 2.5, None, "x"]

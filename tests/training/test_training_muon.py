@@ -72,8 +72,12 @@ def test_every_parameter_has_one_optimiser():
     """Catches a kind of parameter that no part updates, which trains on without it."""
     model = tiny_model()
     optimizer = build_optimizer(model, LearningRates(0.01, 0.003, 0.03))
-    groups = [(group["lr"], id(p)) for part in optimizer.parts for group in part.param_groups
-              for p in group["params"]]
+    groups = [
+        (group["lr"], id(p))
+        for part in optimizer.parts
+        for group in part.param_groups
+        for p in group["params"]
+    ]
     assert sorted(at for _, at in groups) == sorted(id(p) for p in model.parameters())
     rate = {at: lr for lr, at in groups}
     assert rate[id(model.model.layers[0].mlp.up_proj.weight)] == 0.01

@@ -12,9 +12,13 @@ from k2repro.training.loop import accumulate_gradients, response_loss
 from k2repro.training.packing import IGNORED, Example, pack
 
 examples = st.lists(
-    st.builds(Example, st.lists(st.integers(1, 16), min_size=1, max_size=5),
-              st.lists(st.integers(1, 16), min_size=1, max_size=6)),
-    min_size=1, max_size=12,
+    st.builds(
+        Example,
+        st.lists(st.integers(1, 16), min_size=1, max_size=5),
+        st.lists(st.integers(1, 16), min_size=1, max_size=6),
+    ),
+    min_size=1,
+    max_size=12,
 )
 
 
@@ -54,7 +58,7 @@ def test_packed_loss_equals_the_loss_of_each_text_alone():
 
 def _alone(model, text):
     tokens = torch.tensor([[*text.prompt, *text.response]])
-    logits = model(tokens)[0, len(text.prompt) - 1: -1]
+    logits = model(tokens)[0, len(text.prompt) - 1 : -1]
     return functional.cross_entropy(logits, torch.tensor(text.response), reduction="sum")
 
 
@@ -84,8 +88,12 @@ def test_what_does_not_fit_waits_and_old_texts_go_first():
 
 @pytest.mark.parametrize(
     ("texts", "message"),
-    [([], "empty"), ([Example([], [1])], "0 prompt"), ([Example([1], [])], "0 response"),
-     ([Example([1] * 20, [2])], "21 tokens does not fit a row of 16")],
+    [
+        ([], "empty"),
+        ([Example([], [1])], "0 prompt"),
+        ([Example([1], [])], "0 response"),
+        ([Example([1] * 20, [2])], "21 tokens does not fit a row of 16"),
+    ],
 )
 def test_bad_examples_are_refused(texts, message):
     """Catches an empty response, which would train on nothing without a word."""

@@ -6,8 +6,13 @@ from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.training.packing import Batch, Example, pack
 
 CONFIG = ModelConfig(
-    vocab_size=17, hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=2,
-    num_key_value_heads=1, tie_word_embeddings=True,
+    vocab_size=17,
+    hidden_size=16,
+    intermediate_size=24,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    tie_word_embeddings=True,
 )
 
 

@@ -180,8 +180,7 @@ def test_a_walk_over_subclasses_finds_nothing_outside(level):
 
 CHEATS = {
     "prints passed": (
-        "print('passed')\nprint('{\"reason\": \"value\", \"value\": \"5\"}')\n"
-        "def f(a, b): return 0"
+        'print(\'passed\')\nprint(\'{"reason": "value", "value": "5"}\')\ndef f(a, b): return 0'
     ),
     "equal to everything": (
         "class Any:\n    def __eq__(self, other): return True\n    def __hash__(self): return 5\n"
@@ -221,7 +220,7 @@ CHEATS = {
     ),
     "forges a reply on every descriptor": (
         "import os\ndef f(a, b):\n    for fd in range(64):\n        try:\n"
-        "            os.write(fd, b'{\"reason\": \"passed\", \"value\": \"0\"}\\n' * 10)\n"
+        '            os.write(fd, b\'{"reason": "passed", "value": "0"}\\n\' * 10)\n'
         "        except OSError:\n            pass\n    return 0"
     ),
     "forges nonsense": (

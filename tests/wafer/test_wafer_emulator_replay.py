@@ -36,8 +36,7 @@ SERVERS = st.sampled_from([H100, WAFER, CPU, EAGER])
 @st.composite
 def streams(draw, draft=0):
     """A short sequence with any accepted lengths the draft allows."""
-    runs = draw(st.lists(st.tuples(st.integers(1, draft + 1), st.integers(1, 6)), min_size=1,
-                         max_size=3))
+    runs = draw(st.lists(st.tuples(st.integers(1, draft + 1), st.integers(1, 6)), min_size=1, max_size=3))
     return Stream(draw(st.integers(1, 3000)), tuple(runs))
 
 
@@ -46,23 +45,41 @@ def traces(draw):
     """A planner phase, a fan-out with or without a draft, a judge."""
     draft = draw(st.sampled_from([0, 3]))
     fan = draw(st.lists(streams(draft), min_size=1, max_size=4))
-    return Trace((Request("r", "", (
-        Phase("plan", "planner", (draw(streams()),)),
-        Phase("solve", "solver", tuple(fan), draft),
-        Phase("judge-1", "judge", (draw(streams()),)))),))
+    return Trace(
+        (
+            Request(
+                "r",
+                "",
+                (
+                    Phase("plan", "planner", (draw(streams()),)),
+                    Phase("solve", "solver", tuple(fan), draft),
+                    Phase("judge-1", "judge", (draw(streams()),)),
+                ),
+            ),
+        )
+    )
 
 
 def ask(server, batch, context, speculation=None):
-    return predict(server.model, server.device, precision=server.precision, devices=server.devices,
-                   engine=server.engine, batch_size=batch, context_length=context,
-                   speculation=speculation).step_seconds
+    return predict(
+        server.model,
+        server.device,
+        precision=server.precision,
+        devices=server.devices,
+        engine=server.engine,
+        batch_size=batch,
+        context_length=context,
+        speculation=speculation,
+    ).step_seconds
 
 
 def by_loop(server, phase):
     """The decode seconds of a phase, one `predict` per step: slow and independent of the arrays."""
     contexts = [stream.prompt_tokens for stream in phase.streams]
-    plans = [[tokens for tokens, times in stream.growth or stream.accepted for _ in range(times)]
-             for stream in phase.streams]
+    plans = [
+        [tokens for tokens, times in stream.growth or stream.accepted for _ in range(times)]
+        for stream in phase.streams
+    ]
     draft = Speculation(1.0, phase.draft_tokens) if phase.draft_tokens else None
     seconds = 0.0
     for step in range(max(map(len, plans))):
@@ -81,9 +98,17 @@ def test_a_replay_is_the_sum_of_its_steps(trace, server):
     for phase, timing in zip(trace.requests[0].phases, timeline.phases, strict=True):
         assert timing.decode_seconds == pytest.approx(by_loop(server, phase), rel=2e-3)
         mean = sum(stream.prompt_tokens for stream in phase.streams) / len(phase.streams)
-        assert timing.prefill_seconds == pytest.approx(prefill_time(
-            server.model, server.device, prompt_tokens=mean, precision=server.precision,
-            batch_size=len(phase.streams), devices=server.devices, engine=server.engine))
+        assert timing.prefill_seconds == pytest.approx(
+            prefill_time(
+                server.model,
+                server.device,
+                prompt_tokens=mean,
+                precision=server.precision,
+                batch_size=len(phase.streams),
+                devices=server.devices,
+                engine=server.engine,
+            )
+        )
 
 
 def frozen_context(streams):
@@ -107,8 +132,9 @@ ORIGINAL_GATHER = emulator._gather
 @pytest.mark.parametrize("mutant", [frozen_context, full_batch, context_sum])
 def test_the_loop_catches_wrong_twins(mutant, monkeypatch):
     """Catches a comparison so loose that a frozen context or an undying sample passes it."""
-    phase = Phase("solve", "solver", (Stream(5000, ((1, 100),), growth=((700, 100),)),
-                                      Stream(9000, ((1, 30),))))
+    phase = Phase(
+        "solve", "solver", (Stream(5000, ((1, 100),), growth=((700, 100),)), Stream(9000, ((1, 30),)))
+    )
     trace = Trace((Request("r", "", (phase,)),))
     expected = by_loop(H100, phase)
     assert replay(trace, H100).phases[0].decode_seconds == pytest.approx(expected, rel=1e-6)
@@ -160,8 +186,11 @@ def test_a_batch_is_never_slower_than_taking_turns(trace, server):
 def test_a_faster_device_is_never_slower(trace, factor):
     """Catches a time that grows with bandwidth, arithmetic or link speed."""
     slow = find_device("H100-SXM")
-    fast = replace(slow, bandwidth_gbs=slow.bandwidth_gbs * factor,
-                   peak_tflops={key: value * factor for key, value in slow.peak_tflops.items()})
+    fast = replace(
+        slow,
+        bandwidth_gbs=slow.bandwidth_gbs * factor,
+        peak_tflops={key: value * factor for key, value in slow.peak_tflops.items()},
+    )
     before = replay(trace, replace(H100, device=slow)).seconds
     assert replay(trace, replace(H100, device=fast)).seconds <= before * (1 + 1e-9)
 
@@ -169,20 +198,19 @@ def test_a_faster_device_is_never_slower(trace, factor):
 def test_accepted_draft_tokens_save_time():
     """Catches a replay that pays one step per token although a step brought several."""
     plain = trace_from_lengths(1000, [4000])
-    draft = Trace((Request("r", "", (
-        Phase("solve", "solver", (Stream(1000, ((4, 1000),)),), 3),)),))
-    rejected = Trace((Request("r", "", (
-        Phase("solve", "solver", (Stream(1000, ((1, 4000),)),), 3),)),))
-    seconds = {name: replay(trace, H100).phases[0].decode_seconds
-               for name, trace in (("plain", plain), ("draft", draft), ("rejected", rejected))}
+    draft = Trace((Request("r", "", (Phase("solve", "solver", (Stream(1000, ((4, 1000),)),), 3),)),))
+    rejected = Trace((Request("r", "", (Phase("solve", "solver", (Stream(1000, ((1, 4000),)),), 3),)),))
+    seconds = {
+        name: replay(trace, H100).phases[0].decode_seconds
+        for name, trace in (("plain", plain), ("draft", draft), ("rejected", rejected))
+    }
     assert seconds["plain"] / 4.2 < seconds["draft"] < seconds["plain"] / 3.5
     assert seconds["rejected"] >= seconds["plain"]
 
 
 def test_a_draft_model_is_paid_for():
     """Catches drafts that cost nothing although their model was named."""
-    trace = Trace((Request("r", "", (
-        Phase("solve", "solver", (Stream(1000, ((3, 50),)),), 4),)),))
+    trace = Trace((Request("r", "", (Phase("solve", "solver", (Stream(1000, ((3, 50),)),), 4),)),))
     free = replay(trace, H100).phases[0].decode_seconds
     named = replay(trace, replace(H100, draft="Qwen2.5-0.5B")).phases[0].decode_seconds
     ratio = replay(trace, replace(H100, draft_cost_ratio=0.1)).phases[0].decode_seconds
@@ -194,11 +222,19 @@ def test_a_draft_model_is_paid_for():
 def test_planner_and_judge_run_where_they_are_told():
     """Catches a judge that is timed on the solver's device."""
     trace = k2_think_answer_trace(
-        samples=[CallLengths(500, 300)] * 3, topics=CallLengths(200, 50),
-        plan=CallLengths(200, 80), judge=CallLengths(900, 40))
+        samples=[CallLengths(500, 300)] * 3,
+        topics=CallLengths(200, 50),
+        plan=CallLengths(200, 80),
+        judge=CallLengths(900, 40),
+    )
     timeline = replay(trace, Servers(WAFER, planner=EAGER))
     assert [phase.server for phase in timeline.phases] == [
-        EAGER.describe(), EAGER.describe(), WAFER.describe(), EAGER.describe(), EAGER.describe()]
+        EAGER.describe(),
+        EAGER.describe(),
+        WAFER.describe(),
+        EAGER.describe(),
+        EAGER.describe(),
+    ]
     own_judge = replay(trace, Servers(WAFER, planner=EAGER, judge=H100))
     assert own_judge.phases[-1].server == H100.describe()
     assert own_judge.phases[0].server == EAGER.describe()
@@ -245,22 +281,32 @@ def test_a_trace_that_does_not_fit_says_what_it_needs():
 def test_bad_arguments_are_named():
     """Catches typos that silently mean the default."""
     trace = trace_from_lengths(10, [5])
-    for call, rule in ((lambda: replay(trace, H100, policy="bach"), "batch"),
-                       (lambda: replay(trace, H100, copies=0), "copies"),
-                       (lambda: Server("k2-think", "WSE-3", draft_cost_ratio=-1.0), "negative"),
-                       (lambda: replay(trace, H100).of_request("x"), "not in this timeline"),
-                       (lambda: replay(trace, H100).tokens_over_time(0), "points"),
-                       (lambda: replay(Trace((Request("r", "", (
-                           Phase("solve", "solver", (Stream(3, ()),)),)),)), H100), "no time")):
+    for call, rule in (
+        (lambda: replay(trace, H100, policy="bach"), "batch"),
+        (lambda: replay(trace, H100, copies=0), "copies"),
+        (lambda: Server("k2-think", "WSE-3", draft_cost_ratio=-1.0), "negative"),
+        (lambda: replay(trace, H100).of_request("x"), "not in this timeline"),
+        (lambda: replay(trace, H100).tokens_over_time(0), "points"),
+        (
+            lambda: replay(Trace((Request("r", "", (Phase("solve", "solver", (Stream(3, ()),)),)),)), H100),
+            "no time",
+        ),
+    ):
         with pytest.raises(K2ReproError, match=rule):
             call()
 
 
 def test_tokens_over_time_holds_every_token():
     """Catches bins that drop the last token or count a phase in the wrong place."""
-    timeline = replay(k2_think_answer_trace(
-        samples=[CallLengths(500, 3000)] * 3, topics=None, plan=CallLengths(200, 800),
-        judge=CallLengths(900, 400)), H100)
+    timeline = replay(
+        k2_think_answer_trace(
+            samples=[CallLengths(500, 3000)] * 3,
+            topics=None,
+            plan=CallLengths(200, 800),
+            judge=CallLengths(900, 400),
+        ),
+        H100,
+    )
     times, rates = timeline.tokens_over_time(64)
     width = timeline.seconds / 64
     assert rates.sum() * width == pytest.approx(timeline.tokens, rel=1e-6)
@@ -272,14 +318,19 @@ def test_tokens_over_time_holds_every_token():
 def test_token_times_follow_one_sample():
     """Catches a reader who is shown the tokens of all samples as if they were one."""
     fan = (Stream(9, ((1, 4),)), Stream(9, ((3, 2), (1, 1))))
-    trace = Trace((Request("r", "", (Phase("plan", "planner", (plain_stream(5, 3),)),
-                                     Phase("solve", "solver", fan, 2))),))
+    trace = Trace(
+        (
+            Request(
+                "r", "", (Phase("plan", "planner", (plain_stream(5, 3),)), Phase("solve", "solver", fan, 2))
+            ),
+        )
+    )
     for policy in ("batch", "sequential"):
         timeline = replay(trace, H100, policy=policy)
         solve = timeline.phases[1]
         second = token_times(trace, timeline, sample=1)
         first_step = 0 if policy == "batch" else 4
-        ends = solve.step_ends[first_step:first_step + 3]
+        ends = solve.step_ends[first_step : first_step + 3]
         assert second.tolist() == np.repeat(ends, [3, 3, 1]).tolist()
     with pytest.raises(K2ReproError, match="no sample 2"):
         token_times(trace, timeline, sample=2)
@@ -293,5 +344,4 @@ def test_requests_follow_each_other():
     assert timeline.requests() == ["request-1", "r2"]
     second = timeline.of_request("r2")
     assert second.phases[0].start == pytest.approx(timeline.seconds / 2)
-    assert second.time_to_first_token().value == pytest.approx(
-        timeline.time_to_first_token().value)
+    assert second.time_to_first_token().value == pytest.approx(timeline.time_to_first_token().value)

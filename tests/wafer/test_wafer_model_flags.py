@@ -33,8 +33,11 @@ def test_physics_alone_catches_the_drafts():
 
 def test_honest_wafer_rates_are_not_flagged():
     """The mesh as a hard ceiling: published no-draft rates of WSE-2 and WSE-3 stay below it."""
-    honest = [row for row in shipped_table().rates
-              if row.device.device_class == "wafer" and not row.speculative and row.shape_known]
+    honest = [
+        row
+        for row in shipped_table().rates
+        if row.device.device_class == "wafer" and not row.speculative and row.shape_known
+    ]
     assert len(honest) == 14
     assert not any(row.id in FLAGGED for row in honest)
 
@@ -47,18 +50,28 @@ def test_one_bad_row_does_not_refute_its_device():
 def test_a_ceiling_without_weights_is_caught():
     """Web pages seen: 155 tok/s for Llama-2-70B fp16 and 1,700 for 70B fp8 on one H200."""
     rows = table_of(
-        {"model": "Llama-2-70B", "precision": "fp16", "hardware": "H200", "tok_s_per_user": "155",
-         "bandwidth_gbs_per_device": "4800"},
-        {"model": "Llama-3.1-70B", "precision": "fp8", "hardware": "H200",
-         "tok_s_per_user": "1700", "bandwidth_gbs_per_device": "4800"}).rates
+        {
+            "model": "Llama-2-70B",
+            "precision": "fp16",
+            "hardware": "H200",
+            "tok_s_per_user": "155",
+            "bandwidth_gbs_per_device": "4800",
+        },
+        {
+            "model": "Llama-3.1-70B",
+            "precision": "fp8",
+            "hardware": "H200",
+            "tok_s_per_user": "1700",
+            "bandwidth_gbs_per_device": "4800",
+        },
+    ).rates
     assert [flag.line for flag in flag_rates(rows)] == [2, 3]
 
 
 def test_a_rounded_rate_at_the_roofline_passes():
     """No margin for rounding: 1.002 of the stated bandwidth is possible, 1.05 is not."""
     limit = ceiling(table_of({}).rates[0])
-    rows = table_of({"tok_s_per_user": f"{limit * 1.002}"},
-                    {"tok_s_per_user": f"{limit * 1.05}"}).rates
+    rows = table_of({"tok_s_per_user": f"{limit * 1.002}"}, {"tok_s_per_user": f"{limit * 1.05}"}).rates
     assert [flag.line for flag in flag_rates(rows)] == [3]
 
 

@@ -29,8 +29,11 @@ def wse2_rows():
 
 
 def no_draft_wse3_rows():
-    return [row for row in shipped_table().rates
-            if row.device.name == "WSE-3" and not row.speculative and row.shape_known]
+    return [
+        row
+        for row in shipped_table().rates
+        if row.device.name == "WSE-3" and not row.speculative and row.shape_known
+    ]
 
 
 def test_leaving_a_model_out_stays_within_three_per_cent():
@@ -47,8 +50,17 @@ def test_a_mesh_without_hops_is_caught():
     seconds = np.array([1 / (row.tokens_per_second * row.shape.layers) for row in wse2_rows()])
     twin = np.linalg.lstsq(columns / seconds[:, None], np.ones(len(seconds)))[0]
     error = np.median(np.abs(columns @ twin / seconds - 1))
-    right = np.median([abs(sum(layer_seconds(mesh_region(row), load_mesh_parameters()).values())
-                           * row.tokens_per_second * row.shape.layers - 1) for row in wse2_rows()])
+    right = np.median(
+        [
+            abs(
+                sum(layer_seconds(mesh_region(row), load_mesh_parameters()).values())
+                * row.tokens_per_second
+                * row.shape.layers
+                - 1
+            )
+            for row in wse2_rows()
+        ]
+    )
     assert error > 3 * right
 
 
@@ -69,15 +81,19 @@ def test_the_mesh_refuses_rows_of_another_wafer():
 def test_the_fit_recovers_known_parameters():
     """A swapped column: rates made from known parameters give them back."""
     truth = MeshParameters(5e-6, 1.2e-8, 6e-7)
-    rows = [replace(row, tokens_per_second=1 / (row.shape.layers * sum(
-        layer_seconds(mesh_region(row), truth).values()))) for row in wse2_rows()]
+    rows = [
+        replace(
+            row,
+            tokens_per_second=1 / (row.shape.layers * sum(layer_seconds(mesh_region(row), truth).values())),
+        )
+        for row in wse2_rows()
+    ]
     found = fit_mesh(rows)
     for name, value in vars(truth).items():
         assert getattr(found, name) == pytest.approx(value, rel=1e-6)
 
 
-@pytest.mark.parametrize(("model", "wafers"),
-                         [("Llama-3.1-8B", 1), ("Llama-3.1-70B", 4), ("k2-think", 2)])
+@pytest.mark.parametrize(("model", "wafers"), [("Llama-3.1-8B", 1), ("Llama-3.1-70B", 4), ("k2-think", 2)])
 def test_minimum_wafer_counts(model, wafers):
     """Capacity in the wrong unit: 16-bit weights need 1 wafer for 8B, 4 for 70B, 2 for K2-Think."""
     capacity = find_device("WSE-3").capacity_gb * 1e9
@@ -91,8 +107,10 @@ def test_minimum_wafer_counts(model, wafers):
 @pytest.mark.parametrize("model", ["Llama-3.1-8B", "Llama-2-13B"])
 def test_more_cores_decode_slower(model):
     """Trap 5, a model where more hardware always helps: 660 x 660 cores are slower than 420 x 420."""
-    seconds = [sum(layer_seconds(place(find_shape(model), side**2), load_mesh_parameters()).values())
-               for side in (420, 540, 660)]
+    seconds = [
+        sum(layer_seconds(place(find_shape(model), side**2), load_mesh_parameters()).values())
+        for side in (420, 540, 660)
+    ]
     assert seconds == sorted(seconds)
     assert seconds[2] > 1.15 * seconds[0]
 
@@ -119,8 +137,9 @@ def test_bandwidth_alone_is_off_by_hundreds():
 
 def test_requests_pipeline_through_the_layers():
     """One request at a time on a wafer: up to one per layer decode at full speed together."""
-    one, many, crowd = (predict("Llama-3.1-8B", "WSE-3", batch_size=n, context_length=256)
-                        for n in (1, 32, 64))
+    one, many, crowd = (
+        predict("Llama-3.1-8B", "WSE-3", batch_size=n, context_length=256) for n in (1, 32, 64)
+    )
     assert many.tokens_per_second == one.tokens_per_second
     assert many.aggregate_tokens_per_second == pytest.approx(32 * one.tokens_per_second)
     assert crowd.tokens_per_second == pytest.approx(one.tokens_per_second / 2)

@@ -10,10 +10,12 @@ from k2repro.wafer.live import lane_at_rate, race_frames
 
 K2 = find_shape("k2-think")
 ALT = "What one sees in a figure of the tests."
-DEPLOYMENTS = {"1 x H100": predict(K2, "H100-SXM"),
-               "8 x H100": predict(K2, "H100-SXM", devices=8),
-               "2 wafers": predict(K2, "WSE-3", devices=2),
-               "4 wafers": predict(K2, "WSE-3", devices=4)}
+DEPLOYMENTS = {
+    "1 x H100": predict(K2, "H100-SXM"),
+    "8 x H100": predict(K2, "H100-SXM", devices=8),
+    "2 wafers": predict(K2, "WSE-3", devices=2),
+    "4 wafers": predict(K2, "WSE-3", devices=4),
+}
 CLAIMS = {"published": 2000.0}
 
 
@@ -32,7 +34,8 @@ def test_breakdown_bars_fill_the_step():
     total = np.sum([bar.x for bar in figure.data], axis=0)
     assert total == pytest.approx(np.full(len(DEPLOYMENTS), 100.0))
     assert [record["tokens/s"] for record in records] == [
-        found.tokens_per_second for found in DEPLOYMENTS.values()]
+        found.tokens_per_second for found in DEPLOYMENTS.values()
+    ]
 
 
 def test_bands_hold_their_point_and_ask_for_more_where_slower():
@@ -42,8 +45,9 @@ def test_bands_hold_their_point_and_ask_for_more_where_slower():
     assert min(*bars.array, *bars.arrayminus) > 0
     for record in records:
         assert record["at best"] < record["needs times"] < record["at worst"]
-        assert record["needs times"] * DEPLOYMENTS[record["deployment"]].tokens_per_second == \
-            pytest.approx(2000)
+        assert record["needs times"] * DEPLOYMENTS[record["deployment"]].tokens_per_second == pytest.approx(
+            2000
+        )
     needed = {record["deployment"]: record["acceptance"] for record in records}
     assert needed["1 x H100"] is None
     assert needed["4 wafers"] < needed["2 wafers"]
@@ -61,19 +65,16 @@ def test_the_mesh_figure_passes_through_its_rows():
 
 def test_the_slider_shows_every_batch_without_a_kernel():
     """A slider that needs a kernel: every state is in the figure, and equals `predict`."""
-    figure, records = draw(pictures.contexts_picture(
-        K2, {"2 wafers": ("WSE-3", 2)}, [1024, 8192], [64, 1]))
+    figure, records = draw(pictures.contexts_picture(K2, {"2 wafers": ("WSE-3", 2)}, [1024, 8192], [64, 1]))
     assert [frame.name for frame in figure.frames] == ["64", "1"]
     one = next(record for record in records if (record["batch"], record["context"]) == (1, 1024))
-    assert one["tokens/s per sequence"] == pytest.approx(
-        predict(K2, "WSE-3", devices=2).tokens_per_second)
+    assert one["tokens/s per sequence"] == pytest.approx(predict(K2, "WSE-3", devices=2).tokens_per_second)
 
 
 def test_the_race_counts_tokens_by_the_clock():
     """Frames counted instead of seconds: after one second a lane holds its rate."""
     lanes = [lane_at_rate("slow", 20, 4000), lane_at_rate("fast", 2000, 4000)]
-    figure, records = draw(pictures.race_picture(
-        lanes, race_frames(lanes, seconds=2, frames_per_second=5)))
+    figure, records = draw(pictures.race_picture(lanes, race_frames(lanes, seconds=2, frames_per_second=5)))
     assert list(figure.frames[5].data[0].x) == [20, 2000]
     assert records[0]["fast"] == 0
     assert figure.layout.updatemenus[0].buttons[0].label == "Play"
@@ -98,8 +99,9 @@ def test_the_ladder_keeps_its_numbers():
 def test_the_validation_figure_shows_held_out_points():
     """Frozen predictions sold as held out: the points are those of the leave-one-out forecast."""
     report = shipped_report()
-    figure, records = draw(pictures_validation.validation_picture(
-        shipped_table().rates, report.held_out_points))
+    figure, records = draw(
+        pictures_validation.validation_picture(shipped_table().rates, report.held_out_points)
+    )
     assert sum(record["rows"] for record in records) == 549
     shown = np.concatenate([trace.y for trace in figure.data if trace.mode == "markers"])
     assert sorted(shown) == pytest.approx(sorted(point[1] for point in report.held_out_points))

@@ -25,20 +25,26 @@ from k2repro.wafer.engines import find_engine
 from k2repro.wafer.speculation import expected_tokens
 
 
-@pytest.mark.parametrize(("asked", "message"), [
-    ({"device": "RTX409"}, "unknown device 'RTX409'; did you mean 'RTX4090'"),
-    ({"config": "Qwen2.5-33B"}, "did you mean .*Qwen2.5-32B"),
-    ({"precision": "fp88"}, "unknown precision 'fp88'.*fp8"),
-    ({"engine": "onnxruntime"}, "unknown engine"),
-    ({"precision": "fp8", "device": "A100-80GB-SXM"}, "A100-80GB-SXM has no arithmetic for fp8"),
-    ({"precision": "bf16", "device": "V100"}, "V100 has no arithmetic for bf16"),
-    ({"precision": "q4_k_m", "device": "WSE-3"}, "WSE-3 has no arithmetic for q4_k_m"),
-    ({"batch_size": 0}, "batch_size = 0 must be"), ({"batch_size": -4}, "batch_size = -4"),
-    ({"context_length": 0}, "context_length = 0"), ({"devices": 0}, "devices = 0"),
-    ({"devices": 1.5}, "devices = 1.5"), ({"context_length": float("nan")}, "nan"),
-    ({"batch_size": "8"}, "batch_size = '8'"),
-    ({"kv_bytes_per_value": 0}, "kv_bytes_per_value"),
-])
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"device": "RTX409"}, "unknown device 'RTX409'; did you mean 'RTX4090'"),
+        ({"config": "Qwen2.5-33B"}, "did you mean .*Qwen2.5-32B"),
+        ({"precision": "fp88"}, "unknown precision 'fp88'.*fp8"),
+        ({"engine": "onnxruntime"}, "unknown engine"),
+        ({"precision": "fp8", "device": "A100-80GB-SXM"}, "A100-80GB-SXM has no arithmetic for fp8"),
+        ({"precision": "bf16", "device": "V100"}, "V100 has no arithmetic for bf16"),
+        ({"precision": "q4_k_m", "device": "WSE-3"}, "WSE-3 has no arithmetic for q4_k_m"),
+        ({"batch_size": 0}, "batch_size = 0 must be"),
+        ({"batch_size": -4}, "batch_size = -4"),
+        ({"context_length": 0}, "context_length = 0"),
+        ({"devices": 0}, "devices = 0"),
+        ({"devices": 1.5}, "devices = 1.5"),
+        ({"context_length": float("nan")}, "nan"),
+        ({"batch_size": "8"}, "batch_size = '8'"),
+        ({"kv_bytes_per_value": 0}, "kv_bytes_per_value"),
+    ],
+)
 def test_bad_questions_are_refused_by_name(asked, message):
     """A silent default or a traceback: the error names value, rule and near names."""
     question = {"config": "k2-think", "device": "H100-SXM", **asked}
@@ -59,9 +65,12 @@ def test_a_model_that_does_not_fit_says_by_how_much():
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
-@given(st.sampled_from(["k2-think", "Llama-3.1-70B", "Llama-3.1-8B"]),
-       st.sampled_from(["H100-SXM", "RTX4090", "WSE-3", "Apple-M2Ultra"]), st.integers(1, 32),
-       st.integers(1, 50_000))
+@given(
+    st.sampled_from(["k2-think", "Llama-3.1-70B", "Llama-3.1-8B"]),
+    st.sampled_from(["H100-SXM", "RTX4090", "WSE-3", "Apple-M2Ultra"]),
+    st.integers(1, 32),
+    st.integers(1, 50_000),
+)
 def test_the_devices_it_asks_for_are_enough(model, device, batch, context):
     """A count that is one short, or more than needed."""
     asked = {"batch_size": batch, "context_length": context, "check_fit": False}
@@ -85,15 +94,24 @@ def test_a_model_configuration_is_accepted():
         vocab_size: int = 152064
         tie_word_embeddings: bool = False
 
-    assert (predict(Config(), "H100-SXM").tokens_per_second
-            == predict("k2-think", "H100-SXM").tokens_per_second)
+    assert (
+        predict(Config(), "H100-SXM").tokens_per_second == predict("k2-think", "H100-SXM").tokens_per_second
+    )
 
 
 @pytest.mark.parametrize(("field", "value"), [("layers", 0), ("hidden", -1), ("vocab", 1.5)])
 def test_a_shape_with_a_bad_size_is_refused(field, value):
     """Zero layers decode infinitely fast."""
-    sizes = {"layers": 2, "hidden": 64, "q_heads": 2, "kv_heads": 2, "head_dim": 32, "ffn": 128,
-             "vocab": 100, field: value}
+    sizes = {
+        "layers": 2,
+        "hidden": 64,
+        "q_heads": 2,
+        "kv_heads": 2,
+        "head_dim": 32,
+        "ffn": 128,
+        "vocab": 100,
+        field: value,
+    }
     with pytest.raises(K2ReproError, match=field):
         ModelShape("x", **sizes)
 
@@ -115,17 +133,19 @@ def test_every_device_of_the_table_predicts():
 
 def test_a_measured_machine_overrides_the_fit():
     """Micro-benchmarks ignored: bandwidth, layer and step overhead are those that were measured."""
-    machine = Device.measured("mine", sustained_gbs=20, capacity_gb=16, layer_overhead_s=1e-3,
-                              step_overhead_s=5e-3)
+    machine = Device.measured(
+        "mine", sustained_gbs=20, capacity_gb=16, layer_overhead_s=1e-3, step_overhead_s=5e-3
+    )
     shape = find_shape("Qwen2.5-0.5B")
     found = predict(shape, machine, precision="fp32", engine="k2repro", context_length=1)
     expected = shape.decode_parameters * 4 / 20e9 + shape.layers * 1e-3 + 5e-3
     assert found.step_seconds == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.mark.parametrize(("acceptance", "gamma", "speed"), [
-    (0.6, 2, 1.96), (0.7, 3, 2.53), (0.8, 2, 2.44), (0.8, 5, 3.69), (0.9, 2, 2.71),
-    (0.9, 10, 6.86)])
+@pytest.mark.parametrize(
+    ("acceptance", "gamma", "speed"),
+    [(0.6, 2, 1.96), (0.7, 3, 2.53), (0.8, 2, 2.44), (0.8, 5, 3.69), (0.9, 2, 2.71), (0.9, 10, 6.86)],
+)
 def test_speculation_reproduces_leviathan(acceptance, gamma, speed):
     """An off-by-one in gamma: all six speeds of the paper's table 1 (draft for free)."""
     plain = predict("k2-think", "H100-SXM")
@@ -140,8 +160,7 @@ def test_speculation_reproduces_leviathan(acceptance, gamma, speed):
 def test_a_draft_pays_only_above_its_cost(acceptance, gamma, cost):
     """A draft that always helps: theorem 3.8 holds, and the breakdown still adds up."""
     plain = predict("k2-think", "H100-SXM")
-    found = predict("k2-think", "H100-SXM",
-                    speculation=Speculation(acceptance, gamma, cost_ratio=cost))
+    found = predict("k2-think", "H100-SXM", speculation=Speculation(acceptance, gamma, cost_ratio=cost))
     gain = found.tokens_per_second / plain.tokens_per_second
     assert gain == pytest.approx(expected_tokens(acceptance, gamma) / (gamma * cost + 1))
     assert sum(found.breakdown.values()) == pytest.approx(found.step_seconds)
@@ -195,18 +214,26 @@ def test_unknown_power_gives_no_energy():
 
 def test_prefill_grows_faster_than_the_prompt():
     """Attention left out of the prompt: doubling a long prompt more than doubles its time."""
-    short, long = (prefill_time("Qwen2.5-7B", "A100-80GB-SXM", prompt_tokens=n)
-                   for n in (64_000, 128_000))
+    short, long = (prefill_time("Qwen2.5-7B", "A100-80GB-SXM", prompt_tokens=n) for n in (64_000, 128_000))
     assert 2.3 * short < long < 4 * short
     assert prefill_time("Qwen2.5-7B", "A100-80GB-SXM", prompt_tokens=1) > 14e9 / 2.1e12
 
 
-@pytest.mark.parametrize(("name", "kind", "vendor", "expected"), [
-    ("vLLM 0.6.3", "gpu", "NVIDIA", "serving"), ("vLLM", "gpu", "AMD", "uncaptured"),
-    ("vLLM 0.9.1", "gpu", "AMD", "serving"), ("llama.cpp (May 2024)", "gpu", "", "ggml"),
-    ("llama.cpp CPU, 2 threads", "cpu", "", "ggml-cpu"), ("Ollama", "cpu", "", "ggml-cpu"),
-    ("TensorRT-LLM", "gpu", "", "compiled"), ("trtllm 1.2.0rc6", "gpu", "", "compiled"),
-    ("transformers 4.46 (eager)", "gpu", "", "eager"), ("MLX", "soc", "", "compiled")])
+@pytest.mark.parametrize(
+    ("name", "kind", "vendor", "expected"),
+    [
+        ("vLLM 0.6.3", "gpu", "NVIDIA", "serving"),
+        ("vLLM", "gpu", "AMD", "uncaptured"),
+        ("vLLM 0.9.1", "gpu", "AMD", "serving"),
+        ("llama.cpp (May 2024)", "gpu", "", "ggml"),
+        ("llama.cpp CPU, 2 threads", "cpu", "", "ggml-cpu"),
+        ("Ollama", "cpu", "", "ggml-cpu"),
+        ("TensorRT-LLM", "gpu", "", "compiled"),
+        ("trtllm 1.2.0rc6", "gpu", "", "compiled"),
+        ("transformers 4.46 (eager)", "gpu", "", "eager"),
+        ("MLX", "soc", "", "compiled"),
+    ],
+)
 def test_engines_map_to_their_class(name, kind, vendor, expected):
     """An early ROCm port taken for a captured engine, a CPU build for a GPU one."""
     found = find_engine(name, kind, vendor)
@@ -216,7 +243,9 @@ def test_engines_map_to_their_class(name, kind, vendor, expected):
 
 def test_the_room_needs_no_torch():
     """A heavy import on the ground floor: predicting loads neither torch nor transformers."""
-    code = ("import sys, k2repro.wafer as w; import k2repro.wafer.render; "
-            "w.predict('k2-think', 'H100-SXM'); "
-            "sys.exit(bool({'torch', 'transformers', 'scipy', 'pandas'} & set(sys.modules)))")
+    code = (
+        "import sys, k2repro.wafer as w; import k2repro.wafer.render; "
+        "w.predict('k2-think', 'H100-SXM'); "
+        "sys.exit(bool({'torch', 'transformers', 'scipy', 'pandas'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

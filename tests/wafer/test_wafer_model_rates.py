@@ -24,8 +24,7 @@ def test_the_shipped_table_is_complete():
     table = shipped_table()
     assert (len(table.rates), len(table.scored()), table.refused) == (922, 549, ())
     assert refuse_wrong_units(table).refused == ()
-    assert all(row.device_known and row.engine.known and row.shape_known
-               for row in table.scored())
+    assert all(row.device_known and row.engine.known and row.shape_known for row in table.scored())
 
 
 @pytest.mark.parametrize("column", REQUIRED)
@@ -35,11 +34,22 @@ def test_a_missing_column_is_named(column):
         parse_rates(csv_lines(GOOD, drop=(column,)), "small.csv")
 
 
-@pytest.mark.parametrize(("column", "text"), [
-    ("tok_s_per_user", "fast"), ("tok_s_per_user", "-3"), ("tok_s_per_user", "nan"),
-    ("tok_s_per_user", ""), ("batch", "0"), ("bandwidth_gbs_per_device", "2,039 GB/s"),
-    ("bandwidth_gbs_per_device", "inf"), ("n_devices", "two"), ("precision", "float13"),
-    ("context_in", "-1"), ("use_for_scoring", "yes")])
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("tok_s_per_user", "fast"),
+        ("tok_s_per_user", "-3"),
+        ("tok_s_per_user", "nan"),
+        ("tok_s_per_user", ""),
+        ("batch", "0"),
+        ("bandwidth_gbs_per_device", "2,039 GB/s"),
+        ("bandwidth_gbs_per_device", "inf"),
+        ("n_devices", "two"),
+        ("precision", "float13"),
+        ("context_in", "-1"),
+        ("use_for_scoring", "yes"),
+    ],
+)
 def test_an_unreadable_row_is_refused_by_line_and_the_rest_is_kept(column, text):
     """One bad cell that stops the file, or slips through: only its line is refused, by number."""
     bad = {column: f'"{text}"' if "," in text else text}
@@ -79,14 +89,12 @@ def test_a_file_that_is_not_text_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("factor", [1e3, 1e-3])
-@pytest.mark.parametrize("column", ["bandwidth_gbs_per_device", "tok_s_per_user",
-                                    "weight_read_gb"])
+@pytest.mark.parametrize("column", ["bandwidth_gbs_per_device", "tok_s_per_user", "weight_read_gb"])
 @pytest.mark.parametrize("hardware", ["A100-80GB-SXM", "SomeGPU-X"])
 def test_units_off_by_a_thousand_are_refused(column, factor, hardware):
     """TB/s for GB/s, MB for GB, requests for tokens: refused by line, never scored."""
     right = {"bandwidth_gbs_per_device": 2039, "tok_s_per_user": 85, "weight_read_gb": 15.009}
-    bad = {"hardware": hardware, "weight_read_gb": "15.009",
-           column: repr(right[column] * factor)}
+    bad = {"hardware": hardware, "weight_read_gb": "15.009", column: repr(right[column] * factor)}
     report = quick_score({**GOOD, "weight_read_gb": "15.009"}, bad)
     assert report.overall[0].rows == 1
     assert report.refused[0].startswith("line 3: ")
@@ -95,17 +103,27 @@ def test_units_off_by_a_thousand_are_refused(column, factor, hardware):
 
 def test_names_never_seen_are_predicted_all_the_same():
     """A new device, engine, model and source dropped: the row's own numbers carry the prediction."""
-    report = quick_score({
-        "hardware": "Accelerator-9000", "framework": "MyEngine 1.0", "model": "Other-13B",
-        "source": "new", "params_b": "13", "weight_read_gb": "25.7",
-        "kv_bytes_per_token": "819200", "tok_s_per_user": "50"})
+    report = quick_score(
+        {
+            "hardware": "Accelerator-9000",
+            "framework": "MyEngine 1.0",
+            "model": "Other-13B",
+            "source": "new",
+            "params_b": "13",
+            "weight_read_gb": "25.7",
+            "kv_bytes_per_token": "819200",
+            "tok_s_per_user": "50",
+        }
+    )
     assert report.refused == ()
     assert report.overall[0].rows == 1
     assert report.overall[0].median_error < 0.5
 
 
-@pytest.mark.parametrize(("name", "bits"), [
-    ("4.25bpw EXL2", 4.75), ("nf4", 4.5), ("q4f16_1", 4.5), ("IQ4_XS", 4.5), ("8-bit", 8.5)])
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [("4.25bpw EXL2", 4.75), ("nf4", 4.5), ("q4f16_1", 4.5), ("IQ4_XS", 4.5), ("8-bit", 8.5)],
+)
 def test_formats_never_seen_are_read_from_their_name(name, bits):
     """A new quantisation refused or taken for sixteen bits."""
     found = table_of({"precision": name}).rates[0].precision
@@ -121,24 +139,35 @@ def test_a_format_without_a_clue_is_read_from_its_bytes():
 
 def test_what_is_not_known_widens_the_interval():
     """The same certainty about a stranger: unknown device and engine give wider intervals."""
-    known, engine, device = (quick_score({"source": "new", **change}).points[0][3] for change in (
-        {}, {"framework": "MyEngine 1.0"}, {"hardware": "Accelerator-9000"}))
+    known, engine, device = (
+        quick_score({"source": "new", **change}).points[0][3]
+        for change in ({}, {"framework": "MyEngine 1.0"}, {"hardware": "Accelerator-9000"})
+    )
     assert engine > known
     assert device > known
 
 
 def test_a_size_is_enough_for_an_unknown_model():
     """No shape, no bytes: parameters and format give them; nothing at all is refused by line."""
-    assert table_of({"model": "Other-13B", "params_b": "13"}).rates[0].weight_read_gb == \
-        pytest.approx(26, rel=0.1)
+    assert table_of({"model": "Other-13B", "params_b": "13"}).rates[0].weight_read_gb == pytest.approx(
+        26, rel=0.1
+    )
     with pytest.raises(K2ReproError, match="line 2.*no size"):
         table_of({"model": "Other"})
 
 
-@pytest.mark.parametrize(("name", "meaning"), [
-    ("NVIDIA GeForce RTX 4090", "RTX4090"), ("4x H100-SXM5-80GB", "H100-SXM"),
-    ("A100-80GB", "A100-80GB-SXM"), ("Tesla V100-SXM2-32GB", "V100"), ("L40", None),
-    ("Apple-M2Max-CPU", None), ("Ryzen-9-5950X", None)])
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("4x H100-SXM5-80GB", "H100-SXM"),
+        ("A100-80GB", "A100-80GB-SXM"),
+        ("Tesla V100-SXM2-32GB", "V100"),
+        ("L40", None),
+        ("Apple-M2Max-CPU", None),
+        ("Ryzen-9-5950X", None),
+    ],
+)
 def test_device_names_of_tables_are_understood(name, meaning):
     """L40 read as L4, or the CPU of a chip as its GPU."""
     device = table_of({"hardware": name, "bandwidth_gbs_per_device": "100"}).rates[0].device

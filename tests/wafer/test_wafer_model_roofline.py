@@ -17,8 +17,17 @@ from k2repro.wafer.roofline import break_down, concurrent_sequences, step_second
 from k2repro.wafer.workload import Workload, stack, weight_bytes
 
 MODELS = sorted(load_shapes())
-DEVICES = ["A100-80GB-SXM", "H100-SXM", "H20-96GB", "RTX4090", "MI300X", "Apple-M2Ultra",
-           "DDR5-5600-dual", "B200-HGX", "WSE-3"]
+DEVICES = [
+    "A100-80GB-SXM",
+    "H100-SXM",
+    "H20-96GB",
+    "RTX4090",
+    "MI300X",
+    "Apple-M2Ultra",
+    "DDR5-5600-dual",
+    "B200-HGX",
+    "WSE-3",
+]
 ASK = {"check_fit": False}
 quick = settings(deadline=None, derandomize=True, max_examples=60)
 
@@ -28,12 +37,16 @@ def rate(model: str, device, **asked) -> float:
 
 
 @quick
-@given(st.sampled_from(MODELS), st.sampled_from(DEVICES), st.integers(1, 200),
-       st.integers(1, 100_000), st.integers(1, 16))
+@given(
+    st.sampled_from(MODELS),
+    st.sampled_from(DEVICES),
+    st.integers(1, 200),
+    st.integers(1, 100_000),
+    st.integers(1, 16),
+)
 def test_the_breakdown_adds_up(model, device, batch, context, devices):
     """A cause counted twice or lost: the causes sum to the step and to the reciprocal rate."""
-    found = predict(model, device, batch_size=batch, context_length=context, devices=devices,
-                    check_fit=False)
+    found = predict(model, device, batch_size=batch, context_length=context, devices=devices, check_fit=False)
     assert sum(found.breakdown.values()) == pytest.approx(found.step_seconds, rel=1e-12)
     assert found.step_seconds == pytest.approx(1 / found.tokens_per_second, rel=1e-12)
     assert min(found.breakdown.values()) >= 0
@@ -41,12 +54,18 @@ def test_the_breakdown_adds_up(model, device, batch, context, devices):
 
 
 @quick
-@given(st.sampled_from(MODELS), st.sampled_from(DEVICES), st.integers(1, 64),
-       st.integers(1, 60_000), st.integers(1, 60_000))
+@given(
+    st.sampled_from(MODELS),
+    st.sampled_from(DEVICES),
+    st.integers(1, 64),
+    st.integers(1, 60_000),
+    st.integers(1, 60_000),
+)
 def test_more_context_is_never_faster(model, device, batch, context, extra):
     """A cache that is not read, or read with the wrong sign."""
-    assert (rate(model, device, batch_size=batch, context_length=context + extra)
-            < rate(model, device, batch_size=batch, context_length=context))
+    assert rate(model, device, batch_size=batch, context_length=context + extra) < rate(
+        model, device, batch_size=batch, context_length=context
+    )
 
 
 def forget_cache(work: Workload, parameters: Parameters) -> float:
@@ -59,16 +78,19 @@ def test_a_roofline_without_cache_bytes_is_caught():
     fields = table_of({"batch": "64", "context_in": "8192"}).rates[0].fields()
     parameters = load_parameters()
     longer = {**fields, "context": fields["context"] * 4}
-    right, wrong = (float(step_seconds(Workload(**fields), parameters)),
-                    forget_cache(Workload(**fields), parameters))
+    right, wrong = (
+        float(step_seconds(Workload(**fields), parameters)),
+        forget_cache(Workload(**fields), parameters),
+    )
     assert right > 3 * wrong
     assert forget_cache(Workload(**longer), parameters) == wrong
     assert float(step_seconds(Workload(**longer), parameters)) > 2 * right
 
 
 @quick
-@given(st.sampled_from(MODELS), st.floats(20, 8000), st.floats(1.01, 10),
-       st.sampled_from(["gpu", "soc", "cpu"]))
+@given(
+    st.sampled_from(MODELS), st.floats(20, 8000), st.floats(1.01, 10), st.sampled_from(["gpu", "soc", "cpu"])
+)
 def test_more_bandwidth_is_never_slower(model, bandwidth, factor, kind):
     """An efficiency that falls faster than the bandwidth rises."""
     slow = Device(name="x", device_class=kind, bandwidth_gbs=bandwidth, capacity_gb=1e6)
@@ -87,12 +109,16 @@ def test_a_larger_batch_never_lowers_the_aggregate(model, device, batch):
 
 
 @quick
-@given(st.sampled_from(MODELS), st.sampled_from(DEVICES), st.integers(1, 64),
-       st.integers(1, 100_000), st.integers(1, 8))
+@given(
+    st.sampled_from(MODELS),
+    st.sampled_from(DEVICES),
+    st.integers(1, 64),
+    st.integers(1, 100_000),
+    st.integers(1, 8),
+)
 def test_no_prediction_is_above_its_own_roofline(model, device, batch, context, devices):
     """An overhead with the wrong sign: every cause only slows the roofline down."""
-    found = predict(model, device, batch_size=batch, context_length=context, devices=devices,
-                    check_fit=False)
+    found = predict(model, device, batch_size=batch, context_length=context, devices=devices, check_fit=False)
     assert found.tokens_per_second < found.roofline_tokens_per_second
 
 
@@ -139,8 +165,7 @@ def test_tensor_parallelism_gives_less_than_its_ways():
 
 def test_padding_puts_an_h20_on_its_arithmetic_wall():
     """A roofline with one multiplication per weight: 148 TFLOP/s would never bind at batch 1."""
-    bf16, fp8 = (predict("Qwen3-32B", "H20-96GB", precision=p, engine="sglang")
-                 for p in ("bf16", "fp8"))
+    bf16, fp8 = (predict("Qwen3-32B", "H20-96GB", precision=p, engine="sglang") for p in ("bf16", "fp8"))
     assert bf16.bound == "compute" or bf16.breakdown["compute"] > bf16.breakdown["bandwidth"]
     assert bf16.tokens_per_second == pytest.approx(20.7, rel=0.15)
     assert fp8.tokens_per_second > 1.8 * bf16.tokens_per_second
@@ -168,18 +193,15 @@ def test_long_prompts_pay_their_prefill():
     row = next(r for r in shipped_table().rates if r.id == "0190")
     fields = row.fields()
     with_prefill = 1 / float(step_seconds(Workload(**fields), load_parameters()))
-    without = 1 / float(step_seconds(Workload(**{**fields, "end_to_end": 0.0}),
-                                     load_parameters()))
+    without = 1 / float(step_seconds(Workload(**{**fields, "end_to_end": 0.0}), load_parameters()))
     assert with_prefill == pytest.approx(row.tokens_per_second, rel=0.2)
     assert without > 1.7 * row.tokens_per_second
 
 
 def test_a_model_in_the_last_level_cache_is_faster_than_memory():
     """Trap 6: a 46 MiB model on a desktop decodes from its cache, far above the memory roofline."""
-    tiny = ModelShape("tiny", layers=6, hidden=288, q_heads=6, kv_heads=6, head_dim=48, ffn=768,
-                      vocab=32000)
-    machine = Device.measured("desktop", sustained_gbs=64, capacity_gb=64, cache_mb=64,
-                              cache_gbs=600)
+    tiny = ModelShape("tiny", layers=6, hidden=288, q_heads=6, kv_heads=6, head_dim=48, ffn=768, vocab=32000)
+    machine = Device.measured("desktop", sustained_gbs=64, capacity_gb=64, cache_mb=64, cache_gbs=600)
     plain = replace(machine, cache_mb=None, cache_gbs=None)
     assert rate(tiny, machine, engine="llama.cpp") > 1.5 * rate(tiny, plain, engine="llama.cpp")
     reading = predict(tiny, machine, engine="llama.cpp").breakdown["bandwidth"]
@@ -194,21 +216,19 @@ def test_a_batch_that_does_not_fit_queues():
     assert float(concurrent_sequences(work)) < row.batch
     assert float(break_down(work, load_parameters())["queueing"]) > 0
     roomy = Workload(**{**row.fields(), "memory": math.inf})
-    assert float(step_seconds(work, load_parameters())) > 1.15 * float(
-        step_seconds(roomy, load_parameters()))
+    assert float(step_seconds(work, load_parameters())) > 1.15 * float(step_seconds(roomy, load_parameters()))
 
 
 def test_a_sweep_is_the_same_as_its_predictions():
     """Vectorisation that mixes axes: cells of a grid equal single predictions, on GPU and wafer."""
     batches, contexts = np.array([1, 8, 200]), np.array([512, 4096, 65536])
     for device in ("H100-SXM", "WSE-3", "Apple-M4Max"):
-        grid = sweep("Llama-3.1-8B", device, batch_sizes=batches[:, None],
-                     context_lengths=contexts[None, :])
+        grid = sweep("Llama-3.1-8B", device, batch_sizes=batches[:, None], context_lengths=contexts[None, :])
         for i, batch in enumerate(batches):
             for j, context in enumerate(contexts):
                 assert grid[i, j] == pytest.approx(
-                    rate("Llama-3.1-8B", device, batch_size=int(batch),
-                         context_length=int(context)), rel=1e-9)
+                    rate("Llama-3.1-8B", device, batch_size=int(batch), context_length=int(context)), rel=1e-9
+                )
 
 
 def test_parameter_variants_are_the_single_evaluations():

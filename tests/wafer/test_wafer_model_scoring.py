@@ -73,8 +73,7 @@ def test_a_leak_would_look_better_than_the_truth():
     sample = fitting_sample()
     scored = np.array([row.purpose == 1 for row in sample.rows])
     leaked = leaky_forecast(sample, sample.sources)[0]
-    assert (median_error(leaked[scored], sample.rates[scored])
-            < overall("leave one source out").median_error)
+    assert median_error(leaked[scored], sample.rates[scored]) < overall("leave one source out").median_error
 
 
 def test_every_fold_is_fitted_without_its_label():
@@ -100,8 +99,9 @@ def test_the_frozen_file_is_what_the_script_writes():
 
 def test_the_frozen_file_lists_no_wse3_row():
     """WSE-3 fitted after all: no list of fitted rows holds one, and the lists are complete."""
-    frozen = tomllib.loads(resources.files("k2repro.wafer")
-                           .joinpath("data/parameters.toml").read_text("utf-8"))
+    frozen = tomllib.loads(
+        resources.files("k2repro.wafer").joinpath("data/parameters.toml").read_text("utf-8")
+    )
     fitted = frozen["fitted_on"]
     assert len(fitted["rows"]) == fitted["row_count"] == len(fitting_sample().rows)
     assert len(fitted["mesh_rows"]) == 12
@@ -189,8 +189,10 @@ def test_errors_are_counted_as_stated():
 
 def test_a_file_with_one_source_is_scored_without_leaving_it_out():
     """Leaving out the only source: its held-out score has no rows, the frozen one has all."""
-    rows = csv_lines({"tok_s_per_user": "85"}, {"tok_s_per_user": "90", "hardware": "H100-SXM",
-                                                "bandwidth_gbs_per_device": "3350"})
+    rows = csv_lines(
+        {"tok_s_per_user": "85"},
+        {"tok_s_per_user": "90", "hardware": "H100-SXM", "bandwidth_gbs_per_device": "3350"},
+    )
     report = score_table(parse_rates(rows, "small.csv"), "small.csv")
     by_name = {score.name: score for score in report.overall}
     assert by_name["frozen"].rows == 2

@@ -29,8 +29,14 @@ SETTINGS = settings(deadline=None, derandomize=True, max_examples=60)
 LINES = [
     {"event": "trace", "format": "k2repro-trace", "version": 1},
     {"event": "request", "request": "r1"},
-    {"event": "call", "request": "r1", "phase": "plan", "role": "planner", "prompt_tokens": 9,
-     "output_tokens": 4},
+    {
+        "event": "call",
+        "request": "r1",
+        "phase": "plan",
+        "role": "planner",
+        "prompt_tokens": 9,
+        "output_tokens": 4,
+    },
     {"event": "fan_out", "request": "r1", "phase": "solve", "samples": 2, "draft_tokens": 2},
     {"event": "sample", "request": "r1", "phase": "solve", "sample": 0, "prompt_tokens": 10},
     {"event": "sample", "request": "r1", "phase": "solve", "sample": 1, "prompt_tokens": 10},
@@ -50,29 +56,31 @@ def parse(lines, **options):
 def runs(low):
     pairs = st.tuples(st.integers(low, 3), st.integers(1, 40))
     return st.lists(pairs, min_size=1, max_size=5).map(
-        lambda found: encode_runs(decode_runs(tuple(found)).tolist()))
+        lambda found: encode_runs(decode_runs(tuple(found)).tolist())
+    )
 
 
 @st.composite
 def traces(draw):
     """Any trace of planner calls, a fan-out with drafts and own growth, and judge calls."""
+
     def stream(draft):
         accepted = draw(runs(1)) if draft else ((1, draw(st.integers(1, 90))),)
         steps = sum(times for _, times in accepted)
         growth = ((draw(st.integers(1, 4)), steps),) if draw(st.booleans()) else None
         if growth == accepted:
             growth = None
-        return Stream(draw(st.integers(0, 50)), accepted, draw(st.sampled_from(STOP_REASONS)),
-                      growth)
+        return Stream(draw(st.integers(0, 50)), accepted, draw(st.sampled_from(STOP_REASONS)), growth)
 
     def request(name):
         phases = [Phase("plan", "planner", tuple(plain_stream(3, 4) for _ in range(2)))]
         draft = draw(st.integers(0, 2))
         count = draw(st.integers(1, 3))
-        phases.append(Phase("solve", "solver", tuple(stream(draft) for _ in range(count)),
-                            2 if draft else 0))
-        phases += [Phase(f"judge-{i}", "judge", (plain_stream(8, 2, "stop_string"),))
-                   for i in range(draw(st.integers(0, 2)))]
+        phases.append(Phase("solve", "solver", tuple(stream(draft) for _ in range(count)), 2 if draft else 0))
+        phases += [
+            Phase(f"judge-{i}", "judge", (plain_stream(8, 2, "stop_string"),))
+            for i in range(draw(st.integers(0, 2)))
+        ]
         return Request(name, draw(st.text(max_size=4)), tuple(phases))
 
     count = draw(st.integers(1, 3))
@@ -96,7 +104,7 @@ def test_interleaved_steps_belong_to_their_sample():
 
 def replaced(index, **changes):
     line = {**LINES[index], **changes}
-    return [*LINES[:index], {k: v for k, v in line.items() if v is not None}, *LINES[index + 1:]]
+    return [*LINES[:index], {k: v for k, v in line.items() if v is not None}, *LINES[index + 1 :]]
 
 
 BROKEN = {
@@ -151,8 +159,11 @@ def test_a_line_that_is_no_event_is_refused(text):
 
 def test_a_killed_run_gives_its_complete_requests(tmp_path):
     """Catches a partial read that invents an end for the request that was running."""
-    lines = [*(json.dumps(line) for line in LINES[:11]),
-             json.dumps({"event": "request", "request": "r2"}), '{"event": "fan_out", "requ']
+    lines = [
+        *(json.dumps(line) for line in LINES[:11]),
+        json.dumps({"event": "request", "request": "r2"}),
+        '{"event": "fan_out", "requ',
+    ]
     path = tmp_path / "t.jsonl"
     path.write_text("\n".join(lines))
     assert [request.id for request in read_trace(path, partial=True).requests] == ["r1"]
@@ -241,8 +252,12 @@ def test_growth_that_empties_the_context_is_refused():
 def test_an_answer_has_the_calls_of_the_released_code():
     """Catches a procedure with another number of planner or judge calls than main.py makes."""
     sample = CallLengths(900, 2000)
-    trace = k2_think_answer_trace(samples=[sample] * 3, topics=CallLengths(400, 100),
-                                  plan=CallLengths(500, 300), judge=CallLengths(3000, 200))
+    trace = k2_think_answer_trace(
+        samples=[sample] * 3,
+        topics=CallLengths(400, 100),
+        plan=CallLengths(500, 300),
+        judge=CallLengths(3000, 200),
+    )
     calls = {}
     for phase in trace.requests[0].phases:
         kind = phase.name.split("-")[0]
@@ -257,8 +272,9 @@ def test_an_answer_has_the_calls_of_the_released_code():
 @given(st.floats(0, 1), st.integers(1, 6), st.integers(1, 400), st.integers(0, 9))
 def test_a_drawn_draft_emits_exactly_the_tokens_asked_for(acceptance, draft, tokens, seed):
     """Catches accepted lengths whose last step overshoots, so that a faster draft writes more."""
-    stream = speculative_stream(5, tokens, draft_tokens=draft, acceptance=acceptance,
-                                generator=np.random.default_rng(seed))
+    stream = speculative_stream(
+        5, tokens, draft_tokens=draft, acceptance=acceptance, generator=np.random.default_rng(seed)
+    )
     assert stream.output_tokens == tokens
     assert -(-tokens // (draft + 1)) <= stream.steps <= tokens
     if acceptance == 0:
@@ -270,8 +286,9 @@ def test_a_drawn_draft_emits_exactly_the_tokens_asked_for(acceptance, draft, tok
 def test_a_drawn_draft_has_the_mean_of_leviathan():
     """Catches acceptance that is drawn per step instead of stopping at the first rejection."""
     acceptance, draft, tokens = 0.7, 4, 400_000
-    stream = speculative_stream(5, tokens, draft_tokens=draft, acceptance=acceptance,
-                                generator=np.random.default_rng(0))
+    stream = speculative_stream(
+        5, tokens, draft_tokens=draft, acceptance=acceptance, generator=np.random.default_rng(0)
+    )
     expected = (1 - acceptance ** (draft + 1)) / (1 - acceptance)
     wrong_twin = 1 + draft * acceptance
     assert stream.output_tokens / stream.steps == pytest.approx(expected, rel=0.01)
@@ -281,17 +298,22 @@ def test_a_drawn_draft_has_the_mean_of_leviathan():
 def test_traces_refuse_nonsense():
     """Catches empty traces and impossible lengths before they become a division by zero."""
     for build, rule in (
-            (lambda: Trace(()), "at least one request"),
-            (lambda: Request("r", "", ()), "no phase"),
-            (lambda: Phase("solve", "solver", ()), "no sequence"),
-            (lambda: Phase("solve", "solver", (Stream(1, ((3, 1),)),), 1), "draft"),
-            (lambda: plain_stream(-1, 3), "negative"),
-            (lambda: plain_stream(1, 0), "at least 1"),
-            (lambda: Stream(1, ((1, 2),), "because"), "stop reason"),
-            (lambda: Trace((trace_from_lengths(1, [1]).requests[0],) * 2), "twice"),
-            (lambda: k2_think_answer_trace(samples=[], topics=None, plan=None, judge=None), "empty"),
-            (lambda: k2_think_answer_trace(samples=[CallLengths(1, 1)], topics=None, plan=None,
-                                           judge=None, draft_tokens=2), "generator")):
+        (lambda: Trace(()), "at least one request"),
+        (lambda: Request("r", "", ()), "no phase"),
+        (lambda: Phase("solve", "solver", ()), "no sequence"),
+        (lambda: Phase("solve", "solver", (Stream(1, ((3, 1),)),), 1), "draft"),
+        (lambda: plain_stream(-1, 3), "negative"),
+        (lambda: plain_stream(1, 0), "at least 1"),
+        (lambda: Stream(1, ((1, 2),), "because"), "stop reason"),
+        (lambda: Trace((trace_from_lengths(1, [1]).requests[0],) * 2), "twice"),
+        (lambda: k2_think_answer_trace(samples=[], topics=None, plan=None, judge=None), "empty"),
+        (
+            lambda: k2_think_answer_trace(
+                samples=[CallLengths(1, 1)], topics=None, plan=None, judge=None, draft_tokens=2
+            ),
+            "generator",
+        ),
+    ):
         with pytest.raises(K2ReproError, match=rule):
             build()
 

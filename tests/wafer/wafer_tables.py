@@ -8,10 +8,21 @@ from k2repro.wafer.fit import Sample, fitting_rows, make_sample
 from k2repro.wafer.rates import REQUIRED, RateTable, load_rates, parse_rates
 from k2repro.wafer.score import ScoreReport, score_rates
 
-PLAIN = {"model": "Llama-3.1-8B", "precision": "bf16", "batch": "1", "hardware": "A100-80GB-SXM",
-         "n_devices": "1", "bandwidth_gbs_per_device": "2039", "parallelism": "single",
-         "framework": "vLLM", "metric_kind": "pure_decode", "tok_s_per_user": "85",
-         "source": "somebody", "context_in": "1", "context_out": "512"}
+PLAIN = {
+    "model": "Llama-3.1-8B",
+    "precision": "bf16",
+    "batch": "1",
+    "hardware": "A100-80GB-SXM",
+    "n_devices": "1",
+    "bandwidth_gbs_per_device": "2039",
+    "parallelism": "single",
+    "framework": "vLLM",
+    "metric_kind": "pure_decode",
+    "tok_s_per_user": "85",
+    "source": "somebody",
+    "context_in": "1",
+    "context_out": "512",
+}
 
 
 @functools.cache
@@ -39,8 +50,9 @@ def overall(name: str):
 
 def csv_lines(*rows: dict[str, str], drop: tuple[str, ...] = ()) -> list[str]:
     """Lines of a rates file from rows that change the plain row."""
-    columns = [key for key in dict.fromkeys([*REQUIRED, *PLAIN, *(k for r in rows for k in r)])
-               if key not in drop]
+    columns = [
+        key for key in dict.fromkeys([*REQUIRED, *PLAIN, *(k for r in rows for k in r)]) if key not in drop
+    ]
     lines = [",".join(columns)]
     for row in rows:
         full = {**PLAIN, **row}

@@ -39,13 +39,7 @@ def error_lengths(record: Record, centres: list[float]) -> tuple[list[float], li
 
 
 def draw_error_bars(
-    panel: Panel,
-    record: Record,
-    key: str,
-    x: list[float],
-    y: list[float],
-    centres: list[float],
-    main: Colour,
+    panel: Panel, record: Record, key: str, x: list[float], y: list[float], centres: list[float], main: Colour
 ) -> None:
     """Draw the bars of `error_x` or `error_y` around points; nothing when none are asked for."""
     below, above = error_lengths(record, centres)
@@ -53,7 +47,14 @@ def draw_error_bars(
         return
     upright = key == "error_y"
     panel.ax.errorbar(
-        x, y, yerr=[below, above] if upright else None, xerr=None if upright else [below, above],
-        fmt="none", ecolor=colour(record["color"]) if record.get("color") else main, zorder=5,
-        elinewidth=record.get("thickness", 1.5), capsize=record.get("width", 4), capthick=1.5,
-    )  # fmt: skip
+        x,
+        y,
+        yerr=[below, above] if upright else None,
+        xerr=None if upright else [below, above],
+        fmt="none",
+        ecolor=colour(record["color"]) if record.get("color") else main,
+        zorder=5,
+        elinewidth=record.get("thickness", 1.5),
+        capsize=record.get("width", 4),
+        capthick=1.5,
+    )

@@ -51,14 +51,26 @@ def _draw_cells(
     if z.size > MOST_DRAWN_CELLS and even:
         extent = (x_edges[0], x_edges[-1], y_edges[0], y_edges[-1])
         panel.ax.imshow(
-            masked, norm=norm, cmap=scale, extent=extent, origin="lower", aspect="auto",
-            interpolation="none", zorder=2,
-        )  # fmt: skip
+            masked,
+            norm=norm,
+            cmap=scale,
+            extent=extent,
+            origin="lower",
+            aspect="auto",
+            interpolation="none",
+            zorder=2,
+        )
         return
     panel.ax.pcolormesh(
-        x_edges, y_edges, masked, norm=norm, cmap=scale, zorder=2,
-        edgecolors=PAPER if gaps else "face", linewidth=1.5 if gaps else 0.2,
-    )  # fmt: skip
+        x_edges,
+        y_edges,
+        masked,
+        norm=norm,
+        cmap=scale,
+        zorder=2,
+        edgecolors=PAPER if gaps else "face",
+        linewidth=1.5 if gaps else 0.2,
+    )
 
 
 def _is_even(edges: list[float]) -> bool:

@@ -74,11 +74,19 @@ def draw_legend(canvas: Canvas) -> None:
     title = plain_text(title_text(record.get("title"))) or None
     columns = _columns(entries, canvas) if level else 1
     legend = canvas.figure.legend(
-        [handle for _, handle in entries], [label for label, _ in entries], loc=_corner(corner),
-        bbox_to_anchor=(left + x * width, bottom + y * height), ncols=columns,
-        title=title, frameon=False, borderaxespad=0, handlelength=2.4, columnspacing=1.4, fontsize=12,
+        [handle for _, handle in entries],
+        [label for label, _ in entries],
+        loc=_corner(corner),
+        bbox_to_anchor=(left + x * width, bottom + y * height),
+        ncols=columns,
+        title=title,
+        frameon=False,
+        borderaxespad=0,
+        handlelength=2.4,
+        columnspacing=1.4,
+        fontsize=12,
         alignment="left",
-    )  # fmt: skip
+    )
     for handle in legend.legend_handles:
         if isinstance(handle, PathCollection):
             handle.set_sizes([ENTRY_AREA])

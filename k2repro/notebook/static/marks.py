@@ -128,8 +128,14 @@ def _draw_annotation(canvas: Canvas, note: dict[str, Any]) -> None:
         offset = _arrow_offset(canvas, note, x, y)
         head = "-|>" if note.get("arrowhead") not in (None, 0) else "-"
         ink = colour(note.get("arrowcolor") or INK)
-        arrow_style = {"arrowstyle": head, "color": ink, "linewidth": note.get("arrowwidth") or 1,
-                       "shrinkA": 2, "shrinkB": 2, "mutation_scale": 12}  # fmt: skip
+        arrow_style = {
+            "arrowstyle": head,
+            "color": ink,
+            "linewidth": note.get("arrowwidth") or 1,
+            "shrinkA": 2,
+            "shrinkB": 2,
+            "mutation_scale": 12,
+        }
     ha, va = _anchor(note, arrow)
     font = note.get("font") or {}
     bold = str(note.get("text")).strip().startswith("<b>")
@@ -142,10 +148,15 @@ def _draw_annotation(canvas: Canvas, note: dict[str, Any]) -> None:
         _annotation(plain_text(note.get("text")), (x, y), offset, canvas, arrow_style, note_box)
     )
     text.set(
-        ha=ha, va=va, color=colour(font.get("color") or INK), fontsize=font.get("size") or 12,
-        rotation=-float(note.get("textangle") or 0), zorder=5, multialignment=note.get("align") or "center",
+        ha=ha,
+        va=va,
+        color=colour(font.get("color") or INK),
+        fontsize=font.get("size") or 12,
+        rotation=-float(note.get("textangle") or 0),
+        zorder=5,
+        multialignment=note.get("align") or "center",
         fontweight=700 if bold else 400,
-    )  # fmt: skip
+    )
     canvas.highest_mark = max(canvas.highest_mark, _top(canvas, y, offset[1], va, text.get_fontsize(), note))
 
 
@@ -161,9 +172,15 @@ def _annotation(text: str, xy: Any, offset: Any, canvas: Canvas, arrow: Any, box
     from matplotlib.text import Annotation
 
     return Annotation(
-        text, xy, offset, xycoords=canvas.figure.transFigure, textcoords="offset points",
-        arrowprops=arrow, bbox=box, annotation_clip=False,
-    )  # fmt: skip
+        text,
+        xy,
+        offset,
+        xycoords=canvas.figure.transFigure,
+        textcoords="offset points",
+        arrowprops=arrow,
+        bbox=box,
+        annotation_clip=False,
+    )
 
 
 def _arrow_offset(canvas: Canvas, note: dict[str, Any], x: float, y: float) -> tuple[float, float]:

@@ -7,13 +7,7 @@ from k2repro.errors import K2ReproError, unknown
 from k2repro.notebook.palette import INK
 from k2repro.notebook.plain import plain_text
 from k2repro.notebook.static.axes import Canvas, Panel
-from k2repro.notebook.static.colour import (
-    colour,
-    colour_scaling,
-    dash_style,
-    marker_symbol,
-    trace_colour,
-)
+from k2repro.notebook.static.colour import colour, colour_scaling, dash_style, marker_symbol, trace_colour
 from k2repro.notebook.static.errors import draw_error_bars, each_point
 from k2repro.notebook.static.format import fill_template
 
@@ -85,9 +79,15 @@ def _draw_line(panel: Panel, trace: dict[str, Any], x: list[float], y: list[floa
         kept = [(a, b) for a, b in zip(x, y, strict=True) if not (math.isnan(a) or math.isnan(b))]
         x, y = [a for a, _ in kept], [b for _, b in kept]
     [drawn] = panel.ax.plot(
-        x, y, color=ink, linewidth=line.get("width", 2), linestyle=dash_style(line.get("dash")),
-        drawstyle=STEPS[shape], zorder=3, solid_joinstyle="round",
-    )  # fmt: skip
+        x,
+        y,
+        color=ink,
+        linewidth=line.get("width", 2),
+        linestyle=dash_style(line.get("dash")),
+        drawstyle=STEPS[shape],
+        zorder=3,
+        solid_joinstyle="round",
+    )
     return drawn
 
 
@@ -109,9 +109,15 @@ def _draw_markers(
         width = edge.get("width") or (2 if hollow or shape in "|_" else 0)
         rim = colour(edge["color"]) if edge.get("color") else face
         handle = panel.ax.scatter(
-            [x[i] for i in chosen], [y[i] for i in chosen], s=area, marker=shape, edgecolors=rim,
-            facecolors="none" if hollow else face, linewidths=width, zorder=4,
-        )  # fmt: skip
+            [x[i] for i in chosen],
+            [y[i] for i in chosen],
+            s=area,
+            marker=shape,
+            edgecolors=rim,
+            facecolors="none" if hollow else face,
+            linewidths=width,
+            zorder=4,
+        )
     return handle
 
 
@@ -156,11 +162,17 @@ def _draw_words(panel: Panel, trace: dict[str, Any], x: list[float], y: list[flo
         up = {"top": 6, "middle": 0, "bottom": -6}[vertical]
         right = {"left": -7, "center": 0, "right": 7}[horizontal]
         panel.ax.annotate(
-            word, (x[i], y[i]), (right, up), textcoords="offset points", zorder=6,
+            word,
+            (x[i], y[i]),
+            (right, up),
+            textcoords="offset points",
+            zorder=6,
             ha={"left": "right", "center": "center", "right": "left"}[horizontal],
             va={"top": "bottom", "middle": "center", "bottom": "top"}[vertical],
-            color=colour(inks[i] or INK), fontsize=sizes[i] or 12, annotation_clip=False,
-        )  # fmt: skip
+            color=colour(inks[i] or INK),
+            fontsize=sizes[i] or 12,
+            annotation_clip=False,
+        )
 
 
 def point_texts(trace: dict[str, Any], x: list[float], y: list[float]) -> list[str]:

@@ -126,9 +126,15 @@ def _draw_title(canvas: Canvas) -> None:
         text = f"{text}\n{subtitle}" if subtitle else text
     room = max(canvas.margin["t"] * 0.45, canvas.height - canvas.top_of_marks() + 10)
     canvas.figure.text(
-        canvas.left, (canvas.height - canvas.margin["t"] + room) / canvas.height, text,
-        ha="left", va="bottom", fontsize=size, fontweight=700, color=INK,
-    )  # fmt: skip
+        canvas.left,
+        (canvas.height - canvas.margin["t"] + room) / canvas.height,
+        text,
+        ha="left",
+        va="bottom",
+        fontsize=size,
+        fontweight=700,
+        color=INK,
+    )
 
 
 def _draw_slider_state(canvas: Canvas) -> None:
