@@ -17,7 +17,14 @@ CLAIMS = frozenset(REASONS) - {"passed", "not run"} | {"value", "call", "ready"}
 
 
 class LevelMissing(K2ReproError):
-    """A sandbox level that this system does not offer, and why."""
+    """A sandbox level that this system does not offer, and why.
+
+    may_pass: it may be there at another try, for instance when the machine is less busy.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,9 @@ class Level(Protocol):
     """One rung of the ladder."""
 
     name: str
+
+    def version(self) -> str:
+        """Version of what confines the programs."""
 
     def open(self, limits: Limits) -> AbstractContextManager[Program]:
         """A fresh sandbox for one program. Raises LevelMissing."""

@@ -6,6 +6,7 @@ that lead out of an object, because its interpreter has none of them. A worker t
 
 import atexit
 import builtins
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -56,6 +57,10 @@ class MontyLevel:
         self._lock = threading.Lock()
         self._pools: dict[str, Any] = {}
         self._owner = 0
+
+    def version(self) -> str:
+        """Of the package."""
+        return importlib.metadata.version("pydantic-monty")
 
     @contextmanager
     def open(self, limits: Limits) -> Iterator[Program]:
