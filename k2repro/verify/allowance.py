@@ -24,7 +24,7 @@ class Allowance(Protocol):
         """Seconds to wait before asking again."""
 
     def used_up(self, answered: bool = False) -> tuple[str, str] | None:
-        """A reason and its detail once no more is allowed; `answered`: an answer has come, perhaps too late."""
+        """A reason and its detail once no more is allowed; `answered`: an answer has come, maybe too late."""
 
 
 class WallClock:

@@ -81,7 +81,8 @@ class Worker:
         self.program = types.ModuleType("program")
         sys.modules["program"] = self.program
         self.printed = io.TextIOWrapper(io.BufferedWriter(Printed(start["output"])), encoding="utf-8")
-        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = self.printed
+        for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
+            setattr(sys, name, self.printed)
         try:
             restrict(start["memory"], start["seconds"])
             refuse_calls(bytes.fromhex(start["filter"]))

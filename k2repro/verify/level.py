@@ -1,5 +1,7 @@
 """What every sandbox level offers to the judge: open a program, call it; run checks around it."""
 
+import functools
+import importlib.metadata
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -70,3 +72,12 @@ class Level(Protocol):
 def one_line(text: object, most: int = 200) -> str:
     """Hostile text made fit for a terminal and a table: printable, one line, short."""
     return "".join(mark if mark.isprintable() else " " for mark in str(text)[:most]).strip()
+
+
+@functools.cache
+def package_version(name: str) -> str:
+    """Version of an installed package, "" without it."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

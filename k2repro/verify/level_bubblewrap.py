@@ -1,12 +1,13 @@
 """Real CPython in namespaces of its own: bubblewrap, with resource limits and a system-call filter.
 
-The process sees a read-only root that holds Python and nothing else, no network, no other process
+The process sees a read-only root that holds Python and nothing else, and no network
 (https://github.com/containers/bubblewrap). Python starts once in such a sandbox and forks a process for each
-program (`forker.py`). Programs cannot reach each other: they share no file that can be written, and the filter
-refuses every other way to leave something behind.
+program (`forker.py`). Programs cannot reach each other: they share no file that can be written, and the
+filter refuses every other way to leave something behind.
 """
 
 import atexit
+import contextlib
 import os
 import re
 import select
@@ -63,7 +64,8 @@ class BubblewrapLevel(CPythonLevel):
             except OSError as error:
                 running.end()
                 self._forkers = {}
-                raise LevelMissing(f"it does not start a process: {one_line(error)}", may_pass=True) from error
+                why = f"it does not start a process: {one_line(error)}"
+                raise LevelMissing(why, may_pass=True) from error
 
 
 class _Forker:
@@ -145,10 +147,8 @@ class _Forked(Peer):
         """Kill, wait until it is gone, close. How the process had ended is not known."""
         if self._handle < 0:
             return ""
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended by itself
         gone = select.poll()
         gone.register(self._handle, select.POLLIN)
         gone.poll(1000 * _END_SECONDS)

@@ -6,7 +6,6 @@ that lead out of an object, because its interpreter has none of them. A worker t
 
 import atexit
 import builtins
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from k2repro.verify.codec import SOURCE
-from k2repro.verify.level import LevelMissing, Program, Reply, one_line
+from k2repro.verify.level import LevelMissing, Program, Reply, one_line, package_version
 from k2repro.verify.schema import Limits
 
 # Closures again: the names a program defines are global to its whole session.
@@ -60,7 +59,7 @@ class MontyLevel:
 
     def version(self) -> str:
         """Of the package."""
-        return importlib.metadata.version("pydantic-monty")
+        return package_version("pydantic-monty")
 
     @contextmanager
     def open(self, limits: Limits) -> Iterator[Program]:

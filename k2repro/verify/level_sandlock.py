@@ -1,12 +1,11 @@
 """Real CPython under Landlock and seccomp: the sandlock package (Linux with Landlock ABI 6 or later).
 
 No file but Python's own library is readable and none writable, no network, no second process
-(https://github.com/multikernel/sandlock). Landlock does not cover what a file's metadata says: with `chroot`,
-even to the root that there is, sandlock answers every call that takes a path itself, and lets a program see no
-path that it may not read. The system-call filter refuses to change metadata.
+(https://github.com/multikernel/sandlock). Landlock does not cover a file's metadata. So `chroot` is set, to
+the root that there is anyway: sandlock then answers every call that takes a path itself, and shows a program
+no path that it may not read. The system-call filter refuses to change metadata.
 """
 
-import importlib.metadata
 import importlib.util
 import os
 import warnings
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.verify import child
-from k2repro.verify.level import LevelMissing, one_line
+from k2repro.verify.level import LevelMissing, one_line, package_version
 from k2repro.verify.level_cpython import (
     ENVIRONMENT,
     PYTHON_FLAGS,
@@ -37,7 +36,7 @@ class SandlockLevel(CPythonLevel):
 
     def version(self) -> str:
         """Of the package."""
-        return importlib.metadata.version("sandlock")
+        return package_version("sandlock")
 
     def launch(self, limits: Limits) -> Peer:
         """A fresh Python, confined. Raises LevelMissing."""

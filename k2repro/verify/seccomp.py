@@ -25,8 +25,8 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "lseek": (8, 62), "close": (3, 57), "close_range": (436, 436), "dup": (32, 23), "dup2": (33, None),
     "dup3": (292, 24), "getdents": (78, None), "getdents64": (217, 61), "stat": (4, None),
     "lstat": (6, None), "fstat": (5, 80), "newfstatat": (262, 79), "statx": (332, 291),
-    "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439), "readlink": (89, None),
-    "readlinkat": (267, 78), "getcwd": (79, 17), "chdir": (80, 49), "fadvise64": (221, 223),
+    "access": (21, None), "faccessat": (269, 48), "faccessat2": (439, 439),
+    "getcwd": (79, 17), "fadvise64": (221, 223),
     # memory of its own
     "brk": (12, 214), "mmap": (9, 222), "munmap": (11, 215), "mprotect": (10, 226), "mremap": (25, 216),
     "madvise": (28, 233),
