@@ -33,9 +33,9 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-context_length = 32768
-batch_size = 1
-seed = 0
+context_length = 32768  # 1 .. 131072 tokens
+batch_size = 1  # 1 .. 1024 sequences
+seed = 0  # 0 .. 1000000
 
 # %%
 from dataclasses import replace
@@ -43,10 +43,11 @@ from dataclasses import replace
 import torch
 
 from k2repro.architecture import ModelConfig, pictures
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.results import open_rows
 
+globals().update(checked_parameters("01_architecture", globals()))
 rows = open_rows("01_architecture", profile=profile, parameters={
     "context_length": context_length, "batch_size": batch_size,
     "seed": seed})

@@ -29,18 +29,19 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-context_length = 16000
-draft_tokens = 4
-sample_tokens = 32000
-plan_tokens = 600
-judge_tokens = 50
+context_length = 16000  # 1 .. 131072 tokens
+draft_tokens = 4  # 1 .. 64
+sample_tokens = 32000  # 1 .. 131072
+plan_tokens = 600  # 1 .. 131072
+judge_tokens = 50  # 1 .. 131072
 
 # %%
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import evaluate_claims, find_claim, load_facts
 from k2repro.results import open_rows
 from k2repro.wafer import find_device, find_shape, load_rates, pictures, pictures_validation, predict
 
+globals().update(checked_parameters("07_wafer", globals()))
 rows = open_rows("07_wafer", profile=profile, parameters={
     "context_length": context_length, "draft_tokens": draft_tokens,
     "sample_tokens": sample_tokens, "plan_tokens": plan_tokens,
