@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
 from k2repro.notebook.slider import check_states, shown_state
-from k2repro.notebook.text import Bundle, Record, check_records, html_table, plain_table
+from k2repro.notebook.text import Bundle, Record, check_records
+from k2repro.tables import Table
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -64,7 +65,8 @@ def bundles(
     live = {PLOTLY_MIME: record, "text/html": f'<figure style="margin:0">{image}</figure>', "text/plain": alt}
     words = {
         "text/html": _caption(caption) + details_table(table, columns),
-        "text/plain": f"{caption}\n" * bool(takeaway) + plain_table(table, columns, "Data of the figure"),
+        "text/plain": f"{caption}\n" * bool(takeaway)
+        + Table.of_records(table, columns, "Data of the figure").as_text(),
     }
     return live, words
 
@@ -74,7 +76,7 @@ def details_table(table: list[dict[str, Any]], columns: list[str]) -> str:
     count = f"{len(table)} row{'s' if len(table) != 1 else ''}"
     return (
         f"<details><summary>Data table ({count})</summary>\n"
-        f"{html_table(table, columns, 'Data of the figure')}</details>"
+        f"{Table.of_records(table, columns, 'Data of the figure').as_html()}</details>"
     )
 
 
