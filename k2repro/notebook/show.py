@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
-from k2repro.notebook.slider import check_states, shown_state
+from k2repro.notebook.slider import check_states, shown_state, with_fixed_axes
 from k2repro.notebook.text import Bundle, Record, check_records
 from k2repro.tables import Table
 
@@ -54,6 +54,7 @@ def bundles(
     from k2repro.notebook.static.svg import static_svg
 
     columns = check_records(table, "show(table=...)")
+    fig = with_fixed_axes(fig)
     record = figure_record(fig)
     _check_alt(alt, record)
     _check_takeaway(takeaway, alt)

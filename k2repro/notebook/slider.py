@@ -10,17 +10,27 @@ from k2repro.errors import K2ReproError
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+PADDING = 0.06
+FRAME_MS = 100
+
 
 def with_slider(
-    states: Sequence[Sequence[Mapping[str, Any]]], labels: Sequence[str], prefix: str, *, first: int = -1
+    states: Sequence[Sequence[Any]],
+    labels: Sequence[str],
+    prefix: str,
+    suffix: str = "",
+    *,
+    first: int = -1,
+    play: bool = False,
 ) -> "Figure":
     """A figure of `states`, each a list of traces, under a slider with their labels.
 
-    first: the state that is shown before the slider is moved, and in the still picture.
+    prefix, suffix   around the label above the slider, such as "after " and " steps"
+    first            the state that is shown before the slider is moved, and in the still picture
+    play             buttons that run through all states, and stop
     """
     import plotly.graph_objects as go
 
-    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     figure = go.Figure(
         data=list(states[first]),
         frames=[go.Frame(data=list(state), name=label) for state, label in zip(states, labels, strict=True)],
@@ -29,13 +39,31 @@ def with_slider(
         sliders=[
             {
                 "active": first % len(states),
-                "currentvalue": {"prefix": prefix},
+                "currentvalue": {"prefix": prefix, "suffix": suffix},
                 "pad": {"t": 50},
-                "steps": [{"label": label, "method": "animate", "args": [[label], jump]} for label in labels],
+                "steps": [
+                    {"label": label, "method": "animate", "args": [[label], _at_pace(0)]} for label in labels
+                ],
             }
         ]
     )
+    if play:
+        buttons = [
+            {"label": "Play", "method": "animate", "args": [None, _at_pace(FRAME_MS)]},
+            {"label": "Stop", "method": "animate", "args": [[None], _at_pace(0)]},
+        ]
+        place = {"direction": "left", "x": 1, "xanchor": "right", "y": 1.18, "showactive": False}
+        figure.update_layout(updatemenus=[{"type": "buttons", "buttons": buttons, **place}])
     return figure
+
+
+def _at_pace(milliseconds: int) -> dict[str, Any]:
+    return {
+        "mode": "immediate",
+        "fromcurrent": True,
+        "frame": {"duration": milliseconds, "redraw": True},
+        "transition": {"duration": 0},
+    }
 
 
 def shown_state(layout: Mapping[str, Any]) -> list[str]:
@@ -44,10 +72,49 @@ def shown_state(layout: Mapping[str, Any]) -> list[str]:
     for slider in layout.get("sliders") or ():
         steps = slider.get("steps") or ()
         if len(steps) > 1:
-            prefix = str((slider.get("currentvalue") or {}).get("prefix") or "").strip().rstrip(":")
-            words = f"{prefix} {steps[slider.get('active') or 0]['label']}".strip()
+            around = slider.get("currentvalue") or {}
+            prefix = str(around.get("prefix") or "").strip().rstrip(":")
+            label = f"{steps[slider.get('active') or 0]['label']}{around.get('suffix') or ''}"
+            words = f"{prefix} {label}".strip()
             sentences.append(f"Shown: {words}, one of {len(steps)} states of a slider.")
     return sentences
+
+
+def with_fixed_axes(figure: "Figure") -> "Figure":
+    """The figure with number axes wide enough for every state; unchanged without a slider.
+
+    Plotly keeps the range of the first state while a slider moves, so lines of others leave the plot.
+    Axes that have a range keep it; axes of categories and stacked bars are left to plotly.
+    """
+    import plotly.graph_objects as go
+
+    if not figure.frames or figure.layout.barmode in ("stack", "relative"):
+        return figure
+    figure = go.Figure(figure)
+    traces = [trace for state in (figure, *figure.frames) for trace in state.data]
+    for axis in ("x", "y"):
+        layout = figure.layout[f"{axis}axis"]
+        if layout.range or layout.autorange or any(_has_texts(trace, axis) for trace in traces):
+            continue
+        log = layout.type == "log"
+        values = [v for trace in traces for v in _numbers(trace, axis, positive=log, with_errors=True)]
+        if values:
+            places = [math.log10(v) if log else v for v in values]
+            if not log and any(
+                trace.type == "bar" and (trace.orientation or "v") == _UPRIGHT[axis] for trace in traces
+            ):
+                places.append(0.0)
+            room = PADDING * (max(places) - min(places) or 1.0)
+            layout.range = [min(places) - room * (min(places) != 0.0), max(places) + room]
+    return figure
+
+
+_UPRIGHT = {"x": "h", "y": "v"}
+
+
+def _has_texts(trace: Any, axis: str) -> bool:
+    values = getattr(trace, axis, None)
+    return values is not None and any(isinstance(value, str) for value in values)
 
 
 def check_states(figure: "Figure") -> None:
@@ -73,12 +140,18 @@ def check_states(figure: "Figure") -> None:
                         )
 
 
-def _numbers(trace: Any, axis: str, *, positive: bool) -> Iterator[float]:
-    """Finite numbers of a trace on the first pair of axes; texts are categories."""
+def _numbers(trace: Any, axis: str, *, positive: bool, with_errors: bool = False) -> Iterator[float]:
+    """Finite numbers of a trace on the first pair of axes, with their error bars' ends if asked."""
     if getattr(trace, f"{axis}axis", None) not in (None, axis):
         return
     values = getattr(trace, axis, None)
-    for value in values if values is not None else ():
+    values = list(values) if values is not None else []
+    bars = getattr(trace, f"error_{axis}", None)
+    if with_errors and bars is not None and bars.array is not None:
+        down = bars.arrayminus if bars.arrayminus is not None else bars.array
+        values += [v + up for v, up in zip(values, bars.array, strict=False) if None not in (v, up)]
+        values += [v - low for v, low in zip(values, down, strict=False) if None not in (v, low)]
+    for value in values:
         number = type(value) is not bool and isinstance(value, Real) and math.isfinite(value)
         if number and (value > 0 or not positive):
             yield float(value)

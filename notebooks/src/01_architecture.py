@@ -42,9 +42,10 @@ from dataclasses import replace
 
 import torch
 
-from k2repro.architecture import ModelConfig, pictures
+from k2repro.architecture import ModelConfig
 from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
+from k2repro.pictures import architecture as pictures
 from k2repro.results import open_rows
 
 globals().update(checked_parameters("01_architecture", globals()))

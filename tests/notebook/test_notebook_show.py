@@ -239,4 +239,8 @@ def test_a_state_outside_the_fixed_axes_is_refused():
     log = sliding([[1, 2], [3, 400]], top=2).update_yaxes(type="log")
     with pytest.raises(K2ReproError, match="400 leaves"):
         bundles(log, ALT, TABLE)
+    free = sliding([[1, 2], [3, 40]])
+    free.layout.yaxis.range = None
+    low, high = bundles(free, ALT, TABLE)[0][PLOTLY_MIME]["layout"]["yaxis"]["range"]
+    assert low <= 1 and high >= 40
     assert bundles(sliding([[1, 2], [3, 40]], top=2).update_yaxes(type="log"), ALT, TABLE)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from k2repro.architecture.accounting import count_parameters, decode_flops, kv_cache_bytes
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.memory import PRECISIONS, devices_needed, weight_bytes
+from k2repro.notebook.palette import BLUE, GREY, VERMILLION
+from k2repro.notebook.slider import with_slider
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 Records = list[dict[str, Any]]
 Picture = tuple["Figure", Records]
 GIGABYTE = 1e9
+CLOCKS_A_ROW = 16
+HAND = 0.4
 # Component of `count_parameters` -> group a reader can hold in mind.
 GROUPS = {
     "embedding": "embedding and head",
@@ -43,7 +47,7 @@ class HasCapacity(Protocol):
 
 
 def journey_picture(steps: Sequence["Step"]) -> Picture:
-    """Width of the vector after each step of one token's journey, from top to bottom (log axis)."""
+    """Width of the vector after each step of one token's journey, from top to bottom."""
     import plotly.graph_objects as go
 
     stops = [step for step in steps if not step.module.startswith("(")]
@@ -65,12 +69,13 @@ def journey_picture(steps: Sequence["Step"]) -> Picture:
         )
     order = [record["step"] for record in records]
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1])
-    figure.update_xaxes(type="log", title="values in the token's vector (log scale)", range=[2.8, 5.6])
+    widest = max(record["width"] for record in records)
+    figure.update_xaxes(title="values in the token's vector", range=[0, 1.12 * widest])
     figure.update_layout(
         title="One token on its way through K2-Think",
         barmode="overlay",
         height=470,
-        legend={"y": 0.98, "x": 0.78},
+        legend={"y": 0.98, "x": 0.7},
     )
     return figure, records
 
@@ -157,6 +162,61 @@ def wavelengths_picture(configs: Mapping[str, ModelConfig]) -> Picture:
     return figure, records
 
 
+def clocks_picture(config: ModelConfig, positions: Sequence[int]) -> Picture:
+    """Every rotary pair of a head as a clock; a slider moves the position, and each hand turns at its pace.
+
+    Angle of pair i at position p: p * theta_i, with theta_i of `rope_frequencies` (RoFormer, equation 15).
+    """
+    from k2repro.architecture.rotary import rope_frequencies
+
+    turns = (rope_frequencies(config)[0] / (2 * math.pi)).tolist()
+    centres = [(pair % CLOCKS_A_ROW, -(pair // CLOCKS_A_ROW)) for pair in range(len(turns))]
+    states, records = [], []
+    for position in positions:
+        done = [position * turn for turn in turns]
+        states.append(_clocks(centres, done))
+        records.append(
+            {
+                "position": position,
+                "turns of the fastest pair": round(done[0], 2),
+                "turns of the slowest pair": round(done[-1], 4),
+                "pairs past one full turn": sum(turn >= 1 for turn in done),
+            }
+        )
+    labels = [f"{position:,}" for position in positions]
+    figure = with_slider(states, labels, "position of the token: ")
+    rows = -centres[-1][1] + 1
+    figure.update_xaxes(visible=False, range=[-0.7, CLOCKS_A_ROW - 0.3])
+    figure.update_yaxes(visible=False, range=[-rows + 0.4, 0.6])
+    figure.update_layout(
+        title=f"{len(turns)} clocks: the first turns fastest, the last hardly moves",
+        height=130 + 46 * rows,
+        legend={"orientation": "h", "y": 1.06},
+    )
+    return figure, records
+
+
+def _clocks(centres: Sequence[tuple[int, int]], done: Sequence[float]) -> list[Any]:
+    """Two groups of hands, by whether the pair has come round; None lifts the pen between two hands."""
+    traces = []
+    for name, dash, past in (
+        ("has come round at least once", "dot", True),
+        ("still in its first turn", "solid", False),
+    ):
+        x: list[float | None] = []
+        y: list[float | None] = []
+        for (column, row), turn in zip(centres, done, strict=True):
+            if (turn >= 1) == past:
+                angle = 2 * math.pi * turn
+                x += [column, column + HAND * math.sin(angle), None]
+                y += [row, row + HAND * math.cos(angle), None]
+        line = {"dash": dash, "width": 3, "color": VERMILLION if past else BLUE}
+        traces.append({"type": "scatter", "x": x, "y": y, "mode": "lines", "name": name, "line": line})
+    middles = {"x": [c for c, _ in centres], "y": [r for _, r in centres], "mode": "markers"}
+    look = {"size": 34, "symbol": "circle-open", "color": GREY, "line": {"width": 1}}
+    return [*traces, {"type": "scatter", **middles, "marker": look, "showlegend": False, "hoverinfo": "skip"}]
+
+
 def sharing_picture(config: ModelConfig, contexts: Sequence[int]) -> Picture:
     """KV cache of one sequence by number of KV heads; a slider chooses the context length."""
     import plotly.graph_objects as go
@@ -179,12 +239,13 @@ def sharing_picture(config: ModelConfig, contexts: Sequence[int]) -> Picture:
         )
 
     labels = [f"{context:,}" for context in contexts]
-    figure = _with_slider([bars(context) for context in contexts], labels, "context: ", " tokens")
+    figure = with_slider([[bars(context)] for context in contexts], labels, "context: ", " tokens")
     figure.update_xaxes(
         title=f"KV heads shared by {config.num_attention_heads} query heads (hatched: this model)",
         type="category",
     )
-    figure.update_yaxes(title="KV cache of one sequence (GB, log scale)", type="log", range=[-2, 2.5])
+    most = max(record["GB"] for record in records)
+    figure.update_yaxes(title="KV cache of one sequence (GB)", range=[0, 1.12 * most])
     figure.update_layout(title="What grouped-query attention saves", showlegend=False)
     return figure, records
 
@@ -258,7 +319,7 @@ def fit_picture(
         )
 
     labels = [f"{context:,}" for context in contexts]
-    figure = _with_slider([cells(context) for context in contexts], labels, "context: ", " tokens")
+    figure = with_slider([[cells(context)] for context in contexts], labels, "context: ", " tokens")
     figure.update_xaxes(title="precision of the weights (KV cache: 16 bit)")
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(title="How many devices hold weights and cache", height=560)
@@ -276,24 +337,3 @@ def _stream_part(module: str) -> str:
     if module.startswith("mlp"):
         return "feed-forward"
     return "head" if module == "lm_head" else "residual stream"
-
-
-def _with_slider(states: Sequence[Any], labels: Sequence[str], prefix: str, suffix: str) -> "Figure":
-    """A figure of one trace whose states a slider switches; works without a kernel."""
-    import plotly.graph_objects as go
-
-    frames = [go.Frame(data=[state], name=label) for state, label in zip(states, labels, strict=True)]
-    jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-    steps = [{"label": label, "method": "animate", "args": [[label], jump]} for label in labels]
-    figure = go.Figure(data=[states[-1]], frames=frames)
-    figure.update_layout(
-        sliders=[
-            {
-                "active": len(states) - 1,
-                "currentvalue": {"prefix": prefix, "suffix": suffix},
-                "pad": {"t": 50},
-                "steps": steps,
-            }
-        ]
-    )
-    return figure
