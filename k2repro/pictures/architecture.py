@@ -199,9 +199,9 @@ def clocks_picture(config: ModelConfig, positions: Sequence[int]) -> Picture:
 def _clocks(centres: Sequence[tuple[int, int]], done: Sequence[float]) -> list[Any]:
     """Two groups of hands, by whether the pair has come round; None lifts the pen between two hands."""
     traces = []
-    for name, dash, past in (
-        ("has come round at least once", "dot", True),
-        ("still in its first turn", "solid", False),
+    for name, width, past in (
+        ("has come round at least once", 1.5, True),
+        ("still in its first turn", 4, False),
     ):
         x: list[float | None] = []
         y: list[float | None] = []
@@ -210,7 +210,7 @@ def _clocks(centres: Sequence[tuple[int, int]], done: Sequence[float]) -> list[A
                 angle = 2 * math.pi * turn
                 x += [column, column + HAND * math.sin(angle), None]
                 y += [row, row + HAND * math.cos(angle), None]
-        line = {"dash": dash, "width": 3, "color": VERMILLION if past else BLUE}
+        line = {"width": width, "color": VERMILLION if past else BLUE}
         traces.append({"type": "scatter", "x": x, "y": y, "mode": "lines", "name": name, "line": line})
     middles = {"x": [c for c, _ in centres], "y": [r for _, r in centres], "mode": "markers"}
     look = {"size": 34, "symbol": "circle-open", "color": GREY, "line": {"width": 1}}
