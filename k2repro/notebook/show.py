@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
-from k2repro.notebook.text import Bundle, Record, check_records, html_table, plain_table
+from k2repro.notebook.text import Bundle, Record, check_records
+from k2repro.tables import Table
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -55,7 +56,7 @@ def bundles(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> tuple[dict[
     live = {PLOTLY_MIME: record, "text/html": f'<figure style="margin:0">{image}</figure>', "text/plain": alt}
     words = {
         "text/html": _caption(alt) + details_table(table, columns),
-        "text/plain": plain_table(table, columns, "Data of the figure"),
+        "text/plain": Table.of_records(table, columns, "Data of the figure").as_text(),
     }
     return live, words
 
@@ -65,7 +66,7 @@ def details_table(table: list[dict[str, Any]], columns: list[str]) -> str:
     count = f"{len(table)} row{'s' if len(table) != 1 else ''}"
     return (
         f"<details><summary>Data table ({count})</summary>\n"
-        f"{html_table(table, columns, 'Data of the figure')}</details>"
+        f"{Table.of_records(table, columns, 'Data of the figure').as_html()}</details>"
     )
 
 

@@ -6,8 +6,8 @@ import sys
 import torch
 from engine_tiny import config, model, prompts
 
-from k2repro.engine.compiled import CompiledDecoder
-from k2repro.engine.weights import fold
+from k2repro.fast.decoder import CompiledDecoder
+from k2repro.fast.folding import fold
 
 
 def main() -> None:

@@ -16,8 +16,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from k2repro.kernels.compiling import compiled
-from k2repro.kernels.vectors import FLOATS, LANES, address_of, call, constant, fused, spread_of
+from k2repro.fast.kernels.compiling import compiled
+from k2repro.fast.kernels.vectors import FLOATS, LANES, address_of, call, constant, fused, spread_of
 
 _ZERO = np.float32(0.0)
 

@@ -1,6 +1,6 @@
 """What the sampler asks of a decoder: rows of a static cache that are filled, stepped, moved.
 
-Two decoders answer: `compiled.py` (small models in 32 bit on the CPU, fast) and `eager.py` (all others).
+Two decoders answer: `decoder.py` (small 32-bit models on the CPU, fast) and `engine/eager.py` (all others).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Attention of one layer on tensors: `attention_kernels.py` for all heads, side by side on torch's threads.
+"""Attention of one layer on tensors: `kernels/attention.py` for all heads, side by side on torch's threads.
 
 Shapes: M queries and N tokens; K key and value heads, G query heads to each, D head_dim.
 """
@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from k2repro.training.attention_kernels import Kept, all_rows, attend, attend_back
-from k2repro.training.spans import Texts
+from k2repro.fast.kernels.attention import Kept, Texts, all_rows, attend, attend_back
 
 
 class Attention:

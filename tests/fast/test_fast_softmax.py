@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2repro.kernels import LANES, compiled, exponential, exponentials, peak_of, scale, softmax, vectors
+from k2repro.fast.kernels import vectors
+from k2repro.fast.kernels.compiling import compiled
+from k2repro.fast.kernels.softmax import exponential, exponentials, peak_of, scale, softmax
+from k2repro.fast.kernels.vectors import LANES
 
 SETTINGS = settings(derandomize=True, max_examples=100, deadline=None)
 NAN = np.float32("nan")

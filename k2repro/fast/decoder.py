@@ -12,10 +12,10 @@ from torch import Tensor
 
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine.kernels import Batch, Buffers, Cache, decode
-from k2repro.engine.rows import Prefix
-from k2repro.engine.weights import FoldedWeights, rotation
-from k2repro.kernels import LANES
+from k2repro.fast.folding import angles
+from k2repro.fast.kernels.decode import Batch, Buffers, Cache, FoldedWeights, decode
+from k2repro.fast.kernels.vectors import LANES, filled
+from k2repro.fast.rows import Prefix
 
 # Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
 PREFILL_TOKENS = 512
@@ -41,7 +41,7 @@ class CompiledDecoder:
     def __init__(self, model: Qwen2, weights: FoldedWeights, rows: int, positions: int) -> None:
         config = model.config
         self._config, self._weights, self._epsilon = config, weights, np.float32(config.rms_norm_eps)
-        self._rotation = rotation(model, positions)
+        self._angles = angles(model, positions)
         self._cache = _cache(config, rows, positions)
         self._lengths, self._rows = np.zeros(rows, np.int64), np.arange(rows)
         self._step, self._reading = (_buffers(config, most, positions) for most in (rows, PREFILL_TOKENS))
@@ -75,7 +75,7 @@ class CompiledDecoder:
         lengths = [len(prompt) for prompt in prompts]
         cache = _cache(self._config, len(prompts), max(lengths))
         if sum(lengths) > len(self._reading.residual):
-            self._reading = _buffers(self._config, sum(lengths), len(self._rotation.cosines))
+            self._reading = _buffers(self._config, sum(lengths), len(self._angles.cosines))
         batch = Batch(
             tokens=np.concatenate(prompts).astype(np.int64),
             places=np.repeat(np.arange(len(prompts)), lengths),
@@ -95,7 +95,7 @@ class CompiledDecoder:
         ]
 
     def _decode(self, batch: Batch, buffers: Buffers, cache: Cache, logits: NDArray[np.float32]) -> None:
-        decode(batch, self._weights, cache, self._rotation, self._epsilon, buffers, logits)
+        decode(batch, self._weights, cache, self._angles, self._epsilon, buffers, logits)
 
 
 def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
@@ -113,9 +113,9 @@ def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
 def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
     """All zero, for at least `positions`."""
     outer, dim = (config.num_hidden_layers, places, config.num_key_value_heads), config.head_dim
-    filled = positions + -positions % LANES
+    columns = filled(positions)
     return Cache(
-        keys=np.zeros((*outer, dim, filled), np.float32), values=np.zeros((*outer, filled, dim), np.float32)
+        keys=np.zeros((*outer, dim, columns), np.float32), values=np.zeros((*outer, columns, dim), np.float32)
     )
 
 
@@ -124,16 +124,16 @@ def _buffers(config: ModelConfig, rows: int, positions: int) -> Buffers:
     heads, dim = config.num_attention_heads, config.head_dim
     hidden, ffn = config.hidden_size, config.intermediate_size
 
-    def zeros(count: int, width: int) -> NDArray[np.float32]:
-        return np.zeros((count, width), np.float32)
+    def zeros(count: int, width: int, behind: int = LANES) -> NDArray[np.float32]:
+        return np.zeros((count, width + behind), np.float32)
 
     return Buffers(
-        residual=zeros(rows, hidden + LANES),
-        normed=zeros(rows, hidden + LANES),
-        qkv=zeros(rows, (heads + 2 * config.num_key_value_heads) * dim),
-        mixed=zeros(rows, heads * dim),
-        gate_up=zeros(rows, 2 * ffn + LANES),
-        activated=zeros(rows, ffn + LANES),
-        scores=zeros(heads, positions + LANES),
+        residual=zeros(rows, hidden),
+        normed=zeros(rows, hidden),
+        qkv=zeros(rows, (heads + 2 * config.num_key_value_heads) * dim, behind=0),
+        mixed=zeros(rows, heads * dim, behind=0),
+        gate_up=zeros(rows, 2 * ffn),
+        activated=zeros(rows, ffn),
+        scores=zeros(heads, positions),
         totals=np.zeros(heads, np.float32),
     )

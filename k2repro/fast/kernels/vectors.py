@@ -11,9 +11,11 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
+from k2repro.fast.kernels.compiling import compiled
+
 # As many as the widest vector holds; partial sums of a long sum.
 LANES = 16
-FLOATS, BITS, MASK = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(32), ir.IntType(1)))
+FLOATS, BITS = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(32)))
 _HALVES = (8, 4, 2, 1)
 
 
@@ -35,6 +37,12 @@ VECTOR = VectorType()
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, FLOATS)
+
+
+@compiled
+def filled(count):
+    """`count` numbers filled up to whole vectors."""
+    return count + -count % LANES
 
 
 def constant(number: float) -> ir.Constant:

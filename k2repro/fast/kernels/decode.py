@@ -1,7 +1,7 @@
 """A decoding step of all rows as one compiled function, for the processor at hand.
 
 A small model's step is a millisecond of arithmetic, and calling some twenty library functions a layer costs
-time of the same order: with a few rows most of it (`k2repro/kernels`).
+time of the same order: with a few rows most of it.
 
 A row's numbers depend on that row alone: tiles sum in one order whatever their size, and attention ends where
 the row ends.
@@ -14,7 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from k2repro.kernels import LANES, compiled, exponential, multiply, softmax, vectors
+from k2repro.fast.kernels import vectors
+from k2repro.fast.kernels.compiling import compiled
+from k2repro.fast.kernels.softmax import exponential, softmax
+from k2repro.fast.kernels.tiles import multiply
+from k2repro.fast.kernels.vectors import LANES, filled
 
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -40,6 +44,30 @@ class Cache(NamedTuple):
 
     keys: Array
     values: Array
+
+
+class FoldedWeights(NamedTuple):
+    """A copy of all that a step multiplies with: later changes to the model do not reach it.
+
+    Float32, [inputs, outputs] each, line by line in memory; L layers, H query and K key and value heads of D
+    dimensions. embedding: [vocabulary, hidden]. qkv: [L, hidden, (H + 2 K) D], bias: [L, (H + 2 K) D].
+    output: [L, H D, hidden]. gate_up: [L, hidden, 2 ffn]. down: [L, ffn, hidden]. head: [hidden, vocabulary].
+    """
+
+    embedding: Array
+    qkv: Array
+    bias: Array
+    output: Array
+    gate_up: Array
+    down: Array
+    head: Array
+
+
+class Angles(NamedTuple):
+    """Cosine and sine of each angle of the rotary embedding, float32 [positions, D / 2]."""
+
+    cosines: Array
+    sines: Array
 
 
 class Buffers(NamedTuple):
@@ -93,10 +121,10 @@ def attend(query, keys, values, length, groups, out, buffers):
 
     query: [>= K G, D]. keys: [K, D, S]. values: [K, S, D]. S: a multiple of LANES.
     """
-    dim, filled = keys.shape[1], length + -length % LANES
+    dim, columns = keys.shape[1], filled(length)
     for head in range(keys.shape[0]):
         rows = (head * groups, (head + 1) * groups)
-        multiply(buffers.scores, query, keys[head], rows, filled, (0, dim), False)
+        multiply(buffers.scores, query, keys[head], rows, columns, (0, dim), False)
         for row in range(rows[0], rows[1]):
             buffers.totals[row] = softmax(buffers.scores, row, length)
         multiply(out, buffers.scores, values[head], rows, dim, (0, length), False)
@@ -105,14 +133,14 @@ def attend(query, keys, values, length, groups, out, buffers):
 
 
 @compiled
-def store(batch, bias, rotation, keys, values, groups, qkv):
+def store(batch, bias, angles, keys, values, groups, qkv):
     """Add the bias, turn queries and keys, and write keys and values of every row into one layer's cache."""
     kv_heads, dim = keys.shape[1], keys.shape[2]
     queries = kv_heads * groups * dim
     for r in range(batch.tokens.shape[0]):
         row, place, at = qkv[r], batch.places[r], batch.positions[r]
         row += bias
-        rotate(row, rotation.cosines[at], rotation.sines[at], kv_heads * (groups + 1))
+        rotate(row, angles.cosines[at], angles.sines[at], kv_heads * (groups + 1))
         for head in range(kv_heads):
             key = queries + head * dim
             value = key + kv_heads * dim
@@ -149,10 +177,10 @@ def product(x, matrix, out, rows, add):
 
 
 @compiled
-def decode(batch, weights, cache, rotation, epsilon, buffers, logits):
+def decode(batch, weights, cache, angles, epsilon, buffers, logits):
     """logits [A, vocabulary] after the tokens asked for; keys and values go to the cache.
 
-    batch: Batch. weights: FoldedWeights. cache: Cache. rotation: Rotation. buffers: Buffers.
+    batch: Batch. weights: FoldedWeights. cache: Cache. angles: Angles. buffers: Buffers.
     """
     rows, hidden, width = batch.tokens.shape[0], weights.embedding.shape[1], weights.down.shape[1]
     residual, normed, qkv, mixed = buffers.residual, buffers.normed, buffers.qkv, buffers.mixed
@@ -165,7 +193,7 @@ def decode(batch, weights, cache, rotation, epsilon, buffers, logits):
         for r in range(rows):
             normalise(residual, r, normed, r, hidden, epsilon)
         product(normed, weights.qkv[layer], qkv, rows, False)
-        store(batch, weights.bias[layer], rotation, keys[layer], values[layer], groups, qkv)
+        store(batch, weights.bias[layer], angles, keys[layer], values[layer], groups, qkv)
         attend_all(batch, keys[layer], values[layer], groups, buffers)
         product(mixed, weights.output[layer], residual, rows, True)
         for r in range(rows):

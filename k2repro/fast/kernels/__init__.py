@@ -6,11 +6,8 @@ a whole layer or step and lets go of the interpreter.
 
 Every sum has its order and its roundings written down, so that vectors of any width give the same bits: a
 test compares the processor at hand with one that has vectors of four numbers and no fused products.
+
+vectors     LANES numbers as one value      softmax    e^x and softmax by whole vectors
+tiles       products of matrices            decode     a step of all rows, or whole prompts
+attention   training's attention and its backward pass
 """
-
-from k2repro.kernels.compiling import compiled
-from k2repro.kernels.softmax import exponential, exponentials, peak_of, scale, softmax
-from k2repro.kernels.tiles import multiply
-from k2repro.kernels.vectors import LANES
-
-__all__ = ["LANES", "compiled", "exponential", "exponentials", "multiply", "peak_of", "scale", "softmax"]

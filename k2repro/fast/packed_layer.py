@@ -1,7 +1,7 @@
 """One decoder layer on the tokens of a packed batch, forward and backward, by hand.
 
 Activations that the way back needs stay on the object; gradients come out as matrices of the folded
-weights (`fused_weights.py`). In the last layer only the asked tokens have queries and a feed-forward pass.
+weights (`folding.py`). In the last layer only the asked tokens have queries and a feed-forward pass.
 
 Shapes: N tokens read, M rows out (N, or the asked ones in the last layer), H heads, K key heads, D head_dim.
 """
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from k2repro.architecture import ModelConfig
-from k2repro.training.fused_attention import Attention
-from k2repro.training.fused_weights import LayerWeights
-from k2repro.training.products import outer, product
-from k2repro.training.spans import Reading, Texts
+from k2repro.fast.folding import LayerWeights
+from k2repro.fast.kernels.attention import Texts
+from k2repro.fast.packed_attention import Attention
+from k2repro.fast.products import outer, product
+from k2repro.fast.spans import Reading
 
 silu = torch.ops.aten.silu
 silu_backward = torch.ops.aten.silu_backward

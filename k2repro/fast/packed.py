@@ -2,7 +2,7 @@
 
 The same mathematics as `architecture/qwen2.py`, with the way back written out. Three things are gained.
 Padding and unasked answers are not computed, and shared prefixes once if wished (`spans.py`). Attention stays
-inside each text (`fused_attention.py`). Matrix products are few and go to the faster library (`products.py`).
+inside each text (`packed_attention.py`). Matrix products are few and go to the faster library.
 Nothing here knows about a loss: fine-tuning and reinforcement learning both start from the logits.
 
 Shapes: N tokens read, M asked, A answered; H query heads, K key and value heads, D head_dim.
@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from k2repro.architecture import ModelConfig, Qwen2
-from k2repro.training.fused_layer import Asking, Layer, Norm, Rotation
-from k2repro.training.fused_weights import Folding, Gradients
-from k2repro.training.products import outer, product
-from k2repro.training.spans import Reading, plan_reading
+from k2repro.fast.folding import Folding, Gradients
+from k2repro.fast.packed_layer import Asking, Layer, Norm, Rotation
+from k2repro.fast.products import outer, product
+from k2repro.fast.spans import Reading, plan_reading
 
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.training import attention_kernels, fused_attention, fused_layer, products, spans
-from k2repro.training.fused import fits_fused, packed_logits
+from k2repro.fast import packed_attention, packed_layer, products, spans
+from k2repro.fast.kernels import attention
+from k2repro.fast.packed import fits_fused, packed_logits
+from k2repro.fast.products import outer, product
 from k2repro.training.loop import response_loss
 from k2repro.training.packing import IGNORED, Example, pack
-from k2repro.training.products import outer, product
 
 SETTINGS = settings(derandomize=True, max_examples=25, deadline=None)
 SHAPES = {
@@ -133,7 +134,7 @@ def test_neighbours_that_are_seen_are_noticed(monkeypatch):
 
 def mutant(folder, old: str, new: str):
     """The attention kernels with a line changed."""
-    source = Path(attention_kernels.__file__).read_text()
+    source = Path(attention.__file__).read_text()
     assert source.count(old) == 1
     path = folder / "mutant.py"
     path.write_text(source.replace(old, new))
@@ -148,28 +149,28 @@ def test_a_token_that_sees_the_next_one_is_noticed(monkeypatch, tmp_path):
     """Catches a mask that is off by one: training would look perfect, and sampling would fail."""
     place = "texts.firsts[text] + row // groups"
     twin = mutant(tmp_path, f"{place} + 1,", f"{place} + 2,")
-    monkeypatch.setattr(fused_attention, "attend", twin.attend)
-    monkeypatch.setattr(fused_attention, "attend_back", twin.attend_back)
+    monkeypatch.setattr(packed_attention, "attend", twin.attend)
+    monkeypatch.setattr(packed_attention, "attend_back", twin.attend_back)
     assert largest_difference(drawn_model("tied", 1), drawn_batch(BATCH, 1)) > 1e-3
 
 
 def test_a_forgotten_rotation_on_the_way_back_is_noticed(monkeypatch):
     """Catches a gradient that is not turned back: logits stay right, training goes astray."""
     model, batch = drawn_model("tied", 2), drawn_batch(BATCH, 2)
-    turn, calls = fused_layer._turn, []
+    turn, calls = packed_layer._turn, []
 
     def forgetful(rows, turns):
         calls.append(1)
         # Each layer turns twice on the way forth; everything after that is the way back.
         turn(rows, turns if len(calls) <= forward_calls else torch.ones_like(turns))
 
-    monkeypatch.setattr(fused_layer, "_turn", lambda *given: (calls.append(1), turn(*given))[1])
+    monkeypatch.setattr(packed_layer, "_turn", lambda *given: (calls.append(1), turn(*given))[1])
     with torch.no_grad():
         at = (batch.targets.flatten() != IGNORED).nonzero()[:, 0]
         packed_logits(model, batch.tokens, batch.segments, at)
     forward_calls = len(calls)
     calls.clear()
-    monkeypatch.setattr(fused_layer, "_turn", forgetful)
+    monkeypatch.setattr(packed_layer, "_turn", forgetful)
     assert largest_difference(model, batch) > 1e-3
 
 
@@ -212,7 +213,7 @@ def test_a_prefix_that_is_too_long_by_a_token_is_noticed(monkeypatch):
 def test_a_prefix_that_learns_from_one_text_only_is_noticed(monkeypatch, tmp_path):
     """Catches gradients of a shared key that overwrite each other instead of adding up."""
     twin = mutant(tmp_path, "line[begin + d] += rows[key, d]", "line[begin + d] = rows[key, d]")
-    monkeypatch.setattr(fused_attention, "attend_back", twin.attend_back)
+    monkeypatch.setattr(packed_attention, "attend_back", twin.attend_back)
     assert largest_difference(drawn_model("tied", 7), GROUP, share_prefixes=True) > 1e-3
 
 
@@ -237,7 +238,7 @@ def test_texts_longer_than_a_part(share: bool):
     text = torch.randint(1, 23, (300,), generator=generator).tolist()
     texts = [Example(text[:9], text[9:end]) for end in (300, 150, 77)]
     texts += [Example(text[:9], [*text[9:90], 3, *text[100:250]])]
-    assert 150 * LONG.query_heads_per_kv_head > 2 * attention_kernels.PART
+    assert 150 * LONG.query_heads_per_kv_head > 2 * attention.PART
     batch = pack(sorted(texts, key=lambda one: (*one.prompt, *one.response)), 400)[0]
     model = Qwen2(LONG, generator=generator)
     assert largest_difference(model, batch, share_prefixes=share) < 5e-5
@@ -251,7 +252,7 @@ def test_threads_share_the_heads_and_change_no_bit():
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            given = fused_attention.Attention(*attention_of(model, batch))
+            given = packed_attention.Attention(*attention_of(model, batch))
             out = given.forward()
             found.append((out, *given.backward(torch.ones_like(out))))
     finally:

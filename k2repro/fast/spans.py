@@ -12,34 +12,16 @@ while share that too.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from k2repro.errors import K2ReproError
+from k2repro.fast.kernels.attention import Places, Texts
 
 # oneDNN prepares a kernel for each shape it meets, once: multiples keep them few.
 LIST_MULTIPLE = 32
-
-Places = NDArray[np.int64]
-
-
-class Texts(NamedTuple):
-    """Who asks in a layer and what is seen, int64; T texts, whose queries stand one text after the other.
-
-    starts: [T], row of a text's first query. firsts: [T], place of that query in its text; the others follow.
-    lengths: [T], keys of a text. seen: [sum of lengths], row of [N] of each key, text after text. seen_at:
-    [T], where in `seen` those of a text begin.
-    """
-
-    starts: Places
-    firsts: Places
-    lengths: Places
-    seen: Places
-    seen_at: Places
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from k2repro.kernels import vectors as v
-from k2repro.kernels.compiling import compiled
-from k2repro.kernels.vectors import LANES
+from k2repro.fast.kernels import vectors as v
+from k2repro.fast.kernels.compiling import compiled
+from k2repro.fast.kernels.vectors import LANES
 
 _LOG2_E = np.float32(1.4426950408889634)
 _ZERO, _HALF, _ONE, _LARGEST = np.float32(0.0), np.float32(0.5), np.float32(1.0), np.float32(126.0)

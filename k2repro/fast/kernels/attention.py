@@ -14,13 +14,33 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from k2repro.kernels import LANES, compiled, exponentials, multiply, peak_of, scale, vectors
+from k2repro.fast.kernels import vectors
+from k2repro.fast.kernels.compiling import compiled
+from k2repro.fast.kernels.softmax import exponentials, peak_of, scale
+from k2repro.fast.kernels.tiles import multiply
+from k2repro.fast.kernels.vectors import LANES, filled
 
 Array = NDArray[np.float32]
+Places = NDArray[np.int64]
 
 # Rows of scores made at a time, and rows whose gradients are summed over at a time.
 BLOCK, PART = 8, 128
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
+
+
+class Texts(NamedTuple):
+    """Who asks in a layer and what is seen, int64; T texts, whose queries stand one text after the other.
+
+    starts: [T], row of a text's first query. firsts: [T], place of that query in its text; the others follow.
+    lengths: [T], keys of a text. seen: [sum of lengths], row of [N] of each key, text after text. seen_at:
+    [T], where in `seen` those of a text begin.
+    """
+
+    starts: Places
+    firsts: Places
+    lengths: Places
+    seen: Places
+    seen_at: Places
 
 
 class Kept(NamedTuple):
@@ -55,7 +75,7 @@ class Work(NamedTuple):
 def attend(texts, groups, heads, query, key_value, kept, out):
     """Causal attention of the key heads heads[0] .. heads[1] - 1 in all texts.
 
-    texts: spans.Texts. query: [M, K G D], scaled and rotated. key_value: [N, 2 K D], keys rotated. kept, and
+    texts: Texts. query: [M, K G D], scaled and rotated. key_value: [N, 2 K D], keys rotated. kept, and
     out [M, K G D] in the rows that texts have: written.
     """
     dim = key_value.shape[1] // (2 * kept.peaks.shape[0])
@@ -184,14 +204,14 @@ def seen_by(texts, text, row, groups):
 def reach_of(texts, text, row, groups):
     """How many keys the block that begins with `row` sees, filled up to whole vectors."""
     seen = seen_by(texts, text, row + BLOCK - 1, groups)
-    return seen + -seen % LANES
+    return filled(seen)
 
 
 @compiled
 def hide(x, row, seen, reach):
     """No weight for vectors of keys that only later rows of the block see."""
     nothing = vectors.spread(_ZERO)
-    for n in range(seen + -seen % LANES, reach, LANES):
+    for n in range(filled(seen), reach, LANES):
         vectors.store(nothing, x, row, n)
 
 
@@ -205,7 +225,7 @@ def rows_of(texts, text, groups):
 @compiled
 def columns_of(texts, text):
     """C of a text."""
-    return texts.lengths[text] + -texts.lengths[text] % LANES
+    return filled(texts.lengths[text])
 
 
 @compiled

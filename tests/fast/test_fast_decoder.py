@@ -6,17 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import engine_tiny
 import pytest
 import torch
 from engine_tiny import config, model, prompts
 
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine.compiled import CompiledDecoder
 from k2repro.engine.eager import EagerDecoder
-from k2repro.engine.weights import fold
+from k2repro.fast.decoder import CompiledDecoder
+from k2repro.fast.folding import fold
 
 STEPS = 6
-DIGEST = Path(__file__).with_name("engine_digest.py")
+DIGEST = Path(__file__).with_name("fast_digest.py")
 
 
 def logits_of(decoder: CompiledDecoder | EagerDecoder, lengths: list[int]) -> torch.Tensor:
@@ -98,7 +99,9 @@ def test_heads_of_whole_vectors():
 def digest(folder: Path, processor: str) -> str:
     """Of the logits of another process, with code compiled for `processor`; its cache is empty at first."""
     target = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": ""} if processor else {}
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(folder / processor)} | target
+    path = str(Path(engine_tiny.__file__).parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join((path, os.environ.get("PYTHONPATH", "")))}
+    environment |= {"NUMBA_CACHE_DIR": str(folder / processor)} | target
     done = subprocess.run(
         [sys.executable, str(DIGEST)], env=environment, capture_output=True, text=True, check=True
     )

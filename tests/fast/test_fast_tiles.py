@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2repro.kernels import multiply
+from k2repro.fast.kernels.tiles import multiply
 
 SETTINGS = settings(derandomize=True, max_examples=100, deadline=None)
 SIZE = st.integers(1, 75)
