@@ -1,1 +1,1 @@
-"""Figures of the notebooks, a file for each; plotly is imported when one is drawn."""
+"""Figures of the notebooks, a file per notebook; each function returns the figure and its table."""

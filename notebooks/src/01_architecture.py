@@ -355,7 +355,7 @@ show_table([{"precision": precision} | {
     caption="Memory of K2-Think at the chosen context and batch size")
 
 # %% tags=["nbval-ignore-output"]
-from k2repro.wafer.devices import load_devices
+from k2repro.wafer import load_devices
 
 names = ["RTX4090", "L40S", "A100-80GB-SXM", "H100-SXM", "H200",
          "B200-HGX", "MI300X", "Apple-M3Max", "Apple-M3Ultra", "WSE-3"]

@@ -38,8 +38,10 @@ judge_tokens = 50  # 1 .. 131072
 # %%
 from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import evaluate_claims, find_claim, load_facts
+from k2repro.pictures import wafer as pictures
+from k2repro.pictures import wafer_validation as pictures_validation
 from k2repro.results import open_rows
-from k2repro.wafer import find_device, find_shape, load_rates, pictures, pictures_validation, predict
+from k2repro.wafer import find_device, find_shape, load_rates, predict
 
 globals().update(checked_parameters("07_wafer", globals()))
 rows = open_rows("07_wafer", profile=profile, parameters={
@@ -157,8 +159,9 @@ show(figure, alt="Four curves of decode rate over the side of a layer's "
 # %%
 import numpy as np
 
-from k2repro.wafer.flags import wafer_seconds
-from k2repro.wafer.mesh import leave_one_model_out, minimum_wafers
+from k2repro.wafer.calibration.flags import wafer_seconds
+from k2repro.wafer.calibration.mesh_fit import leave_one_model_out
+from k2repro.wafer.model.mesh import minimum_wafers
 
 errors = np.abs(np.array(list(leave_one_model_out(wse2).values())) - 1)
 rows.add("wafer.mesh.wse-2.median_error", float(np.median(errors)),
@@ -320,9 +323,9 @@ show_table(replies, caption="What `predict` says")
 # plan and judgement are not published; they are parameters of this notebook.
 
 # %%
-from k2repro.wafer.emulator import replay
-from k2repro.wafer.step_times import Server
-from k2repro.wafer.trace import CallLengths, k2_think_answer_trace
+from k2repro.wafer.replay.replayer import replay
+from k2repro.wafer.replay.step_times import Server
+from k2repro.wafer.replay.trace import CallLengths, k2_think_answer_trace
 
 trace = k2_think_answer_trace(
     samples=[CallLengths(1000, sample_tokens)] * 3,
@@ -366,7 +369,8 @@ tell(rows, "Without a draft, one answer takes "
 # published wafer rate.
 
 # %% tags=["nbval-ignore-output"]
-from k2repro.wafer.live import lane_at_rate, race_frames
+from k2repro.pictures.wafer_race import race_picture
+from k2repro.wafer.replay.live import lane_at_rate, race_frames
 
 lanes = [lane_at_rate("a tenth of the GPU rate",
                       claims["published, GPUs"] / 10, 10_000),
@@ -374,7 +378,7 @@ lanes = [lane_at_rate("a tenth of the GPU rate",
          lane_at_rate("published, wafer",
                       claims["published, wafer"], 10_000)]
 frames = race_frames(lanes, seconds=5.0, frames_per_second=5)
-figure, records = pictures.race_picture(lanes, frames)
+figure, records = race_picture(lanes, frames)
 show(figure, alt="Three bars of tokens written after a few seconds: the "
      "wafer lane has filled, the GPU lane is a tenth as long, the slowest "
      "lane is barely visible.", table=records)
@@ -427,7 +431,7 @@ show_table([{
 # that is not in the file; `k2repro score-rates` takes any.
 
 # %%
-from k2repro.wafer.score import score_rates
+from k2repro.wafer.calibration.score import score_rates
 
 report = score_rates()
 show_table(pictures_validation.score_records(report.overall),
