@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.verify.judge import judge
@@ -17,7 +18,7 @@ from k2repro.verify.targets import Targets
 
 LIMITS = Limits(seconds=1.0, memory_mb=128)
 _SUBSET = "monty"
-# In the subset interpreter most attacks end at a feature that it lacks; the words for "it went through" remain.
+# In the subset interpreter most attacks end at a feature that it lacks; these words mean "it went through".
 _THROUGH = frozenset({"passed", "wrong answer"})
 
 
@@ -55,9 +56,10 @@ class Finding:
 
 
 def load_attacks(kinds: Sequence[str] = ()) -> list[Attack]:
-    """All attacks, or those of some kinds, in the order of the files. Raises K2ReproError for no such kind."""
+    """All attacks, or those of some kinds, in the order of the files. K2ReproError for another kind."""
     folder = files("k2repro.verify") / "attacks"
-    names = sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    data = [entry.name for entry in folder.iterdir() if entry.name.endswith(".toml")]
+    names = sorted(name.removesuffix(".toml") for name in data)
     for kind in kinds:
         if kind not in names:
             raise unknown("kind of attack", kind, names)
@@ -70,7 +72,7 @@ def load_attacks(kinds: Sequence[str] = ()) -> list[Attack]:
     ]
 
 
-def _attack(kind: str, entry: dict, prelude: str) -> Attack:
+def _attack(kind: str, entry: dict[str, Any], prelude: str) -> Attack:
     try:
         told = {**entry, "ends": tuple(entry.get("ends", ()))}
         if not entry.get("forge"):

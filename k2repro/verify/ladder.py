@@ -52,7 +52,7 @@ _known: dict[str, str] = {}  # level -> "" when available, else why it is not
 
 def available_levels() -> tuple[str, ...]:
     """Names of the sandbox levels that work on this system, fastest first. Tries each once."""
-    return tuple(name for name in LEVELS if not _why_missing(name))
+    return tuple(name for name in LEVELS if not why_missing(name))
 
 
 def run_tests(
@@ -99,7 +99,7 @@ def _judged(level: Level, source: str, tests: Sequence[Test], limits: Limits) ->
 def _demanded(name: str) -> Level:
     if name not in LEVELS:
         raise unknown("sandbox level", name, LEVELS)
-    if why := _why_missing(name):
+    if why := why_missing(name):
         raise K2ReproError(f"{_refusal(name, why)} Available here: {_list(available_levels())}")
     return LEVELS[name]
 
@@ -145,8 +145,8 @@ def run_many(
     return [runs[source, id(tests)] for source, tests in pairs]
 
 
-def _why_missing(name: str) -> str:
-    """Empty when the level works here, else the reason. The answer is kept for the life of the process."""
+def why_missing(name: str) -> str:
+    """Empty when a level works here, else the reason. The answer is kept for the life of the process."""
     with _lock:
         if name not in _known:
             _known[name] = _probe(LEVELS[name])
@@ -167,7 +167,7 @@ def _refusal(name: str, why: str) -> str:
 
 
 def _nothing() -> str:
-    reasons = " ".join(_refusal(name, _why_missing(name)) for name in LEVELS)
+    reasons = " ".join(_refusal(name, why_missing(name)) for name in LEVELS)
     return (
         f"no sandbox is available, and code written by a model is never run without one. {reasons} "
         "Usual remedy: make setup, which installs pydantic-monty and sandlock, or Debian's bubblewrap"

@@ -1,4 +1,4 @@
-"""What attacks aim at, made for one attack and looked at after it: a file, a folder, listeners, this process."""
+"""What attacks aim at, made for one attack and looked at after it: a file, listeners, this process."""
 
 import os
 import resource
@@ -129,7 +129,8 @@ def _lines(path: str) -> int:
 def _descendants() -> set[int]:
     """Processes below this one."""
     parents = dict(_parents())
-    found, fresh = set(), {os.getpid()}
+    found: set[int] = set()
+    fresh = {os.getpid()}
     while fresh:
         fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
         found |= fresh
@@ -140,7 +141,9 @@ def _parents() -> Iterator[tuple[int, int]]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+                fields = (
+                    (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+                )
             except OSError:  # it has ended
                 continue
             yield int(entry.name), int(fields[1])
