@@ -43,6 +43,8 @@ class Targets:
         for listener in self._listeners:
             listener.close()
         shutil.rmtree(self._base, ignore_errors=True)
+        for path in _traces():
+            path.unlink(missing_ok=True)
         os.environ.pop(_SECRET, None)
 
     def told(self) -> dict[str, Any]:
@@ -105,12 +107,16 @@ class Targets:
             "the file": (_about(self._file), self._file.read_bytes() if self._file.exists() else None),
             "its folder": (_about(self._folder), sorted(entry.name for entry in self._folder.iterdir())),
             "Python's library": _about(Path(os.__file__)),
-            "files left behind": [str(path) for base in _TRACES for path in Path(base).glob(f"{_TRACE}*")],
+            "files left behind": [str(path) for path in _traces()],
             "shared memory": {kind: _lines(f"/proc/sysvipc/{kind}") for kind in ("shm", "msg", "sem")},
             "limits of this process": [resource.getrlimit(number) for number in _LIMITS],
             "priority of this process": (os.getpriority(os.PRIO_PROCESS, 0), os.sched_getaffinity(0)),
             "descriptors of this process": len(os.listdir("/proc/self/fd")),
         }
+
+
+def _traces() -> Iterator[Path]:
+    return (path for base in _TRACES for path in Path(base).glob(f"{_TRACE}*"))
 
 
 def _about(path: Path) -> tuple[Any, ...]:
