@@ -28,11 +28,12 @@ def _stale(places: Places) -> list[Finding]:
 
 def _profiles(places: Places) -> list[Finding]:
     """Every profile parses and plans exactly the notebooks that exist."""
-    from k2repro.notebook.source import find_source, resolve_parameters
+    from k2repro.notebook.parameters import resolve_parameters
+    from k2repro.notebook.source import find_source
     from k2repro.reproduce import planned
 
-    for name in profile_names(places.recipes):
-        profile = load_profile(name, places.recipes)
+    for name in profile_names(places.profiles):
+        profile = load_profile(name, places.profiles)
         for notebook in planned(profile, places):
             plan = profile.plan(notebook)
             resolve_parameters(find_source(places, notebook), name, plan.parameters)
