@@ -85,11 +85,8 @@ def _numerically_not_zero(node: Node, point: Point) -> bool:
 
 
 def _proof(node: Node, point: Point) -> bool:
-    try:
-        if proved_zero(node, point):
-            return True
-    except Undecided:
-        pass
+    if _proved(node, point):
+        return True
     # The stand-ins differ although the numbers seem not to: a difference too small to be seen, or an
     # identity that is not known here.
     precision(_LAST)
@@ -100,6 +97,14 @@ def _proof(node: Node, point: Point) -> bool:
     if value.exact != 0 if value.exact is not None else values.excludes_zero(value.ball):
         return False
     raise Undecided
+
+
+def _proved(node: Node, point: Point) -> bool:
+    """Whether there is a proof, within the budget."""
+    try:
+        return proved_zero(node, point)
+    except Undecided:
+        return False
 
 
 def sign_at(node: Node) -> int:
