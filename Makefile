@@ -40,10 +40,11 @@ notebooks: setup  ## Rebuild the committed notebooks and results/laptop from not
 sync: setup  ## Write a notebook edited in JupyterLab back to notebooks/src (NB=01)
 	@$(K2) notebook sync $(NB)
 
-check: setup  ## ruff, mypy, and the lints of notebooks, rows, claims and stamps
+check: setup  ## ruff, mypy, the floors of the house, and the lints of notebooks, rows, claims and stamps
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
 	@$(K2) check
 
 bench: setup  ## Side by side against the peers in one run, as ratios

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
+from k2repro.notebook.parameters import resolve_parameters
 from k2repro.notebook.pictures import built_pictures, notebook_figures
-from k2repro.notebook.source import find_source, resolve_parameters, source_names
+from k2repro.notebook.source import find_source, source_names
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
 from k2repro.paper.ledger import count_verdicts, evaluate_claims
 from k2repro.paper.markdown import render_tables

@@ -33,20 +33,22 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-context_length = 32768
-batch_size = 1
-seed = 0
+context_length = 32768  # 1 .. 131072 tokens
+batch_size = 1  # 1 .. 1024 sequences
+seed = 0  # 0 .. 1000000
 
 # %%
 from dataclasses import replace
 
 import torch
 
-from k2repro.architecture import ModelConfig, pictures
-from k2repro.notebook import show, show_table, tell
+from k2repro.architecture import ModelConfig
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
+from k2repro.pictures import architecture as pictures
 from k2repro.results import open_rows
 
+globals().update(checked_parameters("01_architecture", globals()))
 rows = open_rows("01_architecture", profile=profile, parameters={
     "context_length": context_length, "batch_size": batch_size,
     "seed": seed})
@@ -353,7 +355,7 @@ show_table([{"precision": precision} | {
     caption="Memory of K2-Think at the chosen context and batch size")
 
 # %% tags=["nbval-ignore-output"]
-from k2repro.wafer.devices import load_devices
+from k2repro.wafer import load_devices
 
 names = ["RTX4090", "L40S", "A100-80GB-SXM", "H100-SXM", "H200",
          "B200-HGX", "MI300X", "Apple-M3Max", "Apple-M3Ultra", "WSE-3"]

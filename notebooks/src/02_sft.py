@@ -31,16 +31,16 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-seeds = [0, 1, 2]
-steps = 1.0
-problems = 500
-samples = 2
-deep = 100
-deep_samples = 16
-probe = 100
+seeds = [0, 1, 2]  # 0 .. 1000
+steps = 1.0  # 0.001 .. 1, a share of the recipe
+problems = 500  # 2 .. 100000 of each benchmark
+samples = 2  # 1 .. 1000 of each problem
+deep = 100  # 2 .. 100000 problems for pass@k
+deep_samples = 16  # 1 .. 1000 of each of them
+probe = 100  # 1 .. 100000 problems on the way
 
 # %%
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.results import open_rows
 from k2repro.sft import bars, pictures, published, specimens
@@ -49,6 +49,7 @@ from k2repro.sft.generate import BENCHMARKS, benchmark_problems
 from k2repro.sft.recipe import BASE, SFT
 from k2repro.sft.sizes import Sizes
 
+globals().update(checked_parameters("02_sft", globals()))
 sizes = Sizes(steps=steps, problems=problems, samples=samples, deep=deep,
               deep_samples=deep_samples, probe=probe)
 rows = open_rows("02_sft", profile=profile, parameters={

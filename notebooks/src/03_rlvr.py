@@ -33,16 +33,16 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-seeds = 3
-shown_seeds = 1
-steps = 1.0
-prompts = 16
-group = 8
-probe = 50
-points = 4
+seeds = 3  # 1 .. 1000
+shown_seeds = 1  # 1 .. 1000
+steps = 1.0  # 0.001 .. 1, a share of the recipe
+prompts = 16  # 1 .. 1024 a step
+group = 8  # 2 .. 1024 responses to a prompt
+probe = 50  # 1 .. 100000 problems on the way
+points = 4  # 1 .. 100 looks at the probe
 
 # %%
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.results import open_rows
 from k2repro.rlvr import bars, findings, pictures, specimens
@@ -51,6 +51,7 @@ from k2repro.rlvr.results import record
 from k2repro.rlvr.runs import MATHS, RunSizes
 from k2repro.sft.sizes import Sizes as SftSizes
 
+globals().update(checked_parameters("03_rlvr", globals()))
 sizes = Sizes(
     sft=SftSizes.of_profile(profile),
     run=RunSizes(steps=steps, prompts=prompts, group=group, probe=probe,

@@ -15,7 +15,7 @@ from k2repro.architecture import (
 from k2repro.architecture.journey import trace_token
 from k2repro.architecture.parity import MODES, compare_logits, random_decoder, transformers_twin
 from k2repro.notebook.show import bundles
-from k2repro.wafer.devices import load_devices
+from k2repro.wafer.model.devices import load_devices
 
 K2 = ModelConfig.preset("k2-think")
 
