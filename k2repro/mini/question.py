@@ -27,9 +27,9 @@ def read_question(text: str) -> System:
     """
     listing, mark, asked_text = text.partition("?")
     asked = tuple(asked_text.split())
+    values, definitions, listed = _definitions(listing.split())
     if not mark or not asked:
         raise _outside("it asks for nothing; a question ends in ? and the names to find")
-    values, definitions, listed = _definitions(listing.split())
     known = {*values, *definitions}
     for name in (*asked, *(operand for found in definitions.values() for operand in found[1:])):
         if name not in known:

@@ -29,7 +29,7 @@ class Dialect(Protocol):
         """The value that a response states; None when none can be read."""
 
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
-        """A plan read off the solver's own first passes, when there is no planner; None where it cannot be."""
+        """A plan read off the solver's own first passes, for want of a planner; None if it cannot be."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from k2repro.engine.backend import Completion
 from k2repro.solve.procedure import Call, Solution
-from k2repro.wafer.trace_writer import TraceWriter
+from k2repro.wafer.replay.trace_writer import TraceWriter
 
 # A replayer needs at least one emitted token; a call that failed before its first has none.
 STOPS = {"stop": "stop_string", "length": "length", "error": "error", "timeout": "timeout"}

@@ -6,6 +6,7 @@ Questions of the form "a + b" are answered; a planner, a judge and a probe get w
 
 import argparse
 import asyncio
+import contextlib
 import hashlib
 import json
 import random
@@ -32,13 +33,10 @@ class Stub:
         return "none"
 
     async def serve(self, reader, writer):
-        try:
+        gone = (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
+        with contextlib.suppress(*gone), contextlib.closing(writer):
             while await self.one(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass
-        finally:
-            writer.close()
+                await asyncio.sleep(0)
 
     async def one(self, reader, writer):
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -88,7 +88,9 @@ def test_streamed_answers_are_the_same_and_come_in_pieces():
     pieces = []
     with stub() as url:
         whole = backend(url).complete([ask(4)])
-        streamed = backend(url, on_text=lambda request, piece: pieces.append(piece)).complete([ask(4)])
+        streamed = backend(url, on_text=lambda request, sample, piece: pieces.append(piece)).complete(
+            [ask(4)]
+        )
     assert streamed == whole
     assert len(pieces) > 3
     assert "".join(pieces).startswith("<think>4 + 1")
