@@ -235,7 +235,7 @@ class EndpointBackend:
         texts = {
             each.reasoning + each.text for each in completions if each.text is not None and not each.failed
         }
-        if request.n > 1 and request.temperature > 0 and len(texts) == 1:
+        if request.role == "solver" and request.n > 1 and request.temperature > 0 and len(texts) == 1:
             self.notes[
                 f"all {request.n} samples of one prompt are equal: a sure model, or a server that ignores "
                 "temperature and seed (`k2repro probe` tells)"

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from k2repro.engine.backend import Completion, Message, Prompt
 from k2repro.planning import Plan, with_plan
+from k2repro.verify import answers_equal
 from k2repro.verify.extract import closing_brace, unboxed
 
 ANSWER = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL)
@@ -27,6 +28,9 @@ class Dialect(Protocol):
 
     def answer(self, completion: Completion) -> str | None:
         """The value that a response states; None when none can be read."""
+
+    def same(self, first: str, second: str) -> bool:
+        """Whether two answers are one value, so that their votes count together."""
 
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         """A plan read off the solver's own first passes, for want of a planner; None if it cannot be."""
@@ -52,6 +56,9 @@ class ChatDialect:
 
     def answer(self, completion: Completion) -> str | None:
         return read_answer(self.text(completion))
+
+    def same(self, first: str, second: str) -> bool:
+        return answers_equal(first, second)
 
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         return None

@@ -42,6 +42,9 @@ class MiniDialect:
     def answer(self, completion: Completion) -> str | None:
         return extract_answer(self.text(completion))
 
+    def same(self, first: str, second: str) -> bool:
+        return first == second
+
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         """The order of evaluation of the likeliest pass; None when it evaluated nothing."""
         likeliest = max(searched, key=_likelihood)

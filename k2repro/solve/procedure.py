@@ -256,7 +256,7 @@ class _Run:
         """What selectors see of the samples; equal answers get one spelling."""
         planned = [False] * (len(completions) - len(plans)) + [bool(plan.text) for plan in plans]
         answers = [None if each.failed else self.dialect.answer(each) for each in completions]
-        same = representatives([answer for answer in answers if answer is not None])
+        same = representatives([answer for answer in answers if answer is not None], self.dialect)
         found = [
             Candidate(
                 self.dialect.text(completion),
@@ -315,15 +315,13 @@ class _Run:
         ]
 
 
-def representatives(answers: Sequence[str]) -> dict[str, str]:
+def representatives(answers: Sequence[str], dialect: Dialect) -> dict[str, str]:
     """Each spelling of an answer with the first spelling of the same value, so that votes meet."""
-    from k2repro.verify import answers_equal
-
     first: list[str] = []
     found: dict[str, str] = {}
     for answer in answers:
         if answer not in found:
-            found[answer] = next((known for known in first if answers_equal(known, answer)), answer)
+            found[answer] = next((known for known in first if dialect.same(known, answer)), answer)
             if found[answer] == answer:
                 first.append(answer)
     return found

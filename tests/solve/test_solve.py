@@ -1,11 +1,6 @@
 """The whole procedure on a server and on mini-K2: what is asked, who is chosen, what it costs."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "engine"))
 from stubs import stub
 
 from k2repro.engine.backend import Sampling
