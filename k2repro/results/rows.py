@@ -134,7 +134,7 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
 def read_rows(path: Path) -> dict[str, Row]:
     """Rows of one file by id; a broken line is named by file and number, nothing is overwritten."""
     rows: dict[str, Row] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             row = Row.from_dict(json.loads(line))
         except (json.JSONDecodeError, K2ReproError, TypeError) as error:
