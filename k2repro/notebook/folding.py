@@ -8,6 +8,7 @@ import ast
 
 SHOW_TAG = "show-code"
 PARAMETERS = "parameters"
+EXERCISE = "exercise"
 FOLDED_FROM = 0.5
 SPEAKING = {"show", "show_table", "tell", "note", "expected", "display", "record"}
 FIGURE_CALLS = ("add_", "update_")
@@ -17,6 +18,8 @@ def is_plumbing(source: str, tags: list[str]) -> bool:
     """Whether the code of a cell is folded away; a cell that is no Python never is."""
     if SHOW_TAG in tags or PARAMETERS in tags:
         return False
+    if EXERCISE in tags:
+        return True  # the solution waits behind one click
     try:
         body = ast.parse(source).body
     except SyntaxError:

@@ -577,3 +577,82 @@ tell(rows, "A wafer is limited by the way across its mesh and by one "
 #    columns of `decode_rates.csv`, and run `k2repro score-rates` on it.
 # 3. How many wafers would be best for K2-Think? Find the side of a region at
 #    which one more core per layer stops helping.
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · What bandwidth alone allows
+#
+# *Easy · about 5 minutes.* To write one token, every weight is read once.
+# Write the most tokens a second that a memory bandwidth allows.
+#
+# <details><summary>Hint</summary>
+#
+# How many bytes does one token read?
+#
+# </details>
+
+# %% tags=["exercise"]
+def bandwidth_bound(parameters, bytes_per_value, bytes_per_second):
+    """Tokens a second, if nothing but reading took time."""
+    ### BEGIN SOLUTION
+    return bytes_per_second / (parameters * bytes_per_value)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.tokens_per_second(bandwidth_bound)
+
+# %% [markdown]
+# ### Exercise 2 · The roofline
+#
+# *Medium · about 10 minutes.* Work does `intensity` operations for every byte
+# that it reads. Write the operations a second that a processor reaches with
+# it.
+#
+# <details><summary>Hint</summary>
+#
+# Which of the two walls is reached first: the bytes, or the arithmetic?
+#
+# </details>
+
+# %% tags=["exercise"]
+def attainable(intensity, bandwidth, peak):
+    """FLOP/s at an intensity in FLOP per byte."""
+    ### BEGIN SOLUTION
+    return min(intensity * bandwidth, peak)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.roofline(attainable)
+
+# %% [markdown]
+# ### Exercise 3 · What a draft brings
+#
+# *Medium · about 10 minutes.* A small model drafts some tokens, the large one
+# checks them at once and adds one token of its own. Each drafted token is
+# accepted with the same chance, and after the first refusal the rest is lost.
+# Write the mean number of tokens of a round.
+#
+# <details><summary>Hint</summary>
+#
+# The second drafted token counts only if the first was accepted. Add up the
+# chance of each token to be there.
+#
+# </details>
+
+# %% tags=["exercise"]
+def tokens_per_round(acceptance, drafted):
+    """Mean tokens of one draft-and-verify round."""
+    ### BEGIN SOLUTION
+    return sum(acceptance**place for place in range(drafted + 1))
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.expected_tokens(tokens_per_round)
