@@ -9,7 +9,7 @@ from k2repro.errors import K2ReproError
 from k2repro.fast.pairs import paired
 from k2repro.measure.decode import DecoderWeights, Layer
 from k2repro.measure.matvec import Kernel
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 Array = NDArray[np.float32]
 # Random matrices repeat one block of this many values: drawing 1.5 billion normal numbers takes

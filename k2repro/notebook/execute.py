@@ -11,6 +11,8 @@ from typing import Any
 import nbformat
 
 from k2repro.errors import K2ReproError
+from k2repro.notebook.parameters import fold
+from k2repro.notebook.source import PARAMETERS_TAG
 from k2repro.processes import environment, thread_variables
 from k2repro.results.places import RUN_FOLDER
 from k2repro.results.store import NOTEBOOK, marks_folder
@@ -49,7 +51,7 @@ def execute(
 ) -> tuple[nbformat.NotebookNode, Cost]:
     """Run every cell in a fresh kernel; returns the executed notebook and its cost.
 
-    parameters   injected after the parameters cell (already checked against it)
+    parameters   written into the parameters cell (already checked against it); nothing is injected
     run_folder   where the kernel writes rows
     threads      for OpenMP and torch; part of the fingerprint
     Raises NotebookFailed, which carries the notebook as far as it came.
@@ -60,7 +62,7 @@ def execute(
     work = run_folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     source, output = work / f"{name}.source.ipynb", work / f"{name}.executed.ipynb"
-    nbformat.write(notebook, source)
+    nbformat.write(_with_values(notebook, parameters), source)
     _write_kernel_config(work)
     shutil.rmtree(marks_folder(run_folder, name), ignore_errors=True)
     marks_folder(run_folder, name).mkdir(parents=True)
@@ -70,7 +72,6 @@ def execute(
             papermill.execute_notebook(
                 source,
                 output,
-                parameters=dict(parameters),
                 kernel_name="python3",
                 cwd=work,
                 progress_bar={"desc": name, "leave": False} if progress else False,
@@ -81,6 +82,13 @@ def execute(
             cost = Cost(time.monotonic() - started, memory.peak_mb)
             raise NotebookFailed(name, error, nbformat.read(output, as_version=4), cost) from None
     return nbformat.read(output, as_version=4), Cost(time.monotonic() - started, memory.peak_mb)
+
+
+def _with_values(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
+    for cell in notebook.cells:
+        if PARAMETERS_TAG in cell.metadata.get("tags", []):
+            cell.source = fold(cell.source, parameters)
+    return notebook
 
 
 def _write_kernel_config(work: Path) -> None:

@@ -17,7 +17,9 @@ from k2repro.results.places import Places
 from k2repro.results.rowbook import reads_rows
 
 KEY = "k2repro"
-MACHINE = ("notebook/normalise.py", "notebook/execute.py", "notebook/source.py")
+MACHINE = tuple(
+    f"notebook/{name}.py" for name in ("normalise", "execute", "source", "parameters", "folding", "student")
+)
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,16 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-seeds = 3
-shown_seeds = 1
-steps = 1.0
-prompts = 16
-group = 8
-probe = 50
-points = 4
+seeds = 3  # 1 .. 1000
+shown_seeds = 1  # 1 .. 1000
+steps = 1.0  # 0.001 .. 1, a share of the recipe
+prompts = 16  # 1 .. 1024 a step
+group = 8  # 2 .. 1024 responses to a prompt
+probe = 50  # 1 .. 100000 problems on the way
+points = 4  # 1 .. 100 looks at the probe
 
 # %%
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.results import open_rows
 from k2repro.rlvr import bars, findings, pictures, specimens
@@ -51,6 +51,7 @@ from k2repro.rlvr.results import record
 from k2repro.rlvr.runs import MATHS, RunSizes
 from k2repro.sft.sizes import Sizes as SftSizes
 
+globals().update(checked_parameters("03_rlvr", globals()))
 sizes = Sizes(
     sft=SftSizes.of_profile(profile),
     run=RunSizes(steps=steps, prompts=prompts, group=group, probe=probe,
@@ -624,3 +625,94 @@ saved = rows.save()
 # 2. Set `steps = 0.25`. Is a quarter of the run a quarter of the gain?
 # 3. In `k2repro/rlvr/arms.py`, give the run from base the learning rates of
 #    the run from SFT. What happens to its entropy?
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from statistics import fmean, stdev
+
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · Advantages
+#
+# *Easy · about 10 minutes.* Write how much better than its group each
+# response did, in standard deviations of the group (over n - 1). Add 1e-4 to
+# the deviation.
+#
+# <details><summary>Hint</summary>
+#
+# `statistics.fmean` and `statistics.stdev` are all it takes. What should a
+# group give that is all right?
+#
+# </details>
+
+# %% tags=["exercise"]
+def advantages_of(rewards):
+    """A list as long as `rewards`, the rewards of one group."""
+    ### BEGIN SOLUTION
+    mean, spread = fmean(rewards), stdev(rewards)
+    return [(reward - mean) / (spread + 1e-4) for reward in rewards]
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.group_advantages(advantages_of)
+
+# %% [markdown]
+# ### Exercise 2 · When to stop pushing
+#
+# *Medium · about 10 minutes.* `ratio` says how much likelier a token became
+# since it was sampled. Write its part of the loss: minus the smaller of two
+# gains, ratio times advantage, and the same with the ratio held between 1 -
+# clip and 1 + clip.
+#
+# <details><summary>Hint</summary>
+#
+# A loss is minus a gain. Try ratio 0.5 with a positive advantage by hand:
+# should it be clipped?
+#
+# </details>
+
+# %% tags=["exercise"]
+def token_loss(ratio, advantage, clip):
+    """What one token adds to the loss."""
+    ### BEGIN SOLUTION
+    held = min(max(ratio, 1 - clip), 1 + clip)
+    return -min(ratio * advantage, held * advantage)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.clipped_loss(token_loss)
+
+# %% [markdown]
+# ### Exercise 3 · A verifier that is not fooled
+#
+# *Hard · about 15 minutes.* Write a reward of 1 for a response with exactly
+# one finished answer place, `<answer> 7 </answer>`, that holds the right
+# answer and nothing else; 0 otherwise. The check tries six tricks.
+#
+# <details><summary>Hint</summary>
+#
+# `re.findall` with a group gives what stands between two marks. How many
+# places may there be, and may there be an opening mark too many?
+#
+# </details>
+
+# %% tags=["exercise"]
+import re
+
+
+def reward(response, answer):
+    """1.0 for an honest, right answer, else 0.0; both are texts."""
+    ### BEGIN SOLUTION
+    places = re.findall(r"<answer>(.*?)</answer>", response)
+    alone = len(places) == 1 == response.count("<answer>")
+    return float(alone and places[0].strip() == answer)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.strict_reward(reward)

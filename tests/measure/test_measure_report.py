@@ -22,8 +22,8 @@ from k2repro.measure.rows import EXTRA, SCHEMA, append_row, read_table, write_ta
 from k2repro.measure.timing import Timing
 from k2repro.measure.worker import run_in_process
 from k2repro.processes import thread_variables
-from k2repro.wafer.prediction import predict
-from k2repro.wafer.rates import read_rates
+from k2repro.wafer.calibration.rates import read_rates
+from k2repro.wafer.model.prediction import predict
 
 
 def product(kernel, width):

@@ -1,0 +1,1 @@
+"""Figures of the notebooks, a file per notebook; each function returns the figure and its table."""
