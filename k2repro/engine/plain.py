@@ -1,65 +1,87 @@
-"""How a language model writes: one page, on `Qwen2` and torch alone, to be read from top to bottom.
+"""Sampling on one page: several responses to one prompt, token by token, with a KV cache.
 
-What is left out here, and stands in `sampler.py` and `fast/`:
-1. Batches. One response at a time is written; the engine keeps many rows in flight, which leave and join.
-2. Speed. Every operation goes through torch modules; `fast/` folds the weights and compiles a whole step.
-3. Text. Prompt and response are token ids, and only a token can stop a response, not a string.
-4. Half of the care: prompts that do not fit, seeds, logits that are not finite.
-Nothing of this changes a token: a test holds the tokens of both equal, given the same random numbers.
+This is what every sampler computes; `k2repro.engine.sample` draws the same tokens, only faster. Left out
+here: many prompts in flight at once (`run.py`), a finished row making room for the next, stop strings, bad
+input with a reason (`checks.py`), and the compiled pass (`k2repro.fast`).
 
-Shapes: T tokens of the prompt, V words of the vocabulary.
+Autoregressive decoding as in any textbook; nucleus: Holtzman et al., arXiv 1904.09751, section 3.1.
+
+Shapes: N samples of one prompt, P tokens of the prompt, T most new tokens, V vocabulary.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from k2repro.architecture import KVCache, Qwen2
+from k2repro.architecture.kv_cache import KVCache
+from k2repro.architecture.qwen2 import Qwen2
 
 
-@torch.inference_mode()
-def plain_sample(
+class Samples(NamedTuple):
+    """tokens: int64 [N, T], zeros behind the end. mask: bool [N, T], true for real tokens, the stop token
+    included. logprobs: float32 [N, T], natural log of each token's probability at temperature 1."""
+
+    tokens: Tensor
+    mask: Tensor
+    logprobs: Tensor
+
+
+@torch.no_grad()
+def sample_plainly(
     model: Qwen2,
     prompt: Sequence[int],
-    numbers: Sequence[float],
+    uniforms: Tensor,
     *,
+    stop: Sequence[int] = (),
     temperature: float = 1.0,
     top_p: float = 1.0,
-    stop: Collection[int] = (),
-) -> list[int]:
-    """The response to `prompt`, at most one token for each of `numbers`; a stop token is its last.
+) -> Samples:
+    """N responses to `prompt`, P token ids, each of at most T tokens or up to a token of `stop`.
 
-    numbers: uniform in [0, 1), one for each token that may be drawn. temperature 0: the likeliest token.
+    uniforms: float64 [N, T] in [0, 1), the only source of chance: one number a token, so the same numbers
+    give the same text. temperature 0 takes the likeliest token.
     """
-    # Keys and values of every token read so far: no token is read twice.
-    cache = KVCache(model.config, batch_size=1, max_length=len(prompt) + len(numbers))
-    logits = model(torch.tensor([prompt]), cache=cache)[0, -1]  # [1, T] -> [1, T, V] -> [V]: of the last
-    response: list[int] = []
-    for number in numbers:
-        token = choose_token(logits, number, temperature, top_p)
-        response.append(token)
-        if token in stop or len(response) == len(numbers):
+    count, longest = uniforms.shape
+    cache = KVCache(model.config, batch_size=1, max_length=len(prompt) + longest)
+    logits = model(torch.tensor([list(prompt)]), cache=cache)[:, -1]  # [1, P] -> [1, V]: the prompt, once
+    cache = cache.select(torch.zeros(count, dtype=torch.long))  # N rows that begin with the same keys, values
+    logits = logits.expand(count, -1)  # [N, V]
+
+    tokens = torch.zeros(count, longest, dtype=torch.long)  # [N, T]
+    mask = torch.zeros(count, longest, dtype=torch.bool)  # [N, T]
+    logprobs = torch.zeros(count, longest)  # [N, T]
+    running = torch.ones(count, dtype=torch.bool)  # [N]
+    for t in range(longest):
+        chosen = draw(logits, uniforms[:, t], temperature, top_p)  # [N]
+        logprob = logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0]  # [N]
+        tokens[:, t] = torch.where(running, chosen, 0)
+        logprobs[:, t] = torch.where(running, logprob, 0.0)
+        mask[:, t] = running
+        running &= ~torch.isin(chosen, torch.tensor(list(stop), dtype=torch.long))
+        if t + 1 == longest or not running.any():
             break
-        logits = model(torch.tensor([[token]]), cache=cache)[0, -1]  # [1, 1] -> [1, 1, V] -> [V]
-    return response
+        # A row that has stopped is computed on and never looked at: simple, and a waste.
+        logits = model(chosen[:, None], cache=cache)[:, -1]  # [N, 1] -> [N, V]
+    return Samples(tokens, mask, logprobs)
 
 
-def choose_token(logits: Tensor, number: float, temperature: float, top_p: float) -> int:
-    """One token from logits [V]: softmax, then the nucleus, then a dart at a line of length one."""
+def draw(logits: Tensor, uniforms: Tensor, temperature: float = 1.0, top_p: float = 1.0) -> Tensor:
+    """One token a row, int64 [N]: the first whose cumulative probability exceeds the row's number.
+
+    logits: [N, V]. uniforms: float64 [N].
+    """
     if temperature == 0:
-        return int(logits.argmax())
-    weights = torch.softmax(logits / temperature, -1)  # [V], sums to 1
+        return logits.argmax(-1)
+    weights = (logits / temperature).softmax(-1)  # [N, V]
     if top_p < 1:
-        weights = keep_nucleus(weights, top_p)  # [V], zeros outside; sums to at least top_p
-    ends = weights.double().cumsum(-1)  # [V]: token v owns the stretch from ends[v - 1] to ends[v]
-    dart = number * ends[-1]
-    return int(torch.searchsorted(ends, dart, right=True).clamp(max=len(ends) - 1))
-
-
-def keep_nucleus(weights: Tensor, top_p: float) -> Tensor:
-    """The likeliest tokens that together have a mass of top_p, and all as likely as the last of them."""
-    falling = weights.sort(descending=True).values  # [V]
-    mass = falling.double().cumsum(-1)  # [V]: of the n likeliest tokens
-    enough = int((mass < top_p * mass[-1]).sum())  # the first n with the mass wanted, less one
-    return torch.where(weights >= falling[enough], weights, 0.0)
+        falling = weights.sort(-1, descending=True).values
+        before = falling.cumsum(-1, dtype=torch.float64) - falling  # mass of all likelier tokens
+        last = (before < top_p).sum(-1, keepdim=True) - 1  # [N, 1]: the smallest set of mass top_p ends here
+        weights = weights.where(weights >= falling.gather(-1, last), 0.0)
+    cumulative = weights.cumsum(-1, dtype=torch.float64)  # [N, V]; 32 bit would lose the unlikely tokens
+    total = cumulative[:, -1:]  # [N, 1]: the kept mass need not be 1
+    # The product may round up to the total, which no cumulative probability exceeds.
+    targets = torch.minimum(uniforms[:, None] * total, total.nextafter(torch.zeros_like(total)))
+    return torch.searchsorted(cumulative, targets, right=True)[:, 0]
