@@ -13,7 +13,7 @@ from k2repro.errors import K2ReproError
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
-NOT_A_GROUP = ("command", "entry")
+NOT_A_GROUP = ("command", "entry", "serving")
 DESCRIPTION = "K2-Think taken apart and put together again; every published number checked by code."
 FIRST_STEPS = """\
 first steps:
