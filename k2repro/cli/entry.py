@@ -11,7 +11,6 @@ from k2repro import __version__
 from k2repro.cli.command import HEADINGS, Command
 from k2repro.cli.endings import run_to_exit_code
 
-NOT_A_GROUP = ("command", "endings", "entry")
 DESCRIPTION = "K2-Think taken apart and put together again; every published number checked by code."
 FIRST_STEPS = """\
 first steps:
@@ -31,8 +30,8 @@ def find_commands() -> list[Command]:
     names = sorted(module.name for module in pkgutil.iter_modules(folder))
     commands: list[Command] = []
     for name in names:
-        if name not in NOT_A_GROUP:
-            commands += importlib.import_module(f"k2repro.cli.{name}").COMMANDS
+        # A file without COMMANDS, such as this one, is there for the others.
+        commands += getattr(importlib.import_module(f"k2repro.cli.{name}"), "COMMANDS", ())
     order = {heading: place for place, heading in enumerate(HEADINGS)}
     return sorted(commands, key=lambda command: order.get(command.heading, len(order)))
 
