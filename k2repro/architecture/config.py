@@ -20,6 +20,7 @@ from k2repro.architecture.config_keys import (
 )
 from k2repro.architecture.rope_config import RopeScaling, read_rope
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import shipped_json
 
 DTYPES = ("float32", "bfloat16", "float16")
 _LLAMA_KEYS = {"attention_bias": False, "mlp_bias": False}
@@ -135,7 +136,7 @@ class ModelConfig:
         refuse_pointer(path)
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise K2ReproError(
                 f"{path} is not JSON ({error}). Usual cause: an interrupted download"
             ) from error
@@ -146,8 +147,7 @@ class ModelConfig:
         """One of `ModelConfig.preset_names()`, for example "k2-think"; raises K2ReproError."""
         if name not in cls.preset_names():
             raise unknown("model preset", name, cls.preset_names())
-        text = (resources.files(__package__) / "presets" / f"{name}.json").read_text(encoding="utf-8")
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(shipped_json("k2repro.architecture", f"presets/{name}.json"))
 
     @staticmethod
     def preset_names() -> tuple[str, ...]:
