@@ -81,6 +81,7 @@ class Worker:
         self.program = types.ModuleType("program")
         sys.modules["program"] = self.program
         self.printed = io.TextIOWrapper(io.BufferedWriter(Printed(start["output"])), encoding="utf-8")
+        self.printed.mode = "w"  # as `open` sets it; fast writers ask for it
         for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
             setattr(sys, name, self.printed)
         try:
