@@ -39,6 +39,12 @@ class Printed(io.RawIOBase):
         return len(data)
 
 
+class Stream(io.TextIOWrapper):
+    """A standard stream, with what `open` would have set; fast writers ask for it."""
+
+    mode = "w"
+
+
 def reason_of(error):
     """The word for an exception that left the program."""
     words = {
@@ -80,8 +86,7 @@ class Worker:
         # A module, registered: dataclasses and pickling look their class's module up.
         self.program = types.ModuleType("program")
         sys.modules["program"] = self.program
-        self.printed = io.TextIOWrapper(io.BufferedWriter(Printed(start["output"])), encoding="utf-8")
-        self.printed.mode = "w"  # as `open` sets it; fast writers ask for it
+        self.printed = Stream(io.BufferedWriter(Printed(start["output"])), encoding="utf-8")
         for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
             setattr(sys, name, self.printed)
         try:
