@@ -1,8 +1,8 @@
 """What runs inside a real-CPython sandbox: load a program, call its functions, say what came back.
 
-Imports the standard library only. Requests and replies are lines of JSON over descriptors 0 and 1. Nothing
-here is trusted by the parent: a program that takes this process over can only choose its own return values,
-and the expected ones are not here.
+Imports the standard library only. What runs is the source of `codec.codec` and then this file's. Requests
+and replies are lines of JSON over descriptors 0 and 1. Nothing here is trusted by the parent: a program that
+takes this process over can only choose its own return values, and the expected ones are not here.
 """
 
 import ctypes
@@ -80,9 +80,7 @@ class Worker:
             os.dup2(nothing, stream)
         os.close(nothing)
         start = self.receive()
-        shelf: dict = {}
-        exec(start["codec"], shelf)  # noqa: S102 - our own source, sent by the parent
-        self.encode, self.decode = shelf["codec"]()
+        self.encode, self.decode = globals()["codec"]()  # its source stands above this file's
         # A module, registered: dataclasses and pickling look their class's module up.
         self.program = types.ModuleType("program")
         sys.modules["program"] = self.program
