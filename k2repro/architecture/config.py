@@ -14,6 +14,7 @@ from k2repro.architecture.checks import boolean, natural_int, positive_float, po
 from k2repro.architecture.config_keys import check_architecture, check_keys
 from k2repro.architecture.rope_config import RopeScaling, read_rope
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import shipped_json
 
 DTYPES = ("float32", "bfloat16", "float16")
 SIZE_KEYS = (
@@ -118,7 +119,7 @@ class ModelConfig:
             raise K2ReproError(f"{path} does not exist; a checkpoint folder holds a config.json")
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise K2ReproError(
                 f"{path} is not JSON ({error}). Usual cause: an interrupted download"
             ) from error
@@ -129,8 +130,7 @@ class ModelConfig:
         """One of `ModelConfig.preset_names()`, for example "k2-think"; raises K2ReproError."""
         if name not in cls.preset_names():
             raise unknown("model preset", name, cls.preset_names())
-        text = (resources.files(__package__) / "presets" / f"{name}.json").read_text(encoding="utf-8")
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(shipped_json("k2repro.architecture", f"presets/{name}.json"))
 
     @staticmethod
     def preset_names() -> tuple[str, ...]:

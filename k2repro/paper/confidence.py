@@ -40,6 +40,7 @@ CONFIDENCE = {
         ("missing", False, True, "—", "the cell exists, no value was found"),
     )
 }
+COMPUTED_HERE = "derived"
 UNCHECKED = "memory-unverified"
 CORROBORATED = "memory-corroborated"
 MISSING = "missing"

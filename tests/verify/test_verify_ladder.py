@@ -362,10 +362,10 @@ def test_a_run_can_be_sent_between_processes():
 
 
 def test_the_room_opens_without_its_packages():
-    """Catches imports of sympy, monty or sandlock, or of torch, by `import k2repro.verify`."""
+    """Catches imports of flint, monty or sandlock, or of torch, by `import k2repro.verify`."""
     code = (
         "import sys, k2repro.verify; print([name for name in "
-        "('sympy', 'math_verify', 'pydantic_monty', 'sandlock', 'torch', 'numpy') if name in sys.modules])"
+        "('sympy', 'flint', 'pydantic_monty', 'sandlock', 'torch', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
