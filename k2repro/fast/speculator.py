@@ -26,8 +26,8 @@ _READ = 256
 class Speculator:
     """target, draft: Qwen2 in 32 bit on the CPU; draft None where `kind` is "lookup" or "bigram".
 
-    table: float32 [V, V], logits of what follows each token, for "bigram". rows: written together. gamma: most
-    tokens a cycle, 0 for none. positions: of the caches. Other arguments as of `speculative_sample`.
+    table: float32 [V, V], logits of what follows each token, for "bigram". rows: written together. gamma:
+    most tokens a cycle, 0 for none. positions: of the caches. Other arguments as of `speculative_sample`.
     """
 
     def __init__(
@@ -129,8 +129,7 @@ class Speculator:
         return self.state.tokens[row, begin:end].tolist(), self.state.origin[row, begin:end]
 
     def read_cycles(self, context: int, tokens: int, gamma: int, cycles: int) -> None:
-        """Only what cycles read, for timing: passes over `tokens` tokens at `context`, each with `gamma` of the
-        draft behind it."""
+        """What cycles read, for timing: `tokens` tokens at `context`, then the draft `gamma` times."""
         batch = np.zeros((4, tokens), np.int64)
         batch[0] = 1
         batch[2] = context + np.arange(tokens)

@@ -36,7 +36,7 @@ class Response:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a run came to. cycles: [drafted, accepted] -> how many passes of the target, int64 [G + 1, G + 1]."""
+    """What a run came to. cycles: int64 [G + 1, G + 1], passes of the target by (drafted, accepted)."""
 
     cycles: NDArray[np.int64]
     tokens: int
@@ -213,8 +213,8 @@ def _check(
         raise unknown("draft", draft.kind, KINDS)
     if draft is not None and draft.words not in (None, config.vocab_size):
         raise K2ReproError(
-            f"the draft knows {draft.words} words, the target {config.vocab_size}: must be equal. Usual cause: "
-            "one of the two is padded (resize the smaller table), or another tokenizer's model"
+            f"the draft knows {draft.words} words, the target {config.vocab_size}: must be equal. Usual "
+            "cause: one of the two is padded (resize the smaller table), or another tokenizer's model"
         )
     if rule == "coupled" and temperature > 1:
         raise K2ReproError(

@@ -51,7 +51,7 @@ class Rules(NamedTuple):
 class Rows(NamedTuple):
     """What is known of each row. tokens: int64 [R, S]. counts, prompts, limits: int64 [R], tokens so far, of
     the prompt, and at most. state: int64 [R], RUNNING ... numbers: float64 [R, N], used: int64 [R]; under
-    the coupled rule a response's token k takes number k. stops: bool [V]. origin: int8 [R, S], how each token came.
+    the coupled rule a response's token k takes number k. stops: bool [V]. origin: int8 [R, S], whose each is.
     cycles: int64 [R, G + 1, G + 1], of cycles with so many drafted, how often so many were accepted.
     """
 
@@ -182,7 +182,7 @@ def draft_bigram(rows, scratch, rules):
 
 @compiled
 def draft_lookup(rows, scratch, rules):
-    """What followed the longest earlier stretch that ends as the row does; the latest of equally long ones."""
+    """What followed the longest earlier stretch that ends as the row does, of equal ones the latest."""
     for row in range(rows.counts.shape[0]):
         known, tokens, best, longest = rows.counts[row], rows.tokens[row], 0, 0
         most = wanted(rows, row, rules.gamma)
