@@ -31,13 +31,13 @@ def rendered_readme(places: Places, profile: Profile) -> str:
     results = places.results(profile.name)
     timings = {
         record["notebook"]: record
-        for record in map(json.loads, (results / "timings.jsonl").read_text().splitlines())
+        for record in map(json.loads, (results / "timings.jsonl").read_text(encoding="utf-8").splitlines())
     }
     blocks = {
         "notebooks": notebook_table(places, timings),
         "verdicts": verdict_table(results_rows=load_rows(results / "rows")),
     }
-    return fill_blocks((places.root / "README.md").read_text(), blocks)
+    return fill_blocks((places.root / "README.md").read_text(encoding="utf-8"), blocks)
 
 
 def notebook_table(places: Places, timings: dict[str, dict[str, float]]) -> str:

@@ -153,7 +153,10 @@ def _write_comparison(folder: Path, comparisons: list[Comparison]) -> None:
 
 def write_report(profile: Profile, places: Places, folder: Path, path: Path) -> Path:
     """The one-page HTML report of a build folder."""
-    comparisons = [Comparison(**record) for record in json.loads((folder / "reproduction.json").read_text())]
+    comparisons = [
+        Comparison(**record)
+        for record in json.loads((folder / "reproduction.json").read_text(encoding="utf-8"))
+    ]
     built = [folder / "notebooks" / f"{name}.ipynb" for name in sorted(profile.notebooks)]
     figures = [element for notebook in built for element in notebook_figures(notebook)]
     states = statuses(profile, places, folder)

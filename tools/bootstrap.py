@@ -52,7 +52,7 @@ def is_fresh(stamp: str) -> bool:
     """Whether .venv was built from exactly this, and its interpreter still exists."""
     return (
         STAMP.is_file()
-        and STAMP.read_text() == stamp
+        and STAMP.read_text(encoding="utf-8") == stamp
         and PYTHON.exists()
         and (VENV / "bin" / "k2repro").is_file()
         and (not os.environ.get("PYTHON") or venv_version() == list(sys.version_info[:2]))
@@ -68,7 +68,7 @@ def venv_version() -> list[int]:
     if not PYTHON.exists():
         return []
     pip = VENV / "bin" / "pip"
-    if not pip.is_file() or str(VENV) not in pip.read_text()[:400]:
+    if not pip.is_file() or str(VENV) not in pip.read_text(encoding="utf-8")[:400]:
         return []
     probe = subprocess.run(
         [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"], capture_output=True, text=True
@@ -101,7 +101,7 @@ def pip(arguments: list[str], doing: str) -> bool:
     command = [str(PYTHON), "-m", "pip", "install", *offline, "-c", str(ROOT / "constraints.txt"), *arguments]
     started = shown = time.monotonic()
     say(f"{doing} ...")
-    with LOG.open("a") as log:
+    with LOG.open("a", encoding="utf-8") as log:
         log.write(f"\n$ {' '.join(command)}\n")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
@@ -144,7 +144,7 @@ def install() -> None:
     for arguments, doing in steps:
         # A second try: most failures of an install are a dropped connection.
         if not (pip(arguments, doing) or pip(arguments, f"{doing}, second try")):
-            tail = "".join(LOG.read_text().splitlines(keepends=True)[-15:])
+            tail = "".join(LOG.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
             fail(f"step {doing} failed. The end of {LOG.relative_to(ROOT)}:\n{tail}")
 
 
@@ -165,7 +165,7 @@ def main() -> None:
     stamp = wanted_stamp()
     if is_fresh(stamp):
         return
-    with (ROOT / ".setup.lock").open("w") as lock:
+    with (ROOT / ".setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits, then finds it fresh
         if is_fresh(stamp):
             return
@@ -177,8 +177,8 @@ def main() -> None:
         install()
         settings = VENV / "share" / "jupyter" / "lab" / "settings"
         settings.mkdir(parents=True, exist_ok=True)
-        (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS, indent=2))
-        STAMP.write_text(stamp)
+        (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS, indent=2), encoding="utf-8")
+        STAMP.write_text(stamp, encoding="utf-8")
         say(f"done in {time.monotonic() - started:.0f} s; from here on nothing needs the network")
 
 

@@ -4,11 +4,9 @@
 has measured yet names the row that it waits for.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
@@ -18,6 +16,7 @@ from k2repro.paper.loading import load_facts
 from k2repro.paper.outcome import CONTRADICTED, DERIVED, NOT_TESTABLE, RECOMPUTED, UNRESOLVED
 from k2repro.paper.recompute import operand
 from k2repro.paper.tables import Cell, PaperTable, table
+from k2repro.reading import shipped_toml
 from k2repro.results import Row
 
 SECTIONS = {
@@ -170,8 +169,7 @@ def _measured(row: Row | None) -> str:
 @cache
 def _content() -> dict[str, list[dict[str, Any]]]:
     """`cells.toml`, checked: unknown sections, keys, tables, rows or columns raise K2ReproError."""
-    text = (resources.files("k2repro.paper") / "cells.toml").read_text(encoding="utf-8")
-    content = tomllib.loads(text)
+    content = shipped_toml("k2repro.paper", "cells.toml")
     for section, blocks in content.items():
         if section not in SECTIONS:
             raise unknown("section of cells.toml", section, SECTIONS)

@@ -10,7 +10,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.facts import FactBook
@@ -18,6 +17,7 @@ from k2repro.paper.loading import load_facts
 from k2repro.paper.predicates import PREDICATES
 from k2repro.paper.quantity import bind
 from k2repro.paper.row_predicates import ROW_PREDICATES
+from k2repro.reading import REPAIR, shipped_text
 
 # Those who made the system first; the article is by others.
 SOURCES = ("paper", "model card", "repository", "critique", "article")
@@ -126,8 +126,11 @@ def _check(claim: Claim, book: FactBook) -> None:
 @cache
 def load_claims() -> tuple[Claim, ...]:
     """Every claim of the package, in the order of the file."""
-    text = (resources.files("k2repro.paper") / "claims.toml").read_text(encoding="utf-8")
-    return read_claims(text, load_facts())
+    text = shipped_text("k2repro.paper", "claims.toml")
+    claims = read_claims(text, load_facts())
+    if not claims:
+        raise K2ReproError(f"claims.toml holds no claim. {REPAIR}")
+    return claims
 
 
 def find_claim(claim_id: str, claims: Iterable[Claim] | None = None) -> Claim:
