@@ -88,6 +88,7 @@ COMMANDS = (
         "notebook",
         "Build, explain, list and sync notebooks",
         heading=NOTEBOOKS,
+        needs_checkout=True,
         about="""\
 People edit notebooks/src/NN_name.py; notebooks/NN_name.ipynb is built from it, executed and stamped.""",
         examples="""\

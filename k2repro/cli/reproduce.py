@@ -45,6 +45,7 @@ COMMANDS = (
         run_reproduce,
         _reproduce_options,
         REPRODUCE,
+        needs_checkout=True,
         about="""\
 Trusts nothing that ships: trains, samples and counts anew in build/PROFILE/. Stop it at any second
 and start it again: it goes on where it was. Shipped rows are compared, never overwritten.
@@ -60,6 +61,7 @@ Exit code 0: every row came out again; 1: some did not, each is named; 2: bad in
         run_status,
         profile_option,
         REPRODUCE,
+        needs_checkout=True,
         about="Looks at build/PROFILE/, what the last `k2repro reproduce` or `make notebooks` left here.",
     ),
     Command(
@@ -67,6 +69,7 @@ Exit code 0: every row came out again; 1: some did not, each is named; 2: bad in
         "Lints: typed numbers, alt text, headings, stamps, rows, tables",
         run_check,
         heading=REPRODUCE,
+        needs_checkout=True,
         about="The part of `make check` beyond ruff and mypy. Exit code 1 when there are findings.",
     ),
 )

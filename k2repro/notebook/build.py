@@ -56,7 +56,7 @@ def read_record(folder: Path, name: str) -> BuildRecord | None:
     if not path.is_file():
         return None
     try:
-        return BuildRecord(**json.loads(path.read_text()))
+        return BuildRecord(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         return None
 

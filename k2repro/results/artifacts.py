@@ -138,7 +138,7 @@ def _write_manifest(folder: Path, recipe: Recipe) -> None:
 def damage_of(folder: Path) -> str | None:
     """What is wrong with an artifact's folder, in words; None when every hash agrees."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected: dict[str, str] = manifest["files"]
     except (OSError, ValueError, KeyError) as error:
         return f"{MANIFEST} is missing or unreadable: {error}"

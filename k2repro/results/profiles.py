@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import read_text
 from k2repro.results.places import Places
 
 
@@ -65,7 +66,7 @@ def load_profile(name: str, profiles: Path | None = None) -> Profile:
     if not path.is_file():
         raise unknown("profile", name, profile_names(folder))
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise K2ReproError(f"{path.name} is not TOML: {error}") from None
     _check_keys(

@@ -27,7 +27,7 @@ def _sources(start: Path) -> set[Path]:
         if path in found:
             continue
         found.add(path)
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom):
                 names = [(node.module or "").rpartition(".")[2], *(alias.name for alias in node.names)]
                 waiting += [file for name in names if (file := HERE / f"{name}.py").is_file()]
