@@ -1,8 +1,8 @@
 """Times of reading, which would let one program tell the next what it read.
 
 To read a file changes its time of last access, unless the file system leaves that out. With the usual
-`relatime` it changes only where it is older than the last change, or than a day. So whoever makes the times of
-all readable files fresh first can be sure that no program changes one of them for hours.
+`relatime` it changes only where it is older than the last change, or than a day. So whoever makes the times
+of all readable files fresh first can be sure that no program changes one of them for hours.
 """
 
 import contextlib
