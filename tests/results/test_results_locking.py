@@ -19,10 +19,9 @@ with alone(Path(sys.argv[1]), "a specimen", print):
 
 
 def holder(path) -> "subprocess.Popen[str]":
-    child = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    return child
 
 
 def test_the_second_waits_and_says_for_whom(tmp_path):
