@@ -28,7 +28,9 @@ from k2repro.results.places import Places
 class NotebookPlan:
     """What one profile asks of one notebook.
 
-    budget_seconds, budget_memory_mb   the run fails beyond 1.5 times either
+    budget_seconds     on an idle machine; the run fails when it uses more processor time than `threads`
+                       processors give in 1.5 times as long
+    budget_memory_mb   the run fails beyond 1.5 times as much
     expect                             row ids that must exist after the run
     parameters                         papermill parameters; each must be declared in the notebook
     """
