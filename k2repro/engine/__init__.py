@@ -7,4 +7,7 @@ reinforcement learning all sample. Here one call does it: `sample(model, prompts
 from k2repro.engine.completion import Completion
 from k2repro.engine.sampler import Sampler, sample
 
-__all__ = ["Completion", "Sampler", "sample"]
+# Numerics word: raised when a model, a prompt and a seed give other tokens or log-probabilities.
+NUMERICS = "engine-1"
+
+__all__ = ["NUMERICS", "Completion", "Sampler", "sample"]

@@ -24,7 +24,11 @@ from k2repro.evaluate.pool_statistics import (
     pass_curve,
 )
 
+# Numerics word: raised when a problem of a pool is sampled from other random numbers.
+POOLS = "pools-1"
+
 __all__ = [
+    "POOLS",
     "Attempts",
     "Generation",
     "HolmResult",

@@ -20,7 +20,11 @@ from k2repro.rlvr.rollouts import Clock, PromptStream, Sample, Source, cycle, dr
 from k2repro.rlvr.step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
 from k2repro.rlvr.trainer import train_grpo
 
+# Numerics word: raised when the same judged completions give another step, or another order of steps.
+NUMERICS = "rlvr-1"
+
 __all__ = [
+    "NUMERICS",
     "LOSS_TYPES",
     "Clock",
     "Diagnostics",

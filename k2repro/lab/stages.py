@@ -12,17 +12,15 @@ from typing import Any
 
 import torch
 
-from k2repro.architecture import ModelConfig, Qwen2, load_pretrained, save_pretrained
+from k2repro.architecture import Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.mini import tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream
 from k2repro.mini.problem import item_seed
 from k2repro.training import SCHEDULES, build_optimizer
 from k2repro.training.growth import grow_layers
-from k2repro.training.loop import History, Progress, train
+from k2repro.training.loop import History, OnStep, train
 from k2repro.training.optimizer import LearningRates
 
-Tell = Callable[[Progress], None]
 Keep = Callable[[int, Qwen2], None]
 
 
@@ -51,19 +49,13 @@ class Stage:
         return replace(self, steps=max(2, round(self.steps * share)))
 
 
-def new_model(config: ModelConfig, seed: int, layers: int) -> Qwen2:
-    """A model of `config` with `layers` layers and fresh weights; the seed is hashed first."""
-    generator = torch.Generator().manual_seed(item_seed("weights", seed) % 2**63)
-    return Qwen2(replace(config, num_hidden_layers=layers), generator=generator)
-
-
 def run_stages(
     model: Qwen2,
     stages: Sequence[Stage],
     seed: int,
     *,
     work: Path | None = None,
-    tell: Tell | None = None,
+    progress: OnStep | None = None,
     keep: Keep | None = None,
     keep_at: Sequence[int] = (),
 ) -> tuple[Qwen2, dict[str, History]]:
@@ -92,7 +84,7 @@ def run_stages(
             schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
             until=stage.until,
             work=None if work is None else work / stage.name,
-            tell=tell,
+            progress=progress,
             at_step=at_step,
         )
     return model, histories
@@ -103,29 +95,6 @@ def _grown(model: Qwen2, stage: Stage, seed: int) -> Qwen2:
         return model
     generator = torch.Generator().manual_seed(item_seed("growth", stage.name, seed) % 2**63)
     return grow_layers(model, stage.layers, generator=generator)
-
-
-def save_checkpoint(model: Qwen2, folder: Path) -> None:
-    """Write an ordinary Qwen2 checkpoint with its tokenizer, in bfloat16 as the real one is released.
-
-    What is published is what everybody evaluates: load it with `load_checkpoint` and go on from there.
-    """
-    save_pretrained(model, folder, dtype=torch.bfloat16, generation_config={"do_sample": True})
-    tokenizer.save_tokenizer(folder)
-
-
-def load_checkpoint(folder: Path) -> Qwen2:
-    """A checkpoint in 32 bit, ready for sampling or further training.
-
-    Raises K2ReproError when its vocabulary is smaller than the tokenizer's.
-    """
-    model = load_pretrained(folder, dtype=torch.float32)
-    if model.config.vocab_size < tokenizer.vocabulary_size():
-        raise K2ReproError(
-            f"{folder}: the model knows {model.config.vocab_size} tokens, the tokenizer "
-            f"{tokenizer.vocabulary_size()}: must not be fewer; usual cause: another tokenizer's checkpoint"
-        )
-    return model.eval()
 
 
 def history_values(histories: dict[str, History]) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One live line for all jobs: what runs, how fast, its loss, its last probe, how much is left.
+"""One live line for all jobs: what runs, how far it is, how much is left.
 
 In JupyterLab it is a tqdm bar that disappears when everything is done. In a run that `k2repro` started
 nothing may stay in the notebook, so the line goes to `progress.txt` in the run's folder instead.
@@ -12,55 +12,34 @@ from dataclasses import dataclass
 
 from k2repro.results.atomic import write_text
 from k2repro.results.places import RUN_FOLDER, writable_folder
-from k2repro.sft.runs import Probed
-from k2repro.training.loop import Progress
 
 WRITE_SECONDS = 2.0
 FINISHED = "finished"
 
 
 @dataclass(frozen=True)
-class SampledSoFar:
-    """Told while a pool is generated."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Told:
-    """Told by any other kind of job: the share that is done, a few words, and the seconds that are left."""
+class Report:
+    """Where a job stands: the share that is done, a few words, and the seconds left where they are known."""
 
     share: float
     words: str
-    seconds_left: float
+    seconds_left: float | None = None
 
 
 class Board:
-    """What each job told last, as one line of text and a count of finished work."""
+    """What each job reported last, as one line of text and a count of finished work."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
         self._words: dict[str, str] = {}
-        self._probes: dict[str, float] = {}
         self._shares: dict[str, float] = {}
 
     def hear(self, name: str, message: object) -> None:
         """Take in one message of a job."""
-        if isinstance(message, Probed):
-            self._probes[name] = message.pass_rate
-        elif isinstance(message, Progress):
-            self._shares[name] = message.step / message.steps
-            self._words[name] = (
-                f"{message.stage} {message.step}/{message.steps}, loss {message.loss:.3f}, "
-                f"{message.tokens_per_second:,.0f} tokens/s, {_minutes(message.seconds_left)} left"
-            )
-        elif isinstance(message, SampledSoFar):
-            self._shares[name] = message.done / message.total
-            self._words[name] = f"{message.done:,} of {message.total:,} sampled"
-        elif isinstance(message, Told):
+        if isinstance(message, Report):
+            left = "" if message.seconds_left is None else f", {_minutes(message.seconds_left)} left"
             self._shares[name] = message.share
-            self._words[name] = f"{message.words}, {_minutes(message.seconds_left)} left"
+            self._words[name] = message.words + left
         elif message == FINISHED:
             self._shares[name] = 1.0
             self._words.pop(name, None)
@@ -72,11 +51,7 @@ class Board:
 
     def line(self) -> str:
         """The jobs that are on their way."""
-        told = []
-        for name, words in self._words.items():
-            probe = f", probe pass@1 {self._probes[name]:.2f}" if name in self._probes else ""
-            told.append(f"{name}: {words}{probe}")
-        return " | ".join(told) or "starting"
+        return " | ".join(f"{name}: {words}" for name, words in self._words.items()) or "starting"
 
 
 @contextmanager
