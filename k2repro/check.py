@@ -31,8 +31,8 @@ def _profiles(places: Places) -> list[Finding]:
     from k2repro.notebook.source import find_source, resolve_parameters
     from k2repro.reproduce import planned
 
-    for name in profile_names(places.recipes):
-        profile = load_profile(name, places.recipes)
+    for name in profile_names(places.profiles):
+        profile = load_profile(name, places.profiles)
         for notebook in planned(profile, places):
             plan = profile.plan(notebook)
             resolve_parameters(find_source(places, notebook), name, plan.parameters)

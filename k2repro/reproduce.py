@@ -38,7 +38,7 @@ def planned(profile: Profile, places: Places) -> list[str]:
     if unplanned:
         raise K2ReproError(
             f"profile {profile.name!r} and notebooks/src disagree on {', '.join(unplanned)}; "
-            f"add the section to recipes/{profile.name}.toml or remove it"
+            f"add the section to profiles/{profile.name}.toml or remove it"
         )
     return sources
 

@@ -2,12 +2,31 @@
 
 Paper: K2-Think's numbers are means over 16 samples a problem, and its planning, best-of-N and
 reinforcement learning all sample. Here one call does it: `sample(model, prompts, n=16, ...)`.
+`Backend` and `Completion` need no torch; what samples from weights is loaded on first use.
 """
 
-from k2repro.engine.completion import Completion
-from k2repro.engine.sampler import Sampler, sample
+from typing import TYPE_CHECKING
+
+from k2repro.engine.backend import Backend, Completion, Message, Request
+
+if TYPE_CHECKING:
+    from k2repro.engine.local import LocalBackend
+    from k2repro.engine.sampler import Sampler, sample
 
 # Numerics word: raised when a model, a prompt and a seed give other tokens or log-probabilities.
 NUMERICS = "engine-1"
 
-__all__ = ["NUMERICS", "Completion", "Sampler", "sample"]
+__all__ = ["NUMERICS", "Backend", "Completion", "LocalBackend", "Message", "Request", "Sampler", "sample"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the torch half of the room when one of its names is first used."""
+    if name == "LocalBackend":
+        from k2repro.engine.local import LocalBackend
+
+        return LocalBackend
+    if name in ("Sampler", "sample"):
+        from k2repro.engine import sampler
+
+        return {"Sampler": sampler.Sampler, "sample": sampler.sample}[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

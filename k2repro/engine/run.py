@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from k2repro.engine.backend import Completion, Finish
 from k2repro.engine.choose import choose, log_probabilities
-from k2repro.engine.completion import Completion, Finish
 from k2repro.engine.flight import Flight
 from k2repro.engine.rows import Prefix, RowDecoder
 from k2repro.engine.stop import StopRule

@@ -11,8 +11,8 @@ import torch
 
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import checks
+from k2repro.engine.backend import Completion
 from k2repro.engine.compiled import COMPILED_ROWS, CompiledDecoder, fits_compiled
-from k2repro.engine.completion import Completion
 from k2repro.engine.eager import EagerDecoder
 from k2repro.engine.run import Prompt, Run, Settings
 from k2repro.engine.shares import Progress, one_thread_each, run_shares, workers_for

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import torch
 
-from k2repro.engine.completion import Completion
+from k2repro.engine.backend import Completion
 from k2repro.engine.run import Run
 
 Progress = Callable[[int, int], None]

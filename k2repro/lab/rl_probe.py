@@ -16,7 +16,7 @@ import numpy as np
 
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import Sampler
-from k2repro.engine.completion import Completion
+from k2repro.engine.backend import Completion
 from k2repro.errors import K2ReproError
 from k2repro.evaluate.pool import problem_seed
 from k2repro.mini import programs, tokenizer, variables

@@ -46,8 +46,8 @@ class Places:
         return self.root / "notebooks"
 
     @property
-    def recipes(self) -> Path:
-        return self.root / "recipes"
+    def profiles(self) -> Path:
+        return self.root / "profiles"
 
     @property
     def cache(self) -> Path:

@@ -1,6 +1,6 @@
 """Profiles: named sets of parameters. Sizes and seeds change, code paths do not.
 
-A profile is `recipes/<name>.toml` and holds values only:
+A profile is `profiles/<name>.toml` and holds values only:
 
     name = "smoke"
     description = "proves the path, not the science"
@@ -53,14 +53,14 @@ class Profile:
         return self.notebooks[notebook]
 
 
-def profile_names(recipes: Path | None = None) -> list[str]:
+def profile_names(profiles: Path | None = None) -> list[str]:
     """Names of the profiles that exist."""
-    return sorted(path.stem for path in (recipes or Places.find().recipes).glob("*.toml"))
+    return sorted(path.stem for path in (profiles or Places.find().profiles).glob("*.toml"))
 
 
-def load_profile(name: str, recipes: Path | None = None) -> Profile:
-    """Read and validate `recipes/<name>.toml`; unknown profile, key or wrong type raise K2ReproError."""
-    folder = recipes or Places.find().recipes
+def load_profile(name: str, profiles: Path | None = None) -> Profile:
+    """Read and validate `profiles/<name>.toml`; unknown profile, key or wrong type raise K2ReproError."""
+    folder = profiles or Places.find().profiles
     path = folder / f"{name}.toml"
     if not path.is_file():
         raise unknown("profile", name, profile_names(folder))

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from k2repro.cli import main, parser
+from k2repro.cli.command import HEADINGS
+from k2repro.cli.entry import find_commands
 from k2repro.results import Places
 
 
@@ -67,3 +69,26 @@ def test_a_closed_pipe_is_not_an_error():
     command = f"{sys.executable} -m k2repro claims | head -1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=Places.find().root)
     assert "Traceback" not in result.stderr
+
+
+def test_help_lists_every_command_under_a_heading_that_exists():
+    """Catches a new group that `k2repro --help` does not show, or shows under a heading of its own."""
+    text = parser().format_help()
+    for command in find_commands():
+        assert command.heading in HEADINGS, command.name
+        assert f"\n  {command.name} " in text, command.name
+        assert command.run is not None or command.verbs, command.name
+
+
+def test_a_group_is_one_file(tmp_path, monkeypatch):
+    """Catches a registry that has to be told of a new command file."""
+    import k2repro.cli as package
+
+    (tmp_path / "specimen.py").write_text(
+        "from k2repro.cli.command import Command\n"
+        "COMMANDS = (Command('specimen', 'Says nothing', lambda args: 7),)\n"
+    )
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        main(["specimen"])
+    assert stop.value.code == 7

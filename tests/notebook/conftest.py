@@ -18,7 +18,7 @@ HEADER = """\
 
 
 class SmallCheckout(Places):
-    """Sources, recipes and results in a temporary folder; the package is the real one."""
+    """Sources, profiles and results in a temporary folder; the package is the real one."""
 
     @property
     def package(self):
@@ -28,7 +28,7 @@ class SmallCheckout(Places):
 @pytest.fixture
 def checkout(tmp_path):
     (tmp_path / "notebooks" / "src").mkdir(parents=True)
-    (tmp_path / "recipes").mkdir()
+    (tmp_path / "profiles").mkdir()
     return SmallCheckout(tmp_path)
 
 

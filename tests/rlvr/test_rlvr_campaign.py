@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2repro.engine.completion import Completion
+from k2repro.engine.backend import Completion
 from k2repro.errors import K2ReproError
 from k2repro.mini import programs
 from k2repro.mini.data import reference_response

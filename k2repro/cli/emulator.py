@@ -1,0 +1,161 @@
+"""The wafer emulator and this machine: emulate, score-rates, replay, race, measure."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from k2repro.cli.command import EMULATOR, MACHINE, Command, json_option, say
+
+
+def run_emulate(args: argparse.Namespace) -> int:
+    from k2repro.wafer.commands import emulate
+
+    say(
+        emulate(
+            args.model,
+            args.device,
+            precision=args.precision,
+            batch=args.batch,
+            context=args.context,
+            devices=args.devices,
+            engine=args.engine,
+            as_json=args.json,
+        )
+    )
+    return 0
+
+
+def run_score_rates(args: argparse.Namespace) -> int:
+    from k2repro.wafer.render import score_rates_file
+
+    say(score_rates_file(args.file, as_json=args.json))
+    return 0
+
+
+def run_replay(args: argparse.Namespace) -> int:
+    from k2repro.wafer.commands import replay_file
+
+    say(
+        replay_file(
+            args.file,
+            model=args.model,
+            device=args.device,
+            precision=args.precision,
+            devices=args.devices,
+            engine=args.engine,
+            planner_model=args.planner_model,
+            planner_device=args.planner_device,
+            policy=args.policy,
+            as_json=args.json,
+        )
+    )
+    return 0
+
+
+def run_race(args: argparse.Namespace) -> int:
+    from k2repro.wafer.commands import race
+
+    race(args.lanes, tokens=args.tokens, seconds=args.seconds, write=sys.stdout.write)
+    return 0
+
+
+def run_measure(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from k2repro.measure.render import render_measurement
+    from k2repro.measure.report import measure_machine
+
+    with tqdm(desc="measure", unit="step", leave=False, disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, total: int, text: str | None) -> None:
+            bar.total, bar.n = total, done
+            bar.set_postfix_str(text or "")
+
+        report = measure_machine(args.out, threads=args.threads, quick=args.quick, progress=progress)
+    say(render_measurement(report))
+    return 0
+
+
+def _hardware_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, help="a name such as k2-think, or a config.json")
+    command.add_argument("--device", required=True, help="a name such as H100-SXM, WSE-3, RTX4090")
+    command.add_argument("--precision", default="bf16", help="bf16, fp8, int4, q4_k_m, ... (default: bf16)")
+    command.add_argument("--devices", type=int, default=1, help="devices that share the model (default: 1)")
+    command.add_argument("--engine", help="what runs the model; default: the device's usual one")
+    json_option(command)
+
+
+def _emulate_options(command: argparse.ArgumentParser) -> None:
+    _hardware_options(command)
+    command.add_argument("--batch", type=int, default=1, help="sequences decoded together (default: 1)")
+    command.add_argument("--context", type=int, default=1024, help="tokens of context (default: 1024)")
+
+
+def _score_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", nargs="?", type=Path, help="CSV with the columns of decode_rates.csv")
+    json_option(command)
+
+
+def _replay_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", type=Path, help="a trace, JSON lines as TraceWriter writes them")
+    _hardware_options(command)
+    command.add_argument("--planner-model", help="planner's and judge's model")
+    command.add_argument("--planner-device", help="... on this device")
+    command.add_argument("--policy", default="batch", help="batch or sequential samples (default: batch)")
+
+
+def _race_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("lanes", nargs="*", default=["20", "200", "2000"], help="rates, or MODEL@DEVICExN")
+    command.add_argument("--tokens", type=int, default=2000, help="length of the answer (default: 2000)")
+    command.add_argument("--seconds", type=float, default=20.0, help="stop after this long (default: 20)")
+
+
+def _measure_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, default=Path("build/measure"), help="folder to write to")
+    command.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")
+    command.add_argument("--quick", action="store_true", help="a minute: fewer repeats, smaller models")
+
+
+COMMANDS = (
+    Command(
+        "emulate",
+        "Predict a decode rate, with interval and where time goes",
+        run_emulate,
+        _emulate_options,
+        EMULATOR,
+        examples="""\
+  k2repro emulate --model k2-think --device H100-SXM --devices 8
+  k2repro emulate --model k2-think --device WSE-3 --devices 3 --context 32768""",
+    ),
+    Command(
+        "score-rates",
+        "Hold the emulator against measured rates",
+        run_score_rates,
+        _score_options,
+        EMULATOR,
+        about="Without a file: against the published rates that ship with the package.",
+    ),
+    Command(
+        "replay",
+        "Replay a decode trace on any device: latency, rates, energy",
+        run_replay,
+        _replay_options,
+        EMULATOR,
+    ),
+    Command(
+        "race",
+        "Watch tokens stream at 20, 200 and 2,000 a second",
+        run_race,
+        _race_options,
+        EMULATOR,
+        examples="""\
+  k2repro race k2-think@H100-SXMx8 k2-think@WSE-3x3""",
+    ),
+    Command(
+        "measure",
+        "Measure this machine: bandwidth, caches, products, decode rates",
+        run_measure,
+        _measure_options,
+        MACHINE,
+    ),
+)

@@ -1,0 +1,83 @@
+"""Work on notebooks: notebook build, why, list, sync."""
+
+import argparse
+
+from k2repro.cli.command import NOTEBOOKS, Command, profile_option, say
+from k2repro.errors import K2ReproError
+
+
+def run_build(args: argparse.Namespace) -> int:
+    from k2repro.reproduce import build_committed
+
+    build_committed(args.names, say)
+    return 0
+
+
+def run_why(args: argparse.Namespace) -> int:
+    from k2repro.notebook.source import find_source
+    from k2repro.notebook.why import explain_failure
+    from k2repro.results import Places, load_profile
+
+    places = Places.find()
+    source = find_source(places, args.name)
+    path = places.build(load_profile(args.profile).name) / "failed" / f"{source.stem}.ipynb"
+    if not path.is_file():
+        raise K2ReproError(f"{source.stem}: no failed run of profile {args.profile!r} is on disk")
+    say(explain_failure(path))
+    return 0
+
+
+def run_list(args: argparse.Namespace) -> int:
+    from k2repro.notebook.source import declared_parameters, find_source, source_names
+    from k2repro.results import Places
+
+    places = Places.find()
+    for name in sorted(source_names(places)):
+        values = declared_parameters(find_source(places, name))
+        say(name + "  " + ", ".join(f"{key}={value!r}" for key, value in values.items()))
+    return 0
+
+
+def run_sync(args: argparse.Namespace) -> int:
+    from k2repro.notebook.sync import sync
+    from k2repro.results import Places
+
+    say(sync(Places.find(), args.name))
+    return 0
+
+
+def _build_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("names", nargs="*", help="numbers or names, for instance 01; all without it")
+
+
+def _name_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("name", help="number or name of the notebook")
+
+
+def _why_options(command: argparse.ArgumentParser) -> None:
+    _name_option(command)
+    profile_option(command)
+
+
+COMMANDS = (
+    Command(
+        "notebook",
+        "Build, explain, list and sync notebooks",
+        heading=NOTEBOOKS,
+        about="""\
+People edit notebooks/src/NN_name.py; notebooks/NN_name.ipynb is built from it, executed and stamped.""",
+        examples="""\
+  k2repro notebook list            what there is, with the parameters
+  k2repro notebook build 01        rebuild one committed notebook and what depends on it
+  k2repro notebook why 02          after a failed run: the cell and its error
+  k2repro notebook sync 02         edited in JupyterLab: back to the source""",
+        verbs=(
+            Command("build", "Rebuild committed notebooks and results/laptop", run_build, _build_options),
+            Command("why", "Print the failing cell of the last run with its error", run_why, _why_options),
+            Command("list", "Names of the notebooks with their parameters", run_list),
+            Command(
+                "sync", "Write a notebook edited in JupyterLab back to its source", run_sync, _name_option
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,72 @@
+"""Run everything: reproduce, status, check."""
+
+import argparse
+
+from k2repro.cli.command import REPRODUCE, Command, profile_option, say
+
+
+def run_reproduce(args: argparse.Namespace) -> int:
+    from k2repro.reproduce import forget, reproduce
+
+    if args.fresh:
+        forget(args.profile)
+    comparisons = reproduce(args.profile, say)
+    return int(any(comparison.outcome in ("outside", "missing") for comparison in comparisons))
+
+
+def run_status(args: argparse.Namespace) -> int:
+    from k2repro.reproduce import statuses
+    from k2repro.results import Places, load_profile
+    from k2repro.results.status import render_text
+
+    places, profile = Places.find(), load_profile(args.profile)
+    say(render_text(statuses(profile, places, places.build(profile.name))))
+    return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    from k2repro.check import run_checks
+
+    findings = run_checks(say)
+    return int(bool(findings))
+
+
+def _reproduce_options(command: argparse.ArgumentParser) -> None:
+    profile_option(command)
+    command.add_argument(
+        "--fresh", action="store_true", help="forget an earlier, stopped run instead of resuming"
+    )
+
+
+COMMANDS = (
+    Command(
+        "reproduce",
+        "Run every notebook of a profile from nothing, compare with the shipped rows, write the report",
+        run_reproduce,
+        _reproduce_options,
+        REPRODUCE,
+        about="""\
+Trusts nothing that ships: trains, samples and counts anew in build/PROFILE/. Stop it at any second
+and start it again: it goes on where it was. Shipped rows are compared, never overwritten.
+Exit code 0: every row came out again; 1: some did not, each is named; 2: bad input.""",
+        examples="""\
+  k2repro reproduce --profile smoke    minutes: proves the path, not the science
+  k2repro reproduce                    the laptop profile, everything that the report says
+  k2repro reproduce --fresh            the same, and nothing kept of a stopped run""",
+    ),
+    Command(
+        "status",
+        "Per notebook: profile, freshness, seconds, peak memory, rows, last error",
+        run_status,
+        profile_option,
+        REPRODUCE,
+        about="Looks at build/PROFILE/, what the last `k2repro reproduce` or `make notebooks` left here.",
+    ),
+    Command(
+        "check",
+        "Lints: typed numbers, alt text, headings, stamps, rows, tables",
+        run_check,
+        heading=REPRODUCE,
+        about="The part of `make check` beyond ruff and mypy. Exit code 1 when there are findings.",
+    ),
+)
