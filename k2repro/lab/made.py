@@ -83,7 +83,9 @@ class Made:
 def _refuse_circle(made: Made, above: tuple[Made, ...]) -> None:
     if any(made is each for each in above):
         way = " -> ".join(each.title for each in (*above, made))
-        raise K2ReproError(f"{made.title} needs itself: {way}. Usual cause: a run that starts from its own end")
+        raise K2ReproError(
+            f"{made.title} needs itself: {way}. Usual cause: a run that starts from its own end"
+        )
     for needed in made.needs.values():
         _refuse_circle(needed, (*above, made))
 

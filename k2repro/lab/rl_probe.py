@@ -15,23 +15,24 @@ from typing import Any
 import numpy as np
 
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine import Sampler
-from k2repro.engine.backend import Completion
+from k2repro.engine import Completion, Sampler
 from k2repro.errors import K2ReproError
 from k2repro.evaluate.pool import problem_seed
-from k2repro.mini import programs, tokenizer, variables
+from k2repro.mini import tokenizer
 from k2repro.mini.grading import grade
 from k2repro.mini.problem import Problem
 from k2repro.results.atomic import canonical_json
 
+# What files that ship call the negative log-likelihood.
+NLL_IN_FILES = "surprise"
 SHOWN = 6  # problems of each tier whose responses are kept as text
 
 
 @dataclass(frozen=True)
-class Point:
+class ProbePoint:
     """What a model did on the probe after `step` steps, by tier, problem by problem.
 
-    right: "1" or "0" for each problem. tokens: length of each response. surprise: minus the mean
+    right: "1" or "0" for each problem. tokens: length of each response. nll: minus the mean
     log-probability of the tokens of each response, an estimate of the entropy in nats. texts: responses to
     the first few problems of each tier, by problem id.
     """
@@ -39,7 +40,7 @@ class Point:
     step: int
     right: dict[str, str]
     tokens: dict[str, tuple[int, ...]]
-    surprise: dict[str, tuple[float, ...]]
+    nll: dict[str, tuple[float, ...]]
     texts: dict[str, str]
 
     @property
@@ -59,16 +60,12 @@ class Point:
 
     def line(self) -> str:
         """The point's only spelling on disk."""
-        return canonical_json(asdict(self)) + "\n"
+        record = asdict(self)
+        record[NLL_IN_FILES] = record.pop("nll")
+        return canonical_json(record) + "\n"
 
 
-def benchmark(tier: str, split: str, count: int, *, start: int = 0) -> list[Problem]:
-    """Problems of a tier of either family, from item `start` on."""
-    family = programs if tier == programs.TIER else variables
-    return family.problems(tier, split, count, start=start)
-
-
-def look(model: Qwen2, problems: Sequence[Problem], step: int, *, max_new_tokens: int) -> Point:
+def look(model: Qwen2, problems: Sequence[Problem], step: int, *, max_new_tokens: int) -> ProbePoint:
     """Sample one response to each problem at temperature 1, judge it, and keep what `Point` says."""
     sampled = Sampler(model).sample(
         [tokenizer.prompt_text(problem.question) for problem in problems],
@@ -84,23 +81,23 @@ def look(model: Qwen2, problems: Sequence[Problem], step: int, *, max_new_tokens
     of: dict[str, list[int]] = {}
     for at, problem in enumerate(problems):
         of.setdefault(problem.tier, []).append(at)
-    surprise = [_surprise(completion) for completion in completions]
-    return Point(
+    nll = [_nll(completion) for completion in completions]
+    return ProbePoint(
         step=step,
         right={tier: "".join(str(int(verdicts[at])) for at in places) for tier, places in of.items()},
         tokens={tier: tuple(len(completions[at].tokens) for at in places) for tier, places in of.items()},
-        surprise={tier: tuple(surprise[at] for at in places) for tier, places in of.items()},
+        nll={tier: tuple(nll[at] for at in places) for tier, places in of.items()},
         texts={problems[at].id: texts[at] for places in of.values() for at in places[:SHOWN]},
     )
 
 
-def _surprise(completion: Completion) -> float:
+def _nll(completion: Completion) -> float:
     """Minus the mean log-probability, to five decimals: more would be rounding noise, and take room."""
     assert completion.logprobs is not None
     return round(-float(completion.logprobs.mean(dtype=np.float64)), 5)
 
 
-def read_points(path: Path) -> list[Point]:
+def read_points(path: Path) -> list[ProbePoint]:
     """The points of a curve, in the order of their steps. Raises K2ReproError for a file that is not one."""
     try:
         return [_point(json.loads(line)) for line in path.read_text().splitlines()]
@@ -108,7 +105,8 @@ def read_points(path: Path) -> list[Point]:
         raise K2ReproError(f"{path}: no curve of a run ({type(error).__name__}: {error})") from error
 
 
-def _point(record: dict[str, Any]) -> Point:
-    for name in ("tokens", "surprise"):
+def _point(record: dict[str, Any]) -> ProbePoint:
+    record["nll"] = record.pop(NLL_IN_FILES)
+    for name in ("tokens", "nll"):
         record[name] = {tier: tuple(values) for tier, values in record[name].items()}
-    return Point(**record)
+    return ProbePoint(**record)

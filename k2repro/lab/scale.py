@@ -1,4 +1,4 @@
-"""How large mini-K2's experiments are: one scale per profile, from which every pillar finds the same models."""
+"""How large the experiments are: one scale per profile, so that every pillar finds the same models."""
 
 from dataclasses import dataclass, fields
 

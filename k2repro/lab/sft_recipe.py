@@ -25,8 +25,8 @@ pre-training. So SFT and RL from base are partly elicitation.
 """
 
 from k2repro.architecture import ModelConfig
+from k2repro.lab.stages import Stage
 from k2repro.mini.mixtures import Ingredient
-from k2repro.sft.stages import Stage
 from k2repro.training.optimizer import LearningRates
 
 VOCABULARY = 448

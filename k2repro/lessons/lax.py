@@ -5,15 +5,18 @@ found anywhere in the text, or credit for parts (reasoning-gym 0.1.25 pays 0.83 
 place of a sudoku).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from k2repro.mini.data import reference_response
 from k2repro.mini.grading import is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.traces import response_text
 from k2repro.mini.variables import MODULUS, system_of
+from k2repro.rlvr.advantages import group_advantages
 from k2repro.verify import lax_answers_equal
 
+Records = list[dict[str, Any]]
 Scorer = Callable[[Problem, str], float]
 
 
@@ -72,6 +75,33 @@ RESPONSES: dict[str, Callable[[Problem], str]] = {
     "hedges": hedges,
     "guesses": guesses,
 }
+
+
+def lax_records(problems: Sequence[Problem]) -> Records:
+    """Mean reward that each kind of response earns from each verifier, over some problems."""
+    return [
+        {
+            "response": name,
+            **{
+                f"{label}": round(sum(scorer(each, write(each)) for each in problems) / len(problems), 3)
+                for label, scorer in SCORERS.items()
+            },
+        }
+        for name, write in RESPONSES.items()
+    ]
+
+
+def lax_advantages(problem: Problem) -> Records:
+    """One group that holds one response of each kind: what GRPO would push up, by verifier."""
+    texts = {name: write(problem) for name, write in RESPONSES.items()}
+    pushed = {
+        label: group_advantages([scorer(problem, text) for text in texts.values()], len(texts)).tolist()
+        for label, scorer in SCORERS.items()
+    }
+    return [
+        {"response": name, **{label: f"{values[at]:+.2f}" for label, values in pushed.items()}}
+        for at, name in enumerate(texts)
+    ]
 
 
 def _answer(problem: Problem, digit: int) -> str:

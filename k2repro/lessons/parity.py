@@ -15,10 +15,10 @@ import torch
 from k2repro.engine import sample
 from k2repro.engine.shares import one_thread_each
 from k2repro.mini import tokenizer
+from k2repro.mini.benchmarks import MAX_NEW_TOKENS
+from k2repro.mini.checkpoint import load_checkpoint
 from k2repro.mini.data import STYLES, reference_response
 from k2repro.mini.problem import Problem
-from k2repro.sft.generate import MAX_NEW_TOKENS
-from k2repro.sft.stages import load_checkpoint
 
 
 @dataclass(frozen=True)

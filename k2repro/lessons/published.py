@@ -1,16 +1,19 @@
-"""What the 32B recipe is: every published hyper-parameter with its source, beside what mini-K2 does instead.
+"""What was published of the 32B recipes: every setting with its source, beside what mini-K2 does instead.
 
 Published values are facts (`paper/data/sft_config_and_data.csv`); ours are read from `recipe`.
 """
 
 from typing import Any
 
+from k2repro.lab.rl_runs import FROM_BASE, FROM_SFT, FULL
+from k2repro.lab.sft_recipe import MODEL, SFT
 from k2repro.paper import load_facts
 from k2repro.paper.facts import FactBook
-from k2repro.sft.recipe import MODEL, SFT
+from k2repro.rlvr.config import GrpoConfig
 
 Records = list[dict[str, Any]]
 TABLE, DATA = "sft_config", "am_thinking_v1_distilled"
+GRPO_TABLE = "rl_config_guru_example_NOT_k2think"
 PLATEAUS = {
     "tier-1": "fig2_3_4_scalars/Fig 2 SFT pass@1/AIME 2024 plateau",
     "tier-2": "fig2_3_4_scalars/Fig 2 SFT pass@1/AIME 2025 plateau",
@@ -79,6 +82,46 @@ def _ours() -> dict[str, str]:
         "precision": "fp32, saved as bf16",
         "chat template": "ChatML, <think> and <answer> as plain text",
         "optimizer steps (estimate)": f"{stage.steps} steps",
+    }
+
+
+def grpo_records(book: FactBook | None = None) -> Records:
+    """The public example of the group behind K2-Think, setting by setting, beside mini-K2's."""
+    ours = _our_grpo()
+    return [
+        {
+            "setting": fact.column,
+            "published example": fact.printed,
+            "mini-K2": ours.get(fact.column, "-"),
+            "confidence": fact.confidence,
+        }
+        for fact in (book or load_facts()).in_table(GRPO_TABLE)
+    ]
+
+
+def _our_grpo() -> dict[str, str]:
+    """What mini-K2 does in place of each published setting, read from the code that does it."""
+    config = GrpoConfig(max_new_tokens=FULL[0][1])
+    return {
+        "algorithm": f"GRPO, advantages scaled by {config.scale}",
+        "KL in reward / KL loss": f"off / {'off' if config.beta == 0 else config.beta}",
+        "clip low / high / c": f"{config.epsilon_low} / {config.epsilon_high} / {config.delta}",
+        "entropy coeff": "none",
+        "max prompt / response length": f"as it comes / {FULL[0][1]}",
+        "train prompt batch": str(config.prompts_per_step),
+        "rollouts per prompt": str(config.group_size),
+        "mini-batch (prompts)": str(config.prompts_per_step // config.updates_per_rollout),
+        "gradient updates per rollout batch (derived 512/64)": str(config.updates_per_rollout),
+        "temperature / top_p / top_k": "1.0 / 1.0 / -1",
+        "learning rate": f"AdamW {FROM_SFT.weights:g} from SFT, {FROM_BASE.weights:g} from base, norms "
+        f"{FROM_SFT.norms:g}, last norm {FROM_SFT.readout:g}, falling linearly",
+        "weight decay": "0",
+        "grad clip": f"{config.max_grad_norm}",
+        "loss aggregation": f"{config.loss_type}: mean over tokens",
+        "overlong buffer / group filter": "off / groups without signal are not passed through",
+        "epochs": "no prompt comes twice",
+        "rollout engine": "k2repro.engine",
+        "model": "mini-K2, base or SFT",
     }
 
 

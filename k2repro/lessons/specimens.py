@@ -8,14 +8,14 @@ import torch
 
 from k2repro.architecture import Qwen2
 from k2repro.engine import sample
+from k2repro.lab.stages import Stage
 from k2repro.mini import mistakes, program_mistakes, programs, tokenizer
+from k2repro.mini.benchmarks import MAX_NEW_TOKENS
 from k2repro.mini.data import STYLES, reference_rows
 from k2repro.mini.mistakes import Diagnosis
 from k2repro.mini.mixtures import MixtureStream
 from k2repro.mini.problem import Problem
 from k2repro.mini.rendering import response_lines
-from k2repro.sft.generate import MAX_NEW_TOKENS
-from k2repro.sft.stages import Stage
 from k2repro.training.packing import Batch
 
 Records = list[dict[str, Any]]

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from k2repro.evaluate.effects import Effect
+from k2repro.lab.rlvr import Log
+from k2repro.lab.rlvr_rows import CurveEffect
 from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import curve as published_curve
-from k2repro.rlvr.builds import Log
-from k2repro.rlvr.results import CurvePoint, Effect
+from k2repro.pictures.marks import mistake_mark
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Records = list[dict[str, Any]]
 Picture = tuple["Figure", Records]
-HATCHES = ("", "/", ".", "x", "\\", "-", "+", "|")
-# Curves of Figure 4 and the arm that stands beside each.
+# Curves of Figure 4 and the run that stands beside each.
 PUBLISHED = {
     "from-sft": "TL: RL from SFT (K2-Think), AIME",
     "from-base": "TL: RL from base, AIME",
@@ -38,7 +39,7 @@ def loss_picture(logs: Sequence[Log]) -> Picture:
     for place, log in enumerate(logs):
         steps = [record.step + 1 for record in log.records]
         style = {"color": PALETTE[place % len(PALETTE)], "dash": DASHES[place % len(DASHES)]}
-        name = f"{log.arm.name}, seed {log.seed}"
+        name = f"{log.run.name}, seed {log.seed}"
         for row, values in enumerate(
             ([record.loss for record in log.records], [record.reward for record in log.records]), 1
         ):
@@ -117,7 +118,7 @@ def noise_picture(run: Sequence[float], still: Sequence[float]) -> Picture:
     return figure, records
 
 
-def curves_picture(curves: Mapping[str, Sequence[CurvePoint]], book: FactBook) -> Picture:
+def curves_picture(curves: Mapping[str, Sequence[CurveEffect]], book: FactBook) -> Picture:
     """Curves of mini-K2 with intervals on the left, the paper's digitised Figure 4 on the right."""
     from plotly.subplots import make_subplots
 
@@ -231,16 +232,13 @@ def mistakes_picture(shares: Mapping[str, Mapping[str, float]]) -> Picture:
 
     kinds = list(dict.fromkeys(kind for mix in shares.values() for kind in mix))
     figure = go.Figure()
-    for place, kind in enumerate(kinds):
+    for kind in kinds:
         figure.add_bar(
             y=list(shares),
             x=[100 * mix.get(kind, 0.0) for mix in shares.values()],
             name=kind,
             orientation="h",
-            marker={
-                "color": PALETTE[place % len(PALETTE)],
-                "pattern": {"shape": HATCHES[place % len(HATCHES)]},
-            },
+            marker=mistake_mark(kind),
         )
     figure.update_xaxes(title="share of all responses (%)")
     figure.update_yaxes(autorange="reversed")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
+from k2repro.lab.rlvr import Log
+from k2repro.mini.benchmarks import benchmark_problems
 from k2repro.mini.mistakes import RIGHT, diagnose
 from k2repro.mini.problem import Problem
 from k2repro.mini.rendering import response_lines
 from k2repro.notebook.palette import BLUE, GREY, VERMILLION
 from k2repro.notebook.slider import with_slider
-from k2repro.rlvr.builds import Log
-from k2repro.rlvr.probe import benchmark
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -40,7 +40,7 @@ def turned_right(log: Log, tiers: Sequence[str]) -> Problem:
     first, last = log.points[0], log.points[-1]
     kept = [problem for tier in tiers for problem in _kept(log, tier)]
     if not kept:
-        raise K2ReproError(f"the run {log.arm.name!r} kept no text of {', '.join(tiers)}")
+        raise K2ReproError(f"the run {log.run.name!r} kept no text of {', '.join(tiers)}")
     for problem, at in kept:
         if first.right[problem.tier][at] == "0" and last.right[problem.tier][at] == "1":
             return problem
@@ -49,7 +49,7 @@ def turned_right(log: Log, tiers: Sequence[str]) -> Problem:
 
 def _kept(log: Log, tier: str) -> list[tuple[Problem, int]]:
     """Problems of a tier whose responses were kept, with their places in the probe."""
-    asked = benchmark(tier, "validation", len(log.points[0].right[tier]))
+    asked = benchmark_problems(tier, "validation", len(log.points[0].right[tier]))
     return [(problem, at) for at, problem in enumerate(asked) if problem.id in log.points[0].texts]
 
 

@@ -6,12 +6,17 @@ Every function returns the figure and the records that it shows, in the two argu
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from k2repro.evaluate.effects import Effect, Numbers, right_among, table_of
+from k2repro.lab.pools import KINDS
+from k2repro.lab.sft import Curves, SftResults
+from k2repro.lab.sft_recipe import BASE, DIRECT, SFT
+from k2repro.lab.sft_rows import MEAN, ROW_NAMES, groups, mistake_row, probe_table
+from k2repro.lessons.specimens import texts_of
 from k2repro.mini import mistakes
-from k2repro.sft.generate import BENCHMARKS
-from k2repro.sft.results import MEAN, Evidence, Measured, groups, rates
-from k2repro.sft.rows import ROW_NAMES, curve_rates, kinds_of
-from k2repro.sft.runs import Point
-from k2repro.sft.specimens import texts_of
+from k2repro.mini.benchmarks import BENCHMARKS
+from k2repro.notebook.palette import DASHES, HATCHES, MARKERS
+from k2repro.pictures.marks import bounds, mistake_mark
+from k2repro.results.rows import Row
 from k2repro.training.packing import Batch
 
 if TYPE_CHECKING:
@@ -19,10 +24,7 @@ if TYPE_CHECKING:
 
 Records = list[dict[str, Any]]
 Picture = tuple["Figure", Records]
-Found = Mapping[str, Measured | Any]  # rows or numbers: what has a value and an interval
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-MARKERS = ("circle", "square", "diamond", "triangle-up", "x")
-HATCHES = ("", "/", "\\", "x", "-", "|", "+")
+Found = Mapping[str, Effect | Row]  # what has a value and an interval
 SMOOTHED = 20
 
 
@@ -92,21 +94,21 @@ def loss_picture(histories: Mapping[int, Mapping[str, Mapping[str, Sequence[floa
 
 def _in_order(stages: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Stages in the order of the recipe; files keep their names in alphabetical order."""
-    from k2repro.sft.recipe import BASE, DIRECT, SFT
-
     names = [stage.name for stage in (*BASE, *SFT, *DIRECT)]
     return [(name, stages[name]) for name in names if name in stages]
 
 
-def curve_picture(curves: Mapping[int, Sequence[Point]], direct: Mapping[int, Sequence[Point]]) -> Picture:
+def curve_picture(curves: Curves, direct: Curves) -> Picture:
     """pass@1 on the probe along the training: each tier, the mean of the maths tiers, and the contrast."""
     import plotly.graph_objects as go
 
     shares = [point.share for point in next(iter(curves.values()))]
     records: Records = []
     for share in shares:
-        means = {name: _mean(curve_rates(curves, share, tiers)) for name, tiers in groups().items()}
-        means["direct, mean"] = _mean(curve_rates(direct, share))
+        means = {
+            name: float(probe_table(curves, share, tiers).mean.mean()) for name, tiers in groups().items()
+        }
+        means["direct, mean"] = float(probe_table(direct, share).mean.mean())
         records.append({"share of training": share, **means})
     figure = go.Figure()
     for at, name in enumerate([*groups(), "direct, mean"]):
@@ -122,10 +124,6 @@ def curve_picture(curves: Mapping[int, Sequence[Point]], direct: Mapping[int, Se
     figure.update_yaxes(title="pass@1 on the probe (%)", range=[0, 102])
     figure.update_layout(title="mini-K2 along its fine-tuning", height=480)
     return figure, records
-
-
-def _mean(values: Mapping[str, float]) -> float:
-    return sum(values.values()) / len(values)
 
 
 def pass_at_k_picture(found: Found, ks: Sequence[int], shown: Sequence[str] = ("tier-1", MEAN)) -> Picture:
@@ -150,8 +148,8 @@ def pass_at_k_picture(found: Found, ks: Sequence[int], shown: Sequence[str] = ("
                 "problems": group,
                 "k": k,
                 "pass@k": row.value,
-                "low": row.interval[0],
-                "high": row.interval[1],
+                "low": bounds(row)[0],
+                "high": bounds(row)[1],
                 "n": row.n,
             }
             for k, row in zip(ks, rows, strict=True)
@@ -189,8 +187,8 @@ def contrast_picture(found: Found) -> Picture:
                 "model": title,
                 "benchmark": tier,
                 "pass@1": row.value,
-                "low": row.interval[0],
-                "high": row.interval[1],
+                "low": bounds(row)[0],
+                "high": bounds(row)[1],
                 "n": row.n,
             }
             for tier, row in zip(BENCHMARKS, rows, strict=True)
@@ -202,12 +200,12 @@ def contrast_picture(found: Found) -> Picture:
     return figure, records
 
 
-def _errors(rows: Sequence[Measured | Any]) -> dict[str, Any]:
+def _errors(rows: Sequence[Effect | Row]) -> dict[str, Any]:
     return {
         "type": "data",
         "symmetric": False,
-        "array": [100 * (row.interval[1] - row.value) for row in rows],
-        "arrayminus": [100 * (row.value - row.interval[0]) for row in rows],
+        "array": [100 * (bounds(row)[1] - row.value) for row in rows],
+        "arrayminus": [100 * (row.value - bounds(row)[0]) for row in rows],
     }
 
 
@@ -215,18 +213,18 @@ def mistakes_picture(found: Found) -> Picture:
     """The first mistake of SFT's responses: stacked shares of all responses, by benchmark."""
     import plotly.graph_objects as go
 
-    kinds = [kind for kind in kinds_of(BENCHMARKS[-1]) if kind != mistakes.RIGHT]
+    kinds = [kind for kind in KINDS if kind != mistakes.RIGHT]
     records: Records = [
         {"benchmark": tier, **{kind: _share(found, tier, kind) for kind in kinds}} for tier in BENCHMARKS
     ]
     figure = go.Figure()
-    for at, kind in enumerate(kinds):
+    for kind in kinds:
         figure.add_bar(
             y=list(BENCHMARKS),
             x=[100 * (record[kind] or 0.0) for record in records],
             orientation="h",
             name=kind,
-            marker={"pattern": {"shape": HATCHES[at % len(HATCHES)]}},
+            marker=mistake_mark(kind),
         )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="share of all responses (%)", rangemode="tozero")
@@ -235,17 +233,22 @@ def mistakes_picture(found: Found) -> Picture:
 
 
 def _share(found: Found, tier: str, kind: str) -> float | None:
-    row = found.get(f"sft.mistakes.{tier}.{kind.replace(' ', '-')}")
+    row = found.get(mistake_row(tier, kind))
     return None if row is None else row.value
 
 
-def seed_records(evidence: Evidence) -> Records:
+def seed_records(results: SftResults) -> Records:
     """pass@1 of SFT for each seed alone, then all together."""
-    parts = {**{str(seed): evidence.only(seed) for seed in evidence.seeds}, "all": evidence}
-    return [
-        {
-            "seed": name,
-            **{group: round(_mean(rates(part.scores["sft"], tiers)), 3) for group, tiers in groups().items()},
-        }
-        for name, part in parts.items()
+    tables = {
+        group: table_of(results.scores["sft"], right_among(1), tiers=tiers)
+        for group, tiers in groups().items()
+    }
+    alone = [
+        {"seed": str(seed), **{group: _shown(table.by_seed[seed]) for group, table in tables.items()}}
+        for seed in results.seeds
     ]
+    return [*alone, {"seed": "all", **{group: _shown(table.mean) for group, table in tables.items()}}]
+
+
+def _shown(values: Numbers) -> float:
+    return round(float(values.mean()), 3)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from k2repro.lessons.specimens import Specimen
 from k2repro.mini import tokenizer
 from k2repro.mini.rendering import response_lines
 from k2repro.notebook.palette import GREY, INK
-from k2repro.sft.specimens import Specimen
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

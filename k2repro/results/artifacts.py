@@ -147,6 +147,24 @@ def write_manifest(folder: Path, recipe: Recipe, made: Mapping[str, Any]) -> Non
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact. Raises K2ReproError where there is none that can be read."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (OSError, ValueError) as error:
+        raise K2ReproError(f"{folder}: {MANIFEST} is missing or unreadable: {error}") from error
+    return manifest
+
+
+def old_code_hash(folder: Path) -> str | None:
+    """The hash of the code in a manifest that was written before keys named numerics words, else None."""
+    try:
+        recipe = json.loads((folder / MANIFEST).read_text())["recipe"]
+        return None if "numerics" in recipe else str(recipe["code_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def damage_of(folder: Path) -> str | None:
     """What is wrong with an artifact's folder, in words; None when every hash agrees."""
     try:
