@@ -28,7 +28,7 @@ def _line(folder: Path, manifest: dict) -> str:
 
 
 def run_adopt(args: argparse.Namespace) -> int:
-    from k2repro.lab.adopt import adopt
+    from k2repro.lab.adopt import adopt, known_renames
     from k2repro.results import Places
     from k2repro.results.store import list_shipped, open_store
 
@@ -36,12 +36,13 @@ def run_adopt(args: argparse.Namespace) -> int:
     shipped = places.shipped_artifacts(args.profile)
     for root in (shipped, store.root):
         found = adopt(root) if root.is_dir() else []
+        if root == shipped and root.is_dir():
+            # Also where an earlier adoption was interrupted before it came to the lists.
+            list_shipped(root, known_renames())
         adopted = sum(bool(each.news) for each in found)
         say(f"{root.relative_to(places.root)}: {adopted} adopted, {len(found) - adopted} to be rebuilt")
         for each in found:
             say(f"  {each}")
-        if root == shipped and found:
-            list_shipped(root, {each.old: each.news for each in found})
     return 0
 
 
@@ -50,7 +51,7 @@ COMMANDS = (
         "artifacts",
         "weights, curves and scores that stand, and by what they were made",
         heading=REPRODUCE,
-        about="What is made once and found again: in artifacts/PROFILE, which ships, and in .k2repro, which is yours.",
+        about="What is made once and found again: artifacts/PROFILE ships, .k2repro is yours.",
         examples="""\
   k2repro artifacts list            every artifact with its numerics words and where it was made
   k2repro artifacts adopt           give a store of older keys its new ones; nothing is trained
@@ -62,7 +63,7 @@ COMMANDS = (
                 "re-key artifacts that were made before keys named numerics words",
                 run_adopt,
                 profile_option,
-                about="Says of each which it became, or why it will be rebuilt; an interrupted adoption goes on.",
+                about="Says of each what it became, or why it will be rebuilt. Interrupted, it goes on.",
             ),
         ),
     ),

@@ -205,7 +205,8 @@ def gap(first: Table, second: Table, *, generator: np.random.Generator, resample
 
     The value is that of `difference` but for rounding; nothing is tested.
     """
-    second = second.aligned(first.ids)
+    ids = sorted(first.ids)
+    first, second = first.aligned(ids), second.aligned(ids)
     paired = paired_difference(first.mean, second.mean, generator=generator, resamples=resamples)
     values = {
         seed: first.by_seed[seed] - second.by_seed[seed] for seed in first.by_seed if seed in second.by_seed
@@ -224,10 +225,10 @@ def statistic(
     """Any statistic of several tables. function: of an array [problems, tables], returns one number."""
     ids = sorted(tables[0].ids)
     columns = [table.aligned(ids) for table in tables]
-    whole = np.array([column.mean for column in columns]).T
+    whole = np.stack([column.mean for column in columns], axis=1)
     interval = bootstrap_by_problem(whole, function, generator=generator, resamples=resamples)
     by_seed = {
-        seed: (float(function(np.array([column.by_seed[seed] for column in columns]).T)), None)
+        seed: (float(function(np.stack([column.by_seed[seed] for column in columns], axis=1))), None)
         for seed in columns[0].by_seed
     }
     return Effect(float(function(whole)), interval, None, len(ids), by_seed)

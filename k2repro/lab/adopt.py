@@ -66,7 +66,7 @@ def adopt(
     and nothing finds it any more.
     """
     known = {_address(made): made for made in (everything(Scale()) if things is None else things)}
-    names = _table() if table is None else table
+    names = known_renames() if table is None else table
     return [_adopt(root, old, names.get(old, ()), known) for old in old_artifacts(root)]
 
 
@@ -129,8 +129,8 @@ def _address(made: Made) -> str:
     return f"{made.kind}/{made.key}"
 
 
-def _table() -> dict[str, list[str]]:
-    """The keys of today by old kind/key."""
+def known_renames() -> dict[str, list[str]]:
+    """Which kind/key of today hold what an old kind/key held."""
     found: dict[str, list[str]] = {}
     with TABLE.open(newline="") as file:
         for row in csv.DictReader(file):

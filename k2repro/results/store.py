@@ -105,10 +105,14 @@ def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> i
 def list_shipped(target: Path, renamed: Mapping[str, Sequence[str]]) -> None:
     """Write the lists of what ships anew, after artifacts got other names (see `k2repro.lab.adopt`).
 
-    renamed: the new kind/key of each old one; an old one without any stays.
+    renamed: the new kind/key of each old one; what still stands under its old name stays.
     """
     by_notebook = {
-        name: {new for old in ships for new in renamed.get(old) or (old,)}
+        name: {
+            new
+            for each in ships
+            for new in (renamed.get(each, (each,)) if not (target / each).is_dir() else (each,))
+        }
         for name, ships in _listed(target).items()
     }
     _write_lists(target, by_notebook)
