@@ -28,7 +28,8 @@ def _stale(places: Places) -> list[Finding]:
 
 def _profiles(places: Places) -> list[Finding]:
     """Every profile parses and plans exactly the notebooks that exist."""
-    from k2repro.notebook.source import find_source, resolve_parameters
+    from k2repro.notebook.parameters import resolve_parameters
+    from k2repro.notebook.source import find_source
     from k2repro.reproduce import planned
 
     for name in profile_names(places.profiles):

@@ -9,6 +9,7 @@ from k2repro.results.blocks import fill_blocks
 from k2repro.results.places import Places
 from k2repro.results.profiles import Profile
 from k2repro.results.rows import load_rows
+from k2repro.tables import Table
 
 TITLE = re.compile(r"^# (.+)$", re.M)
 SHOWS = re.compile(r"^\*\*Shows:\*\* (.+?)(?:\n\n|\Z)", re.M | re.S)
@@ -30,21 +31,23 @@ def rendered_readme(places: Places, profile: Profile) -> str:
 
 def notebook_table(places: Places, timings: dict[str, dict[str, float]]) -> str:
     """One line a notebook: its title, what its first cell says it shows, its measured cost."""
-    lines = ["| notebook | shows | seconds here | memory MB |", "| --- | --- | ---: | ---: |"]
+    lines = []
     for name in sorted(timings):
         first = read_source(find_source(places, name)).cells[0].source
         title, shows = TITLE.search(first), SHOWS.search(first)
         cost = timings[name]
         lines.append(
-            f"| [{title[1] if title else name}](notebooks/{name}.ipynb) "
-            f"| {' '.join(shows[1].split()) if shows else ''} "
-            f"| {cost['seconds']:.0f} | {cost['peak_memory_mb']:.0f} |"
+            (
+                f"[{title[1] if title else name}](notebooks/{name}.ipynb)",
+                " ".join(shows[1].split()) if shows else "",
+                f"{cost['seconds']:.0f}",
+                f"{cost['peak_memory_mb']:.0f}",
+            )
         )
-    return "\n".join(lines)
+    return Table(("notebook", "shows", "seconds here", "memory MB"), lines).as_markdown()
 
 
 def verdict_table(results_rows: dict) -> str:
     """How many claims have which verdict."""
     counts = count_verdicts(evaluate_claims(results_rows))
-    lines = ["| verdict | claims |", "| --- | ---: |"]
-    return "\n".join([*lines, *(f"| {verdict} | {count} |" for verdict, count in counts.items())])
+    return Table(("verdict", "claims"), list(counts.items())).as_markdown()

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
+from k2repro.notebook.parameters import resolve_parameters
 from k2repro.notebook.pictures import built_pictures, notebook_figures
-from k2repro.notebook.source import find_source, resolve_parameters, source_names
+from k2repro.notebook.source import find_source, source_names
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
+from k2repro.notebook.student import write_student_copies
 from k2repro.paper.ledger import count_verdicts, evaluate_claims
 from k2repro.paper.markdown import render_tables
 from k2repro.readme import rendered_readme
@@ -132,6 +134,7 @@ def build_committed(names: list[str], say: Say) -> None:
     build_all(profile, places, everything, say)
     for name in everything:
         write_bytes(places.notebooks / f"{name}.ipynb", (folder / "notebooks" / f"{name}.ipynb").read_bytes())
+    write_student_copies(places)
     publish(profile, places)
     size = publish_artifacts(folder, open_store(profile.name), places.shipped_artifacts(profile.name))
     _write_comparison(folder, [])

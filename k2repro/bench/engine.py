@@ -80,9 +80,8 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     import torch
 
     from k2repro.engine.choose import choose
-    from k2repro.engine.compiled import COMPILED_ROWS, CompiledDecoder
     from k2repro.engine.shares import one_thread_each
-    from k2repro.engine.weights import fold
+    from k2repro.fast import COMPILED_ROWS, CompiledDecoder, fold
 
     model = _pair()[0]
     batch = min(batch, COMPILED_ROWS)
@@ -112,7 +111,7 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
 
 def _matrices_seconds(decoder: Any, batch: int) -> float:
     """The products with weights of one step, repeated on their own in the same order."""
-    from k2repro.engine.kernels import product
+    from k2repro.fast.kernels.decode import product
 
     buffers, weights = decoder._step, decoder._weights
 
@@ -131,7 +130,7 @@ def _attention_seconds(decoder: Any, batch: int) -> float:
     """Attention of all layers at half of the new tokens, repeated on its own."""
     import numpy as np
 
-    from k2repro.engine.kernels import Batch, attend_all
+    from k2repro.fast.kernels.decode import Batch, attend_all
 
     config, (keys, values), rows = decoder._config, decoder._cache, np.arange(batch)
     half = Batch(rows, rows, np.full(batch, PROMPT_TOKENS + NEW_TOKENS // 2), rows)

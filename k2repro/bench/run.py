@@ -7,6 +7,7 @@ from typing import Any
 
 from k2repro.bench import BENCHES
 from k2repro.errors import unknown
+from k2repro.tables import Table
 
 Records = list[dict[str, Any]]
 
@@ -26,17 +27,13 @@ def run_benches(names: Sequence[str], *, as_json: bool) -> str:
         results[name] = bench()
     if as_json:
         return json.dumps(results, indent=1)
-    return "\n\n".join(f"{name}\n{_aligned(records)}" for name, records in results.items())
+    return "\n\n".join(f"{name}\n{_table(records).as_text(rule=False)}" for name, records in results.items())
 
 
-def _aligned(records: Records) -> str:
-    columns = list(dict.fromkeys(key for record in records for key in record))
-    lines = [columns, *([_cell(record.get(column)) for column in columns] for record in records)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    return "\n".join(
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
-
-
-def _cell(value: Any) -> str:
-    return "—" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+def _table(records: Records) -> Table:
+    """Three digits: a ratio of two timings is not worth more."""
+    rounded = [
+        {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in record.items()}
+        for record in records
+    ]
+    return Table.of_records(rounded)

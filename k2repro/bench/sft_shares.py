@@ -43,7 +43,7 @@ def step_shares(ours: Any, steps: Sequence[Sequence[Example]]) -> dict[str, floa
     """
     import torch
 
-    from k2repro.training.products import product
+    from k2repro.fast import product
 
     config = ours.model.config
     square = torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(0))
@@ -86,7 +86,7 @@ def _attention_named() -> Iterator[None]:
     """Both ways of `Attention` are an operation of their own for the profiler."""
     from torch.profiler import record_function
 
-    from k2repro.training.fused_attention import Attention
+    from k2repro.fast.packed_attention import Attention
 
     ways = {name: getattr(Attention, name) for name in ("forward", "backward")}
 

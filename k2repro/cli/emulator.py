@@ -26,7 +26,7 @@ def run_emulate(args: argparse.Namespace) -> int:
 
 
 def run_score_rates(args: argparse.Namespace) -> int:
-    from k2repro.wafer.render import score_rates_file
+    from k2repro.wafer.calibration.render import score_rates_file
 
     say(score_rates_file(args.file, as_json=args.json))
     return 0

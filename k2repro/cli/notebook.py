@@ -1,4 +1,4 @@
-"""Work on notebooks: notebook build, why, list, sync."""
+"""Work on notebooks: notebook lab, reset, build, why, list, sync."""
 
 import argparse
 
@@ -38,6 +38,24 @@ def run_list(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_lab(args: argparse.Namespace) -> int:
+    from k2repro.notebook.workbench import lay_out, start_lab
+    from k2repro.results import Places
+
+    places = Places.find()
+    for line in lay_out(places):
+        say(line)
+    return start_lab(places, args.options)
+
+
+def run_reset(args: argparse.Namespace) -> int:
+    from k2repro.notebook.workbench import reset
+    from k2repro.results import Places
+
+    say(reset(Places.find(), args.name))
+    return 0
+
+
 def run_sync(args: argparse.Namespace) -> int:
     from k2repro.notebook.sync import sync
     from k2repro.results import Places
@@ -54,6 +72,12 @@ def _name_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="number or name of the notebook")
 
 
+def _lab_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "options", nargs="*", help="handed on to jupyter lab, after --, such as -- --no-browser"
+    )
+
+
 def _why_options(command: argparse.ArgumentParser) -> None:
     _name_option(command)
     profile_option(command)
@@ -67,11 +91,17 @@ COMMANDS = (
         about="""\
 People edit notebooks/src/NN_name.py; notebooks/NN_name.ipynb is built from it, executed and stamped.""",
         examples="""\
+  k2repro notebook lab             JupyterLab on copies in workbench/, free to change
+  k2repro notebook reset 03        the shipped notebook 03 again; yours is kept beside it
   k2repro notebook list            what there is, with the parameters
   k2repro notebook build 01        rebuild one committed notebook and what depends on it
   k2repro notebook why 02          after a failed run: the cell and its error
   k2repro notebook sync 02         edited in JupyterLab: back to the source""",
         verbs=(
+            Command("lab", "Open copies of the notebooks in JupyterLab", run_lab, _lab_options),
+            Command(
+                "reset", "Bring one notebook of the workbench back to what ships", run_reset, _name_option
+            ),
             Command("build", "Rebuild committed notebooks and results/laptop", run_build, _build_options),
             Command("why", "Print the failing cell of the last run with its error", run_why, _why_options),
             Command("list", "Names of the notebooks with their parameters", run_list),

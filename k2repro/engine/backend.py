@@ -5,6 +5,7 @@ on a checkpoint in this process (`k2repro.engine.local`) and on a server (`k2rep
 Nothing here imports torch or another room.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_args
@@ -42,6 +43,7 @@ class Request:
     stop: strings, and token ids where the backend knows tokens.
     logprobs: report the log-probability of each token at temperature 1.
     role: "solver", "planner" or "judge"; for the bill, it changes nothing else.
+    label: what the request is for, kept in the journal; it changes nothing.
     schema: a JSON schema that the text has to follow, where the backend can hold it to one.
     """
 
@@ -54,6 +56,7 @@ class Request:
     stop: tuple[int | str, ...] = ()
     logprobs: bool = False
     role: str = "solver"
+    label: str = ""
     schema: Mapping[str, Any] | None = None
 
 
@@ -93,6 +96,22 @@ class Completion:
     def failed(self) -> bool:
         """Whether there is no response to judge."""
         return self.finish in ("error", "timeout")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How one role is sampled; see `Request`."""
+
+    max_new_tokens: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    stop: tuple[int | str, ...] = ()
+
+
+def derived_seed(*parts: str | int) -> int:
+    """63 bits from the SHA-256 of `parts`; with seed + index, items of neighbouring seeds would coincide."""
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 class Backend(Protocol):

@@ -1,6 +1,6 @@
 """The decoder as it is, row by row in a static cache: for large models, 16-bit weights and accelerators.
 
-Differs from `compiled.py`: nothing is prepared or folded, every operation goes through torch modules.
+Differs from `fast/decoder.py`: nothing is prepared or folded, every operation goes through torch modules.
 """
 
 import copy
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from k2repro.architecture.kv_cache import KVCache
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine.rows import Prefix
+from k2repro.fast import Prefix
 
 
 class EagerDecoder:

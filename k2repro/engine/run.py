@@ -15,9 +15,9 @@ import torch
 from k2repro.engine.backend import Completion, Finish
 from k2repro.engine.choose import choose, log_probabilities
 from k2repro.engine.flight import Flight
-from k2repro.engine.rows import Prefix, RowDecoder
 from k2repro.engine.stop import StopRule
 from k2repro.engine.text import TextCodec
+from k2repro.fast import Prefix, RowDecoder
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """`sample` and `Sampler`: many prompts, many samples of each, in one call.
 
-What is asked is checked here; `run.py` draws, `compiled.py` computes the logits (`eager.py` where it does
+What is asked is checked here; `run.py` draws, `fast/` computes the logits (`eager.py` where it does
 not suit the model), `shares.py` spreads the prompts over the cores of the processor.
 """
 
@@ -12,13 +12,12 @@ import torch
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import checks
 from k2repro.engine.backend import Completion
-from k2repro.engine.compiled import COMPILED_ROWS, CompiledDecoder, fits_compiled
 from k2repro.engine.eager import EagerDecoder
 from k2repro.engine.run import Prompt, Run, Settings
 from k2repro.engine.shares import Progress, one_thread_each, run_shares, workers_for
 from k2repro.engine.stop import StopRule
 from k2repro.engine.text import TextCodec
-from k2repro.engine.weights import fold
+from k2repro.fast import COMPILED_ROWS, CompiledDecoder, fits_compiled, fold
 
 # Sixty-four rows use the matrix units well.
 MAX_BATCH = 64

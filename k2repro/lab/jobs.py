@@ -17,8 +17,8 @@ from multiprocessing.managers import SyncManager
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.processes import environment, thread_variables
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 MESSAGES_AT_ONCE = 50
 _messages: Any = None
 
@@ -49,7 +49,7 @@ def run_jobs(jobs: Sequence[Job], *, workers: int = 2, listen: Listen | None = N
     """
     _check_order(jobs)
     context = multiprocessing.get_context("spawn")
-    with _one_thread_each(), _served(context) as manager:
+    with environment(thread_variables(1)), _served(context) as manager:
         messages = manager.Queue()
         pool = ProcessPoolExecutor(min(workers, len(jobs)) or 1, context, _start, (messages,))
         with pool:
@@ -152,18 +152,3 @@ def _end_with_parent() -> None:
 
 def _run(job: Job) -> Any:
     return job.function(*job.arguments)
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Thread counts that started processes inherit: libraries read them when they are first imported."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -26,7 +26,7 @@ from k2repro.measure.costs import (
 from k2repro.measure.decode import Decoder
 from k2repro.measure.matvec import Kernel, MatVec, NoProduct, find_kernel
 from k2repro.measure.weights import random_weights
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 Array = NDArray[np.float32]
 Draw = Callable[[int, int], Array]

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 FloatArray = NDArray[np.float64]
 Size = tuple[int, int]

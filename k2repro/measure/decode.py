@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
 from k2repro.measure.matvec import MatVec
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 Array = NDArray[np.float32]
 

@@ -23,7 +23,7 @@ from k2repro.measure.machine import build_product
 from k2repro.measure.matvec import KERNELS
 from k2repro.measure.neighbours import Neighbours
 from k2repro.measure.weights import random_matrices, random_weights
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 Tell = Callable[[str], None]
 Values = dict[str, Any]

@@ -1,6 +1,6 @@
 """A measured machine: everything `k2repro measure` learned before it decoded anything.
 
-`Machine.device` turns it into a `k2repro.wafer.devices.Device`, so that the emulator predicts this
+`Machine.device` turns it into a `k2repro.wafer.model.devices.Device`, so that the emulator predicts this
 machine with the same function as any other; the fitted efficiencies of the rate table are replaced
 by the machine's own micro-benchmarks.
 """
@@ -25,8 +25,8 @@ from k2repro.measure.costs import (
 )
 from k2repro.measure.gemm import MatrixRates
 from k2repro.results.atomic import write_text
-from k2repro.wafer.devices import Device
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.devices import Device
+from k2repro.wafer.model.shapes import ModelShape
 
 FORMAT = 1
 ENGINE = "k2repro CPU decoder"

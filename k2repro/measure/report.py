@@ -35,8 +35,8 @@ from k2repro.measure.rows import (
     write_table,
 )
 from k2repro.measure.worker import run_in_process
-from k2repro.wafer.prediction import predict
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.prediction import predict
+from k2repro.wafer.model.shapes import ModelShape
 
 # Largest footprint of a model, next to which its largest matrix is held twice for a moment.
 _BUILDING_ROOM = 1.3

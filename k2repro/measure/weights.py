@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
+from k2repro.fast.pairs import paired
 from k2repro.measure.decode import DecoderWeights, Layer
 from k2repro.measure.matvec import Kernel
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 Array = NDArray[np.float32]
 # Random matrices repeat one block of this many values: drawing 1.5 billion normal numbers takes
@@ -78,7 +79,7 @@ def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array], kernel: 
             kind: [take(f"{attention}{name}_proj.{kind}") for name in "qkv"] for kind in ("weight", "bias")
         }
         for kind in parts:
-            parts[kind][:2] = [_pair(part, shape.head_dim) for part in parts[kind][:2]]
+            parts[kind][:2] = [paired(part, shape.head_dim) for part in parts[kind][:2]]
         gate_up = [take(f"{feed_forward}{name}_proj.weight") for name in ("gate", "up")]
         return Layer(
             attention_norm=take(f"model.layers.{index}.input_layernorm.weight"),
@@ -95,9 +96,3 @@ def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array], kernel: 
     return DecoderWeights(
         embedding, tuple(layer(i) for i in range(shape.layers)), take("model.norm.weight"), kernel(head)
     )
-
-
-def _pair(rows: Array, head_dim: int) -> Array:
-    """Row i and row i + head_dim/2 of every head become neighbours: one rotary pair each."""
-    heads = rows.reshape(-1, 2, head_dim // 2, *rows.shape[1:])
-    return np.ascontiguousarray(heads.swapaxes(1, 2)).reshape(rows.shape)

@@ -1,6 +1,6 @@
 """A measurement in a process of its own: `run_in_process` starts one, `main` is what it runs.
 
-The request comes in on standard input; progress and the result go out as JSON lines.
+The request comes in as one line on standard input; progress and the result go out as JSON lines.
 """
 
 import json
@@ -11,22 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from k2repro.errors import K2ReproError
-
-# Every BLAS and OpenMP in use reads one of these when it is loaded.
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-
-
-def thread_environment(threads: int) -> dict[str, str]:
-    """The current environment with every thread count set; K2ReproError when it is not positive."""
-    if threads < 1:
-        raise K2ReproError(f"threads = {threads!r} must be at least 1")
-    return {**os.environ, **{name: str(threads) for name in _THREAD_VARIABLES}}
+from k2repro.processes import end_with_parent, start
 
 
 def run_in_process(
@@ -36,20 +21,11 @@ def run_in_process(
 
     Raises K2ReproError when the process ends without one (most often: not enough memory).
     """
-    command = [sys.executable, "-m", "k2repro.measure.worker"]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=thread_environment(threads),
-    ) as process:
+    with start([sys.executable, "-m", "k2repro.measure.worker"], threads) as process:
         try:
             return _converse(process, request, tell)
-        except BaseException:
+        finally:
             process.kill()
-            raise
 
 
 def _converse(
@@ -57,8 +33,8 @@ def _converse(
 ) -> dict[str, Any]:
     if process.stdin is None or process.stdout is None or process.stderr is None:
         raise K2ReproError("the measuring process has no pipes")
-    process.stdin.write(json.dumps(request))
-    process.stdin.close()
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
     for line in process.stdout:
         message = json.loads(line)
         if "tell" in message:
@@ -87,8 +63,10 @@ def main() -> None:
     from k2repro.measure.jobs import run_job
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    request = json.loads(sys.stdin.readline())
+    end_with_parent(sys.stdin)
     try:
-        _send({"result": run_job(json.loads(sys.stdin.read()), lambda text: _send({"tell": text}))})
+        _send({"result": run_job(request, lambda text: _send({"tell": text}))})
     except K2ReproError as error:
         _send({"error": str(error)})
 

@@ -14,6 +14,7 @@ from k2repro.mini.data import STYLES, reference_response
 from k2repro.mini.problem import SPLITS, Problem
 from k2repro.mini.rendering import render_problem, render_response
 from k2repro.mini.tokenizer import TURN_END, encode_all, prompt_text
+from k2repro.tables import Table
 
 TRAIN, TEST = 2_000, 500
 # Of a problem: what makes two of them the same, and what makes them near-duplicates.
@@ -160,8 +161,8 @@ def _text(entries: list[dict[str, str | int]], example: Problem) -> str:
 
 def _table(rows: Sequence[dict[str, str | int]]) -> str:
     head = [name.replace("_", " ") for name in rows[0]]
-    lines = [head, ["---"] * len(head), *([str(value) for value in row.values()] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[str(value) for value in row.values()] for row in rows]
+    return Table(head, cells, numeric=frozenset()).as_markdown()
 
 
 def _block(text: str) -> str:

@@ -16,8 +16,10 @@ import nbformat
 from k2repro.errors import K2ReproError
 from k2repro.notebook.execute import Cost, NotebookFailed, execute
 from k2repro.notebook.normalise import as_bytes, normalise
-from k2repro.notebook.source import find_source, read_source, resolve_parameters
+from k2repro.notebook.parameters import resolve_parameters
+from k2repro.notebook.source import find_source, read_source
 from k2repro.notebook.stamp import KEY, Stamp, make_stamp
+from k2repro.notebook.student import without_markers
 from k2repro.results.atomic import write_bytes, write_text
 from k2repro.results.hashing import hash_file
 from k2repro.results.places import Places
@@ -91,7 +93,7 @@ def build(name: str, profile: Profile, places: Places, folder: Path, *, progress
     (folder / "rows" / f"{source.stem}.jsonl").unlink(missing_ok=True)
     try:
         executed, cost = execute(
-            read_source(source),
+            without_markers(read_source(source)),
             source.stem,
             parameters=parameters,
             run_folder=folder,

@@ -1,11 +1,9 @@
 """Execute one notebook with papermill in a fresh kernel, and measure what it took."""
 
-import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,9 @@ from typing import Any
 import nbformat
 
 from k2repro.errors import K2ReproError
+from k2repro.notebook.parameters import fold
+from k2repro.notebook.source import PARAMETERS_TAG
+from k2repro.processes import environment, thread_variables
 from k2repro.results.places import RUN_FOLDER
 from k2repro.results.store import NOTEBOOK, marks_folder
 
@@ -50,7 +51,7 @@ def execute(
 ) -> tuple[nbformat.NotebookNode, Cost]:
     """Run every cell in a fresh kernel; returns the executed notebook and its cost.
 
-    parameters   injected after the parameters cell (already checked against it)
+    parameters   written into the parameters cell (already checked against it); nothing is injected
     run_folder   where the kernel writes rows
     threads      for OpenMP and torch; part of the fingerprint
     Raises NotebookFailed, which carries the notebook as far as it came.
@@ -61,17 +62,16 @@ def execute(
     work = run_folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     source, output = work / f"{name}.source.ipynb", work / f"{name}.executed.ipynb"
-    nbformat.write(notebook, source)
+    nbformat.write(_with_values(notebook, parameters), source)
     _write_kernel_config(work)
     shutil.rmtree(marks_folder(run_folder, name), ignore_errors=True)
     marks_folder(run_folder, name).mkdir(parents=True)
     started = time.monotonic()
-    with _environment(run_folder, name, threads), _PeakMemory() as memory:
+    with environment(_variables(run_folder, name, threads)), _PeakMemory() as memory:
         try:
             papermill.execute_notebook(
                 source,
                 output,
-                parameters=dict(parameters),
                 kernel_name="python3",
                 cwd=work,
                 progress_bar={"desc": name, "leave": False} if progress else False,
@@ -84,6 +84,13 @@ def execute(
     return nbformat.read(output, as_version=4), Cost(time.monotonic() - started, memory.peak_mb)
 
 
+def _with_values(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
+    for cell in notebook.cells:
+        if PARAMETERS_TAG in cell.metadata.get("tags", []):
+            cell.source = fold(cell.source, parameters)
+    return notebook
+
+
 def _write_kernel_config(work: Path) -> None:
     """An IPython folder of our own: nobody's start-up files run, and the kernel warns of nothing we chose.
 
@@ -94,16 +101,13 @@ def _write_kernel_config(work: Path) -> None:
     (profile / "ipython_kernel_config.py").write_text("c = get_config()\nc.IPKernelApp.log_level = 40\n")
 
 
-@contextmanager
-def _environment(run_folder: Path, name: str, threads: int) -> Iterator[None]:
+def _variables(run_folder: Path, name: str, threads: int) -> dict[str, str]:
     """What the kernel inherits: where rows go, thread counts, no network, no display."""
-    wanted = {
+    return {
+        **thread_variables(threads),
         RUN_FOLDER: str(run_folder.resolve()),
         NOTEBOOK: name,
         "IPYTHONDIR": str((run_folder / "work" / "ipython").resolve()),
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "OPENBLAS_NUM_THREADS": str(threads),
         "PYTHONHASHSEED": "0",
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
@@ -111,16 +115,6 @@ def _environment(run_folder: Path, name: str, threads: int) -> Iterator[None]:
         "JUPYTER_PLATFORM_DIRS": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class _PeakMemory:

@@ -3,7 +3,7 @@
 The colours start from Okabe and Ito's set (https://jfly.uni-koeln.de/color/). Its light members fail a
 contrast of 3:1 on white, which WCAG 2.2 rule 1.4.11 asks of graphics; darkening them alone makes two
 equal to a deuteranope. The others were searched: 3:1 each, and far apart in CIE Lab for every eye.
-Colour is never the only sign: use DASHES, HATCHES and MARKERS beside it.
+Colour is never the only sign: use DASHES and MARKERS beside it.
 """
 
 from typing import Any
@@ -19,7 +19,6 @@ GREY = "#6B7280"
 
 PALETTE = [BLUE, VERMILLION, GREEN, PURPLE, BROWN, SKY, GREY, INK]
 DASHES = ["solid", "dash", "dot", "dashdot", "longdash", "longdashdot"]
-HATCHES = ["", "/", "\\", "x", "-", "|", "+", "."]
 MARKERS = ["circle", "square", "diamond", "triangle-up", "x", "cross", "triangle-down", "star"]
 
 GRID = "#E3E7EC"

@@ -18,7 +18,9 @@ from k2repro.results.profiles import load_profile
 from k2repro.results.rowbook import reads_rows
 
 KEY = "k2repro"
-MACHINE = ("notebook/normalise.py", "notebook/execute.py", "notebook/source.py")
+MACHINE = tuple(
+    f"notebook/{name}.py" for name in ("normalise", "execute", "source", "parameters", "folding", "student")
+)
 
 
 @dataclass(frozen=True)

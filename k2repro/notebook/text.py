@@ -1,25 +1,20 @@
-"""Words and tables whose numbers come from rows: `tell`, `show_table`, and the number format they share.
+"""Words and tables whose numbers come from rows: `tell` and `show_table`.
 
 Everything written here is a pure function of its arguments, so nbval can compare it byte by byte.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from numbers import Integral, Real
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.results.rows import Row
+from k2repro.tables import Table, format_number
 
-MISSING = "—"
 FIELD = re.compile(r"\{([a-z0-9._-]+)(?::([^{}]*))?\}")
-LONGEST_UNBROKEN = 100
-# With the marks that the paper's tables use: brackets, and small raised letters.
-NUMERAL = re.compile(r"\(?[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?\)?[\u1d2c-\u1d6a*†‡]*")
 PERCENT_UNITS = {"percent", "%"}
+POINT_UNITS = {"points", *PERCENT_UNITS}
 Record = Mapping[str, Any]
 
 
@@ -34,37 +29,6 @@ class Bundle:
 
     def __repr__(self) -> str:
         return str(self.data["text/plain"])
-
-
-def is_missing(value: object) -> bool:
-    """None and NaN: nothing was measured."""
-    return value is None or (isinstance(value, Real) and math.isnan(value))
-
-
-def is_number(value: object) -> bool:
-    """Python or numpy number, truth values excluded."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def format_number(value: Any) -> str:
-    """One spelling for one value: thousands separators, six significant digits, a dash for missing.
-
-    >>> format_number(32763876352), format_number(0.123456789), format_number(None)
-    ('32,763,876,352', '0.123457', '—')
-    """
-    if is_missing(value):
-        return MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Integral):
-        return f"{int(value):,}"
-    if isinstance(value, Real):
-        number = float(value)
-        if math.isinf(number):
-            return "∞" if number > 0 else "−∞"
-        whole = abs(number) < 1e15 and (number.is_integer() or abs(number) >= 1e6)
-        return f"{number:,.0f}" if whole else f"{number:,.6g}"
-    return str(value)
 
 
 def check_records(records: object, what: str) -> list[str]:
@@ -85,46 +49,6 @@ def check_records(records: object, what: str) -> list[str]:
     return list(records[0])
 
 
-def html_table(records: Sequence[Record], columns: Sequence[str], caption: str) -> str:
-    """An HTML table a screen reader can walk: caption, column and row headers, numbers to the right."""
-    numeric = {name: _is_numeric(records, name) for name in columns}
-    side = {name: "right" if numeric[name] else "left" for name in columns}
-    head = "".join(
-        f'<th scope="col" style="text-align:{side[name]}">{escape(str(name))}</th>' for name in columns
-    )
-    body = []
-    for record in records:
-        cells = []
-        for place, name in enumerate(columns):
-            text, style = escape(format_number(record[name])), f"text-align:{side[name]}"
-            if place == 0 and not numeric[name]:
-                cells.append(f'<th scope="row" style="{style};font-weight:normal">{text}</th>')
-            else:
-                cells.append(f'<td style="{style}">{text}</td>')
-        body.append(f"<tr>{''.join(cells)}</tr>")
-    # A caption is as wide as its table; a short one would break in pieces above a narrow table.
-    unbroken = ";white-space:nowrap" if len(caption) <= LONGEST_UNBROKEN else ""
-    title = f'<caption style="text-align:left{unbroken}">{escape(caption)}</caption>'
-    return f"<table>{title}\n<thead><tr>{head}</tr></thead>\n<tbody>\n{chr(10).join(body)}\n</tbody></table>"
-
-
-def plain_table(records: Sequence[Record], columns: Sequence[str], caption: str) -> str:
-    """The same table for a terminal: aligned columns, no trailing spaces."""
-    cells = [[format_number(record[name]) for name in columns] for record in records]
-    widths = [max(len(str(name)), *(len(row[i]) for row in cells)) for i, name in enumerate(columns)]
-    right = [_is_numeric(records, name) for name in columns]
-
-    def line(values: Sequence[str]) -> str:
-        padded = [
-            text.rjust(width) if to_right else text.ljust(width)
-            for text, width, to_right in zip(values, widths, right, strict=True)
-        ]
-        return "  ".join(padded).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join([caption, line([str(name) for name in columns]), rule, *map(line, cells)])
-
-
 def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[str] | None = None) -> None:
     """Display records as a table: HTML with headers, and aligned plain text.
 
@@ -143,11 +67,24 @@ def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[st
         if name not in known:
             raise unknown("column", name, map(str, known))
     chosen = list(columns or known)
-    bundle = {
-        "text/html": html_table(records, chosen, caption),
-        "text/plain": plain_table(records, chosen, caption),
-    }
-    display(Bundle(bundle))
+    table = Table.of_records(records, chosen, caption)
+    display(Bundle({"text/html": table.as_html(), "text/plain": table.as_text()}))
+
+
+def expected(sentence: str, holds: bool) -> None:
+    """Display an expectation and whether it came out, decided by code and not by the author.
+
+    sentence   what was expected before the cell ran, as one sentence
+    holds      the predicate on rows or records, evaluated
+    Raises K2ReproError when `holds` is no truth value: a number would always count as true.
+    """
+    from IPython.display import display
+
+    if not isinstance(holds, bool):
+        raise K2ReproError(f"expected: {sentence!r} is decided by {holds!r}, not by True or False")
+    outcome = "It came out so." if holds else "It came out **otherwise**."
+    text = f"*Expected:* {sentence.strip()} {outcome}"
+    display(Bundle({"text/markdown": text, "text/plain": text}))
 
 
 def tell(rows: Mapping[str, Row], template: str) -> None:
@@ -164,7 +101,8 @@ def fill(rows: Mapping[str, Row], template: str) -> str:
     `{id}`         the value: thousands separators, up to six significant digits
     `{id:spec}`    the value in a Python format spec
     `{id:pct}`     in percent, one decimal; a row whose unit is percent is not multiplied
-    `{id:ci}`      "value [low, high], n=…"; a spec may follow: `{id:ci .2f}`, `{id:ci pct}`
+    `{id:pts}`     a difference of percentages, "+6.9 points"; only a level is told in percent
+    `{id:ci}`      "value [low, high], n=…"; a spec may follow: `{id:ci .2f}`, `{id:ci pts}`
 
     Raises K2ReproError for an unknown row, a spec that does not fit and a brace that is no field.
     """
@@ -193,13 +131,16 @@ def format_row(row: Row, spec: str) -> str:
         inner = spec[2:].strip() or ".3g"
         low, high = (_format_value(row, end, inner) for end in row.interval)
         count = "" if row.n is None else f", n={row.n:,}"
-        return f"{_format_value(row, row.value, inner)} [{low}, {high}]{count}"
-    return _format_value(row, row.value, spec)
+        unit = " points" if inner == "pts" else ""
+        return f"{_format_value(row, row.value, inner)}{unit} [{low}, {high}]{count}"
+    return _format_value(row, row.value, spec) + (" points" if spec == "pts" else "")
 
 
 def _format_value(row: Row, value: float, spec: str) -> str:
     if not spec:
         return format_number(value)
+    if spec == "pts":
+        return f"{value if row.unit in POINT_UNITS else 100 * value:+.1f}"
     if spec == "pct":
         return f"{value:.1f}%" if row.unit in PERCENT_UNITS else f"{value:.1%}"
     try:
@@ -207,16 +148,5 @@ def _format_value(row: Row, value: float, spec: str) -> str:
     except ValueError as error:
         raise K2ReproError(
             f"row {row.id!r}: the format spec {spec!r} does not fit {value!r} ({error}). "
-            "Known besides Python's: ci, pct"
+            "Known besides Python's: ci, pct, pts"
         ) from None
-
-
-def _is_numeric(records: Sequence[Record], name: str) -> bool:
-    """A column of numbers, or of texts that are numbers (given with the digits their author wants)."""
-    values = [record[name] for record in records]
-    present = [value for value in values if not is_missing(value) and value not in ("", MISSING)]
-    return bool(present) and all(is_number(value) or _reads_as_number(value) for value in present)
-
-
-def _reads_as_number(value: object) -> bool:
-    return isinstance(value, str) and bool(NUMERAL.fullmatch(value))

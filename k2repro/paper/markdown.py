@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from k2repro.paper.cells import standings
 from k2repro.paper.tables import table, table_names
 from k2repro.results import Row
+from k2repro.tables import Table
 
 COLUMNS = ("row", "column", "published", "recomputed", "mini", "real", "verdict", "why")
 MARKS = (
@@ -25,8 +26,6 @@ def _file_name(name: str) -> str:
 def _render(name: str, rows: Mapping[str, Row]) -> str:
     named = table(name)
     lines = [f"# {named.title}", "", named.caption, "", MARKS, ""]
-    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    for standing in standings(name, rows):
-        record = standing.record()
-        lines.append("| " + " | ".join(record[key].replace("|", "\\|") for key in COLUMNS) + " |")
-    return "\n".join(lines) + "\n"
+    records = [standing.record() for standing in standings(name, rows)]
+    cells = Table(COLUMNS, [[record[key] for key in COLUMNS] for record in records], numeric=frozenset())
+    return "\n".join([*lines, cells.as_markdown()]) + "\n"

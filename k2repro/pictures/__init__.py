@@ -1,1 +1,1 @@
-"""The figures of the notebooks, a file for each; a function returns a figure and the records behind it."""
+"""Figures of the notebooks, a file per notebook; each function returns the figure and its table."""

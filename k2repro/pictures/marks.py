@@ -5,7 +5,8 @@ from typing import Any
 from k2repro.evaluate.effects import Effect
 from k2repro.lab.pools import KINDS
 from k2repro.mini.mistakes import RIGHT
-from k2repro.notebook.palette import HATCHES, PALETTE
+from k2repro.notebook.palette import PALETTE
+from k2repro.pictures.style import HATCHES
 from k2repro.results.rows import Row
 
 

@@ -15,12 +15,11 @@ from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import curve as published_curve
 from k2repro.pictures.marks import mistake_mark
+from k2repro.pictures.style import Picture, Records
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Records = list[dict[str, Any]]
-Picture = tuple["Figure", Records]
 # Curves of Figure 4 and the run that stands beside each.
 PUBLISHED = {
     "from-sft": "TL: RL from SFT (K2-Think), AIME",

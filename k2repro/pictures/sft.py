@@ -14,16 +14,15 @@ from k2repro.lab.sft_rows import MEAN, ROW_NAMES, groups, mistake_row, probe_tab
 from k2repro.lessons.specimens import texts_of
 from k2repro.mini import mistakes
 from k2repro.mini.benchmarks import BENCHMARKS
-from k2repro.notebook.palette import DASHES, HATCHES, MARKERS
+from k2repro.notebook.palette import DASHES, MARKERS
 from k2repro.pictures.marks import bounds, mistake_mark
+from k2repro.pictures.style import HATCHES, Picture, Records
 from k2repro.results.rows import Row
 from k2repro.training.packing import Batch
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+    pass
 
-Records = list[dict[str, Any]]
-Picture = tuple["Figure", Records]
 Found = Mapping[str, Effect | Row]  # what has a value and an interval
 SMOOTHED = 20
 

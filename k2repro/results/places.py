@@ -51,7 +51,17 @@ class Places:
 
     @property
     def cache(self) -> Path:
-        return self.root / ".k2repro"
+        return self.writable / ".k2repro"
+
+    @property
+    def writable(self) -> Path:
+        """The checkout where it may be written, otherwise a folder of the user's own."""
+        return self.root if os.access(self.root, os.W_OK) else Path.home() / "k2repro"
+
+    @property
+    def workbench(self) -> Path:
+        """The reader's own copies of the notebooks, in which everything may be changed."""
+        return self.writable / "workbench"
 
     def shipped_artifacts(self, profile: str) -> Path:
         return self.root / "artifacts" / profile
@@ -77,4 +87,4 @@ def rows_directory(profile: str) -> Path:
 def writable_folder() -> Path:
     """Where the current run may write: its own folder, or the interactive one."""
     chosen = os.environ.get(RUN_FOLDER)
-    return Path(chosen) if chosen else Places.find().root / "results" / "interactive"
+    return Path(chosen) if chosen else Places.find().writable / "results" / "interactive"

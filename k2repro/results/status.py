@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from k2repro.tables import Table
+
 HEADER = ("notebook", "profile", "state", "seconds", "budget", "memory MB", "rows", "finished", "last error")
 
 
@@ -36,12 +38,7 @@ class NotebookStatus:
 
 def render_text(statuses: Iterable[NotebookStatus]) -> str:
     """Aligned columns for the terminal."""
-    lines = [HEADER, *(status.cells() for status in statuses)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return status_table(statuses).as_text(rule=False)
 
 
 def render_markdown(statuses: Iterable[NotebookStatus], rows_line: str, claims_line: str) -> str:
@@ -54,8 +51,11 @@ def render_markdown(statuses: Iterable[NotebookStatus], rows_line: str, claims_l
         f"- {rows_line}",
         f"- {claims_line}",
         "",
-        "| " + " | ".join(HEADER) + " |",
-        "|" + " --- |" * len(HEADER),
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in s.cells()) + " |" for s in statuses),
+        status_table(statuses).as_markdown(),
     ]
     return "\n".join(lines) + "\n"
+
+
+def status_table(statuses: Iterable[NotebookStatus]) -> Table:
+    """One line for each notebook, under HEADER."""
+    return Table(HEADER, [status.cells() for status in statuses])

@@ -1,7 +1,7 @@
 """From sampled completions to training rows: one sample a row, padding at the end, where no token sees it.
 
 Where the decoder reads every token of a row, samples of like length stand side by side, so little is padding.
-The fast pass (`training/fused.py`) leaves padding out and reads a prefix that neighbours share only once: for
+The fast pass (`fast/packed.py`) leaves padding out and reads a prefix that neighbours share only once: for
 it samples are sorted by their tokens and form a prefix tree. Eight completions of the SFT model go the same
 way for long, and one token in seven was left to read; of the base model's, two in five.
 
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.errors import K2ReproError
+from k2repro.fast import fits_fused, packed_logits
 from k2repro.rlvr.loss import token_logprobs
-from k2repro.training.fused import fits_fused, packed_logits
 
 
 @dataclass(frozen=True)

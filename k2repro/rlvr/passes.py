@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.training.fused import fits_fused
+from k2repro.fast import fits_fused
 
 Part = TypeVar("Part")
 Note = TypeVar("Note")

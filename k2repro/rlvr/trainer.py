@@ -17,6 +17,7 @@ import torch
 
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.errors import K2ReproError
+from k2repro.fast import fits_fused
 from k2repro.rlvr.batch import MicroBatch, Rollout, micro_batches
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.groups import Group, advantages_of, select
@@ -31,7 +32,6 @@ from k2repro.rlvr.step import (
     with_reference,
     wrapped,
 )
-from k2repro.training.fused import fits_fused
 from k2repro.training.optimizer import Optimizer
 from k2repro.training.schedules import Schedule
 from k2repro.training.state import load_state, save_state

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from k2repro.architecture import Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.training.fused import fits_fused, packed_logits
+from k2repro.fast import fits_fused, packed_logits
 from k2repro.training.optimizer import Optimizer
 from k2repro.training.packing import IGNORED, Batch
 from k2repro.training.schedules import Schedule, constant
@@ -155,7 +155,7 @@ def accumulate_gradients(model: Qwen2, batches: list[Batch]) -> float:
 def response_loss(model: Qwen2, batch: Batch) -> Tensor:
     """Sum of the negative log-likelihoods (nats) of the learned tokens; logits only where needed.
 
-    32-bit models on the CPU take the fast way of `fused.py`, all others the module as it is.
+    32-bit models on the CPU take the fast way of `fast/packed.py`, all others the module as it is.
     """
     targets = batch.targets.flatten()
     learned = (targets != IGNORED).nonzero()[:, 0]

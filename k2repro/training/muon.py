@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from k2repro.errors import K2ReproError
-from k2repro.training.products import product
+from k2repro.fast import product
 
 # Quintic coefficients of the reference implementation: fast at small singular values, and every
 # singular value ends between 0.7 and 1.2.

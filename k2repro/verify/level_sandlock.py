@@ -1,16 +1,27 @@
 """Real CPython under Landlock and seccomp: the sandlock package (Linux with Landlock ABI 6 or later).
 
 No file but Python's own library is readable and none writable, no network, no second process
-(https://github.com/multikernel/sandlock).
+(https://github.com/multikernel/sandlock). Landlock does not cover a file's metadata. So `chroot` is set, to
+the root that there is anyway: sandlock then answers every call that takes a path itself, and shows a program
+no path that it may not read. The system-call filter refuses to change metadata.
 """
 
 import importlib.util
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
-from k2repro.verify.level import LevelMissing, one_line
-from k2repro.verify.level_cpython import CPythonLevel, hidden_paths, readable_paths
+from k2repro.verify import child
+from k2repro.verify.level import LevelMissing, one_line, package_version
+from k2repro.verify.level_cpython import (
+    ENVIRONMENT,
+    PYTHON_FLAGS,
+    CPythonLevel,
+    hidden_paths,
+    python,
+    readable_paths,
+)
 from k2repro.verify.schema import Limits
 from k2repro.verify.talk import Peer
 
@@ -21,9 +32,14 @@ class SandlockLevel(CPythonLevel):
     """Programs in CPython, confined by the kernel's Landlock and seccomp."""
 
     name = "sandlock"
+    sleep_seconds = 10.0  # a program seems to sleep while sandlock answers a call for it
 
-    def launch(self, command: list[str], limits: Limits) -> Peer:
-        """Start `command` confined. Raises LevelMissing."""
+    def version(self) -> str:
+        """Of the package."""
+        return package_version("sandlock")
+
+    def launch(self, limits: Limits) -> Peer:
+        """A fresh Python, confined. Raises LevelMissing."""
         if importlib.util.find_spec("sandlock") is None:
             raise LevelMissing("the package sandlock is not installed")
         try:
@@ -33,6 +49,7 @@ class SandlockLevel(CPythonLevel):
         found, least = sandlock.landlock_abi_version(), sandlock.min_landlock_abi()
         if found < least:
             raise LevelMissing(f"the kernel's Landlock ABI is {found}, at least {least} is needed")
+        command = [python(), *PYTHON_FLAGS, "-c", Path(child.__file__).read_text(encoding="utf-8")]
         sandbox = sandlock.Sandbox(**_policy(limits))
         piped, nothing = sandlock.StdioMode.PIPED, sandlock.StdioMode.NULL
         with warnings.catch_warnings():
@@ -40,17 +57,20 @@ class SandlockLevel(CPythonLevel):
             warnings.filterwarnings("ignore", message="Policy field 'gid'")
             try:
                 return _Process(sandbox.popen(command, stdin=piped, stdout=piped, stderr=nothing))
-            except RuntimeError as error:
-                raise LevelMissing(f"sandlock does not start a process: {one_line(error)}") from error
+            except (OSError, RuntimeError) as error:
+                why = f"sandlock does not start a process: {one_line(error)}"
+                raise LevelMissing(why, may_pass=True) from error
 
 
 def _policy(limits: Limits) -> dict[str, Any]:
     policy: dict[str, Any] = {
+        "chroot": "/",
+        "cwd": "/",
         "fs_readable": readable_paths(),
         "fs_writable": [os.devnull],
         "fs_denied": hidden_paths(),
         "clean_env": True,
-        "env": {"PYTHONHASHSEED": "0"},
+        "env": ENVIRONMENT,
         # A backstop: the child's own limit on its address space comes first and gives a MemoryError.
         "max_memory": 2 * limits.memory_mb << 20,
         "max_processes": 1,
@@ -66,6 +86,7 @@ def _policy(limits: Limits) -> dict[str, Any]:
 class _Process(Peer):
     def __init__(self, process: Any) -> None:
         self._process = process
+        self.pid = process.pid
         self.stdin = process.stdin.fileno()
         self.stdout = process.stdout.fileno()
         self._ended: str | None = None

@@ -5,15 +5,15 @@ holds the emulator against measured rates, leaving sources and devices out; `dat
 devices and shapes with their sources. Needs numpy only.
 """
 
-from k2repro.wafer.answers import Prediction, require_fit
-from k2repro.wafer.cost import Cost, cost_per_million_tokens
-from k2repro.wafer.devices import Device, find_device, load_devices
-from k2repro.wafer.flags import flag_rates
-from k2repro.wafer.prediction import predict, prefill_time, sweep
-from k2repro.wafer.rates import Rate, RateTable, load_rates, read_rates
-from k2repro.wafer.score import ScoreReport, score_rates
-from k2repro.wafer.shapes import ModelShape, find_shape, load_shapes
-from k2repro.wafer.speculation import Speculation, needed_acceptance
+from k2repro.wafer.calibration.flags import flag_rates
+from k2repro.wafer.calibration.rates import Rate, RateTable, load_rates, read_rates
+from k2repro.wafer.calibration.score import ScoreReport, score_rates
+from k2repro.wafer.model.answers import Prediction, require_fit
+from k2repro.wafer.model.cost import Cost, cost_per_million_tokens
+from k2repro.wafer.model.devices import Device, find_device, load_devices
+from k2repro.wafer.model.prediction import predict, prefill_time, sweep
+from k2repro.wafer.model.shapes import ModelShape, find_shape, load_shapes
+from k2repro.wafer.model.speculation import Speculation, needed_acceptance
 
 __all__ = [
     "Cost",

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.answers import Prediction
-from k2repro.wafer.cost import cost_per_million_tokens
-from k2repro.wafer.emulator import Servers, replay
-from k2repro.wafer.live import Clock, Lane, Sleep, draw_frame, lane_at_rate, run_race
-from k2repro.wafer.prediction import Config, predict
-from k2repro.wafer.shapes import ModelShape, find_shape
-from k2repro.wafer.step_times import Server
-from k2repro.wafer.timeline import Interval, Timeline
-from k2repro.wafer.trace_file import read_trace
+from k2repro.wafer.model.answers import Prediction
+from k2repro.wafer.model.cost import cost_per_million_tokens
+from k2repro.wafer.model.prediction import Config, predict
+from k2repro.wafer.model.shapes import ModelShape, find_shape
+from k2repro.wafer.replay.live import Clock, Lane, Sleep, draw_frame, lane_at_rate, run_race
+from k2repro.wafer.replay.replayer import Servers, replay
+from k2repro.wafer.replay.step_times import Server
+from k2repro.wafer.replay.timeline import Interval, Timeline
+from k2repro.wafer.replay.trace_file import read_trace
 
 _BAR = 32
 # Up one line and to its first column, clearing it: a race redraws itself in place.

@@ -32,13 +32,14 @@ profile = "laptop"
 # %%
 import plotly.graph_objects as go
 
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.notebook.palette import BLUE, GREY, VERMILLION
 from k2repro.paper import VERDICTS, count_verdicts, evaluate_claims, find_claim, load_facts, table
 from k2repro.paper.recompute import problem_counts
 from k2repro.results import fingerprint, load_profile, open_rows
 from k2repro.results.rowbook import input_rows
 
+globals().update(checked_parameters("00_start_here", globals()))
 book = load_facts()
 rows = open_rows("00_start_here", profile=profile, parameters={})
 

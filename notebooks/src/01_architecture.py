@@ -33,20 +33,22 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-context_length = 32768
-batch_size = 1
-seed = 0
+context_length = 32768  # 1 .. 131072 tokens
+batch_size = 1  # 1 .. 1024 sequences
+seed = 0  # 0 .. 1000000
 
 # %%
 from dataclasses import replace
 
 import torch
 
-from k2repro.architecture import ModelConfig, pictures
-from k2repro.notebook import show, show_table, tell
+from k2repro.architecture import ModelConfig
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
+from k2repro.pictures import architecture as pictures
 from k2repro.results import open_rows
 
+globals().update(checked_parameters("01_architecture", globals()))
 rows = open_rows("01_architecture", profile=profile, parameters={
     "context_length": context_length, "batch_size": batch_size,
     "seed": seed})
@@ -353,7 +355,7 @@ show_table([{"precision": precision} | {
     caption="Memory of K2-Think at the chosen context and batch size")
 
 # %% tags=["nbval-ignore-output"]
-from k2repro.wafer.devices import load_devices
+from k2repro.wafer import load_devices
 
 names = ["RTX4090", "L40S", "A100-80GB-SXM", "H100-SXM", "H200",
          "B200-HGX", "MI300X", "Apple-M3Max", "Apple-M3Ultra", "WSE-3"]
@@ -570,3 +572,87 @@ saved = rows.save()
 #    does the shift experiment still hold?
 # 3. In `tiny_config`, set `num_key_value_heads=1`. Do the logits still agree
 #    with transformers? Should they?
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · What one token adds to the cache
+#
+# *Easy · about 5 minutes.* Write the number of bytes that one more token adds
+# to the KV cache of a decoder with grouped-query attention.
+#
+# <details><summary>Hint</summary>
+#
+# Which two tensors does a layer keep for a token? Over how many heads, and in
+# how many layers?
+#
+# </details>
+
+# %% tags=["exercise"]
+def kv_bytes(layers, kv_heads, head_dim, query_heads, bytes_per_value):
+    """Bytes that one token adds to the KV cache."""
+    ### BEGIN SOLUTION
+    return 2 * layers * kv_heads * head_dim * bytes_per_value
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.kv_bytes_per_token(kv_bytes)
+
+# %% [markdown]
+# ### Exercise 2 · Turn a pair
+#
+# *Medium · about 10 minutes.* The rotary embedding takes two values of a
+# query or key as a point in the plane and turns it by position times
+# frequency, an angle in radians. Write that.
+#
+# <details><summary>Hint</summary>
+#
+# A point (1, 0) turned by an angle lands on (cos, sin). What does (0, 1) land
+# on?
+#
+# </details>
+
+# %% tags=["exercise"]
+from math import cos, sin
+
+
+def rotate(x, y, position, frequency):
+    """The pair (x, y) turned to its position, as a list of two."""
+    ### BEGIN SOLUTION
+    angle = position * frequency
+    return [x * cos(angle) - y * sin(angle),
+            x * sin(angle) + y * cos(angle)]
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.rotated(rotate)
+
+# %% [markdown]
+# ### Exercise 3 · How many long thoughts at once?
+#
+# *Medium · about 10 minutes.* Eight GPUs of 80e9 bytes each hold the
+# 16-bit weights once, split among them. How many sequences of full length fit
+# beside the weights? `weight_bytes` and `kv_cache_bytes` are imported above.
+#
+# <details><summary>Hint</summary>
+#
+# Take the weights off the memory of all eight, and divide by the cache of one
+# sequence. Half a sequence is none.
+#
+# </details>
+
+# %% tags=["exercise"]
+### BEGIN SOLUTION
+room = 8 * 80e9 - weight_bytes(k2, "bf16")
+sequences = int(room // kv_cache_bytes(k2, k2.max_position_embeddings))
+### END SOLUTION
+
+# %% tags=["check"]
+checks.sequences_that_fit(sequences)

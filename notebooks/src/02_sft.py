@@ -38,11 +38,12 @@ from k2repro.lab.scale import Scale
 from k2repro.lab.sft_recipe import BASE, SFT
 from k2repro.lessons import published, specimens
 from k2repro.mini.benchmarks import BENCHMARKS, benchmark_problems
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.pictures import sft as pictures
 from k2repro.results import open_rows
 
+globals().update(checked_parameters("02_sft", globals()))
 scale = Scale.of_profile(profile)
 rows = open_rows("02_sft", profile=profile,
                  parameters=scale.sft_parameters())
@@ -442,5 +443,89 @@ saved = rows.save()
 #    `specimens.ask(model, ...)` with `temperature=1.0` and other seeds.
 # 2. Run again with `scale = replace(scale, steps=0.25)` (from `dataclasses`).
 #    Is a quarter of the recipe a quarter of the curve? Why not?
-# 3. In `k2repro/lab/sft_recipe.py`, take `planned` out of the SFT mixture. Which
-#    kind of mistake grows?
+# 3. In `k2repro/lab/sft_recipe.py`, take `planned` out of the SFT mixture.
+#    Which kind of mistake grows?
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · What is to be learned
+#
+# *Easy · about 10 minutes.* For every token of prompt + response, write what
+# it has to predict: the token that follows, where that token belongs to the
+# response, and -100 everywhere else.
+#
+# <details><summary>Hint</summary>
+#
+# The last token of the prompt already predicts the first of the response.
+# What does the last token of all predict?
+#
+# </details>
+
+# %% tags=["exercise"]
+def make_targets(prompt, response):
+    """One target for each token of prompt + response."""
+    ### BEGIN SOLUTION
+    return [-100] * (len(prompt) - 1) + list(response) + [-100]
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.targets_of(make_targets)
+
+# %% [markdown]
+# ### Exercise 2 · The loss of a response
+#
+# *Easy · about 5 minutes.* Given the log-probability of every target and the
+# targets, write the mean negative log-likelihood over what is learned.
+#
+# <details><summary>Hint</summary>
+#
+# Leave the places with -100 out of the sum *and* out of the count.
+#
+# </details>
+
+# %% tags=["exercise"]
+def mean_loss(logprobs, targets):
+    """Mean over the learned tokens, in nats."""
+    ### BEGIN SOLUTION
+    kept = [-value for value, target in zip(logprobs, targets, strict=True)
+            if target != -100]
+    return sum(kept) / len(kept)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.response_loss(mean_loss)
+
+# %% [markdown]
+# ### Exercise 3 · pass@k without bias
+#
+# *Medium · about 15 minutes.* Of n samples, `correct` are right. Write the
+# chance that at least one of k samples, drawn without putting back, is right.
+# `math.comb` counts the ways to choose.
+#
+# <details><summary>Hint</summary>
+#
+# How many ways are there to draw k samples that are all wrong, out of all
+# ways to draw k? When can there be none?
+#
+# </details>
+
+# %% tags=["exercise"]
+from math import comb
+
+
+def pass_at_k(n, correct, k):
+    """Chance that at least one of k out of n samples is right."""
+    ### BEGIN SOLUTION
+    return 1 - comb(n - correct, k) / comb(n, k)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.pass_at_k(pass_at_k)

@@ -39,11 +39,12 @@ from k2repro.lab import bars, rlvr_rows
 from k2repro.lab.scale import Scale
 from k2repro.lessons import lax, published, sandbox
 from k2repro.mini.benchmarks import MATHS, benchmark_problems
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
 from k2repro.pictures import rlvr as pictures
 from k2repro.results import open_rows
 
+globals().update(checked_parameters("03_rlvr", globals()))
 scale = Scale.of_profile(profile)
 rows = open_rows("03_rlvr", profile=profile,
                  parameters=scale.rl_parameters())
@@ -597,6 +598,98 @@ saved = rows.save()
 #
 # 1. Write a verifier of your own in `k2repro/lessons/lax.py`, and a response
 #    that exploits it. How many kinds of responses does yours pay?
-# 2. Set `rl_steps=0.25` with `dataclasses.replace`. Is a quarter of the run a quarter of the gain?
+# 2. Run again with `scale = replace(scale, rl_steps=0.25)` (from
+#    `dataclasses`). Is a quarter of the run a quarter of the gain?
 # 3. In `k2repro/lab/rl_runs.py`, give the run from base the learning rates of
 #    the run from SFT. What happens to its entropy?
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from statistics import fmean, stdev
+
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · Advantages
+#
+# *Easy · about 10 minutes.* Write how much better than its group each
+# response did, in standard deviations of the group (over n - 1). Add 1e-4 to
+# the deviation.
+#
+# <details><summary>Hint</summary>
+#
+# `statistics.fmean` and `statistics.stdev` are all it takes. What should a
+# group give that is all right?
+#
+# </details>
+
+# %% tags=["exercise"]
+def advantages_of(rewards):
+    """A list as long as `rewards`, the rewards of one group."""
+    ### BEGIN SOLUTION
+    mean, spread = fmean(rewards), stdev(rewards)
+    return [(reward - mean) / (spread + 1e-4) for reward in rewards]
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.group_advantages(advantages_of)
+
+# %% [markdown]
+# ### Exercise 2 · When to stop pushing
+#
+# *Medium · about 10 minutes.* `ratio` says how much likelier a token became
+# since it was sampled. Write its part of the loss: minus the smaller of two
+# gains, ratio times advantage, and the same with the ratio held between 1 -
+# clip and 1 + clip.
+#
+# <details><summary>Hint</summary>
+#
+# A loss is minus a gain. Try ratio 0.5 with a positive advantage by hand:
+# should it be clipped?
+#
+# </details>
+
+# %% tags=["exercise"]
+def token_loss(ratio, advantage, clip):
+    """What one token adds to the loss."""
+    ### BEGIN SOLUTION
+    held = min(max(ratio, 1 - clip), 1 + clip)
+    return -min(ratio * advantage, held * advantage)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.clipped_loss(token_loss)
+
+# %% [markdown]
+# ### Exercise 3 · A verifier that is not fooled
+#
+# *Hard · about 15 minutes.* Write a reward of 1 for a response with exactly
+# one finished answer place, `<answer> 7 </answer>`, that holds the right
+# answer and nothing else; 0 otherwise. The check tries six tricks.
+#
+# <details><summary>Hint</summary>
+#
+# `re.findall` with a group gives what stands between two marks. How many
+# places may there be, and may there be an opening mark too many?
+#
+# </details>
+
+# %% tags=["exercise"]
+import re
+
+
+def reward(response, answer):
+    """1.0 for an honest, right answer, else 0.0; both are texts."""
+    ### BEGIN SOLUTION
+    places = re.findall(r"<answer>(.*?)</answer>", response)
+    alone = len(places) == 1 == response.count("<answer>")
+    return float(alone and places[0].strip() == answer)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.strict_reward(reward)

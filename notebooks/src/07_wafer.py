@@ -29,18 +29,21 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-context_length = 16000
-draft_tokens = 4
-sample_tokens = 32000
-plan_tokens = 600
-judge_tokens = 50
+context_length = 16000  # 1 .. 131072 tokens
+draft_tokens = 4  # 1 .. 64
+sample_tokens = 32000  # 1 .. 131072
+plan_tokens = 600  # 1 .. 131072
+judge_tokens = 50  # 1 .. 131072
 
 # %%
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import evaluate_claims, find_claim, load_facts
+from k2repro.pictures import wafer as pictures
+from k2repro.pictures import wafer_validation as pictures_validation
 from k2repro.results import open_rows
-from k2repro.wafer import find_device, find_shape, load_rates, pictures, pictures_validation, predict
+from k2repro.wafer import find_device, find_shape, load_rates, predict
 
+globals().update(checked_parameters("07_wafer", globals()))
 rows = open_rows("07_wafer", profile=profile, parameters={
     "context_length": context_length, "draft_tokens": draft_tokens,
     "sample_tokens": sample_tokens, "plan_tokens": plan_tokens,
@@ -156,8 +159,9 @@ show(figure, alt="Four curves of decode rate over the side of a layer's "
 # %%
 import numpy as np
 
-from k2repro.wafer.flags import wafer_seconds
-from k2repro.wafer.mesh import leave_one_model_out, minimum_wafers
+from k2repro.wafer.calibration.flags import wafer_seconds
+from k2repro.wafer.calibration.mesh_fit import leave_one_model_out
+from k2repro.wafer.model.mesh import minimum_wafers
 
 errors = np.abs(np.array(list(leave_one_model_out(wse2).values())) - 1)
 rows.add("wafer.mesh.wse-2.median_error", float(np.median(errors)),
@@ -319,9 +323,9 @@ show_table(replies, caption="What `predict` says")
 # plan and judgement are not published; they are parameters of this notebook.
 
 # %%
-from k2repro.wafer.emulator import replay
-from k2repro.wafer.step_times import Server
-from k2repro.wafer.trace import CallLengths, k2_think_answer_trace
+from k2repro.wafer.replay.replayer import replay
+from k2repro.wafer.replay.step_times import Server
+from k2repro.wafer.replay.trace import CallLengths, k2_think_answer_trace
 
 trace = k2_think_answer_trace(
     samples=[CallLengths(1000, sample_tokens)] * 3,
@@ -365,7 +369,8 @@ tell(rows, "Without a draft, one answer takes "
 # published wafer rate.
 
 # %% tags=["nbval-ignore-output"]
-from k2repro.wafer.live import lane_at_rate, race_frames
+from k2repro.pictures.wafer_race import race_picture
+from k2repro.wafer.replay.live import lane_at_rate, race_frames
 
 lanes = [lane_at_rate("a tenth of the GPU rate",
                       claims["published, GPUs"] / 10, 10_000),
@@ -373,7 +378,7 @@ lanes = [lane_at_rate("a tenth of the GPU rate",
          lane_at_rate("published, wafer",
                       claims["published, wafer"], 10_000)]
 frames = race_frames(lanes, seconds=5.0, frames_per_second=5)
-figure, records = pictures.race_picture(lanes, frames)
+figure, records = race_picture(lanes, frames)
 show(figure, alt="Three bars of tokens written after a few seconds: the "
      "wafer lane has filled, the GPU lane is a tenth as long, the slowest "
      "lane is barely visible.", table=records)
@@ -426,7 +431,7 @@ show_table([{
 # that is not in the file; `k2repro score-rates` takes any.
 
 # %%
-from k2repro.wafer.score import score_rates
+from k2repro.wafer.calibration.score import score_rates
 
 report = score_rates()
 show_table(pictures_validation.score_records(report.overall),
@@ -572,3 +577,82 @@ tell(rows, "A wafer is limited by the way across its mesh and by one "
 #    columns of `decode_rates.csv`, and run `k2repro score-rates` on it.
 # 3. How many wafers would be best for K2-Think? Find the side of a region at
 #    which one more core per layer stops helping.
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · What bandwidth alone allows
+#
+# *Easy · about 5 minutes.* To write one token, every weight is read once.
+# Write the most tokens a second that a memory bandwidth allows.
+#
+# <details><summary>Hint</summary>
+#
+# How many bytes does one token read?
+#
+# </details>
+
+# %% tags=["exercise"]
+def bandwidth_bound(parameters, bytes_per_value, bytes_per_second):
+    """Tokens a second, if nothing but reading took time."""
+    ### BEGIN SOLUTION
+    return bytes_per_second / (parameters * bytes_per_value)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.tokens_per_second(bandwidth_bound)
+
+# %% [markdown]
+# ### Exercise 2 · The roofline
+#
+# *Medium · about 10 minutes.* Work does `intensity` operations for every byte
+# that it reads. Write the operations a second that a processor reaches with
+# it.
+#
+# <details><summary>Hint</summary>
+#
+# Which of the two walls is reached first: the bytes, or the arithmetic?
+#
+# </details>
+
+# %% tags=["exercise"]
+def attainable(intensity, bandwidth, peak):
+    """FLOP/s at an intensity in FLOP per byte."""
+    ### BEGIN SOLUTION
+    return min(intensity * bandwidth, peak)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.roofline(attainable)
+
+# %% [markdown]
+# ### Exercise 3 · What a draft brings
+#
+# *Medium · about 10 minutes.* A small model drafts some tokens, the large one
+# checks them at once and adds one token of its own. Each drafted token is
+# accepted with the same chance, and after the first refusal the rest is lost.
+# Write the mean number of tokens of a round.
+#
+# <details><summary>Hint</summary>
+#
+# The second drafted token counts only if the first was accepted. Add up the
+# chance of each token to be there.
+#
+# </details>
+
+# %% tags=["exercise"]
+def tokens_per_round(acceptance, drafted):
+    """Mean tokens of one draft-and-verify round."""
+    ### BEGIN SOLUTION
+    return sum(acceptance**place for place in range(drafted + 1))
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.expected_tokens(tokens_per_round)

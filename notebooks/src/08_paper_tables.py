@@ -28,12 +28,14 @@
 profile = "laptop"
 
 # %%
-from k2repro.notebook import show, show_table, tell
-from k2repro.paper import count_verdicts, evaluate_claims, legend, load_facts, pictures, table
+from k2repro.notebook import checked_parameters, show, show_table, tell
+from k2repro.paper import count_verdicts, evaluate_claims, legend, load_facts, table
 from k2repro.paper.cells import standings
 from k2repro.paper.recompute import macro_average, micro_average
+from k2repro.pictures import paper_tables as pictures
 from k2repro.results import input_rows, open_rows
 
+globals().update(checked_parameters("08_paper_tables", globals()))
 book = load_facts()
 measured = input_rows(profile)
 rows = open_rows("08_paper_tables", profile=profile, parameters={})

@@ -6,7 +6,7 @@ import nbformat
 import plotly.graph_objects as go
 
 from k2repro.notebook.show import bundles
-from k2repro.notebook.text import html_table, plain_table
+from k2repro.tables import Table
 
 RECORDS = [{"tier": "tier 1", "solved": 9}, {"tier": "tier 2", "solved": 4}]
 
@@ -44,8 +44,8 @@ def write_specimen(path: Path) -> Path:
             )
         )
     table = {
-        "text/html": html_table(RECORDS, ["tier", "solved"], "Solved problems by tier"),
-        "text/plain": plain_table(RECORDS, ["tier", "solved"], "Solved problems by tier"),
+        "text/html": Table.of_records(RECORDS, ["tier", "solved"], "Solved problems by tier").as_html(),
+        "text/plain": Table.of_records(RECORDS, ["tier", "solved"], "Solved problems by tier").as_text(),
     }
     output = nbformat.v4.new_output("display_data", data=table)
     cells.append(nbformat.v4.new_code_cell("show_table(records)", outputs=[output], execution_count=9))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.engine import Sampler, sample
-from k2repro.engine.compiled import CompiledDecoder
-from k2repro.engine.weights import fold
+from k2repro.fast.decoder import CompiledDecoder
+from k2repro.fast.folding import fold
 
 MODEL = tiny.model(tiny.config())
 SAMPLER = Sampler(MODEL)

@@ -14,7 +14,7 @@ from k2repro.measure import decode, weights
 from k2repro.measure.decode import Decoder
 from k2repro.measure.matvec import BYTES_PER_WEIGHT, KERNELS, NoProduct, NumpyRows, find_kernel
 from k2repro.measure.weights import checkpoint_weights, random_matrices, random_weights
-from k2repro.wafer.shapes import ModelShape
+from k2repro.wafer.model.shapes import ModelShape
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=30)
 ALL = [(precision, name) for precision, kernels in KERNELS.items() for name in kernels]

@@ -20,9 +20,10 @@ from k2repro.measure.machine import Machine, load_machine
 from k2repro.measure.neighbours import Neighbours, busy_seconds
 from k2repro.measure.rows import EXTRA, SCHEMA, append_row, read_table, write_table
 from k2repro.measure.timing import Timing
-from k2repro.measure.worker import run_in_process, thread_environment
-from k2repro.wafer.prediction import predict
-from k2repro.wafer.rates import read_rates
+from k2repro.measure.worker import run_in_process
+from k2repro.processes import thread_variables
+from k2repro.wafer.calibration.rates import read_rates
+from k2repro.wafer.model.prediction import predict
 
 
 def product(kernel, width):
@@ -309,7 +310,7 @@ def test_strange_tables_and_threads_are_refused(tmp_path):
     with pytest.raises(K2ReproError, match="lacks the column"):
         append_row(tmp_path / "rates.csv", {"id": "x"})
     assert (tmp_path / "rates.csv").read_text() == "a,b\n1,2\n"
-    for call in (lambda: measure_machine(tmp_path, threads=0), lambda: thread_environment(0)):
+    for call in (lambda: measure_machine(tmp_path, threads=0), lambda: thread_variables(0)):
         with pytest.raises(K2ReproError, match="threads = 0"):
             call()
 
@@ -350,7 +351,7 @@ def test_a_process_of_its_own_has_its_own_threads(tmp_path):
     told = []
     found = run_in_process({"job": "curve", "sizes": [4_000_000], "runs": 1}, 1, told.append)
     assert found["curve"][0][0] == 4_000_000 and told
-    assert thread_environment(3)["OPENBLAS_NUM_THREADS"] == "3"
+    assert thread_variables(3)["OPENBLAS_NUM_THREADS"] == "3"
     with pytest.raises(K2ReproError, match="unknown measurement 'curv'"):
         run_in_process({"job": "curv"}, 1)
 

@@ -10,7 +10,8 @@ from k2repro.errors import K2ReproError
 from k2repro.notebook.build import build, is_fresh, read_record
 from k2repro.notebook.execute import NotebookFailed
 from k2repro.notebook.normalise import as_bytes, normalise
-from k2repro.notebook.source import declared_parameters, find_source, read_source, resolve_parameters
+from k2repro.notebook.parameters import resolve_parameters
+from k2repro.notebook.source import declared_parameters, find_source, read_source
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
 from k2repro.notebook.why import explain_failure
 from k2repro.results.profiles import NotebookPlan, Profile

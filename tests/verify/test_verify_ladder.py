@@ -145,8 +145,9 @@ def test_many_programs_come_back_in_order_and_equal_ones_run_once(monkeypatch):
     """Catches a batch that mixes up its rewards."""
     sources = [f"def f(a, b): return a + b + {i % 3}" for i in range(30)]
     judged = []
-    judge = ladder.judge
-    monkeypatch.setattr(ladder, "judge", lambda *args: judged.append(1) or judge(*args))
+    monkeypatch.setattr(
+        ladder, "run_tests", lambda *args, **options: judged.append(1) or run_tests(*args, **options)
+    )
     tests = [ADD]
     runs = run_many([(source, tests) for source in sources])
     assert [run.passed for run in runs] == [i % 3 == 0 for i in range(30)]

@@ -5,7 +5,7 @@ from wafer_tables import shipped_report, shipped_table, table_of
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer import predict
-from k2repro.wafer.flags import ceiling, flag_rates
+from k2repro.wafer.calibration.flags import ceiling, flag_rates
 
 FLAGGED = {flag.id: flag for flag in flag_rates(shipped_table().rates)}
 

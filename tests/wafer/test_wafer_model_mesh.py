@@ -10,15 +10,13 @@ from wafer_tables import shipped_table
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer import find_device, find_shape, predict
-from k2repro.wafer.flags import wafer_seconds
-from k2repro.wafer.mesh import (
+from k2repro.wafer.calibration.flags import wafer_seconds
+from k2repro.wafer.calibration.mesh_fit import fit_mesh, leave_one_model_out, mesh_region
+from k2repro.wafer.model.mesh import (
     MeshParameters,
     best_cores_per_layer,
-    fit_mesh,
     layer_seconds,
-    leave_one_model_out,
     load_mesh_parameters,
-    mesh_region,
     minimum_wafers,
     place,
 )

@@ -5,8 +5,11 @@ import pytest
 from wafer_tables import shipped_report, shipped_table
 
 from k2repro.notebook.show import bundles
-from k2repro.wafer import find_device, find_shape, pictures, pictures_validation, predict
-from k2repro.wafer.live import lane_at_rate, race_frames
+from k2repro.pictures import wafer as pictures
+from k2repro.pictures import wafer_validation as pictures_validation
+from k2repro.pictures.wafer_race import race_picture
+from k2repro.wafer import find_device, find_shape, predict
+from k2repro.wafer.replay.live import lane_at_rate, race_frames
 
 K2 = find_shape("k2-think")
 ALT = "What one sees in a figure of the tests."
@@ -74,7 +77,7 @@ def test_the_slider_shows_every_batch_without_a_kernel():
 def test_the_race_counts_tokens_by_the_clock():
     """Frames counted instead of seconds: after one second a lane holds its rate."""
     lanes = [lane_at_rate("slow", 20, 4000), lane_at_rate("fast", 2000, 4000)]
-    figure, records = draw(pictures.race_picture(lanes, race_frames(lanes, seconds=2, frames_per_second=5)))
+    figure, records = draw(race_picture(lanes, race_frames(lanes, seconds=2, frames_per_second=5)))
     assert list(figure.frames[5].data[0].x) == [20, 2000]
     assert records[0]["fast"] == 0
     assert figure.layout.updatemenus[0].buttons[0].label == "Play"

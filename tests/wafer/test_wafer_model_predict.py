@@ -21,8 +21,8 @@ from k2repro.wafer import (
     predict,
     prefill_time,
 )
-from k2repro.wafer.engines import find_engine
-from k2repro.wafer.speculation import expected_tokens
+from k2repro.wafer.model.engines import find_engine
+from k2repro.wafer.model.speculation import expected_tokens
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_engines_map_to_their_class(name, kind, vendor, expected):
 def test_the_room_needs_no_torch():
     """A heavy import on the ground floor: predicting loads neither torch nor transformers."""
     code = (
-        "import sys, k2repro.wafer as w; import k2repro.wafer.render; "
+        "import sys, k2repro.wafer as w; import k2repro.wafer.calibration.render; "
         "w.predict('k2-think', 'H100-SXM'); "
         "sys.exit(bool({'torch', 'transformers', 'scipy', 'pandas'} & set(sys.modules)))"
     )

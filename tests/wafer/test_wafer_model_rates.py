@@ -7,10 +7,10 @@ from wafer_tables import csv_lines, shipped_table, table_of
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer import read_rates
-from k2repro.wafer.rates import REQUIRED, parse_rates
-from k2repro.wafer.render import render_json, render_text, score_rates_file
-from k2repro.wafer.score import score_table
-from k2repro.wafer.units import refuse_wrong_units
+from k2repro.wafer.calibration.rates import REQUIRED, parse_rates
+from k2repro.wafer.calibration.render import render_json, render_text, score_rates_file
+from k2repro.wafer.calibration.score import score_table
+from k2repro.wafer.calibration.units import refuse_wrong_units
 
 GOOD = {"id": "good"}
 

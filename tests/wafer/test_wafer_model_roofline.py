@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from wafer_tables import shipped_table, table_of
 
 from k2repro.wafer import ModelShape, find_device, find_shape, load_shapes, predict, sweep
-from k2repro.wafer.devices import Device
-from k2repro.wafer.parameters import Parameters, load_parameters
-from k2repro.wafer.precisions import find_precision
-from k2repro.wafer.roofline import break_down, concurrent_sequences, step_seconds
-from k2repro.wafer.workload import Workload, stack, weight_bytes
+from k2repro.wafer.model.devices import Device
+from k2repro.wafer.model.parameters import Parameters, load_parameters
+from k2repro.wafer.model.precisions import find_precision
+from k2repro.wafer.model.roofline import break_down, concurrent_sequences, step_seconds
+from k2repro.wafer.model.workload import Workload, stack, weight_bytes
 
 MODELS = sorted(load_shapes())
 DEVICES = [

@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 from wafer_tables import csv_lines, fitting_sample, median_error, overall, shipped_report
 
-from k2repro.wafer import fit, intervals
-from k2repro.wafer.fit import fit_parameters, leave_out, log_residuals, make_sample
-from k2repro.wafer.freeze import main, render
-from k2repro.wafer.held_out import forecast_held_out
-from k2repro.wafer.parameters import NAMES, PRIORS, Parameters, load_parameters, prior_logs
-from k2repro.wafer.rates import parse_rates
-from k2repro.wafer.roofline import step_seconds
-from k2repro.wafer.score import measure_errors, score_table
+from k2repro.wafer.calibration import fit, widths
+from k2repro.wafer.calibration.fit import fit_parameters, leave_out, log_residuals, make_sample
+from k2repro.wafer.calibration.freeze import main, render
+from k2repro.wafer.calibration.held_out import forecast_held_out
+from k2repro.wafer.calibration.rates import parse_rates
+from k2repro.wafer.calibration.score import measure_errors, score_table
+from k2repro.wafer.model.intervals import load_widths
+from k2repro.wafer.model.parameters import NAMES, PRIORS, Parameters, load_parameters, prior_logs
+from k2repro.wafer.model.roofline import step_seconds
 
 HELD_OUT = ["leave one source out", "leave one hardware out"]
 
@@ -164,19 +165,19 @@ def test_one_large_source_does_not_decide_alone(monkeypatch):
 
 def test_new_things_get_wider_intervals():
     """Certainty about what was never seen: unknown sources, engines and devices widen in order."""
-    widths = intervals.load_widths()
-    assert widths.known_source < widths.new_source <= widths.new_engine
-    assert widths.new_source <= widths.new_device
+    known = load_widths()
+    assert known.known_source < known.new_source <= known.new_engine
+    assert known.new_source <= known.new_device
     seen = {"source_known": True, "engine_known": True, "device_known": True}
-    assert widths.choose(**seen) == widths.known_source
-    assert widths.choose(**{**seen, "device_known": False}) == widths.new_device
+    assert known.choose(**seen) == known.known_source
+    assert known.choose(**{**seen, "device_known": False}) == known.new_device
 
 
 def test_weighted_quantile_counts_weights():
     """A quantile that ignores weights: nine tenths of the weight sit on the small value."""
     values, weights = np.array([3.0, 1.0]), np.array([1.0, 9.0])
-    assert intervals.weighted_quantile(values, weights, 0.8) == 1.0
-    assert intervals.weighted_quantile(values, np.ones(2), 0.8) == 3.0
+    assert widths.weighted_quantile(values, weights, 0.8) == 1.0
+    assert widths.weighted_quantile(values, np.ones(2), 0.8) == 3.0
 
 
 def test_errors_are_counted_as_stated():

@@ -4,9 +4,9 @@ import functools
 
 import numpy as np
 
-from k2repro.wafer.fit import Sample, fitting_rows, make_sample
-from k2repro.wafer.rates import REQUIRED, RateTable, load_rates, parse_rates
-from k2repro.wafer.score import ScoreReport, score_rates
+from k2repro.wafer.calibration.fit import Sample, fitting_rows, make_sample
+from k2repro.wafer.calibration.rates import REQUIRED, RateTable, load_rates, parse_rates
+from k2repro.wafer.calibration.score import ScoreReport, score_rates
 
 PLAIN = {
     "model": "Llama-3.1-8B",

@@ -1,0 +1,246 @@
+"""`EndpointBackend`: any server that speaks OpenAI's chat completions, asked like a local model.
+
+vLLM, llama.cpp, `transformers serve` and hosted APIs say yes to parameters that they then ignore. So nothing
+is taken on trust: samples are asked for one by one with a seed each instead of by `n`, stop strings are cut
+here, equal samples are noticed, and `k2repro.engine.probe` measures what is honoured.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+from k2repro.engine.backend import Completion, Finish, Progress, Request
+from k2repro.engine.budget import Budget
+from k2repro.engine.chat import BadResponse, body_of, estimated_prompt_tokens, read_response
+from k2repro.engine.loop import LoopThread
+from k2repro.engine.retries import TRANSIENT, Retries, retry_after
+from k2repro.engine.server import Endpoint, Refused, Server
+from k2repro.errors import K2ReproError
+from k2repro.evaluate.journal import Journal
+from k2repro.results.hashing import hash_value
+
+# The body of a response and what it says.
+Answer = tuple[dict[str, Any], Completion]
+# A server that never answered is taken for absent after so many failed connections.
+ATTEMPTS_TO_REACH = 3
+# Called with a request and the next piece of its text, when streaming.
+OnText = Callable[[Request, str], None]
+
+
+class EndpointBackend:
+    """An endpoint behind the interface `Backend`, with bounded concurrency, retries, budget and journal.
+
+    journal: answers are looked up there first, and written there; without one nothing outlives the process.
+    budget: shared by all backends of a run. offline: answers come from the journal only (a replay).
+    on_text: asks for a stream and gets its pieces. generator: of the jitter; any seed gives the same rows.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        journal: Journal | None = None,
+        budget: Budget | None = None,
+        concurrency: int = 16,
+        retries: Retries | None = None,
+        offline: bool = False,
+        on_text: OnText | None = None,
+        generator: random.Random | None = None,
+    ) -> None:
+        if concurrency < 1:
+            raise K2ReproError(f"concurrency = {concurrency}: must be at least 1 request at a time")
+        self.endpoint, self.name = endpoint, endpoint.model
+        self.journal, self.budget = journal, budget or Budget()
+        self.concurrency, self.retries, self.offline = concurrency, retries or Retries(), offline
+        self.on_text = on_text
+        self._generator = generator or random.Random(0)
+        self._pause_until = 0.0
+        self._answered = False
+        self._loop = LoopThread()
+        self._server = Server(endpoint, concurrency)
+        self._slots: asyncio.Semaphore | None = None
+
+    @property
+    def notes(self) -> Counter[str]:
+        """What the reader should know, such as a parameter that was refused; with how often it was seen."""
+        return self._server.notes
+
+    def _listener(self, request: Request) -> Callable[[str], None] | None:
+        heard = self.on_text
+        return None if heard is None else lambda piece: heard(request, piece)
+
+    def __repr__(self) -> str:
+        return f"EndpointBackend({self.endpoint.url}, {self.name})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._loop.run(self._server.close())
+        self._loop.close()
+
+    def complete(
+        self, requests: Sequence[Request], *, progress: Progress | None = None
+    ) -> list[list[Completion]]:
+        """As `Backend.complete`; may be called from several threads at once.
+
+        A sample that failed after all retries comes back as finish "error" or "timeout". Raises K2ReproError
+        when the server is not there, refuses the key or does not know the model, and BudgetSpent; what had
+        arrived is in the journal. progress is called in another thread.
+        """
+        found = self._loop.run(self._all(requests, progress))
+        for request, completions in zip(requests, found, strict=True):
+            self._note_equal(request, completions)
+        return found
+
+    async def _all(self, requests: Sequence[Request], progress: Progress | None) -> list[list[Completion]]:
+        """All samples of all requests, by at most `concurrency` workers."""
+        found: list[list[Completion | None]] = [[None] * request.n for request in requests]
+        work = ((at, j) for at, request in enumerate(requests) for j in range(request.n))
+        total, done, stopped = sum(request.n for request in requests), 0, False
+
+        async def worker() -> None:
+            nonlocal done
+            for at, j in work:
+                if stopped:
+                    return
+                found[at][j] = await self._sample(requests[at], j)
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+
+        workers = [asyncio.ensure_future(worker()) for _ in range(min(self.concurrency, total))]
+        try:
+            await asyncio.gather(*workers)
+        except Exception:
+            # One gave up. What the others have on its way is paid for: its answers are taken in.
+            stopped = True
+            await asyncio.wait(workers, timeout=self.endpoint.timeout)
+            raise
+        finally:
+            for each in workers:
+                each.cancel()
+        return [[each for each in group if each is not None] for group in found]
+
+    def raw(self, request: Request, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """The body that answers the first sample of a request with `extra` keys; for the probe."""
+        body = {**body_of(request, self.name, 0, self.endpoint.extra), **extra}
+        answer, completion = self._loop.run(self._one(request, 0, body))
+        if completion.failed:
+            raise K2ReproError(f"{self.endpoint.url}: {completion.error}")
+        return answer
+
+    async def _sample(self, request: Request, sample: int) -> Completion:
+        body = body_of(request, self.name, sample, self.endpoint.extra)
+        return (await self._one(request, sample, body))[1]
+
+    async def _one(self, request: Request, sample: int, body: dict[str, Any]) -> Answer:
+        """One sample: from the journal when it is there, else from the server."""
+        named = {"server": self.endpoint.url, "role": request.role, "sample": sample, "body": body}
+        key = hash_value(named)
+        known = None if self.journal is None else self.journal.answer(key)
+        if known is not None:
+            return known.body, read_response(known.body, request.stop, known.seconds)
+        if self.offline:
+            return {}, self._not_recorded(key, request)
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(self.concurrency)
+        async with self._slots:
+            return await self._asked(key, request, body)
+
+    def _not_recorded(self, key: str, request: Request) -> Completion:
+        """A replay gives what the run gave: a request that failed for good fails again."""
+        failure = "" if self.journal is None else self.journal.last_failure(key)
+        if failure:
+            return Completion((), _gave_up(failure), text="", counted=0, error=failure)
+        raise K2ReproError(
+            f"the journal has no answer to a {request.role} request ({request.label or key}); usual cause: "
+            "the run was stopped before its end: continue it without --replay"
+        )
+
+    async def _asked(self, key: str, request: Request, body: dict[str, Any]) -> Answer:
+        """Ask until there is an answer or no attempt is left."""
+        failure = ""
+        for attempt in range(1, self.retries.attempts + 1):
+            await self._wait_for_pause()
+            self.budget.check()
+            self.budget.spent_requests += 1
+            if self.journal is not None:
+                self.journal.sent(
+                    key, role=request.role, label=request.label, server=self.endpoint.url, body=body
+                )
+            started = time.perf_counter()
+            try:
+                answer = await self._server.attempt(body, self._listener(request))
+                completion = read_response(answer, request.stop, time.perf_counter() - started)
+            except (httpx2.HTTPError, Refused, BadResponse, TimeoutError) as error:
+                failure = self._server.failure(error)
+                if self.journal is not None:
+                    self.journal.failed(key, failure, seconds=time.perf_counter() - started)
+                if attempt >= ATTEMPTS_TO_REACH and not self._answered:
+                    self._server.raise_if_unreachable(failure)
+                pause = self._pause_after(error, attempt)
+                if pause is not None and attempt < self.retries.attempts:
+                    await asyncio.sleep(pause)
+                continue
+            self._arrived(key, body, answer, completion)
+            return answer, completion
+        self.notes["a request failed after all attempts"] += 1
+        return {}, Completion((), _gave_up(failure), text="", counted=0, error=failure)
+
+    def _arrived(
+        self, key: str, body: Mapping[str, Any], answer: Mapping[str, Any], completion: Completion
+    ) -> None:
+        self._answered = True
+        prompt = completion.prompt_tokens
+        if prompt is None:
+            prompt = estimated_prompt_tokens(body)
+            self.notes["the server did not count tokens: estimated at 4 characters each"] += 1
+        cost = self.endpoint.price.cost(prompt, completion.count)
+        self.budget.add(prompt + completion.count, cost)
+        if self.journal is not None:
+            self.journal.arrived(
+                key, answer, seconds=completion.seconds, tokens=(prompt, completion.count), cost=cost
+            )
+
+    # ---- what went wrong --------------------------------------------------------------------------
+
+    def _pause_after(self, error: Exception, attempt: int) -> float | None:
+        """Seconds to wait before the next attempt; None to try at once. Raises where no attempt can help."""
+        pause = self.retries.pause(attempt, self._generator)
+        if not isinstance(error, Refused):
+            return pause
+        if error.status in (401, 403):
+            raise self._server.no_key(error)
+        if error.status in TRANSIENT:
+            asked = retry_after(error.retry_after)
+            if asked is not None:
+                # Everybody waits: a server that is asked again at once counts that too.
+                self._pause_until = max(self._pause_until, time.monotonic() + asked)
+            return pause if asked is None else 0.0
+        if error.status in (400, 422) and self._server.drop(error.text):
+            return None
+        raise self._server.hopeless(error)
+
+    async def _wait_for_pause(self) -> None:
+        while (left := self._pause_until - time.monotonic()) > 0:
+            # Not all in the same moment.
+            await asyncio.sleep(left + self._generator.uniform(0.0, 0.1))
+
+    def _note_equal(self, request: Request, completions: Sequence[Completion]) -> None:
+        """Name samples that came back equal although they should have been drawn one by one."""
+        texts = {
+            each.reasoning + each.text for each in completions if each.text is not None and not each.failed
+        }
+        if request.n > 1 and request.temperature > 0 and len(texts) == 1:
+            self.notes[
+                f"all {request.n} samples of one prompt are equal: a sure model, or a server that ignores "
+                "temperature and seed (`k2repro probe` tells)"
+            ] += 1
+
+
+def _gave_up(failure: str) -> Finish:
+    return "timeout" if "Timeout" in failure.split(":")[0] else "error"

@@ -1,0 +1,139 @@
+"""Decoding with one compiled call a step: what makes the engine fast for small models.
+
+A prompt is read by the same function, its tokens as rows, so that reading and decoding agree to the bit.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.fast.folding import angles
+from k2repro.fast.kernels.decode import Batch, Buffers, Cache, FoldedWeights, decode
+from k2repro.fast.kernels.vectors import LANES, filled
+from k2repro.fast.rows import Prefix
+
+# Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
+PREFILL_TOKENS = 512
+# Most rows in flight in one decoder. With fewer, a line of a matrix serves fewer rows; with more, their keys
+# and values push each other out of the near caches (128 samples of mini-K2, one and two threads, a noisy
+# machine: 8 rows took 1.2 to 1.4 times as long, 32 rows 1.0 to 1.4 times).
+COMPILED_ROWS = 16
+# Measured on one machine, samples of 1 to 64 prompts on two threads: 1.5 to 3.5 times as fast as the module
+# from 1M to 95M parameters. The bound is that of an older, slower step; beyond 95M nothing was measured.
+COMPILED_PARAMETERS = 50_000_000
+
+
+def fits_compiled(model: Qwen2) -> bool:
+    """Whether the compiled step suits a model: 32 bit on the CPU, and small."""
+    parameters = list(model.parameters())
+    plain = all(p.dtype == torch.float32 and p.device.type == "cpu" for p in parameters)
+    return plain and sum(p.numel() for p in parameters) <= COMPILED_PARAMETERS
+
+
+class CompiledDecoder:
+    """model: for its shape and rotary angles. weights: `fold(model)`. rows, positions: size of the cache."""
+
+    def __init__(self, model: Qwen2, weights: FoldedWeights, rows: int, positions: int) -> None:
+        config = model.config
+        self._config, self._weights, self._epsilon = config, weights, np.float32(config.rms_norm_eps)
+        self._angles = angles(model, positions)
+        self._cache = _cache(config, rows, positions)
+        self._lengths, self._rows = np.zeros(rows, np.int64), np.arange(rows)
+        self._step, self._reading = (_buffers(config, most, positions) for most in (rows, PREFILL_TOKENS))
+        self._logits = np.zeros((rows, config.vocab_size), np.float32)
+        self.logits = torch.from_numpy(self._logits)
+
+    def put(self, row: int, prefix: Prefix) -> None:
+        length, (keys, values) = prefix.length, self._cache
+        keys[:, row, :, :, :length] = prefix.keys.numpy().swapaxes(2, 3)
+        values[:, row, :, :length] = prefix.values.numpy()
+        self._lengths[row] = length
+        self.logits[row] = prefix.logits
+
+    def move(self, source: int, target: int) -> None:
+        length, (keys, values) = self._lengths[source], self._cache
+        keys[:, target, :, :, :length] = keys[:, source, :, :, :length]
+        values[:, target, :, :length] = values[:, source, :, :length]
+        self._lengths[target] = length
+
+    def step(self, tokens: Tensor) -> None:
+        rows = self._rows[: len(tokens)]
+        batch = Batch(tokens.numpy(), rows, self._lengths[: len(tokens)], rows)
+        self._decode(batch, self._step, self._cache, self._logits[: len(tokens)])
+        self._lengths[: len(tokens)] += 1
+
+    def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
+        return [prefix for part in _passes(prompts) for prefix in self._read(part)]
+
+    def _read(self, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
+        """One pass over the tokens of several prompts, which are places of a cache of their own."""
+        lengths = [len(prompt) for prompt in prompts]
+        cache = _cache(self._config, len(prompts), max(lengths))
+        if sum(lengths) > len(self._reading.residual):
+            self._reading = _buffers(self._config, sum(lengths), len(self._angles.cosines))
+        batch = Batch(
+            tokens=np.concatenate(prompts).astype(np.int64),
+            places=np.repeat(np.arange(len(prompts)), lengths),
+            positions=np.concatenate([np.arange(length) for length in lengths]),
+            asked=np.cumsum(lengths) - 1,
+        )
+        logits = np.empty((len(prompts), self._config.vocab_size), np.float32)
+        self._decode(batch, self._reading, cache, logits)
+        return [
+            Prefix(
+                # Copied as the cache has it, so that `put` copies it back line by line.
+                keys=torch.from_numpy(cache.keys[:, at, :, :, :length].copy().swapaxes(2, 3)),
+                values=torch.from_numpy(cache.values[:, at, :, :length].copy()),
+                logits=torch.from_numpy(logits[at].copy()),
+            )
+            for at, length in enumerate(lengths)
+        ]
+
+    def _decode(self, batch: Batch, buffers: Buffers, cache: Cache, logits: NDArray[np.float32]) -> None:
+        decode(batch, self._weights, cache, self._angles, self._epsilon, buffers, logits)
+
+
+def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
+    """Cut prompts into passes of at most PREFILL_TOKENS tokens, or of one prompt."""
+    taken: list[Sequence[int]] = []
+    for prompt in prompts:
+        if taken and sum(map(len, taken)) + len(prompt) > PREFILL_TOKENS:
+            yield taken
+            taken = []
+        taken.append(prompt)
+    if taken:
+        yield taken
+
+
+def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
+    """All zero, for at least `positions`."""
+    outer, dim = (config.num_hidden_layers, places, config.num_key_value_heads), config.head_dim
+    columns = filled(positions)
+    return Cache(
+        keys=np.zeros((*outer, dim, columns), np.float32), values=np.zeros((*outer, columns, dim), np.float32)
+    )
+
+
+def _buffers(config: ModelConfig, rows: int, positions: int) -> Buffers:
+    """All zero."""
+    heads, dim = config.num_attention_heads, config.head_dim
+    hidden, ffn = config.hidden_size, config.intermediate_size
+
+    def zeros(count: int, width: int, behind: int = LANES) -> NDArray[np.float32]:
+        return np.zeros((count, width + behind), np.float32)
+
+    return Buffers(
+        residual=zeros(rows, hidden),
+        normed=zeros(rows, hidden),
+        qkv=zeros(rows, (heads + 2 * config.num_key_value_heads) * dim, behind=0),
+        mixed=zeros(rows, heads * dim, behind=0),
+        gate_up=zeros(rows, 2 * ffn),
+        activated=zeros(rows, ffn),
+        scores=zeros(heads, positions),
+        totals=np.zeros(heads, np.float32),
+    )

@@ -1,0 +1,100 @@
+"""What the emulator is compared with, on the same rows: a plain roofline and LLM-Viewer.
+
+- *plain roofline*: bytes over bandwidth, nothing else (no parameter);
+- *one efficiency*: the same divided by one fitted share (one parameter, refitted per fold);
+- *LLM-Viewer* (hahnyuan/LLM-Viewer, `model_analyzer.py` at 01b269d, MIT): a roofline per operation
+  of a layer, written here from its published formulas. It knows activations, cache and arithmetic,
+  but no efficiency, no overhead, no communication and no prefill share. Its README says that only
+  relative relationships can be referenced.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from k2repro.wafer.calibration.fit import Sample
+from k2repro.wafer.calibration.rates import Rate
+from k2repro.wafer.model.parameters import FloatArray
+from k2repro.wafer.model.shapes import ModelShape
+
+_ACTIVATION_BYTES = 2.0
+
+
+def plain_roofline(sample: Sample) -> FloatArray:
+    """Tokens/s per sequence from bytes and bandwidth alone, shape (n,)."""
+    work: Any = sample.work
+    moved = work.weight_bytes + work.batch * work.context * work.kv_bytes_per_token
+    return work.ways * work.bandwidth / moved
+
+
+def fit_one_efficiency(sample: Sample) -> float:
+    """The share of bandwidth that makes the median ratio to the plain roofline one."""
+    return float(np.median(sample.rates / plain_roofline(sample)))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of a decode step: arithmetic operations and bytes moved."""
+
+    flops: float
+    bytes_moved: float
+
+    def seconds(self, bandwidth: float, peak: float) -> float:
+        """Roofline of one operation: the slower of moving and computing."""
+        return max(self.bytes_moved / bandwidth, self.flops / peak)
+
+
+def _linear(inputs: float, outputs: float, batch: float, weight_bytes: float, ways: float) -> Operation:
+    """A matrix product with its weights, activations in and out; split over `ways`."""
+    activations = (inputs + outputs / ways) * batch * _ACTIVATION_BYTES
+    return Operation(
+        2.0 * inputs * outputs * batch / ways, inputs * outputs * weight_bytes / ways + activations
+    )
+
+
+def _layer_products(shape: ModelShape) -> list[tuple[int, int]]:
+    """(inputs, outputs) of q, k, v, o, gate, up, down."""
+    query, value = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    return [
+        (shape.hidden, query),
+        (shape.hidden, value),
+        (shape.hidden, value),
+        (query, shape.hidden),
+        (shape.hidden, shape.ffn),
+        (shape.hidden, shape.ffn),
+        (shape.ffn, shape.hidden),
+    ]
+
+
+def _layer_operations(row: Rate, weight_bytes: float) -> Iterator[Operation]:
+    """All operations of one layer as LLM-Viewer counts them for decode, without flash attention."""
+    shape, batch, length, ways = row.shape, row.batch, row.mean_context, float(row.ways)
+    for inputs, outputs in _layer_products(shape):
+        yield _linear(inputs, outputs, batch, weight_bytes, ways)
+    heads, width = shape.q_heads / ways, shape.head_dim
+    cache = length * width * batch * (shape.kv_heads / ways) * _ACTIVATION_BYTES
+    scores = length * batch * heads * _ACTIVATION_BYTES
+    vectors = width * batch * heads * _ACTIVATION_BYTES
+    for _ in ("scores", "values"):
+        yield Operation(2.0 * length * width * heads * batch, cache + scores + vectors)
+    yield Operation(5.0 * batch * heads * length, 2.0 * scores)
+    hidden = batch * shape.hidden
+    for flops, copies in ((7, 2), (7, 2), (1, 2), (1, 2), (2, 3)):
+        yield Operation(flops * hidden, copies * hidden * _ACTIVATION_BYTES)
+
+
+def llm_viewer_rate(row: Rate) -> float:
+    """Tokens/s per sequence by LLM-Viewer's decode formulas for one measured row."""
+    fields = row.fields()
+    per_weight = row.weight_read_gb * 1e9 / row.shape.decode_parameters
+    bandwidth, peak = fields["bandwidth"], fields["peak_flops"]
+    layer = sum(operation.seconds(bandwidth, peak) for operation in _layer_operations(row, per_weight))
+    head = _linear(row.shape.hidden, row.shape.vocab, row.batch, per_weight, float(row.ways))
+    return 1.0 / (row.shape.layers * layer + head.seconds(bandwidth, peak))
+
+
+def llm_viewer(sample: Sample) -> FloatArray:
+    """`llm_viewer_rate` of every row, shape (n,)."""
+    return np.array([llm_viewer_rate(row) for row in sample.rows])

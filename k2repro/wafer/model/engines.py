@@ -1,0 +1,132 @@
+"""Engine classes: which software runs the model, grouped by how its overhead behaves.
+
+A measured rate names its software in free text ("vLLM 0.6.3", "llama.cpp (May 2024)"). The words
+below map that text to a class; parameters are fitted per class (`data/parameters.toml`). Software
+that no rule knows gets the usual class of its device, is marked unknown and gets a wider interval.
+A class is declared by what the software does at run time, never by the residual of a row.
+"""
+
+import re
+from dataclasses import dataclass
+
+from k2repro.errors import unknown
+from k2repro.wafer.model.parameters import SOFTWARE
+
+COMPILED, SERVING, UNCAPTURED, GGML, EAGER, TORCH_CPU, GGML_CPU = range(7)
+CLASSES = ("compiled", "serving", "uncaptured", "ggml", "eager", "torch-cpu", "ggml-cpu")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine and its class.
+
+    class_code: index into CLASSES. software_code: index into parameters.SOFTWARE, -1 for any
+    other. known: whether a rule recognised the name.
+    """
+
+    name: str
+    class_code: int
+    software_code: int = -1
+    known: bool = True
+
+    @property
+    def engine_class(self) -> str:
+        """The name of the class."""
+        return CLASSES[self.class_code]
+
+
+# The first rule with all its words in the name wins.
+_RULES: tuple[tuple[str, int], ...] = (
+    ("torch cpu", TORCH_CPU),
+    ("k2repro", TORCH_CPU),
+    ("llama.cpp", GGML),
+    ("llama-cpp", GGML),
+    ("ollama", GGML),
+    ("ggml", GGML),
+    ("koboldcpp", GGML),
+    ("lm studio", GGML),
+    ("llamafile", GGML),
+    ("gpt4all", GGML),
+    ("tensorrt", COMPILED),
+    ("trt", COMPILED),
+    ("gpt-fast", COMPILED),
+    ("compile", COMPILED),
+    ("fastertransformer", COMPILED),
+    ("nvidia nim", COMPILED),
+    ("turbomind", COMPILED),
+    ("lmdeploy", COMPILED),
+    ("mlc", COMPILED),
+    ("tvm", COMPILED),
+    ("exllama", COMPILED),
+    ("jetstream", COMPILED),
+    ("maxtext", COMPILED),
+    ("mlx", COMPILED),
+    ("openvino", COMPILED),
+    ("sambaflow", COMPILED),
+    ("groq", COMPILED),
+    ("transformers", EAGER),
+    ("hugging", EAGER),
+    ("eager", EAGER),
+    ("lit-gpt", EAGER),
+    ("litgpt", EAGER),
+    ("accelerate", EAGER),
+    ("autogptq", EAGER),
+    ("autoawq", EAGER),
+    ("vllm", SERVING),
+    ("sglang", SERVING),
+    ("tgi", SERVING),
+    ("text-generation", SERVING),
+    ("deepspeed", SERVING),
+    ("aphrodite", SERVING),
+    ("lightllm", SERVING),
+)
+_USUAL = {"gpu": SERVING, "soc": GGML, "cpu": GGML_CPU}
+# vLLM captured HIP graphs on AMD only from about 0.7 on; before, every kernel was launched alone.
+_FIRST_CAPTURED_ON_AMD = (0, 7)
+
+
+def _runs_uncaptured(text: str, vendor: str) -> bool:
+    if vendor != "AMD" or "vllm" not in text:
+        return False
+    version = re.search(r"(\d+)\.(\d+)", text)
+    if version is None:
+        return True
+    return (int(version[1]), int(version[2])) < _FIRST_CAPTURED_ON_AMD
+
+
+def _software_code(text: str) -> int:
+    text = text.replace("trtllm", "tensorrt").replace("trt-llm", "tensorrt")
+    return next((i for i, name in enumerate(SOFTWARE) if name in text), -1)
+
+
+def find_engine(name: str | None, device_class: str, vendor: str = "") -> Engine:
+    """The class of the named engine; None means the usual engine of that kind of device.
+
+    A name that no rule knows is accepted, with `known=False`.
+    """
+    usual = _USUAL.get(device_class, COMPILED)
+    if name is None:
+        return Engine(CLASSES[usual], usual)
+    text = name.lower()
+    if text in CLASSES:
+        return Engine(name, CLASSES.index(text))
+    code = next((c for words, c in _RULES if all(w in text for w in words.split())), None)
+    if code is None:
+        return Engine(name, usual, known=False)
+    if code == SERVING and _runs_uncaptured(text, vendor):
+        code = UNCAPTURED
+    if code == GGML and (device_class == "cpu" or " cpu" in text):
+        code = GGML_CPU
+    return Engine(name, code, _software_code(text))
+
+
+def require_engine(name: str | None, device_class: str, vendor: str = "") -> Engine:
+    """Like `find_engine`, for a person who typed the name: unknown names are refused."""
+    engine = find_engine(name, device_class, vendor)
+    if not engine.known:
+        raise unknown(
+            "engine",
+            name,
+            [*CLASSES, "vllm", "sglang", "tensorrt-llm", "gpt-fast", "llama.cpp", "mlx", "transformers"],
+        )
+    return engine
