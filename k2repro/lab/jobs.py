@@ -18,6 +18,7 @@ from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.processes import environment, thread_variables
+from k2repro.results.provenance import WORKERS
 
 MESSAGES_AT_ONCE = 50
 _messages: Any = None
@@ -49,7 +50,8 @@ def run_jobs(jobs: Sequence[Job], *, workers: int = 2, listen: Listen | None = N
     """
     _check_order(jobs)
     context = multiprocessing.get_context("spawn")
-    with environment(thread_variables(1)), _served(context) as manager:
+    wide = {**thread_variables(1), WORKERS: str(workers)}
+    with environment(wide), _served(context) as manager:
         messages = manager.Queue()
         pool = ProcessPoolExecutor(min(workers, len(jobs)) or 1, context, _start, (messages,))
         with pool:

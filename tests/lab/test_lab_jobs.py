@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from k2repro.training.jobs import Job, report, run_jobs
 
 from k2repro.errors import K2ReproError
-from k2repro.training.jobs import Job, report, run_jobs
 
 
 def square(name, number):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from k2repro.lessons.lax import RESPONSES, SCORERS
 from k2repro.mini.variables import TIERS, problems
-from k2repro.rlvr.lax import RESPONSES, SCORERS
 
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 10, seed=5)]
 

@@ -6,7 +6,8 @@ import torch
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.errors import K2ReproError
-from k2repro.rlvr import Rollout, rounding
+from k2repro.lessons import rounding
+from k2repro.rlvr import Rollout
 
 # Sharp attention and large logits, as in a trained model: here single tokens part by 1e-5 and more.
 SHAPE = ModelConfig(

@@ -5,7 +5,7 @@ import pytest
 from k2repro.architecture import ModelConfig
 from k2repro.bench.sft import LAYOUTS, ROW_TOKENS, Ours, bench_sft, draw_steps, losses_differ, train_theirs
 from k2repro.bench.sft_shares import PARTS, model_flops
-from k2repro.sft.recipe import VOCABULARY
+from k2repro.lab.sft_recipe import VOCABULARY
 from k2repro.training.packing import Example
 
 TINY = ModelConfig(

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from k2repro.evaluate import Interval
-from k2repro.rlvr.bars import BARS, Bar, standings
-from k2repro.rlvr.results import Effect
+from k2repro.evaluate.effects import Effect
+from k2repro.lab.bars import Bar, standings
+from k2repro.lab.rlvr_rows import BARS
 
-GAIN = Bar("a gain", "row", least=0.03)
-BELOW = Bar("below", "row", most=0.0)
-NO_GAIN = Bar("no gain", "row")
+GAIN = Bar("a gain", "row", low=0.03, shown=1)
+BELOW = Bar("below", "row", high=0.0, shown=-1)
+NO_GAIN = Bar("no gain", "row", no_gain=True)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ NO_GAIN = Bar("no gain", "row")
 )
 def test_a_bar_wants_its_value_and_its_interval(bar: Bar, value: float, low: float, high: float, met: bool):
     """Catches a verdict from the value alone."""
-    assert bar.met(value, low, high) is met
+    assert bar.met(value, (low, high)) is met
 
 
 def test_every_bar_is_held_against_its_own_row_and_seeds_are_counted():
@@ -36,7 +37,7 @@ def test_every_bar_is_held_against_its_own_row_and_seeds_are_counted():
     found = {bar.row: _effect(0.5, 0.4, 0.6) for bar in BARS}
     sure, unsure = _effect(0.04, 0.01, 0.07), _effect(0.02, -0.01, 0.05)
     found["rlvr.gain_from_sft.mean"] = replace(sure, by_seed={0: sure.by_seed[0], 1: unsure.by_seed[0]})
-    records = {record["bar"]: record for record in standings(found)}
+    records = {record["what"]: record for record in standings(BARS, found)}
     assert len(records) == len(BARS)
     assert records["RL from SFT, gain over the tiers"]["met"] is True
     assert records["RL from SFT, gain over the tiers"]["seeds that agree"] == "1 of 2"

@@ -2,62 +2,73 @@
 a campaign that makes things twice, a number of notebook 03 that is drawn from the wrong model."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2repro.engine.backend import Completion
+from k2repro.engine import Completion
 from k2repro.errors import K2ReproError
+from k2repro.lab import rlvr, rlvr_rows, sft
+from k2repro.lab.campaign import jobs_for
+from k2repro.lab.made import make_now
+from k2repro.lab.rl_runs import CODE, MEASURED, PAPER, RUNS, SHOWN, all_runs, plan
+from k2repro.lab.rl_training import REWARDS, train_prompts, train_run
+from k2repro.lab.rlvr import AT_SWITCH, RlResults, carry_out_rl, models_of, starts_of
+from k2repro.lab.scale import Scale
 from k2repro.mini import programs
+from k2repro.mini.benchmarks import MATHS
+from k2repro.mini.checkpoint import load_checkpoint, load_snapshot
 from k2repro.mini.data import reference_response
 from k2repro.mini.grading import grade
 from k2repro.mini.problem import Problem
 from k2repro.mini.variables import problems
+from k2repro.pictures.rlvr_traces import AFTER, FIRST_MISTAKE, GOOD, marked_lines, steps_picture, turned_right
 from k2repro.results import ArtifactStore
-from k2repro.rlvr import builds, findings
-from k2repro.rlvr.arms import ARMS, CODE, MEASURED, PAPER, SHOWN
-from k2repro.rlvr.builds import AT_SWITCH, Sizes
-from k2repro.rlvr.campaign import Campaign, all_runs, carry_out_all, jobs_for, models_of, starts_of
-from k2repro.rlvr.pictures_traces import AFTER, FIRST_MISTAKE, GOOD, marked_lines, steps_picture, turned_right
 from k2repro.rlvr.rewards import Prompt
-from k2repro.rlvr.runs import MATHS, REWARDS, RunSizes, carry_out, plan, train_prompts
-from k2repro.sft.sizes import Sizes as SftSizes
-from k2repro.sft.stages import load_checkpoint
 
-TINY = Sizes(
-    sft=SftSizes(steps=0.003, problems=2, samples=1, deep=2, deep_samples=2, probe=1),
-    run=RunSizes(steps=0.05, prompts=2, group=2, probe=2, points=2),
+TINY = Scale(
+    seeds=1,
+    steps=0.003,
+    problems=2,
+    samples=1,
+    deep=2,
+    deep_samples=2,
+    probe=1,
+    rl_steps=0.05,
+    prompts=2,
+    group=2,
+    rl_probe=2,
+    points=2,
 )
-WANTED = all_runs(1, 1)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Campaign, ArtifactStore]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[RlResults, ArtifactStore]:
     store = ArtifactStore(tmp_path_factory.mktemp("campaign"), shipped=None)
-    return carry_out_all(WANTED, TINY, store), store
+    return carry_out_rl(TINY, store), store
 
 
 # ---- the plan of a run ------------------------------------------------------------------------------
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
-@given(st.sampled_from(list(ARMS)), st.floats(0.01, 1), st.integers(1, 50))
+@given(st.sampled_from(list(RUNS)), st.floats(0.01, 1), st.integers(1, 50))
 def test_a_plan_fits_any_size(name: str, share: float, points: int):
     """Catches a stage that begins between two points of the curve, or after the end."""
-    planned = plan(ARMS[name], RunSizes(steps=share, points=points))
+    planned = plan(RUNS[name], Scale(rl_steps=share, points=points))
     assert planned.points[0] == 0 and planned.points[-1] == planned.steps
     first = [step for step, _ in planned.stages]
     assert first == sorted(set(first)) and first[-1] < planned.steps
     assert set(first) <= set(planned.points)
-    assert (planned.switch is None) == (len(ARMS[name].budget) == 1)
+    assert (planned.switch is None) == (len(RUNS[name].budget) == 1)
 
 
 def test_the_short_budget_ends_at_half_of_the_steps():
     """Catches a switch that comes too late or never: at the point of the curve that is nearest to half."""
-    planned = plan(ARMS["short-budget"], RunSizes())
+    planned = plan(RUNS["short-budget"], Scale())
     nearest = min(planned.points, key=lambda step: abs(step - planned.steps / 2))
     assert planned.switch == nearest
     assert planned.stages[0][1] < planned.stages[1][1]
@@ -67,22 +78,15 @@ def test_the_short_budget_ends_at_half_of_the_steps():
 def test_budgets_that_leave_steps_out_are_refused(budget: tuple[tuple[float, int], ...]):
     """Catches a run whose first steps have no budget."""
     with pytest.raises(K2ReproError, match="budget shares"):
-        replace(ARMS["from-sft"], budget=budget)
+        replace(RUNS["from-sft"], budget=budget)
 
 
 def test_misspelt_rewards_and_schedules_are_named():
     """Catches a typo that is found after training, or pays nothing for ever."""
     with pytest.raises(K2ReproError, match="reward 'right answr'"):
-        replace(ARMS["from-sft"], reward="right answr")
+        replace(RUNS["from-sft"], reward="right answr")
     with pytest.raises(K2ReproError, match="schedule 'linaer'"):
-        replace(ARMS["from-sft"], schedule="linaer")
-
-
-@pytest.mark.parametrize(("field", "value"), [("steps", 0.0), ("prompts", 0), ("group", -1), ("points", 1.5)])
-def test_sizes_that_cannot_be_run_are_refused(field: str, value: float):
-    """Catches a run of nothing."""
-    with pytest.raises(K2ReproError, match=field):
-        replace(RunSizes(), **{field: value})
+        replace(RUNS["from-sft"], schedule="linaer")
 
 
 def test_prompts_come_from_train_and_never_twice():
@@ -114,80 +118,91 @@ def test_the_right_answer_pays_what_the_grader_finds_right():
 
 def test_each_arm_of_the_paper_and_each_control_is_run():
     """Catches an arm that the notebook shows and nobody trains."""
-    assert {name for name, _ in all_runs(2, 1)} == set(ARMS) == {*MEASURED, *SHOWN}
-    assert {*PAPER, *CODE} <= set(ARMS)
-    assert [seed for name, seed in all_runs(2, 1) if name == "from-base"] == [0, 1]
-    with pytest.raises(K2ReproError, match="shown_seeds = 3"):
-        all_runs(2, 3)
-    assert ("sft", 0) in starts_of([("from-base", 0)])
+    assert {name for name, _ in all_runs(Scale(seeds=2))} == set(RUNS) == {*MEASURED, *SHOWN}
+    assert {*PAPER, *CODE} <= set(RUNS)
+    assert [seed for name, seed in all_runs(Scale(seeds=2)) if name == "from-base"] == [0, 1]
+    assert ("sft", 1) in starts_of(Scale(seeds=2))
 
 
 def test_whatever_makes_a_run_is_in_its_address():
     """Catches a result that survives a change of arm, seed or size."""
-    larger = replace(TINY, run=replace(TINY.run, prompts=3))
-    retrained = replace(TINY, sft=replace(TINY.sft, steps=0.004))
+    larger, retrained = replace(TINY, prompts=3), replace(TINY, steps=0.004)
     keys = {
-        builds.run_recipe(name, seed, sizes).key
-        for name in ARMS
+        rlvr.weights(name, seed, scale).key
+        for name in RUNS
         for seed in (0, 1)
-        for sizes in (TINY, larger, retrained)
+        for scale in (TINY, larger, retrained)
     }
-    assert len(keys) == 3 * 2 * len(ARMS)
-    with pytest.raises(K2ReproError, match="arm 'from-stf'"):
-        builds.run_recipe("from-stf", 0, TINY)
+    assert len(keys) == 3 * 2 * len(RUNS)
+    with pytest.raises(K2ReproError, match="run 'from-stf'"):
+        rlvr.weights("from-stf", 0, TINY)
 
 
-def test_a_campaign_makes_everything_once(made: tuple[Campaign, ArtifactStore]):
+def test_a_campaign_makes_everything_once(made: tuple[RlResults, ArtifactStore]):
     """Catches a second call that trains again, and a model without scores."""
     campaign, store = made
-    assert jobs_for(WANTED, TINY, store) == []
-    models = {model for name, _ in WANTED for model in models_of(name, TINY)}
+    assert jobs_for(rlvr.everything(TINY), store) == []
+    models = {model for name, _ in all_runs(TINY) for model in models_of(name, TINY)}
     assert set(campaign.scores) == models | {"base", "sft"}
     assert {attempt.tier for attempt in campaign.scores["code"][0].attempts} == {programs.TIER}
-    for name, _ in WANTED:
+    for name, _ in all_runs(TINY):
         log = campaign.logs[name][0]
-        planned = plan(ARMS[name], TINY.run)
+        planned = plan(RUNS[name], TINY)
         assert [record.step for record in log.records] == list(range(planned.steps))
         assert [point.step for point in log.points] == planned.points
 
 
-def test_weights_at_the_switch_stand_only_where_a_budget_changes(made: tuple[Campaign, ArtifactStore]):
+def test_weights_at_the_switch_stand_only_where_a_budget_changes(made: tuple[RlResults, ArtifactStore]):
     """Catches scores "at the switch" of a run that has none."""
     _, store = made
     with pytest.raises(K2ReproError, match="there is no switch"):
-        builds.scores(f"from-sft{AT_SWITCH}", 0, TINY, store)
+        rlvr.scores(f"from-sft{AT_SWITCH}", 0, TINY)
 
 
-def test_the_same_run_gives_the_same_weights(made: tuple[Campaign, ArtifactStore], tmp_path):
-    """Catches randomness from outside the seed: a run carried out anew equals the one that was kept."""
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_run_gives_the_same_bits_with_one_and_two_threads(
+    made: tuple[RlResults, ArtifactStore], tmp_path, threads: int
+):
+    """Catches randomness from outside the seed, and a sum of gradients cut by the threads at hand.
+
+    What was kept was made by jobs of one thread.
+    """
     _, store = made
-    from_base = ARMS["from-base"]
-    start = store.find(builds.sft.checkpoint_recipe("base", 0, TINY.sft))
-    kept = store.find(builds.run_recipe("from-base", 0, TINY))
-    assert start is not None and kept is not None
-    model = load_checkpoint(start)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the jobs of a campaign
+    start = make_now(sft.weights("base", 0, TINY), store)
+    kept = make_now(rlvr.training("from-base", 0, TINY), store)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
-        carry_out(from_base, model, 0, TINY.run, tmp_path, max_new_tokens=builds.MAX_NEW_TOKENS)
+        model = load_checkpoint(start)
+        records = train_run(RUNS["from-base"], model, 0, TINY, tmp_path)
     finally:
-        torch.set_num_threads(threads)
-    assert (tmp_path / "records.jsonl").read_text() == (kept / "records.jsonl").read_text()
-    assert (tmp_path / "curve.jsonl").read_text() == (kept / "curve.jsonl").read_text()
+        torch.set_num_threads(before)
+    lines = [json.loads(line) for line in (kept / rlvr.RECORDS).read_text().splitlines()]
+    assert [record.as_dict() for record in records] == lines
+    last = load_snapshot(sorted((kept / rlvr.STEPS).iterdir())[-1])
+    pairs = zip(model.state_dict().values(), last.state_dict().values(), strict=True)
+    assert all(torch.equal(mine, theirs) for mine, theirs in pairs)
+
+
+def test_the_cut_into_micro_batches_is_in_the_address_of_a_run(monkeypatch):
+    """Catches runs whose last bits depend on something that their key does not say."""
+    before = rlvr.weights("from-base", 0, TINY).key
+    monkeypatch.setattr(rlvr, "MICRO_BATCH_MULTIPLE", 1)
+    assert rlvr.weights("from-base", 0, TINY).key != before
 
 
 # ---- what notebook 03 draws -------------------------------------------------------------------------
 
 
-def test_every_row_is_of_the_models_that_its_name_says(made: tuple[Campaign, ArtifactStore]):
+def test_every_row_is_of_the_models_that_its_name_says(made: tuple[RlResults, ArtifactStore]):
     """Catches rows from the wrong pools: gains are differences of the levels, tier by tier."""
     campaign, _ = made
-    levels = findings.pass_rates(campaign)
+    levels = rlvr_rows.pass_rates(campaign)
     for prefix, arm, start in (
         ("rlvr.gain_from_sft", "rl-from-sft", "sft"),
         ("rlvr.gain_from_base", "rl-from-base", "base"),
     ):
-        for name, gain in findings.gains(campaign).items():
+        for name, gain in rlvr_rows.gains(campaign).items():
             if name.startswith(prefix):
                 tier = name.removeprefix(prefix).strip(".") or "mean"
                 expected = (
@@ -196,21 +211,21 @@ def test_every_row_is_of_the_models_that_its_name_says(made: tuple[Campaign, Art
                 )
                 assert gain.value == pytest.approx(expected)
     found = (
-        findings.final_levels(campaign)
-        | findings.budgets(campaign)
-        | findings.controls(campaign)
-        | findings.code(campaign)
+        rlvr_rows.final_levels(campaign)
+        | rlvr_rows.budgets(campaign)
+        | rlvr_rows.controls(campaign)
+        | rlvr_rows.code(campaign)
     )
     assert "rlvr.short_budget_minus_sft" in found and "rlvr.code.gain" in found
-    assert found["rlvr.code.gain"].n == TINY.sft.problems
+    assert found["rlvr.code.gain"].n == TINY.problems
 
 
-def test_the_rows_do_not_depend_on_which_others_are_drawn(made: tuple[Campaign, ArtifactStore]):
+def test_the_rows_do_not_depend_on_which_others_are_drawn(made: tuple[RlResults, ArtifactStore]):
     """Catches a shared random stream: asked alone or after others, a row is the same."""
     campaign, _ = made
-    alone = findings.code(campaign)["rlvr.code.gain"]
-    findings.pass_rates(campaign)
-    assert json.dumps(asdict(findings.code(campaign)["rlvr.code.gain"])) == json.dumps(asdict(alone))
+    alone = rlvr_rows.code(campaign)["rlvr.code.gain"]
+    rlvr_rows.pass_rates(campaign)
+    assert rlvr_rows.code(campaign)["rlvr.code.gain"] == alone
 
 
 def test_a_response_is_marked_up_to_its_first_mistake():
@@ -227,7 +242,7 @@ def test_a_response_is_marked_up_to_its_first_mistake():
     assert [line.state for line in marked_lines(problem, "<|im_end|>")] == [FIRST_MISTAKE]
 
 
-def test_the_slider_shows_one_problem_at_every_point(made: tuple[Campaign, ArtifactStore]):
+def test_the_slider_shows_one_problem_at_every_point(made: tuple[RlResults, ArtifactStore]):
     """Catches a slider that skips a point or mixes problems."""
     log = made[0].logs["from-base"][0]
     figure, records = steps_picture(log, turned_right(log, MATHS))

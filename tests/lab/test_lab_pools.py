@@ -4,9 +4,9 @@ import torch
 from rlvr_tiny import model
 
 from k2repro.engine import sample
-from k2repro.rlvr.builds import Sizes, arm_of, tiers_of
-from k2repro.rlvr.campaign import models_of
-from k2repro.rlvr.evaluation import SHARP, sharpened
+from k2repro.lab.pools import SHARP, sharpened
+from k2repro.lab.rlvr import models_of, run_of, tiers_of
+from k2repro.lab.scale import Scale
 
 PROMPTS = [[3, 5, 2], [7, 1]]
 
@@ -34,8 +34,8 @@ def test_the_model_itself_stays():
 
 def test_the_run_from_sft_is_judged_at_both_temperatures_and_at_both_ends():
     """Catches a gain whose share of mere sharpening nobody sees."""
-    models = models_of("from-sft", Sizes())
+    models = models_of("from-sft", Scale())
     assert models == ["from-sft", "from-sft@start-sharp", "from-sft@sharp"]
-    assert {arm_of(each) for each in models} == {"from-sft"}
+    assert {run_of(each) for each in models} == {"from-sft"}
     assert {tiers_of(each) for each in models} == {tiers_of("from-sft")}
-    assert models_of("broken-reward", Sizes()) == ["broken-reward"]
+    assert models_of("broken-reward", Scale()) == ["broken-reward"]
