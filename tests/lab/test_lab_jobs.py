@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from k2repro.training.jobs import Job, report, run_jobs
 
 from k2repro.errors import K2ReproError
+from k2repro.lab.jobs import Job, report, run_jobs
 
 
 def square(name, number):
@@ -122,8 +122,8 @@ def wait_for_ever(path):
 KILLED = """
 import pathlib, sys
 sys.path.insert(0, {folder!r})
-from test_training_jobs import wait_for_ever
-from k2repro.training.jobs import Job, run_jobs
+from test_lab_jobs import wait_for_ever
+from k2repro.lab.jobs import Job, run_jobs
 if __name__ == "__main__":
     run_jobs([Job("wait", wait_for_ever, (pathlib.Path({path!r}),))], workers=1)
 """
