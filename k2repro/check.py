@@ -48,7 +48,7 @@ def _results(places: Places) -> list[Finding]:
     findings = []
     for name, text in render_tables(rows).items():
         path = results / "tables" / name
-        if not path.is_file() or path.read_text() != text:
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
             place = f"results/{COMMITTED_PROFILE}/tables/{name}"
             findings.append(
                 Finding(place, "", "stale", "is not what the rows render to; run `make notebooks`")

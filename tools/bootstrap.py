@@ -20,6 +20,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".k2repro-stamp"
 LOG = VENV / "setup.log"
+# Made by `make wheelhouse`, carried to where there is no network; if it is there, nothing else is asked.
+WHEELS = ROOT / "wheelhouse"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LAB_SETTINGS = {
     # Windowed notebooks drop outputs when a reader jumps (jupyterlab#13343, #14467).
@@ -50,7 +52,7 @@ def is_fresh(stamp: str) -> bool:
     """Whether .venv was built from exactly this, and its interpreter still exists."""
     return (
         STAMP.is_file()
-        and STAMP.read_text() == stamp
+        and STAMP.read_text(encoding="utf-8") == stamp
         and PYTHON.exists()
         and (VENV / "bin" / "k2repro").is_file()
         and (not os.environ.get("PYTHON") or venv_version() == list(sys.version_info[:2]))
@@ -66,7 +68,7 @@ def venv_version() -> list[int]:
     if not PYTHON.exists():
         return []
     pip = VENV / "bin" / "pip"
-    if not pip.is_file() or str(VENV) not in pip.read_text()[:400]:
+    if not pip.is_file() or str(VENV) not in pip.read_text(encoding="utf-8")[:400]:
         return []
     probe = subprocess.run(
         [PYTHON, "-c", "import sys, pip; print(*sys.version_info[:2])"], capture_output=True, text=True
@@ -95,10 +97,11 @@ def create_venv() -> None:
 
 def pip(arguments: list[str], doing: str) -> bool:
     """Run pip with the constraints; log everything, show one line every few seconds."""
-    command = [str(PYTHON), "-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), *arguments]
+    offline = ["--no-index", "--find-links", str(WHEELS)] if WHEELS.is_dir() else []
+    command = [str(PYTHON), "-m", "pip", "install", *offline, "-c", str(ROOT / "constraints.txt"), *arguments]
     started = shown = time.monotonic()
     say(f"{doing} ...")
-    with LOG.open("a") as log:
+    with LOG.open("a", encoding="utf-8") as log:
         log.write(f"\n$ {' '.join(command)}\n")
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
@@ -116,7 +119,7 @@ def torch_index() -> list[str]:
     chosen = os.environ.get("K2REPRO_TORCH_INDEX")
     if chosen:
         return ["--extra-index-url", chosen]
-    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists():
+    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists() or WHEELS.is_dir():
         return []
     ask = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
     ask += ["-c", str(ROOT / "constraints.txt"), "--report", "-", "torch"]
@@ -141,15 +144,28 @@ def install() -> None:
     for arguments, doing in steps:
         # A second try: most failures of an install are a dropped connection.
         if not (pip(arguments, doing) or pip(arguments, f"{doing}, second try")):
-            tail = "".join(LOG.read_text().splitlines(keepends=True)[-15:])
+            tail = "".join(LOG.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
             fail(f"step {doing} failed. The end of {LOG.relative_to(ROOT)}:\n{tail}")
+
+
+def fill_wheelhouse() -> None:
+    """Every package as a wheel for this system and Python, so that others can set up without a network."""
+    partial = WHEELS.with_name("wheelhouse.partial")
+    command = [str(PYTHON), "-m", "pip", "wheel", "-c", str(ROOT / "constraints.txt"), "-w", str(partial)]
+    wanted = ["pip", "setuptools", "torch", *torch_index(), f"{ROOT}[all]"]
+    say("collecting every package as a wheel in wheelhouse/ (about 600 MB) ...")
+    if subprocess.run([*command, *wanted]).returncode != 0:
+        fail("the wheelhouse is not complete; what was fetched is in wheelhouse.partial/. Run it again")
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    partial.rename(WHEELS)
+    say("done. Carry wheelhouse/ along: where it lies beside the Makefile, `make setup` uses nothing else")
 
 
 def main() -> None:
     stamp = wanted_stamp()
     if is_fresh(stamp):
         return
-    with (ROOT / ".setup.lock").open("w") as lock:
+    with (ROOT / ".setup.lock").open("w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once: the second waits, then finds it fresh
         if is_fresh(stamp):
             return
@@ -161,10 +177,12 @@ def main() -> None:
         install()
         settings = VENV / "share" / "jupyter" / "lab" / "settings"
         settings.mkdir(parents=True, exist_ok=True)
-        (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS, indent=2))
-        STAMP.write_text(stamp)
+        (settings / "overrides.json").write_text(json.dumps(LAB_SETTINGS, indent=2), encoding="utf-8")
+        STAMP.write_text(stamp, encoding="utf-8")
         say(f"done in {time.monotonic() - started:.0f} s; from here on nothing needs the network")
 
 
 if __name__ == "__main__":
     main()
+    if sys.argv[1:] == ["wheelhouse"]:
+        fill_wheelhouse()

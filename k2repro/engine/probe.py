@@ -36,7 +36,9 @@ def probe(
     journal like all others, so a run that is resumed does not probe again.
     Raises K2ReproError when the server cannot be asked at all.
     """
-    request = Request((Message("user", question),), max_new_tokens, n=3, temperature=HOT, label="probe")
+    request = Request(
+        (Message("user", question),), max_new_tokens, n=3, temperature=HOT, role="probe", label="probe"
+    )
     first, second, third = backend.complete([request])[0]
     if first.failed:
         raise K2ReproError(f"{backend.endpoint.url} cannot be probed: {first.error}")
@@ -111,7 +113,7 @@ def _raw(backend: EndpointBackend, request: Request) -> list[Capability]:
 
 def _repeated(backend: EndpointBackend, request: Request) -> Completion:
     """The first sample once more: under another role, so that the journal does not answer it."""
-    (completion,) = backend.complete([replace(request, n=1, role="probe")])[0]
+    (completion,) = backend.complete([replace(request, n=1, role="probe-again")])[0]
     return completion
 
 

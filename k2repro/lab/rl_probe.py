@@ -100,7 +100,7 @@ def _nll(completion: Completion) -> float:
 def read_points(path: Path) -> list[ProbePoint]:
     """The points of a curve, in the order of their steps. Raises K2ReproError for a file that is not one."""
     try:
-        return [_point(json.loads(line)) for line in path.read_text().splitlines()]
+        return [_point(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise K2ReproError(f"{path}: no curve of a run ({type(error).__name__}: {error})") from error
 

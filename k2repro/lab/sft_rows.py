@@ -79,14 +79,6 @@ def unit_of(row: str) -> str:
     return "ratio" if row.startswith("sft.pass_at_k.base_ratio") else "fraction"
 
 
-def words(rows: Mapping[str, Any], template: str, otherwise: str) -> str:
-    """`template` if every row in it exists, else `otherwise`: a share of no gain, say, is no number."""
-    from k2repro.notebook.text import FIELD
-
-    named = [match[1] for match in FIELD.finditer(template)]
-    return template if all(name in rows for name in named) else otherwise
-
-
 # ---- the numbers ----------------------------------------------------------------------------------
 
 

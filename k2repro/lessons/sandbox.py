@@ -37,7 +37,7 @@ def sandbox_records(limits: Limits = LIMITS) -> Records:
             "program": name,
             "reward": float(run.passed),
             "reason": run.reason,
-            "level": run.level,
+            "level": f"{run.level} {run.level_version}",
             "time limit (s)": limits.seconds,
             "memory limit (MiB)": limits.memory_mb,
         }

@@ -69,7 +69,7 @@ def _kind(value: Any) -> str:
 
 def parameters_cell(path: Path) -> str:
     """The text of the one cell tagged `parameters` in a py:percent source."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     heads = [*CELL.finditer(text)]
     ends = [head.start() for head in heads[1:]] + [len(text)]
     found = [

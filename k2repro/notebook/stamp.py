@@ -68,7 +68,7 @@ def make_stamp(
 
 def _scale(source: Path, places: Places, profile: str) -> dict[str, Any]:
     """How large the experiments of a profile are, for notebooks that run or read any."""
-    if "k2repro.lab" not in source.read_text():
+    if "k2repro.lab" not in source.read_text(encoding="utf-8"):
         return {}
     return {"lab": dict(load_profile(profile, places.profiles).lab)}
 

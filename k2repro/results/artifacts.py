@@ -168,7 +168,7 @@ def old_code_hash(folder: Path) -> str | None:
 def damage_of(folder: Path) -> str | None:
     """What is wrong with an artifact's folder, in words; None when every hash agrees."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text())
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected: dict[str, str] = manifest["files"]
     except (OSError, ValueError, KeyError) as error:
         return f"{MANIFEST} is missing or unreadable: {error}"

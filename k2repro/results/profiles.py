@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import read_text
 from k2repro.results.places import Places
 
 
@@ -30,7 +31,9 @@ from k2repro.results.places import Places
 class NotebookPlan:
     """What one profile asks of one notebook.
 
-    budget_seconds, budget_memory_mb   the run fails beyond 1.5 times either
+    budget_seconds     on an idle machine; the run fails when it uses more processor time than `threads`
+                       processors give in 1.5 times as long
+    budget_memory_mb   the run fails beyond 1.5 times as much
     expect                             row ids that must exist after the run
     parameters                         papermill parameters; each must be declared in the notebook
     """
@@ -74,7 +77,7 @@ def load_profile(name: str, profiles: Path | None = None) -> Profile:
     if not path.is_file():
         raise unknown("profile", name, profile_names(folder))
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise K2ReproError(f"{path.name} is not TOML: {error}") from None
     types = {"name": str, "description": str, "threads": int, "notebooks": dict, "lab": dict}

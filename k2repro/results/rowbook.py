@@ -104,7 +104,7 @@ class RowBook(Mapping[str, Row]):
 
 def reads_rows(source: Path) -> bool:
     """Whether a notebook source reads the rows of other notebooks (it calls `input_rows`)."""
-    return "input_rows(" in source.read_text()
+    return "input_rows(" in source.read_text(encoding="utf-8")
 
 
 def input_rows(profile: str) -> dict[str, Row]:

@@ -70,7 +70,7 @@ def _listed(target: Path) -> dict[str, set[str]]:
     """What ships already, by notebook."""
     found: dict[str, set[str]] = {}
     listing = target / LISTING
-    for line in listing.read_text().splitlines() if listing.is_file() else ():
+    for line in listing.read_text(encoding="utf-8").splitlines() if listing.is_file() else ():
         notebook, _, artifact = line.partition("  ")
         found.setdefault(notebook, set()).add(artifact)
     return found

@@ -37,6 +37,7 @@ from k2repro.lab import bars, sft_rows
 from k2repro.lab.scale import Scale
 from k2repro.lab.sft_recipe import BASE, SFT
 from k2repro.lessons import published, specimens
+from k2repro.lessons.wording import words
 from k2repro.mini.benchmarks import BENCHMARKS, benchmark_problems
 from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
@@ -236,7 +237,7 @@ show(figure, alt="pass@1 on the probe against the share of training: each "
 
 # %%
 sft_rows.add_rows(rows, sft_rows.curve_rows(results))
-tell(rows, sft_rows.words(rows, """
+tell(rows, words(rows, """
 On the maths probe, pass@1 goes from {sft.curve.start:pct} to
 {sft.curve.end:pct}. The first quarter of the steps brings
 {sft.gain_share_at_quarter:pct} of the gain, the first half

@@ -20,8 +20,8 @@ from k2repro.lab.sft_rows import (
     pass_at_k_rows,
     pass_rows,
     sample_counts,
-    words,
 )
+from k2repro.lessons.wording import words
 from k2repro.mini import mistakes
 from k2repro.mini.benchmarks import BENCHMARKS, MATHS
 

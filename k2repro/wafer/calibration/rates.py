@@ -9,11 +9,11 @@ import csv
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
+from k2repro.reading import REPAIR, shipped_text
 from k2repro.wafer.model.devices import Device, guess_class, match_variant
 from k2repro.wafer.model.engines import Engine, find_engine
 from k2repro.wafer.model.precisions import Precision, match_precision
@@ -268,5 +268,9 @@ def read_rates(path: str | Path) -> RateTable:
 
 def load_rates() -> RateTable:
     """The shipped table, `data/decode_rates.csv`."""
-    path = resources.files("k2repro.wafer").joinpath("data/decode_rates.csv")
-    return parse_rates(path.read_text("utf-8").splitlines(), "decode_rates.csv")
+    lines = shipped_text("k2repro.wafer", "data/decode_rates.csv").splitlines()
+    table = parse_rates(lines, "decode_rates.csv")
+    if table.refused or not table.rates:
+        why = table.refused[0] if table.refused else "it holds no rates"
+        raise K2ReproError(f"decode_rates.csv: {why}. {REPAIR}")
+    return table

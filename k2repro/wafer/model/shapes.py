@@ -7,14 +7,13 @@ only one row of the input embedding: counting the whole embedding would slow a s
 to 40 %.
 """
 
-import csv
 import functools
 import math
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import Protocol
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import shipped_lines
 
 
 class ConfigLike(Protocol):
@@ -124,21 +123,22 @@ ALIASES = {
 @functools.cache
 def load_shapes() -> dict[str, ModelShape]:
     """All shapes of `data/model_shapes.csv`, by model name."""
-    text = resources.files("k2repro.wafer").joinpath("data/model_shapes.csv").read_text("utf-8")
-    shapes = {}
-    for line in csv.DictReader(text.splitlines()):
-        shapes[line["model"]] = ModelShape(
-            line["model"],
-            layers=int(line["layers"]),
-            hidden=int(line["hidden"]),
-            q_heads=int(line["q_heads"]),
-            kv_heads=int(line["kv_heads"]),
-            head_dim=int(line["head_dim"]),
-            ffn=int(line["ffn"]),
-            vocab=int(line["vocab"]),
-            tied=line["tied"] == "1",
-        )
-    return shapes
+    shapes = shipped_lines("k2repro.wafer", "data/model_shapes.csv", _read_shape)
+    return {shape.name: shape for shape in shapes}
+
+
+def _read_shape(line: dict[str, str]) -> ModelShape:
+    return ModelShape(
+        line["model"],
+        layers=int(line["layers"]),
+        hidden=int(line["hidden"]),
+        q_heads=int(line["q_heads"]),
+        kv_heads=int(line["kv_heads"]),
+        head_dim=int(line["head_dim"]),
+        ffn=int(line["ffn"]),
+        vocab=int(line["vocab"]),
+        tied=line["tied"] == "1",
+    )
 
 
 def match_shape(name: str) -> ModelShape | None:
