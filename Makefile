@@ -14,7 +14,7 @@ export TOKENIZERS_PARALLELISM := false
 export MPLBACKEND := Agg
 export OMP_NUM_THREADS := $(THREADS)
 
-.PHONY: help setup reproduce test test-browser lab lab-reset notebooks sync check bench clean
+.PHONY: help setup reproduce test test-browser wheelhouse lab lab-reset notebooks sync check bench clean
 
 help:  ## List every target, one line each
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: setup  ## Run the test suite, nbval on the committed notebooks included
 
 test-browser: setup  ## Open JupyterLab and the report in headless Chromium (needs Chromium)
 	@.venv/bin/python -m pytest -m browser
+
+wheelhouse: setup  ## Collect every package in wheelhouse/, for set-ups in a room without a network
+	@tools/find-python tools/bootstrap.py wheelhouse
 
 lab: setup  ## Open copies of the notebooks in JupyterLab (workbench/; nothing committed is touched)
 	@$(K2) notebook lab

@@ -19,7 +19,7 @@ from k2repro.notebook.stamp import differences, make_stamp, read_stamp
 from k2repro.notebook.student import write_student_copies
 from k2repro.paper.ledger import count_verdicts, evaluate_claims
 from k2repro.paper.markdown import render_tables
-from k2repro.readme import rendered_readme
+from k2repro.readme import CLAIMS_PICTURE, claims_picture, rendered_readme
 from k2repro.report import render_report
 from k2repro.results.atomic import write_bytes, write_text
 from k2repro.results.compare import Comparison, compare_rows, summarise
@@ -119,6 +119,7 @@ def publish(profile: Profile, places: Places) -> None:
     write_text(results / "timings.jsonl", "\n".join(lines) + "\n")
     for figure, svg in built_pictures(folder / "notebooks").items():
         write_bytes(results / "figures" / figure, svg)
+    write_bytes(results / "figures" / CLAIMS_PICTURE, claims_picture(load_rows(results / "rows")))
     for table, text in render_tables(load_rows(results / "rows")).items():
         write_text(results / "tables" / table, text)
 

@@ -20,6 +20,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMP = VENV / ".k2repro-stamp"
 LOG = VENV / "setup.log"
+# Made by `make wheelhouse`, carried to where there is no network; if it is there, nothing else is asked.
+WHEELS = ROOT / "wheelhouse"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LAB_SETTINGS = {
     # Windowed notebooks drop outputs when a reader jumps (jupyterlab#13343, #14467).
@@ -95,7 +97,8 @@ def create_venv() -> None:
 
 def pip(arguments: list[str], doing: str) -> bool:
     """Run pip with the constraints; log everything, show one line every few seconds."""
-    command = [str(PYTHON), "-m", "pip", "install", "-c", str(ROOT / "constraints.txt"), *arguments]
+    offline = ["--no-index", "--find-links", str(WHEELS)] if WHEELS.is_dir() else []
+    command = [str(PYTHON), "-m", "pip", "install", *offline, "-c", str(ROOT / "constraints.txt"), *arguments]
     started = shown = time.monotonic()
     say(f"{doing} ...")
     with LOG.open("a", encoding="utf-8") as log:
@@ -116,7 +119,7 @@ def torch_index() -> list[str]:
     chosen = os.environ.get("K2REPRO_TORCH_INDEX")
     if chosen:
         return ["--extra-index-url", chosen]
-    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists():
+    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists() or WHEELS.is_dir():
         return []
     ask = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
     ask += ["-c", str(ROOT / "constraints.txt"), "--report", "-", "torch"]
@@ -145,6 +148,19 @@ def install() -> None:
             fail(f"step {doing} failed. The end of {LOG.relative_to(ROOT)}:\n{tail}")
 
 
+def fill_wheelhouse() -> None:
+    """Every package as a wheel for this system and Python, so that others can set up without a network."""
+    partial = WHEELS.with_name("wheelhouse.partial")
+    command = [str(PYTHON), "-m", "pip", "wheel", "-c", str(ROOT / "constraints.txt"), "-w", str(partial)]
+    wanted = ["pip", "setuptools", "torch", *torch_index(), f"{ROOT}[all]"]
+    say("collecting every package as a wheel in wheelhouse/ (about 600 MB) ...")
+    if subprocess.run([*command, *wanted]).returncode != 0:
+        fail("the wheelhouse is not complete; what was fetched is in wheelhouse.partial/. Run it again")
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    partial.rename(WHEELS)
+    say("done. Carry wheelhouse/ along: where it lies beside the Makefile, `make setup` uses nothing else")
+
+
 def main() -> None:
     stamp = wanted_stamp()
     if is_fresh(stamp):
@@ -168,3 +184,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    if sys.argv[1:] == ["wheelhouse"]:
+        fill_wheelhouse()

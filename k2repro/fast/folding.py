@@ -17,6 +17,7 @@ from torch import Tensor
 
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
+from k2repro.errors import K2ReproError
 from k2repro.fast.kernels.decode import Angles, FoldedWeights
 from k2repro.fast.kernels.panels import packed
 from k2repro.fast.pairs import paired, unpaired
@@ -45,6 +46,8 @@ class Folding:
     """Folds the parameters of one layer and unfolds gradients; `parameters` by name inside the layer."""
 
     def __init__(self, config: ModelConfig, parameters: Gradients) -> None:
+        if not config.attention_bias:
+            raise K2ReproError("the compiled passes add biases, which a Llama has not; use the plain decoder")
         self._config, self._parameters = config, parameters
         self._scale = config.head_dim**-0.5
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError
-from k2repro.paper.claims import Claim, load_claims
+from k2repro.paper.claims import SOURCES, Claim, load_claims
 from k2repro.paper.confidence import COMPUTED_HERE, CORROBORATED, UNCHECKED
 from k2repro.paper.facts import FactBook
 from k2repro.paper.loading import load_facts
@@ -130,6 +130,14 @@ def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """How many claims have each verdict, every verdict listed."""
     counted = Counter(verdict.verdict for verdict in verdicts)
     return {name: counted[name] for name in VERDICTS}
+
+
+def claims_by_source(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
+    """Source -> verdict -> number of claims; every source and every verdict is listed."""
+    counted = {source: dict.fromkeys(VERDICTS, 0) for source in SOURCES}
+    for entry in verdicts:
+        counted[entry.claim.source][entry.verdict] += 1
+    return counted
 
 
 def ledger_records(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:

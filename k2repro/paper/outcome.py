@@ -18,9 +18,9 @@ UNRESOLVED = "unresolved"
 NOT_TESTABLE = "not testable here"
 
 VERDICTS = {
-    RECOMPUTED: "computed here from other facts or on real weights, and it agrees",
-    CONSISTENT: "the printed numbers say so; nothing was computed, or chance alone could do it",
-    DERIVED: "the number compared with is this kit's own arithmetic, which is no evidence",
+    RECOMPUTED: "computed here from other facts or real weights, and it agrees",
+    CONSISTENT: "the printed numbers say so; not computed, or within chance",
+    DERIVED: "compared with this kit's own arithmetic: no evidence",
     MINI: "measured on mini-K2 with an interval beyond zero",
     DIRECTION: "the sign agrees, the published size does not",
     CONTRADICTED: "recorded facts or a measurement say otherwise",

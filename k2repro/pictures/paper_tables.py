@@ -1,14 +1,30 @@
 """Figures of notebook 08: each returns the plotly figure and the records that it shows."""
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from k2repro.notebook.palette import BLUE, DASHES, GREY, MARKERS, PALETTE, VERMILLION
+from k2repro.notebook.palette import (
+    BLUE,
+    BROWN,
+    DASHES,
+    GREEN,
+    GREY,
+    INK,
+    MARKERS,
+    PALETTE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+)
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import FigureSeries, figure_series
 from k2repro.paper.loading import load_facts
+from k2repro.paper.outcome import VERDICTS
 from k2repro.paper.quantity import Operand
 from k2repro.paper.recompute import MATHS, binomial_error, operand
 from k2repro.paper.tables import table
+from k2repro.results import Row
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -17,6 +33,17 @@ Picture = tuple["Figure", list[dict[str, Any]]]
 ABLATION = "table2_test_time_ablation"
 K2_THINK = "K2-Think"
 PATTERNS = ["", "/", ".", "x"]
+SATURATION = "fig2_3_4_scalars/Fig 3 pass@k/AIME 2024 saturation (SFT)"
+VERDICT_LOOKS = {
+    "recomputed": (GREEN, ""),
+    "consistent as printed": (SKY, "."),
+    "derived": (BROWN, "+"),
+    "reproduced at mini scale": (BLUE, "/"),
+    "direction only": (PURPLE, "\\"),
+    "contradicted": (VERMILLION, "x"),
+    "unresolved": (GREY, "-"),
+    "not testable here": (INK, "|"),
+}
 
 
 def ablation_picture(book: FactBook | None = None) -> Picture:
@@ -141,24 +168,85 @@ def _distinct(series: list[FigureSeries]) -> list[FigureSeries]:
     return list(kept.values())
 
 
-def verdicts_picture(counts: dict[str, int]) -> Picture:
-    """How many claims have which verdict, as labelled bars."""
+def verdicts_picture(matrix: Mapping[str, Mapping[str, int]]) -> Picture:
+    """Claims by source, stacked by verdict: who said what, and what became of it.
+
+    matrix   source -> verdict -> number of claims, as `claims_by_source` gives it
+    """
     import plotly.graph_objects as go
 
-    names = list(counts)[::-1]
-    values = [counts[name] for name in names]
-    colours = [VERMILLION if name == "contradicted" else BLUE for name in names]
-    figure = go.Figure(
-        go.Bar(
-            x=values,
-            y=names,
+    figure = go.Figure()
+    sources = list(matrix)[::-1]
+    verdicts = [verdict for verdict in VERDICTS if any(matrix[source][verdict] for source in sources)]
+    for verdict in verdicts:
+        colour, hatch = VERDICT_LOOKS[verdict]
+        counts = [matrix[source][verdict] for source in sources]
+        figure.add_bar(
+            name=verdict,
+            x=counts,
+            y=sources,
             orientation="h",
-            text=values,
-            textposition="outside",
-            marker={"color": colours},
-            cliponaxis=False,
+            text=[str(count) if count else "" for count in counts],
+            textposition="inside",
+            insidetextanchor="middle",
+            marker={"color": colour, "pattern": {"shape": hatch}},
         )
-    )
     figure.update_xaxes(title="claims")
-    figure.update_layout(title="Claims by verdict", height=340)
-    return figure, [{"verdict": name, "claims": count} for name, count in counts.items()]
+    figure.update_layout(
+        title="Who said it, and what became of it",
+        barmode="stack",
+        height=400,
+        legend={"orientation": "h", "y": -0.22, "traceorder": "normal"},
+    )
+    records = [{"source": source, **{v: matrix[source][v] for v in verdicts}} for source in matrix]
+    return figure, records
+
+
+def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> Picture:
+    """Figure 3's question on mini-K2: pass@k of base and SFT, with the published level of AIME 2024."""
+    import plotly.graph_objects as go
+
+    book = book or load_facts()
+    figure, records = go.Figure(), []
+    for place, model in enumerate(("sft", "base")):
+        found = {
+            int(match[1]): row
+            for name, row in rows.items()
+            if (match := re.fullmatch(rf"sft\.pass_at_k\.{model}\.tier-1\.k(\d+)", name))
+        }
+        ks = sorted(found)
+        errors = [found[k].interval or (found[k].value, found[k].value) for k in ks]
+        values = [100 * float(found[k].value) for k in ks]
+        figure.add_scatter(
+            x=ks,
+            y=values,
+            name=f"mini-K2, {model.upper() if model == 'sft' else model}, easiest tier",
+            mode="lines+markers",
+            line={"dash": DASHES[place], "color": PALETTE[place]},
+            marker={"symbol": MARKERS[place], "color": PALETTE[place]},
+            error_y={
+                "type": "data",
+                "array": [100 * high - v for v, (_, high) in zip(values, errors, strict=True)],
+                "arrayminus": [v - 100 * low for v, (low, _) in zip(values, errors, strict=True)],
+            },
+        )
+        records += [
+            {"model": model, "k": k, "pass@k (%)": round(v, 1)} for k, v in zip(ks, values, strict=True)
+        ]
+    level = book.number(SATURATION)
+    figure.add_scatter(
+        x=[1, max((record["k"] for record in records), default=1)],
+        y=[level, level],
+        name="published: where K2-Think's SFT settles on AIME 2024",
+        mode="lines",
+        line={"dash": "dot", "color": GREY},
+    )
+    ks = sorted({record["k"] for record in records})
+    figure.update_xaxes(title="samples k (log scale)", type="log", tickvals=ks)
+    figure.update_yaxes(title="pass@k (%)", range=[0, 102])
+    figure.update_layout(
+        title="More samples lift the base more (Figure 3)",
+        height=440,
+        legend={"orientation": "h", "y": -0.22},
+    )
+    return figure, records

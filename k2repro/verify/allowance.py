@@ -81,11 +81,12 @@ class ProcessorTime:
         passed, ran = wall - self._looked, now - self._last
         self._looked, self._last = wall, now
         self._wall_left -= passed
-        states = self._thread_states()
-        if len(states) > _MOST_THREADS:
-            return "memory", f"more than {_MOST_THREADS} threads"
-        if ran < _HARDLY * passed and set(states) == {_ASLEEP}:
-            self._asleep_left -= passed
+        if not answered:
+            states = self._thread_states()
+            if len(states) > _MOST_THREADS:
+                return "memory", f"more than {_MOST_THREADS} threads"
+            if ran < _HARDLY * passed and set(states) == {_ASLEEP}:
+                self._asleep_left -= passed
         if now - self._start > self._seconds:
             return "timeout", f"{self._seconds:g} s of processor time"
         if self._asleep_left < 0:

@@ -1,8 +1,8 @@
 """What runs inside a real-CPython sandbox: load a program, call its functions, say what came back.
 
-Imports the standard library only. Requests and replies are lines of JSON over descriptors 0 and 1. Nothing
-here is trusted by the parent: a program that takes this process over can only choose its own return values,
-and the expected ones are not here.
+Imports the standard library only. What runs is the source of `codec.codec` and then this file's. Requests
+and replies are lines of JSON over descriptors 0 and 1. Nothing here is trusted by the parent: a program that
+takes this process over can only choose its own return values, and the expected ones are not here.
 """
 
 import ctypes
@@ -37,6 +37,12 @@ class Printed(io.RawIOBase):
         if self.room < 0:
             raise OutputLimit
         return len(data)
+
+
+class Stream(io.TextIOWrapper):
+    """A standard stream, with what `open` would have set; fast writers ask for it."""
+
+    mode = "w"
 
 
 def reason_of(error):
@@ -74,13 +80,11 @@ class Worker:
             os.dup2(nothing, stream)
         os.close(nothing)
         start = self.receive()
-        shelf: dict = {}
-        exec(start["codec"], shelf)  # noqa: S102 - our own source, sent by the parent
-        self.encode, self.decode = shelf["codec"]()
+        self.encode, self.decode = globals()["codec"]()  # its source stands above this file's
         # A module, registered: dataclasses and pickling look their class's module up.
         self.program = types.ModuleType("program")
         sys.modules["program"] = self.program
-        self.printed = io.TextIOWrapper(io.BufferedWriter(Printed(start["output"])), encoding="utf-8")
+        self.printed = Stream(io.BufferedWriter(Printed(start["output"])), encoding="utf-8")
         for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
             setattr(sys, name, self.printed)
         try:

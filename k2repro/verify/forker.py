@@ -2,7 +2,7 @@
 
 To start Python anew for each program takes a hundred times as long as to fork one that has started. This
 process never runs anything of a model. It talks with its parent over a Unix socket, whose descriptor is the
-argument: first comes the text of child.py, then, for each program, a message with two pipe ends; back goes a
+argument: first comes the text of the child, then, for each program, a message with two pipe ends; back goes a
 descriptor that stands for the new process. When the socket closes it ends, and the namespaces with it.
 """
 

@@ -18,13 +18,14 @@ import subprocess
 import threading
 from pathlib import Path
 
-from k2repro.verify import child, forker
+from k2repro.verify import forker
 from k2repro.verify.level import LevelMissing, one_line
 from k2repro.verify.level_cpython import (
     ENVIRONMENT,
     PYTHON_FLAGS,
     START_SECONDS,
     CPythonLevel,
+    child_source,
     hidden_paths,
     python,
     readable_paths,
@@ -91,7 +92,7 @@ class _Forker:
         atexit.register(self.end)
         self._socket.settimeout(START_SECONDS)
         try:
-            self._socket.send(Path(child.__file__).read_bytes())
+            self._socket.send(child_source().encode())
             if self._socket.recv(16) == b"ready":
                 return
             why = "the process ended"

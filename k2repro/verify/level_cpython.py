@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from k2repro.verify import child
 from k2repro.verify.allowance import ProcessorTime
 from k2repro.verify.codec import SOURCE
 from k2repro.verify.level import LevelMissing, Program, Reply
@@ -69,7 +70,6 @@ class CPythonLevel(ABC):
     @contextmanager
     def _talk(self, limits: Limits, most_seconds: float) -> Iterator[tuple[Talk, ProcessorTime]]:
         start = {
-            "codec": SOURCE,
             "filter": filter_program(platform.machine()).hex(),
             "memory": (limits.memory_mb + _PYTHON_MB) << 20,
             "output": limits.output_bytes,
@@ -105,6 +105,11 @@ class CPythonLevel(ABC):
         except BaseException:
             process.end()
             raise
+
+
+def child_source() -> str:
+    """The text of the program that runs inside: how values become JSON text, and `child.py`."""
+    return f"{SOURCE}\n\n{Path(child.__file__).read_text(encoding='utf-8')}"
 
 
 class CPythonProgram:

@@ -9,15 +9,14 @@ no path that it may not read. The system-call filter refuses to change metadata.
 import importlib.util
 import os
 import warnings
-from pathlib import Path
 from typing import Any
 
-from k2repro.verify import child
 from k2repro.verify.level import LevelMissing, one_line, package_version
 from k2repro.verify.level_cpython import (
     ENVIRONMENT,
     PYTHON_FLAGS,
     CPythonLevel,
+    child_source,
     hidden_paths,
     python,
     readable_paths,
@@ -49,7 +48,7 @@ class SandlockLevel(CPythonLevel):
         found, least = sandlock.landlock_abi_version(), sandlock.min_landlock_abi()
         if found < least:
             raise LevelMissing(f"the kernel's Landlock ABI is {found}, at least {least} is needed")
-        command = [python(), *PYTHON_FLAGS, "-c", Path(child.__file__).read_text(encoding="utf-8")]
+        command = [python(), *PYTHON_FLAGS, "-c", child_source()]
         sandbox = sandlock.Sandbox(**_policy(limits))
         piped, nothing = sandlock.StdioMode.PIPED, sandlock.StdioMode.NULL
         with warnings.catch_warnings():

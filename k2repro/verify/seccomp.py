@@ -10,6 +10,7 @@ Calls from number 424 on, where both processors count alike, are answered as by 
 that the C library falls back to the call that came before; every other call is refused (EPERM).
 """
 
+import functools
 import struct
 from collections.abc import Iterable
 
@@ -88,6 +89,7 @@ _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 Step = tuple[int, int, int, int]  # instruction, steps to skip if true, if false, constant
 
 
+@functools.cache
 def filter_program(machine: str) -> bytes:
     """The filter as a BPF program (struct sock_filter[], linux/filter.h).
 

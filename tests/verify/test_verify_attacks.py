@@ -1,15 +1,14 @@
 """The attack list: contained at every level here, and real, since it gets through where nothing stops it."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.verify import available_levels, child
+from k2repro.verify import available_levels
 from k2repro.verify.attack import load_attacks, run_attacks
 from k2repro.verify.ladder import LEVELS
-from k2repro.verify.level_cpython import ENVIRONMENT, PYTHON_FLAGS, CPythonLevel, python
+from k2repro.verify.level_cpython import ENVIRONMENT, PYTHON_FLAGS, CPythonLevel, child_source, python
 from k2repro.verify.report import attack_report
 from k2repro.verify.talk import PipedPeer
 
@@ -46,7 +45,7 @@ class Bare(CPythonLevel):
         return ""
 
     def launch(self, limits):
-        source = Path(child.__file__).read_text()
+        source = child_source()
         call = 'refuse_calls(bytes.fromhex(start["filter"]))'
         assert call in source
         command = [python(), *PYTHON_FLAGS, "-c", source.replace(call, "pass")]
