@@ -69,7 +69,9 @@ def _seed(first: str, again: str, texts: set[str]) -> Capability:
     if first == again:
         return Capability("seed", HONOURED, "the same seed gave the same text again")
     return Capability(
-        "seed", IGNORED, "the same seed gave another text; runs are repeated from the journal only"
+        "seed",
+        IGNORED,
+        "the same seed gave another text beside other requests; only the journal repeats a run",
     )
 
 
