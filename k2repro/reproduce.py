@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
@@ -23,6 +24,7 @@ from k2repro.readme import CLAIMS_PICTURE, claims_picture, rendered_readme
 from k2repro.report import render_report
 from k2repro.results.atomic import write_bytes, write_text
 from k2repro.results.compare import Comparison, compare_rows, summarise
+from k2repro.results.locking import alone
 from k2repro.results.places import Places
 from k2repro.results.profiles import Profile, load_profile
 from k2repro.results.rowbook import with_real_rows
@@ -57,9 +59,15 @@ def build_all(profile: Profile, places: Places, names: list[str], say: Say) -> l
         else:
             say(f"{label}: running (budget {profile.plan(name).budget_seconds} s)")
         record = build(name, profile, places, folder, progress=sys.stderr.isatty())
-        say(f"{label}: {record.rows} rows, {record.seconds:.0f} s, {record.peak_memory_mb:.0f} MB")
+        say(f"{label}: {record.rows} rows, {_told_cost(record, profile)}")
         records.append(record)
     return records
+
+
+def _told_cost(record: BuildRecord, profile: Profile) -> str:
+    cost = f"{record.seconds:.0f} s, {record.peak_memory_mb:.0f} MB"
+    slow = record.seconds > profile.plan(record.notebook).budget_seconds
+    return f"{cost} (other programs kept this machine busy)" if slow else cost
 
 
 def _state(profile: Profile, places: Places, name: str, folder: Path) -> str:
@@ -75,13 +83,27 @@ def _state(profile: Profile, places: Places, name: str, folder: Path) -> str:
     return "fresh" if is_fresh(folder, stamp) else "stale"
 
 
-def reproduce(profile_name: str, say: Say) -> list[Comparison]:
+def one_run(profile: Profile, places: Places, say: Say) -> AbstractContextManager[None]:
+    """Two runs of a profile in one checkout would take each other's files away: the second one waits."""
+    lock = places.cache / "locks" / profile.name
+    return alone(lock, f"a run of profile {profile.name}", say)
+
+
+def reproduce(profile_name: str, say: Say, *, fresh: bool = False) -> list[Comparison]:
     """Build every notebook of a profile, compare with what is shipped, write the report.
 
+    fresh: forget an earlier run instead of resuming it.
     Returns the comparison with the shipped rows, empty for a profile that ships none. Results are
     published to `results/<profile>/` when nothing is shipped there; shipped rows are never overwritten.
     """
     places, profile = Places.find(), load_profile(profile_name)
+    with one_run(profile, places, say):
+        if fresh:
+            shutil.rmtree(places.build(profile.name), ignore_errors=True)
+        return _reproduce(profile, places, say)
+
+
+def _reproduce(profile: Profile, places: Places, say: Say) -> list[Comparison]:
     folder, results = places.build(profile.name), places.results(profile.name)
     say(f"profile {profile.name}: {profile.description}")
     with rebuilding():
@@ -133,6 +155,11 @@ def build_committed(names: list[str], say: Say) -> None:
     chosen = [find_source(places, name).stem for name in names] or everything
     if names:
         say(f"building {', '.join(chosen)}; the rest is taken as it is where it is fresh")
+    with one_run(profile, places, say):
+        _build_committed(profile, places, everything, say)
+
+
+def _build_committed(profile: Profile, places: Places, everything: list[str], say: Say) -> None:
     folder = places.build(profile.name)
     build_all(profile, places, everything, say)
     for name in everything:
@@ -216,8 +243,3 @@ def stale_notebooks(places: Places) -> dict[str, list[str]]:
         if reasons:
             stale[name] = reasons
     return stale
-
-
-def forget(profile_name: str) -> None:
-    """Drop a profile's build folder, so that the next run starts from nothing."""
-    shutil.rmtree(Places.find().build(load_profile(profile_name).name), ignore_errors=True)

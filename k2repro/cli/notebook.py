@@ -3,7 +3,6 @@
 import argparse
 
 from k2repro.cli.command import NOTEBOOKS, Command, profile_option, say
-from k2repro.errors import K2ReproError
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -15,15 +14,12 @@ def run_build(args: argparse.Namespace) -> int:
 
 def run_why(args: argparse.Namespace) -> int:
     from k2repro.notebook.source import find_source
-    from k2repro.notebook.why import explain_failure
+    from k2repro.notebook.why import explain
     from k2repro.results import Places, load_profile
 
     places = Places.find()
-    source = find_source(places, args.name)
-    path = places.build(load_profile(args.profile).name) / "failed" / f"{source.stem}.ipynb"
-    if not path.is_file():
-        raise K2ReproError(f"{source.stem}: no failed run of profile {args.profile!r} is on disk")
-    say(explain_failure(path))
+    folder = places.build(load_profile(args.profile).name)
+    say(explain(folder, find_source(places, args.name).stem))
     return 0
 
 

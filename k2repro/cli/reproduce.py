@@ -6,11 +6,9 @@ from k2repro.cli.command import REPRODUCE, Command, profile_option, say
 
 
 def run_reproduce(args: argparse.Namespace) -> int:
-    from k2repro.reproduce import forget, reproduce
+    from k2repro.reproduce import reproduce
 
-    if args.fresh:
-        forget(args.profile)
-    comparisons = reproduce(args.profile, say)
+    comparisons = reproduce(args.profile, say, fresh=args.fresh)
     return int(any(comparison.outcome in ("outside", "missing") for comparison in comparisons))
 
 
