@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -70,8 +71,11 @@ class ArtifactStore:
             self._move_aside(own)
         if self.shipped is not None:
             shipped = self.shipped / recipe.kind / recipe.key
-            if shipped.is_dir() and damage_of(shipped) is None:
-                return shipped
+            if shipped.is_dir():
+                damage = damage_of(shipped)
+                if damage is None:
+                    return shipped
+                warnings.warn(_told_damage(shipped, damage), stacklevel=2)
         return None
 
     def build(self, recipe: Recipe, make: Callable[[Path], None]) -> Path:
@@ -135,13 +139,23 @@ def _write_manifest(folder: Path, recipe: Recipe) -> None:
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
+def _told_damage(folder: Path, damage: str) -> str:
+    return (
+        f"the shipped {folder.parent.name} {folder.name} is damaged ({damage}) and is made anew, which may "
+        "take long. Usual causes: a clone that was cut short, or one that turned line ends around; "
+        "`git status` and `k2repro check` say more"
+    )
+
+
 def damage_of(folder: Path) -> str | None:
     """What is wrong with an artifact's folder, in words; None when every hash agrees."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected: dict[str, str] = manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         return f"{MANIFEST} is missing or unreadable: {error}"
+    if not isinstance(expected, dict) or not expected:
+        return f"{MANIFEST} lists no files"
     for name, wanted in expected.items():
         path = folder / name
         if not path.is_file():
