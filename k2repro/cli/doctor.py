@@ -12,8 +12,10 @@ def run_doctor(args: argparse.Namespace) -> int:
 
 def _general(args: argparse.Namespace) -> int:
     """A look at this machine in a second or two. Further sections are added here."""
+    from k2repro.measure.laptop import laptop_table, look_around
     from k2repro.verify.report import level_table
 
+    say(laptop_table(look_around()).as_text() + "\n")
     say(level_table().as_text())
     return 0
 
@@ -51,7 +53,8 @@ COMMANDS = (
         run_doctor,
         _doctor_options,
         MACHINE,
-        about="Without an option: the sandbox levels that are here, and what the others lack. --sandbox runs "
+        about="Without an option: what this machine lacks for the notebooks, the sandbox levels here, and "
+        "what the others lack. --sandbox runs "
         "the attack list at each level, one to two minutes, and ends with 1 if anything got out. The "
         "programs are harmless where nothing stops them: they aim at files and listeners made for them.",
         examples="  k2repro doctor --sandbox                       the whole list at every level\n"

@@ -14,6 +14,7 @@ import nbformat
 from k2repro.errors import K2ReproError
 from k2repro.results.hashing import code_hash, hash_file, hash_value
 from k2repro.results.places import Places
+from k2repro.results.profiles import load_profile
 from k2repro.results.rowbook import reads_rows
 
 KEY = "k2repro"
@@ -60,7 +61,7 @@ def make_stamp(
         source_hash=hash_file(source)[:16],
         code_hash=code_hash(source, places.package),
         machine_hash=hash_value([hash_file(places.package / name) for name in MACHINE]),
-        params_hash=hash_value(dict(parameters)),
+        params_hash=hash_value({**parameters, **_scale(source, places, profile)}),
         rows_hash=hash_value(rows),
     )
 
@@ -74,6 +75,13 @@ def read_built(path: Path) -> nbformat.NotebookNode:
         raise K2ReproError(
             f"{path.name} is no notebook ({why}). Usual cause: a clone or an editor that was cut short"
         ) from None
+
+
+def _scale(source: Path, places: Places, profile: str) -> dict[str, Any]:
+    """How large the experiments of a profile are, for notebooks that run or read any."""
+    if "k2repro.lab" not in source.read_text(encoding="utf-8"):
+        return {}
+    return {"lab": dict(load_profile(profile, places.profiles).lab)}
 
 
 def read_stamp(path: Path) -> Stamp:

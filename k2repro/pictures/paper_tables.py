@@ -207,7 +207,8 @@ def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> P
     import plotly.graph_objects as go
 
     book = book or load_facts()
-    figure, records = go.Figure(), []
+    figure = go.Figure()
+    records: list[dict[str, Any]] = []
     for place, model in enumerate(("sft", "base")):
         found = {
             int(match[1]): row

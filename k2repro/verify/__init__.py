@@ -8,7 +8,7 @@ from k2repro.verify.answers import (
     lax_answers_equal,
 )
 from k2repro.verify.extract import extract_answer
-from k2repro.verify.ladder import available_levels, run_many, run_tests
+from k2repro.verify.ladder import available_levels, level_versions, run_many, run_tests
 from k2repro.verify.schema import CodeTest, FunctionTest, Limits, Outcome, TestRun
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "comparison_counts",
     "extract_answer",
     "lax_answers_equal",
+    "level_versions",
     "run_many",
     "run_tests",
 ]

@@ -6,6 +6,7 @@ takes this process over can only choose its own return values, and the expected 
 """
 
 import ctypes
+import errno
 import io
 import json
 import os
@@ -53,7 +54,10 @@ def reason_of(error):
         SystemExit: "exit",
         OutputLimit: "output",
         PermissionError: "forbidden",
+        FileNotFoundError: "forbidden",  # a sandbox hides a file, or refuses it: one word for both
     }
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.ENOSYS):
+        return "forbidden"
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return "memory"  # a thread's stack counts, all of it, when the thread starts
     return next((word for kind, word in words.items() if isinstance(error, kind)), "exception")

@@ -55,6 +55,11 @@ def available_levels() -> tuple[str, ...]:
     return tuple(name for name in LEVELS if not why_missing(name))
 
 
+def level_versions() -> dict[str, str]:
+    """The levels that work here with their versions, for the provenance of what programs earned."""
+    return {name: LEVELS[name].version() for name in available_levels()}
+
+
 def run_tests(
     source: str, tests: Sequence[Test], limits: Limits | None = None, *, level: str | None = None
 ) -> TestRun:

@@ -37,6 +37,7 @@ class Targets:
         os.environ[_SECRET] = "k2repro-secret"
         self._before = self._state()
         self._processes = _descendants()
+        self._now = time.time()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -59,6 +60,7 @@ class Targets:
             "pid": os.getpid(),
             "key": self._key,
             "cwd": os.getcwd(),
+            "now": self._now,
         }
 
     def disturbed(self) -> list[str]:

@@ -17,6 +17,7 @@ from k2repro.verify import (
     available_levels,
     ladder,
     level_cpython,
+    level_versions,
     run_many,
     run_tests,
 )
@@ -77,6 +78,7 @@ def test_a_syntax_error_is_one_at_every_level():
 def test_the_version_of_the_level_is_in_the_result(level):
     """Catches a row that names a sandbox and not which one: their holes are a matter of versions."""
     version = run_tests(RIGHT, [ADD], level=level).level_version
+    assert level_versions()[level] == version
     assert version[0].isdigit()
     assert "." in version
 

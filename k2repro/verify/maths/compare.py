@@ -26,9 +26,17 @@ def same(gold: Node, answer: Node) -> bool:
                 return found
         if len(set(one.names)) > 1 or len(set(other.names)) > 1:
             return _in_order(one, other)
+        if _bound_elsewhere(one, other) or _bound_elsewhere(other, one):
+            return False
         return _same(one.whole, other.whole)
     except Undefined:
         return False
+
+
+def _bound_elsewhere(one: Said, other: Said) -> bool:
+    """b in [1, 2] against 1 < a < 2: a condition on another variable."""
+    conditions = sets.names(other.whole)
+    return bool(one.names and conditions) and set(one.names) != conditions
 
 
 def _both_named(one: Said, other: Said) -> bool:
@@ -222,11 +230,12 @@ def _proportional(one: Node, other: Node, positive: bool) -> bool:
     if names != variables(other) or not names:
         return False
     there = [rebuilt(each, _elsewhere) for each in (one, other)]
-    if identity.is_zero(one) or identity.is_zero(other):
+    whole = identity.whole_numbers(one)
+    whole_there = whole | identity.whole_numbers(there[0])
+    if identity.is_zero(one, whole) or identity.is_zero(other, whole):
         return False
-    if not identity.is_zero(minus(Node("mul", (one, there[1])), Node("mul", (other, there[0])))):
-        return False
-    return not positive or identity.same_sign(one, other)
+    crossed = minus(Node("mul", (one, there[1])), Node("mul", (other, there[0])))
+    return identity.is_zero(crossed, whole_there) and (not positive or identity.same_sign(one, other, whole))
 
 
 def _elsewhere(node: Node) -> Node | None:

@@ -55,6 +55,8 @@ def _read(node: Node) -> Pieces:
         return []
     if node.head in ("set", "complement"):
         points = [_constant(part) for part in node.args]
+        if any(compare(one, other) == 0 for at, one in enumerate(points) for other in points[:at]):
+            raise NoSet  # a member twice is a slip
         found = [Piece(point, True, point, True) for point in points]
         return _without([_ALL], found) if node.head == "complement" else found
     if node.head == "tuple" and len(node.args) == 2:

@@ -43,9 +43,12 @@ class Statements(Expressions):
             self.now.kind == "text" and _SEPARATOR.fullmatch(self.now.text)
         ):
             token = self.take()
-            if token.text in (",", ";") and self.sees(",", ";"):
+            word = next((each for each in ("or", "and") if each in token.text), ",")
+            if self._at - start > (2 if word != "," else 1):
                 raise Unreadable("two separators")
-            joints.add(next((word for word in ("or", "and") if word in token.text), ","))
+            joints.add(word)
+            if word != ",":
+                break
         return self._at > start
 
     def _item(self) -> Node:
@@ -187,11 +190,23 @@ class Statements(Expressions):
 
     def special(self, name: str) -> Node:
         """Sets in braces, matrices."""
-        if name == "{":
+        if name == "\\{":
             return self._set()
         if name == "begin":
             return self._matrix()
+        if name == "langle":
+            return self._vector()
         raise Unreadable(f"\\{name}")
+
+    def _vector(self) -> Node:
+        r"""\langle 1, 2 \rangle"""
+        self.deeper()
+        self._brackets += 1
+        inside = self._items()
+        self.need("rangle")
+        self._brackets -= 1
+        self._depth -= 1
+        return Node("tuple", inside.args if inside.head == "list" else (inside,), "<>")
 
     def _set(self) -> Node:
         self.deeper()
@@ -212,7 +227,7 @@ class Statements(Expressions):
         return items[0] if items[0].head == "builder" else Node("set", items)
 
     def _close_set(self) -> bool:
-        if self.now.kind == "cmd" and self.now.text == "}":
+        if self.sees("\\}"):
             self.take()
             self._brackets -= 1
             self._depth -= 1

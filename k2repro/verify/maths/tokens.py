@@ -165,7 +165,7 @@ def _command(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], 
     if name in _FONTS:
         return _font(name, text, at, spaced)
     if name in ("{", "}"):
-        return [Token("cmd", name, spaced)], at
+        return [Token("cmd", f"\\{name}", spaced)], at
     if len(name) == 1 and not name.isalpha():
         return [Token("sym", name, spaced)], at
     return [Token("cmd", name, spaced)], at
