@@ -7,8 +7,8 @@ Two of equal kind, parameters, words and needs are the same thing, whoever descr
 function of a module (or a `partial` of one): things are made in processes of their own.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,20 @@ class Made:
     def title(self) -> str:
         """As a person reads it."""
         return f"{self.kind} of {self.name} {self.seed}"
+
+
+def declared(thing: Any, *, later: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass as parameters of a thing.
+
+    later: fields that came when things had been made already. At its default such a field says what was
+    always so, and stands in no key; at another value it does.
+    """
+    defaults = {each.name: each.default for each in fields(thing) if each.name in later}
+    return {
+        name: value
+        for name, value in asdict(thing).items()
+        if name not in defaults or value != defaults[name]
+    }
 
 
 def _refuse_circle(made: Made, above: tuple[Made, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from k2repro.errors import K2ReproError
 from k2repro.lab.campaign import carry_out, jobs_for
-from k2repro.lab.made import Made, Making, make_now, missing
+from k2repro.lab.made import Made, Making, declared, make_now, missing
 from k2repro.lab.progress import FINISHED, Board, Report
 from k2repro.results import ArtifactStore
 from k2repro.results.artifacts import read_manifest
@@ -81,6 +82,20 @@ def test_everything_declared_is_in_the_address_and_the_maker_is_not(change):
     assert Made(make=partial(write, "a"), **{**given, **change}).key != made.key
     child, other = (thing("b", start=each) for each in (made, Made(make=made.make, **{**given, **change})))
     assert child.key != other.key
+
+
+def test_a_later_field_changes_no_address_at_its_default():
+    """Catches models that go stale because their class got a field, and a field that no key ever says."""
+
+    @dataclass(frozen=True)
+    class Shape:
+        width: int = 8
+        bias: bool = True
+
+    assert declared(Shape(), later=("bias",)) == {"width": 8}
+    assert declared(Shape(bias=False), later=("bias",)) == {"width": 8, "bias": False}
+    # Wrong twin: a field of the start is named even at its default, which somebody may change.
+    assert declared(Shape()) == {"width": 8, "bias": True}
 
 
 def test_a_campaign_makes_all_in_order_and_says_how_wide_it_was(store: ArtifactStore):
