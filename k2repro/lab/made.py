@@ -7,14 +7,16 @@ Two of equal kind, parameters, words and needs are the same thing, whoever descr
 function of a module (or a `partial` of one): things are made in processes of their own.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
+from k2repro.lab.progress import Report
 from k2repro.results import ArtifactStore, Recipe
+from k2repro.results.locking import alone
 
 OnReport = Callable[[object], None]
 
@@ -80,6 +82,20 @@ class Made:
         return f"{self.kind} of {self.name} {self.seed}"
 
 
+def declared(thing: Any, *, later: Collection[str] = ()) -> dict[str, Any]:
+    """The fields of a dataclass as parameters of a thing.
+
+    later: fields that came when things had been made already. At its default such a field says what was
+    always so, and stands in no key; at another value it does.
+    """
+    defaults = {each.name: each.default for each in fields(thing) if each.name in later}
+    return {
+        name: value
+        for name, value in asdict(thing).items()
+        if name not in defaults or value != defaults[name]
+    }
+
+
 def _refuse_circle(made: Made, above: tuple[Made, ...]) -> None:
     if any(made is each for each in above):
         way = " -> ".join(each.title for each in (*above, made))
@@ -118,7 +134,9 @@ def make_now(made: Made, store: ArtifactStore, report: OnReport = no_report) -> 
     if found is not None:
         return found
     needs = {role: make_now(needed, store, report) for role, needed in made.needs.items()}
-    work = store.work_folder(made.recipe)
-    folder = store.build(made.recipe, lambda folder: made.make(Making(folder, work, needs, report)))
-    store.forget_work(made.recipe)
+    # A reader in JupyterLab and a `make reproduce` would take each other's unfinished work away.
+    with alone(store.lock(made.recipe), "making it", lambda words: report(Report(0.0, words))):
+        work = store.work_folder(made.recipe)
+        folder = store.build(made.recipe, lambda folder: made.make(Making(folder, work, needs, report)))
+        store.forget_work(made.recipe)
     return folder

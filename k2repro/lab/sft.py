@@ -19,10 +19,10 @@ from k2repro.evaluate import POOLS
 from k2repro.evaluate.pool import Scores
 from k2repro.lab import pools
 from k2repro.lab.campaign import Watch, carry_out
-from k2repro.lab.made import Made, Making
+from k2repro.lab.made import Made, Making, declared
 from k2repro.lab.progress import Report, live
 from k2repro.lab.scale import Scale
-from k2repro.lab.sft_recipe import BASE, DIRECT, MODEL, SFT
+from k2repro.lab.sft_recipe import BASE, DIRECT, LATER_SHAPE, MODEL, SFT
 from k2repro.lab.stages import Stage, history_values, run_stages
 from k2repro.mini import GRADER, TEXTS
 from k2repro.mini.benchmarks import BENCHMARKS, TEMPERATURE, benchmark_problems
@@ -64,7 +64,11 @@ def training(name: str, seed: int, scale: Scale) -> Made:
         name,
         seed,
         partial(_train, stages, seed, kept),
-        {"model": asdict(MODEL), "stages": [asdict(stage) for stage in stages], "kept": kept},
+        {
+            "model": declared(MODEL, later=LATER_SHAPE),
+            "stages": [asdict(stage) for stage in stages],
+            "kept": kept,
+        },
         (TRAINING, TEXTS),
         {"start": weights(start, seed, scale)} if start else {},
     )
@@ -235,10 +239,12 @@ def carry_out_sft(
 
 def read_history(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Loss and tokens of every step, by stage."""
-    found: dict[str, dict[str, list[float]]] = json.loads((folder / HISTORY).read_text())
+    found: dict[str, dict[str, list[float]]] = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     return found
 
 
 def read_curve(folder: Path) -> list[CurvePoint]:
     """The points of a training in order of steps."""
-    return [CurvePoint(**json.loads(line)) for line in (folder / CURVE).read_text().splitlines()]
+    return [
+        CurvePoint(**json.loads(line)) for line in (folder / CURVE).read_text(encoding="utf-8").splitlines()
+    ]

@@ -47,6 +47,9 @@ MODEL = ModelConfig(
     tie_word_embeddings=True,
 )
 
+# Fields that ModelConfig got after models of this shape had been made.
+LATER_SHAPE = ("attention_bias", "quantization")
+
 BASE = (
     Stage("copy", (Ingredient("copy", 1.0),), steps=800, rows=12, length=80, layers=2, until=0.32),
     Stage("recall", (Ingredient("recall", 1.0),), steps=900, rows=14, length=112, layers=3, until=0.1),

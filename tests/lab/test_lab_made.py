@@ -1,5 +1,8 @@
 """Catches: a thing that needs itself, things made twice or before what they need."""
 
+import subprocess
+import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +10,7 @@ import pytest
 
 from k2repro.errors import K2ReproError
 from k2repro.lab.campaign import carry_out, jobs_for
-from k2repro.lab.made import Made, Making, make_now, missing
+from k2repro.lab.made import Made, Making, declared, make_now, missing
 from k2repro.lab.progress import FINISHED, Board, Report
 from k2repro.results import ArtifactStore
 from k2repro.results.artifacts import read_manifest
@@ -81,6 +84,20 @@ def test_everything_declared_is_in_the_address_and_the_maker_is_not(change):
     assert child.key != other.key
 
 
+def test_a_later_field_changes_no_address_at_its_default():
+    """Catches models that go stale because their class got a field, and a field that no key ever says."""
+
+    @dataclass(frozen=True)
+    class Shape:
+        width: int = 8
+        bias: bool = True
+
+    assert declared(Shape(), later=("bias",)) == {"width": 8}
+    assert declared(Shape(bias=False), later=("bias",)) == {"width": 8, "bias": False}
+    # Wrong twin: a field of the start is named even at its default, which somebody may change.
+    assert declared(Shape()) == {"width": 8, "bias": True}
+
+
 def test_a_campaign_makes_all_in_order_and_says_how_wide_it_was(store: ArtifactStore):
     """Catches jobs that start too early, progress that nobody hears, manifests without provenance."""
     base, _, _, top = diamond()
@@ -116,3 +133,31 @@ def test_the_board_says_how_far_each_job_is():
     assert board.line() == "a: step 1/4, 1.5 min left | b: half"
     board.hear("b", FINISHED)
     assert (board.done, board.line()) == (1.25, "a: step 1/4, 1.5 min left")
+
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from k2repro.lab.made import Made, Making, make_now
+from k2repro.results import ArtifactStore
+
+def make(making: Making) -> None:
+    point = making.work / "point"
+    point.write_text("1", encoding="utf-8")
+    time.sleep(1.0)
+    (making.folder / "made").write_text(point.read_text(encoding="utf-8"), encoding="utf-8")
+
+made = Made("specimen", "one", 0, make)
+print(make_now(made, ArtifactStore(Path(sys.argv[1]))), flush=True)
+"""
+
+
+def test_two_processes_that_make_the_same_thing_take_turns(tmp_path):
+    """Catches the first to finish removing the work folder of the second, after half an hour of training."""
+    both = [
+        subprocess.Popen([sys.executable, "-c", MAKER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    folders = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert folders[0] == folders[1] != ""
