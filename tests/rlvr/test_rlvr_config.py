@@ -7,12 +7,12 @@ import pytest
 import rlvr_tiny as tiny
 
 from k2repro.errors import K2ReproError
-from k2repro.rlvr import GrpoConfig, config
+from k2repro.rlvr import GrpoConfig, LossSettings, config
 
 
 def test_every_default_names_its_source():
     """Catches a number that came from nowhere: settings of the method carry a source in their comment."""
-    lines = inspect.getsource(GrpoConfig).splitlines()
+    lines = [*inspect.getsource(GrpoConfig).splitlines(), *inspect.getsource(LossSettings).splitlines()]
     of_this_project = {"max_new_tokens", "max_skipped_steps", "seed", "gap_warning", "gap_error"}
     for field in dataclasses.fields(GrpoConfig):
         if field.name in of_this_project:
