@@ -72,6 +72,7 @@ _BARE = re.compile(
 )
 _DEGREE = re.compile(r"(?P<value>.*[\d)}i])\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree)$", re.DOTALL)
 _CIRCLE = re.compile(r"\s*\^\s*\{?\s*\\circ\s*\}?$")
+_CURRENCY_AFTER = re.compile(r"(?P<value>-?[\d.,]+)\s*(?P<mark>\\\$|\$|€)")
 _PLAIN = re.compile(r"[-+]?[\d.,]+")
 
 
@@ -85,6 +86,8 @@ def peeled(text: str) -> tuple[str, str]:
         amount = text.removeprefix("-").strip() if text.startswith("-") else text
         if amount.startswith(mark) and re.fullmatch(r"\s*[-+\d.,\\f{}racsqt/]+", amount[len(mark) :]):
             return ("-" if text.startswith("-") else "") + amount[len(mark) :].strip(), name
+    if found := _CURRENCY_AFTER.fullmatch(text):
+        return found["value"], _CURRENCIES[found["mark"]]
     found = _DEGREE.fullmatch(text)
     if found and not _has_letters(found["value"]):
         return found["value"], "degree"

@@ -8,7 +8,7 @@ from k2repro.verify.maths.tree import Node, is_expression, minus, rebuilt, symbo
 from k2repro.verify.maths.value import Undecided, Undefined
 
 _MOST_MEMBERS = 24
-_SETS = frozenset({"union", "meet", "minus", "empty", "builder", "complement"})
+_SETS = frozenset({"union", "meet", "minus", "empty", "builder"})
 _PIECEWISE = frozenset({"abs", "floor", "ceil"})
 
 
@@ -168,6 +168,8 @@ def _condition(node: Node) -> Node | None:
     name = left.args[0] if inside is not None else left
     if name.head != "sym" or inside not in (None, sets.REALS):
         return None
+    if sets.names(condition) != {str(name.value)}:
+        return None
     if condition.head == "list":
         condition = Node("list", condition.args, "or" if condition.value == "or" else "and")
     return condition if condition.head in ("rel", "list") else None
@@ -179,11 +181,7 @@ def _same_pieces(one: Node, other: Node) -> bool:
         return False
     if one.head == "minus":
         return _pairwise(one.args, other.args)
-    return _matched(_flat(one), _flat(other), _same)
-
-
-def _flat(node: Node) -> list[Node]:
-    return [part for arg in node.args for part in (_flat(arg) if arg.head == node.head else [arg])]
+    return _matched(sets.flat(one), sets.flat(other), _same)
 
 
 def _same_relation(gold: Node, answer: Node) -> bool:

@@ -16,6 +16,7 @@ class Cursor:
         self._tokens, self._at = tokens, 0
         self._thousands = thousands  # 1,000 is one number; else two
         self._depth = self._bars = self._brackets = 0
+        self._set_at = -1  # the depth of the set that is read, where a colon begins its condition
         self._square = 0  # within [ or ], where a further [ may be the end of [1, 2[
 
     # Tokens

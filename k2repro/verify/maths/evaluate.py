@@ -96,6 +96,8 @@ class Evaluator:
         assert exact is not None
         if exact.denominator == 1:
             return values.power(self.value(base), exact.numerator)
+        if has_letters(exponent) and values.is_real(self.value(base).ball) and self.sign(base) < 0:
+            raise NotReal  # (-1)^n speaks of whole n only
         if self.is_e(base):
             return self.exp(exponent)
         if exact.denominator > 60:

@@ -15,6 +15,7 @@ _STARTS = (
     | {"frac", "sqrt", "pi", "infty", "binom", "lfloor", "lceil", "overline", "bar", "vec", "hat", "tilde"}
     | {"\\{", "mathbb", "emptyset", "begin", "ldots", "mathcal", "angle", "triangle", "langle"}
 )
+_NUMBER_SETS = frozenset("RZNQ")
 _DECORATED = frozenset({"overline", "bar", "vec", "hat", "tilde", "mathcal", "overrightarrow"})
 
 
@@ -215,6 +216,8 @@ class Expressions(Cursor):
             inside = self.expression()
             self.need("rfloor" if name == "lfloor" else "rceil")
             return Node("floor" if name == "lfloor" else "ceil", (inside,))
+        if name in _NUMBER_SETS:
+            return symbol(f"\\mathbb{{{name}}}")
         if name in _DECORATED or name == "mathbb":
             return self._named(f"\\{name}{{{joined(self.script())}}}")
         return self.special(name)
