@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 
 import pytest
 import rlvr_tiny as tiny
@@ -17,7 +18,8 @@ def test_every_default_names_its_source():
     for field in dataclasses.fields(GrpoConfig):
         if field.name in of_this_project:
             continue
-        at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"{field.name}:"))
+        declared = re.compile(rf"    {field.name}: .* = ")
+        at = next(i for i, line in enumerate(lines) if declared.match(line))
         above = at
         while lines[above - 1].strip().startswith("#"):
             above -= 1
