@@ -37,7 +37,7 @@ PROBLEMS = 2000
 
 
 def scores(right: int, short: int) -> Scores:
-    """Problems dealt to the tiers in turn; the first `right` are solved, the first `short` of them briefly."""
+    """Problems dealt to the tiers in turn; the first `right` are solved, `short` of them briefly."""
     found = []
     for at in range(PROBLEMS):
         length = SHORT if at < short else SHORT + 1
