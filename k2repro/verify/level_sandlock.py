@@ -55,7 +55,7 @@ class SandlockLevel(CPythonLevel):
             raise LevelMissing("the package sandlock is not installed")
         try:
             import sandlock
-        except OSError as error:  # the wheel's library is for another system
+        except (ImportError, OSError) as error:  # the wheel's library is for another system
             raise LevelMissing(f"sandlock does not load: {one_line(error)}") from error
         found, least = sandlock.landlock_abi_version(), sandlock.min_landlock_abi()
         if found < least:
