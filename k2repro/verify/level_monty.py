@@ -219,5 +219,10 @@ def _start_pool() -> Any:
         pool.__enter__()
     except (OSError, RuntimeError) as error:
         raise LevelMissing(f"the monty worker does not start: {one_line(error)}") from error
-    atexit.register(pool.__exit__, None, None, None)
+    atexit.register(_end_pool, pool, os.getpid())
     return pool
+
+
+def _end_pool(pool: Any, owner: int) -> None:
+    if owner == os.getpid():  # a forked copy of the one who started it would wait for ever
+        pool.__exit__(None, None, None)
