@@ -1,5 +1,5 @@
 # k2repro: every target sets up its own environment first (.venv, from constraints.txt).
-# Needs: make, bash, and any Python >= 3.11. Try `make help`.
+# Needs: make, bash, and any Python from 3.11 to 3.14. Try `make help`.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -14,7 +14,7 @@ export TOKENIZERS_PARALLELISM := false
 export MPLBACKEND := Agg
 export OMP_NUM_THREADS := $(THREADS)
 
-.PHONY: help setup reproduce test test-browser lab notebooks sync check bench clean
+.PHONY: help setup reproduce test test-browser wheelhouse lab lab-reset notebooks sync check bench clean
 
 help:  ## List every target, one line each
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,19 +31,26 @@ test: setup  ## Run the test suite, nbval on the committed notebooks included
 test-browser: setup  ## Open JupyterLab and the report in headless Chromium (needs Chromium)
 	@.venv/bin/python -m pytest -m browser
 
-lab: setup  ## Open the notebooks in JupyterLab
-	@.venv/bin/jupyter lab --notebook-dir=notebooks
+wheelhouse: setup  ## Collect every package in wheelhouse/, for set-ups in a room without a network
+	@tools/find-python tools/bootstrap.py wheelhouse
+
+lab: setup  ## Open copies of the notebooks in JupyterLab (workbench/; nothing committed is touched)
+	@$(K2) notebook lab
+
+lab-reset: setup  ## Bring one notebook of the workbench back to what ships (NB=03); yours is kept beside it
+	@$(K2) notebook reset $(NB)
 
 notebooks: setup  ## Rebuild the committed notebooks and results/laptop from notebooks/src (NB=01 for one)
 	@$(K2) notebook build $(NB)
 
-sync: setup  ## Write a notebook edited in JupyterLab back to notebooks/src (NB=01)
+sync: setup  ## Send a change made in JupyterLab back to notebooks/src (NB=01)
 	@$(K2) notebook sync $(NB)
 
-check: setup  ## ruff, mypy, and the lints of notebooks, rows, claims and stamps
+check: setup  ## ruff, mypy, the floors of the house, and the lints of notebooks, rows, claims and stamps
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache --no-logo
 	@$(K2) check
 
 bench: setup  ## Side by side against the peers in one run, as ratios

@@ -8,21 +8,26 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
+from k2repro.notebook.parameters import resolve_parameters
 from k2repro.notebook.pictures import built_pictures, notebook_figures
-from k2repro.notebook.source import find_source, resolve_parameters, source_names
+from k2repro.notebook.source import find_source, source_names
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
+from k2repro.notebook.student import write_student_copies
 from k2repro.paper.ledger import count_verdicts, evaluate_claims
 from k2repro.paper.markdown import render_tables
-from k2repro.readme import rendered_readme
+from k2repro.readme import CLAIMS_PICTURE, claims_picture, rendered_readme
 from k2repro.report import render_report
 from k2repro.results.atomic import write_bytes, write_text
 from k2repro.results.compare import Comparison, compare_rows, summarise
+from k2repro.results.locking import alone
 from k2repro.results.places import Places
 from k2repro.results.profiles import Profile, load_profile
+from k2repro.results.rowbook import with_real_rows
 from k2repro.results.rows import load_rows
 from k2repro.results.status import NotebookStatus, render_markdown
 from k2repro.results.store import open_store, publish_artifacts, rebuilding
@@ -54,9 +59,15 @@ def build_all(profile: Profile, places: Places, names: list[str], say: Say) -> l
         else:
             say(f"{label}: running (budget {profile.plan(name).budget_seconds} s)")
         record = build(name, profile, places, folder, progress=sys.stderr.isatty())
-        say(f"{label}: {record.rows} rows, {record.seconds:.0f} s, {record.peak_memory_mb:.0f} MB")
+        say(f"{label}: {record.rows} rows, {_told_cost(record, profile)}")
         records.append(record)
     return records
+
+
+def _told_cost(record: BuildRecord, profile: Profile) -> str:
+    cost = f"{record.seconds:.0f} s, {record.peak_memory_mb:.0f} MB"
+    slow = record.seconds > profile.plan(record.notebook).budget_seconds
+    return f"{cost} (other programs kept this machine busy)" if slow else cost
 
 
 def _state(profile: Profile, places: Places, name: str, folder: Path) -> str:
@@ -72,13 +83,27 @@ def _state(profile: Profile, places: Places, name: str, folder: Path) -> str:
     return "fresh" if is_fresh(folder, stamp) else "stale"
 
 
-def reproduce(profile_name: str, say: Say) -> list[Comparison]:
+def one_run(profile: Profile, places: Places, say: Say) -> AbstractContextManager[None]:
+    """Two runs of a profile in one checkout would take each other's files away: the second one waits."""
+    lock = places.cache / "locks" / profile.name
+    return alone(lock, f"a run of profile {profile.name}", say)
+
+
+def reproduce(profile_name: str, say: Say, *, fresh: bool = False) -> list[Comparison]:
     """Build every notebook of a profile, compare with what is shipped, write the report.
 
+    fresh: forget an earlier run instead of resuming it.
     Returns the comparison with the shipped rows, empty for a profile that ships none. Results are
     published to `results/<profile>/` when nothing is shipped there; shipped rows are never overwritten.
     """
     places, profile = Places.find(), load_profile(profile_name)
+    with one_run(profile, places, say):
+        if fresh:
+            shutil.rmtree(places.build(profile.name), ignore_errors=True)
+        return _reproduce(profile, places, say)
+
+
+def _reproduce(profile: Profile, places: Places, say: Say) -> list[Comparison]:
     folder, results = places.build(profile.name), places.results(profile.name)
     say(f"profile {profile.name}: {profile.description}")
     with rebuilding():
@@ -117,7 +142,9 @@ def publish(profile: Profile, places: Places) -> None:
     write_text(results / "timings.jsonl", "\n".join(lines) + "\n")
     for figure, svg in built_pictures(folder / "notebooks").items():
         write_bytes(results / "figures" / figure, svg)
-    for table, text in render_tables(load_rows(results / "rows")).items():
+    rows = with_real_rows(load_rows(results / "rows"))
+    write_bytes(results / "figures" / CLAIMS_PICTURE, claims_picture(rows))
+    for table, text in render_tables(rows).items():
         write_text(results / "tables" / table, text)
 
 
@@ -128,10 +155,16 @@ def build_committed(names: list[str], say: Say) -> None:
     chosen = [find_source(places, name).stem for name in names] or everything
     if names:
         say(f"building {', '.join(chosen)}; the rest is taken as it is where it is fresh")
+    with one_run(profile, places, say):
+        _build_committed(profile, places, everything, say)
+
+
+def _build_committed(profile: Profile, places: Places, everything: list[str], say: Say) -> None:
     folder = places.build(profile.name)
     build_all(profile, places, everything, say)
     for name in everything:
         write_bytes(places.notebooks / f"{name}.ipynb", (folder / "notebooks" / f"{name}.ipynb").read_bytes())
+    write_student_copies(places)
     publish(profile, places)
     size = publish_artifacts(folder, open_store(profile.name), places.shipped_artifacts(profile.name))
     _write_comparison(folder, [])
@@ -149,11 +182,14 @@ def _write_comparison(folder: Path, comparisons: list[Comparison]) -> None:
 
 def write_report(profile: Profile, places: Places, folder: Path, path: Path) -> Path:
     """The one-page HTML report of a build folder."""
-    comparisons = [Comparison(**record) for record in json.loads((folder / "reproduction.json").read_text())]
+    comparisons = [
+        Comparison(**record)
+        for record in json.loads((folder / "reproduction.json").read_text(encoding="utf-8"))
+    ]
     built = [folder / "notebooks" / f"{name}.ipynb" for name in sorted(profile.notebooks)]
     figures = [element for notebook in built for element in notebook_figures(notebook)]
     states = statuses(profile, places, folder)
-    html = render_report(profile, states, load_rows(folder / "rows"), comparisons, figures)
+    html = render_report(profile, states, with_real_rows(load_rows(folder / "rows")), comparisons, figures)
     return write_text(path, html)
 
 
@@ -191,24 +227,23 @@ def status_markdown(places: Places) -> str:
     )
 
 
-def stale_notebooks(places: Places) -> dict[str, list[str]]:
+def stale_notebooks(places: Places) -> dict[str, str]:
     """Committed notebooks that no longer agree with what made them, with the reasons."""
     profile = load_profile(COMMITTED_PROFILE)
-    stale: dict[str, list[str]] = {}
+    stale: dict[str, str] = {}
     for name in planned(profile, places):
         path = places.notebooks / f"{name}.ipynb"
         if not path.is_file():
-            stale[name] = ["it was never built"]
+            stale[name] = "it was never built"
             continue
         source = find_source(places, name)
         parameters = resolve_parameters(source, profile.name, profile.plan(name).parameters)
         now = make_stamp(source, places, profile.name, parameters, places.results(profile.name) / "rows")
-        reasons = differences(read_stamp(path), now)
+        try:
+            reasons = differences(read_stamp(path), now)
+        except K2ReproError as error:
+            stale[name] = str(error)
+            continue
         if reasons:
-            stale[name] = reasons
+            stale[name] = f"{' and '.join(reasons)} changed"
     return stale
-
-
-def forget(profile_name: str) -> None:
-    """Drop a profile's build folder, so that the next run starts from nothing."""
-    shutil.rmtree(Places.find().build(load_profile(profile_name).name), ignore_errors=True)

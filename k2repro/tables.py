@@ -18,7 +18,7 @@ from k2repro.errors import K2ReproError, unknown
 
 MISSING = "—"
 # With the marks that the paper's tables use: brackets, and small raised letters.
-NUMERAL = re.compile(r"\(?[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?\)?[\u1d2c-\u1d6a*†‡]*")
+NUMERAL = re.compile(r"\(?[-+−]?[\d,]*\.?\d+(e[-+]?\d+)?\s?%?\)?[\u02b0-\u02ff\u1d2c-\u1d6a*†‡]*")
 LONGEST_UNBROKEN = 100
 LARGEST_EXACT = 1e15
 

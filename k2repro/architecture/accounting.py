@@ -81,13 +81,14 @@ def count_parameters(config: ModelConfig) -> ParameterCount:
     hidden, layers = config.hidden_size, config.num_hidden_layers
     query = config.num_attention_heads * config.head_dim
     key_value = config.num_key_value_heads * config.head_dim
+    biased = int(config.attention_bias)
     vocabulary = config.vocab_size * hidden
     feed_forward = layers * hidden * config.intermediate_size
     counts = (
         vocabulary,
-        layers * (hidden * query + query),
-        layers * (hidden * key_value + key_value),
-        layers * (hidden * key_value + key_value),
+        layers * (hidden + biased) * query,
+        layers * (hidden + biased) * key_value,
+        layers * (hidden + biased) * key_value,
         layers * query * hidden,
         feed_forward,
         feed_forward,

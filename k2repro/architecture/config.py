@@ -1,7 +1,8 @@
 """`ModelConfig`: the shape of a Qwen2 decoder, read from and written to a Hugging Face config.json.
 
 Paper: section 3 of the facts; K2-Think is Qwen2.5-32B with further training, so its preset is that
-model's config. Differs from transformers: every value is checked, nothing unknown is ignored.
+model's config. A Llama of the plain kind (SmolLM2) is a Qwen2 without biases, and is read as one.
+Differs from transformers: every value is checked, nothing unknown is ignored.
 """
 
 import json
@@ -11,11 +12,18 @@ from importlib import resources
 from pathlib import Path
 
 from k2repro.architecture.checks import boolean, natural_int, positive_float, positive_int, read_key
-from k2repro.architecture.config_keys import check_architecture, check_keys
+from k2repro.architecture.config_keys import (
+    check_architecture,
+    check_keys,
+    quantization_method,
+    refuse_pointer,
+)
 from k2repro.architecture.rope_config import RopeScaling, read_rope
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import shipped_json
 
 DTYPES = ("float32", "bfloat16", "float16")
+_LLAMA_KEYS = {"attention_bias": False, "mlp_bias": False}
 SIZE_KEYS = (
     "vocab_size",
     "hidden_size",
@@ -32,7 +40,9 @@ class ModelConfig:
     """Shape of a Qwen2 decoder; field names are those of the Hugging Face config.json.
 
     `head_dim` defaults to hidden_size / num_attention_heads. `eos_token_id` may be several ids.
-    `dtype` says how the weights are stored, not how they are computed.
+    `dtype` says how the weights are stored, not how they are computed. `attention_bias`: whether queries,
+    keys and values have a bias; every Qwen2 has one, a Llama has none. `quantization`: the method that a
+    config.json states, with which shape and counts are as without it, but no weights are read.
     Raises K2ReproError when the numbers do not fit together.
     """
 
@@ -53,6 +63,8 @@ class ModelConfig:
     eos_token_id: int | tuple[int, ...] | None = None
     pad_token_id: int | None = None
     dtype: str = "float32"
+    attention_bias: bool = True
+    quantization: str | None = None
 
     def __post_init__(self) -> None:
         for key in SIZE_KEYS:
@@ -60,6 +72,7 @@ class ModelConfig:
         for key in ("rms_norm_eps", "rope_theta", "initializer_range"):
             positive_float(key, vars(self)[key])
         boolean("tie_word_embeddings", self.tie_word_embeddings)
+        boolean("attention_bias", self.attention_bias)
         if self.dtype not in DTYPES:
             raise unknown("dtype", self.dtype, DTYPES)
         natural_int("head_dim", self.head_dim)
@@ -89,8 +102,10 @@ class ModelConfig:
         """
         if not isinstance(values, Mapping):
             raise K2ReproError(f"a config is a JSON object, not {type(values).__name__}")
-        check_architecture(values)
-        check_keys(values, ignore_keys)
+        family = check_architecture(values)
+        check_keys(values, ignore_keys, family)
+        if family == "llama":
+            values = _llama_defaults(values)
         sizes = {key: positive_int(key, read_key(values, key)) for key in SIZE_KEYS}
         theta, scaling = read_rope(values)
         head_dim = values.get("head_dim")
@@ -107,6 +122,8 @@ class ModelConfig:
             eos_token_id=_end_tokens(values),
             pad_token_id=_token_id("pad_token_id", values),
             dtype=_dtype(values),
+            attention_bias=family == "qwen2",
+            quantization=quantization_method(values),
         )
 
     @classmethod
@@ -116,9 +133,10 @@ class ModelConfig:
         path = path / "config.json" if path.is_dir() else path
         if not path.is_file():
             raise K2ReproError(f"{path} does not exist; a checkpoint folder holds a config.json")
+        refuse_pointer(path)
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise K2ReproError(
                 f"{path} is not JSON ({error}). Usual cause: an interrupted download"
             ) from error
@@ -129,8 +147,7 @@ class ModelConfig:
         """One of `ModelConfig.preset_names()`, for example "k2-think"; raises K2ReproError."""
         if name not in cls.preset_names():
             raise unknown("model preset", name, cls.preset_names())
-        text = (resources.files(__package__) / "presets" / f"{name}.json").read_text(encoding="utf-8")
-        return cls.from_dict(json.loads(text))
+        return cls.from_dict(shipped_json("k2repro.architecture", f"presets/{name}.json"))
 
     @staticmethod
     def preset_names() -> tuple[str, ...]:
@@ -140,10 +157,10 @@ class ModelConfig:
         return tuple(sorted(name.removesuffix(".json") for name in names))
 
     def to_dict(self) -> dict[str, object]:
-        """A config.json that transformers 4 and 5, vLLM and `from_dict` read."""
+        """A config.json that transformers 4 and 5, vLLM and `from_dict` read; without the quantisation."""
         values: dict[str, object] = {
-            "architectures": ["Qwen2ForCausalLM"],
-            "model_type": "qwen2",
+            "architectures": ["Qwen2ForCausalLM" if self.attention_bias else "LlamaForCausalLM"],
+            "model_type": "qwen2" if self.attention_bias else "llama",
             **{key: vars(self)[key] for key in SIZE_KEYS},
             "head_dim": self.head_dim,
             "hidden_act": "silu",
@@ -154,7 +171,7 @@ class ModelConfig:
             "initializer_range": self.initializer_range,
             "attention_dropout": 0.0,
             "use_cache": True,
-            "use_sliding_window": False,
+            **({"use_sliding_window": False} if self.attention_bias else _LLAMA_KEYS),
             "bos_token_id": self.bos_token_id,
             "eos_token_id": list(self.eos_token_id)
             if isinstance(self.eos_token_id, tuple)
@@ -166,6 +183,15 @@ class ModelConfig:
             # Released Qwen2 configs leave the key out; older readers do not know it.
             del values["head_dim"]
         return values
+
+
+def _llama_defaults(values: Mapping[str, object]) -> Mapping[str, object]:
+    """What early Llamas do not state: one key and value head for each query head, a base of 10,000."""
+    filled = dict(values)
+    filled.setdefault("num_key_value_heads", values.get("num_attention_heads"))
+    if not {"rope_theta", "rope_parameters"} & set(values):
+        filled["rope_theta"] = 10_000.0
+    return filled
 
 
 def _check_heads(config: ModelConfig) -> None:
@@ -197,8 +223,13 @@ def _end_tokens(values: Mapping[str, object]) -> int | tuple[int, ...] | None:
 
 
 def _dtype(values: Mapping[str, object]) -> str:
-    value = values.get("torch_dtype") or values.get("dtype") or "float32"
-    name = str(value).removeprefix("torch.")
+    stated = [str(values[key]).removeprefix("torch.") for key in ("torch_dtype", "dtype") if values.get(key)]
+    if len(set(stated)) == 2:
+        raise K2ReproError(
+            f"torch_dtype = {stated[0]!r} and dtype = {stated[1]!r}: must be the same. "
+            "Usual cause: a config.json of transformers 4 edited by transformers 5; remove one"
+        )
+    value = name = stated[0] if stated else "float32"
     if name not in DTYPES:
         raise unknown("torch_dtype", value, DTYPES)
     return name

@@ -62,7 +62,7 @@ def rotate(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Grouped-query attention: H query heads share K key and value heads; bias on q, k and v only."""
+    """Grouped-query attention: H query heads share K key and value heads; bias on q, k and v only, if any."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -70,9 +70,9 @@ class Attention(nn.Module):
         self.grouped = config.query_heads_per_kv_head > 1
         queries = config.num_attention_heads * config.head_dim
         keys = config.num_key_value_heads * config.head_dim
-        self.q_proj = nn.Linear(config.hidden_size, queries, bias=True)
-        self.k_proj = nn.Linear(config.hidden_size, keys, bias=True)
-        self.v_proj = nn.Linear(config.hidden_size, keys, bias=True)
+        self.q_proj = nn.Linear(config.hidden_size, queries, bias=config.attention_bias)
+        self.k_proj = nn.Linear(config.hidden_size, keys, bias=config.attention_bias)
+        self.v_proj = nn.Linear(config.hidden_size, keys, bias=config.attention_bias)
         self.o_proj = nn.Linear(queries, config.hidden_size, bias=False)
 
     def forward(self, hidden: Tensor, layout: Layout, cache: KVCache | None) -> Tensor:

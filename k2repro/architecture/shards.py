@@ -8,7 +8,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2repro.architecture.config_keys import check_shard_name
+from k2repro.architecture.config_keys import check_shard_name, refuse_pointer
 from k2repro.architecture.tensors import Shape
 from k2repro.errors import K2ReproError
 
@@ -16,6 +16,7 @@ SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 STORED_DTYPES = ("F32", "F16", "BF16")
+_DTYPE_CAUSES = {"F64": "a model saved in double precision; convert it with model.float() and save again"}
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,15 @@ def find_tensors(directory: Path) -> dict[str, StoredTensor]:
     Raises K2ReproError for missing or truncated shards, an index that disagrees with its shards,
     pickled weights and quantised tensors; each error names the file.
     """
-    if (directory / INDEX).is_file() and (directory / SINGLE).is_file():
-        raise K2ReproError(
-            f"{directory} holds {SINGLE} and {INDEX}: two sets of weights. "
-            "Usual cause: a second save into one folder; remove the stale set"
-        )
     if (directory / INDEX).is_file():
         weight_map = _read_index(directory / INDEX)
         files = sorted(set(weight_map.values()))
+        # mlx-lm writes an index for a single file too.
+        if (directory / SINGLE).is_file() and SINGLE not in files:
+            raise K2ReproError(
+                f"{directory} holds {SINGLE} and {INDEX}, which does not name it: two sets of weights. "
+                "Usual cause: a second save into one folder; remove the stale set"
+            )
         missing = [name for name in files if not (directory / name).is_file()]
         if missing:
             raise K2ReproError(
@@ -66,6 +68,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
 
     Raises K2ReproError for a truncated or foreign file and for dtypes other than 16 and 32 bit floats.
     """
+    refuse_pointer(path)
     size = path.stat().st_size
     with path.open("rb") as file:
         prefix = file.read(8)
@@ -88,7 +91,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
         if stored.dtype not in STORED_DTYPES:
             raise K2ReproError(
                 f"{path.name}: tensor {name} has dtype {stored.dtype}; read are {', '.join(STORED_DTYPES)}. "
-                "Usual cause: quantised weights"
+                f"Usual cause: {_DTYPE_CAUSES.get(stored.dtype, 'quantised weights')}"
             )
     return tensors
 
@@ -100,6 +103,7 @@ def _truncated(path: Path, size: int, reason: str) -> K2ReproError:
 
 
 def _read_index(path: Path) -> dict[str, str]:
+    refuse_pointer(path)
     try:
         weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
         return {name: check_shard_name(file) for name, file in weight_map.items()}

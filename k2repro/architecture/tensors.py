@@ -52,15 +52,34 @@ def check_shapes(config: ModelConfig, found: Mapping[str, Shape], place: str) ->
     if problems:
         raise K2ReproError(
             f"the tensors in {place} do not fit its config.json; {'; '.join(problems)}. "
-            "Usual cause: config and weights of two different models"
+            f"Usual cause: {_cause(found)}"
         )
+
+
+_PREFIXES = {
+    "_orig_mod.": "a model saved from inside torch.compile; save model._orig_mod, or strip the prefix",
+    "module.": "a model saved from inside DataParallel or DistributedDataParallel; save model.module",
+    "base_model.model.": "a LoRA adapter or a PEFT model; merge it into its base model first",
+    "language_model.": "the language part of a model that also sees; extract it first",
+    "layers.": "a base model saved without its head (Qwen2Model); save Qwen2ForCausalLM",
+}
+
+
+def _cause(found: Mapping[str, Shape]) -> str:
+    """Why names or shapes do not fit, as far as the names tell."""
+    if any(".lora_A." in name or ".lora_B." in name for name in found):
+        return _PREFIXES["base_model.model."]
+    for prefix, cause in _PREFIXES.items():
+        if any(name.startswith(prefix) for name in found):
+            return f"names begin with {prefix!r}: {cause}"
+    return "config and weights of two different models"
 
 
 def _layer_shapes(config: ModelConfig) -> dict[str, Shape]:
     hidden, wide = config.hidden_size, config.intermediate_size
     query = config.num_attention_heads * config.head_dim
     key_value = config.num_key_value_heads * config.head_dim
-    return {
+    shapes: dict[str, Shape] = {
         "input_layernorm.weight": (hidden,),
         "self_attn.q_proj.weight": (query, hidden),
         "self_attn.q_proj.bias": (query,),
@@ -73,6 +92,9 @@ def _layer_shapes(config: ModelConfig) -> dict[str, Shape]:
         "mlp.gate_proj.weight": (wide, hidden),
         "mlp.up_proj.weight": (wide, hidden),
         "mlp.down_proj.weight": (hidden, wide),
+    }
+    return {
+        name: shape for name, shape in shapes.items() if config.attention_bias or not name.endswith(".bias")
     }
 
 

@@ -45,6 +45,11 @@ def load_pretrained(
     """
     directory = Path(directory)
     config = ModelConfig.from_file(directory, ignore_keys=ignore_keys)
+    if config.quantization and not {"quantization_config", "quantization"} & set(ignore_keys):
+        raise K2ReproError(
+            f"{directory}: config.json states quantised weights ({config.quantization}), which need kernels "
+            "of their own; the shape can be counted, the weights are not read. Take the model in 16 bit"
+        )
     found = find_tensors(directory)
     check_shapes(config, {name: stored.shape for name, stored in found.items()}, str(directory))
     wanted = TORCH_DTYPES[config.dtype] if dtype is None else _torch_dtype(dtype)

@@ -111,17 +111,17 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
 
 def _matrices_seconds(decoder: Any, batch: int) -> float:
     """The products with weights of one step, repeated on their own in the same order."""
-    from k2repro.fast.kernels.decode import product
+    from k2repro.fast.kernels.panels import multiply_panels
 
     buffers, weights = decoder._step, decoder._weights
 
     def products() -> None:
         for layer in range(len(weights.bias)):
-            product(buffers.normed, weights.qkv[layer], buffers.qkv, batch, False)
-            product(buffers.mixed, weights.output[layer], buffers.residual, batch, True)
-            product(buffers.normed, weights.gate_up[layer], buffers.gate_up, batch, False)
-            product(buffers.activated, weights.down[layer], buffers.residual, batch, True)
-        product(buffers.normed, weights.head, decoder._logits, batch, False)
+            multiply_panels(buffers.qkv, buffers.normed, weights.qkv[layer], batch, False)
+            multiply_panels(buffers.residual, buffers.mixed, weights.output[layer], batch, True)
+            multiply_panels(buffers.gate_up, buffers.normed, weights.gate_up[layer], batch, False)
+            multiply_panels(buffers.residual, buffers.activated, weights.down[layer], batch, True)
+        multiply_panels(decoder._logits, buffers.normed, weights.head, batch, False)
 
     return _median_seconds(products)
 

@@ -159,7 +159,7 @@ def compare(
     for (i, j), (reply,) in zip(pairs, ask(requests), strict=True):
         found.table[i, j] = read_pair(reply)
         found.asked += 1
-        found.unreadable += found.table[i, j] == UNREADABLE
+        found.unreadable += int(found.table[i, j] == UNREADABLE)
         found.replies.append(reply)
     return found
 

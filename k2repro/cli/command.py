@@ -34,6 +34,7 @@ class Command:
     about      sentences of the command's own --help: what it needs, what it writes, how long it takes
     examples   command lines with what they show, as printed under the options
     verbs      second words, such as `build` of `k2repro notebook build`
+    needs_checkout  it works on notebooks and results, which a wheel does not bring
     """
 
     name: str
@@ -44,6 +45,7 @@ class Command:
     about: str = ""
     examples: str = ""
     verbs: tuple["Command", ...] = ()
+    needs_checkout: bool = False
 
 
 def say(text: str) -> None:

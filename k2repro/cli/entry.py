@@ -1,19 +1,16 @@
-"""The parser of `k2repro`, put together from the command groups, and the one place where errors end."""
+"""The parser of `k2repro`, put together from the command groups."""
 
 import argparse
 import importlib
-import os
 import pkgutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from k2repro import __version__
 from k2repro.cli.command import HEADINGS, Command
-from k2repro.errors import K2ReproError
+from k2repro.cli.endings import run_to_exit_code
 
-USAGE_ERROR = 2
-INTERRUPTED = 130
-NOT_A_GROUP = ("command", "entry")
 DESCRIPTION = "K2-Think taken apart and put together again; every published number checked by code."
 FIRST_STEPS = """\
 first steps:
@@ -33,8 +30,8 @@ def find_commands() -> list[Command]:
     names = sorted(module.name for module in pkgutil.iter_modules(folder))
     commands: list[Command] = []
     for name in names:
-        if name not in NOT_A_GROUP:
-            commands += importlib.import_module(f"k2repro.cli.{name}").COMMANDS
+        # A file without COMMANDS, such as this one, is there for the others.
+        commands += getattr(importlib.import_module(f"k2repro.cli.{name}"), "COMMANDS", ())
     order = {heading: place for place, heading in enumerate(HEADINGS)}
     return sorted(commands, key=lambda command: order.get(command.heading, len(order)))
 
@@ -83,23 +80,24 @@ def _add(names: "argparse._SubParsersAction[argparse.ArgumentParser]", command: 
     if command.verbs:
         verbs = added.add_subparsers(title="verbs", metavar="VERB", required=True)
         for verb in command.verbs:
-            _add(verbs, verb)
+            _add(verbs, replace(verb, needs_checkout=command.needs_checkout))
     else:
-        added.set_defaults(run=command.run)
+        added.set_defaults(run=command.run, needs_checkout=command.needs_checkout)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point of the console script; user errors end with code 2 and one message."""
-    args = parser().parse_args(argv)
+    """Entry point of the console script; how a command may end is said in `endings.py`."""
+    sys.exit(run_to_exit_code(lambda: _run(argv)))
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
-        sys.exit(args.run(args))
-    except K2ReproError as error:
-        sys.stderr.write(f"k2repro: {error}\n")
-        sys.exit(USAGE_ERROR)
-    except KeyboardInterrupt:
-        sys.stderr.write("k2repro: stopped; run the same command again to go on where it was\n")
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader (head, less) went away: not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        args = parser().parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)  # argparse has said what there was to say
+    if args.needs_checkout:
+        from k2repro.results.places import Places
+
+        Places.find()
+    code: int = args.run(args)
+    return code

@@ -1,9 +1,8 @@
-"""Work on notebooks: notebook build, why, list, sync."""
+"""Work on notebooks: notebook lab, reset, build, why, list, sync."""
 
 import argparse
 
 from k2repro.cli.command import NOTEBOOKS, Command, profile_option, say
-from k2repro.errors import K2ReproError
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -15,15 +14,12 @@ def run_build(args: argparse.Namespace) -> int:
 
 def run_why(args: argparse.Namespace) -> int:
     from k2repro.notebook.source import find_source
-    from k2repro.notebook.why import explain_failure
+    from k2repro.notebook.why import explain
     from k2repro.results import Places, load_profile
 
     places = Places.find()
-    source = find_source(places, args.name)
-    path = places.build(load_profile(args.profile).name) / "failed" / f"{source.stem}.ipynb"
-    if not path.is_file():
-        raise K2ReproError(f"{source.stem}: no failed run of profile {args.profile!r} is on disk")
-    say(explain_failure(path))
+    folder = places.build(load_profile(args.profile).name)
+    say(explain(folder, find_source(places, args.name).stem))
     return 0
 
 
@@ -35,6 +31,24 @@ def run_list(args: argparse.Namespace) -> int:
     for name in sorted(source_names(places)):
         values = declared_parameters(find_source(places, name))
         say(name + "  " + ", ".join(f"{key}={value!r}" for key, value in values.items()))
+    return 0
+
+
+def run_lab(args: argparse.Namespace) -> int:
+    from k2repro.notebook.workbench import lay_out, start_lab
+    from k2repro.results import Places
+
+    places = Places.find()
+    for line in lay_out(places):
+        say(line)
+    return start_lab(places, args.options)
+
+
+def run_reset(args: argparse.Namespace) -> int:
+    from k2repro.notebook.workbench import reset
+    from k2repro.results import Places
+
+    say(reset(Places.find(), args.name))
     return 0
 
 
@@ -54,6 +68,12 @@ def _name_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("name", help="number or name of the notebook")
 
 
+def _lab_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "options", nargs="*", help="handed on to jupyter lab, after --, such as -- --no-browser"
+    )
+
+
 def _why_options(command: argparse.ArgumentParser) -> None:
     _name_option(command)
     profile_option(command)
@@ -64,14 +84,21 @@ COMMANDS = (
         "notebook",
         "Build, explain, list and sync notebooks",
         heading=NOTEBOOKS,
+        needs_checkout=True,
         about="""\
 People edit notebooks/src/NN_name.py; notebooks/NN_name.ipynb is built from it, executed and stamped.""",
         examples="""\
+  k2repro notebook lab             JupyterLab on copies in workbench/, free to change
+  k2repro notebook reset 03        the shipped notebook 03 again; yours is kept beside it
   k2repro notebook list            what there is, with the parameters
   k2repro notebook build 01        rebuild one committed notebook and what depends on it
   k2repro notebook why 02          after a failed run: the cell and its error
   k2repro notebook sync 02         edited in JupyterLab: back to the source""",
         verbs=(
+            Command("lab", "Open copies of the notebooks in JupyterLab", run_lab, _lab_options),
+            Command(
+                "reset", "Bring one notebook of the workbench back to what ships", run_reset, _name_option
+            ),
             Command("build", "Rebuild committed notebooks and results/laptop", run_build, _build_options),
             Command("why", "Print the failing cell of the last run with its error", run_why, _why_options),
             Command("list", "Names of the notebooks with their parameters", run_list),

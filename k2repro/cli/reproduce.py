@@ -6,11 +6,9 @@ from k2repro.cli.command import REPRODUCE, Command, profile_option, say
 
 
 def run_reproduce(args: argparse.Namespace) -> int:
-    from k2repro.reproduce import forget, reproduce
+    from k2repro.reproduce import reproduce
 
-    if args.fresh:
-        forget(args.profile)
-    comparisons = reproduce(args.profile, say)
+    comparisons = reproduce(args.profile, say, fresh=args.fresh)
     return int(any(comparison.outcome in ("outside", "missing") for comparison in comparisons))
 
 
@@ -45,6 +43,7 @@ COMMANDS = (
         run_reproduce,
         _reproduce_options,
         REPRODUCE,
+        needs_checkout=True,
         about="""\
 Trusts nothing that ships: trains, samples and counts anew in build/PROFILE/. Stop it at any second
 and start it again: it goes on where it was. Shipped rows are compared, never overwritten.
@@ -60,6 +59,7 @@ Exit code 0: every row came out again; 1: some did not, each is named; 2: bad in
         run_status,
         profile_option,
         REPRODUCE,
+        needs_checkout=True,
         about="Looks at build/PROFILE/, what the last `k2repro reproduce` or `make notebooks` left here.",
     ),
     Command(
@@ -67,6 +67,7 @@ Exit code 0: every row came out again; 1: some did not, each is named; 2: bad in
         "Lints: typed numbers, alt text, headings, stamps, rows, tables",
         run_check,
         heading=REPRODUCE,
+        needs_checkout=True,
         about="The part of `make check` beyond ruff and mypy. Exit code 1 when there are findings.",
     ),
 )

@@ -49,16 +49,26 @@ class EagerDecoder:
 
     @torch.inference_mode()
     def step(self, tokens: Tensor) -> None:
-        active = self._first(len(tokens))
+        active = self._rows(0, len(tokens))
         logits = self._model(tokens[:, None].to(active.keys.device), cache=active)[:, 0]
         self._cache.lengths[: len(tokens)] = active.lengths
         self.logits[: len(tokens)] = logits.float()
 
-    def _first(self, count: int) -> KVCache:
-        """The cache of rows 0 .. count - 1; its keys and values are those of the whole cache."""
+    @torch.inference_mode()
+    def extend(self, row: int, tokens: Sequence[int]) -> Tensor:
+        own = self._rows(row, row + 1)
+        logits = self._model(torch.tensor([list(tokens)], device=own.keys.device), cache=own)[0]
+        self._cache.lengths[row] = own.lengths[0]
+        return logits.float().cpu()
+
+    def cut(self, row: int, length: int) -> None:
+        self._cache.lengths[row] = length
+
+    def _rows(self, first: int, last: int) -> KVCache:
+        """The cache of rows first .. last - 1; its keys and values are those of the whole cache."""
         active = copy.copy(self._cache)
-        active.keys, active.values = self._cache.keys[:, :count], self._cache.values[:, :count]
-        active.lengths = self._cache.lengths[:count]
+        active.keys, active.values = self._cache.keys[:, first:last], self._cache.values[:, first:last]
+        active.lengths = self._cache.lengths[first:last]
         active.longest = int(active.lengths.max())
         active.uniform = bool((active.lengths == active.longest).all())
         return active

@@ -28,8 +28,8 @@ from k2repro.results.hashing import hash_value
 Answer = tuple[dict[str, Any], Completion]
 # A server that never answered is taken for absent after so many failed connections.
 ATTEMPTS_TO_REACH = 3
-# Called with a request and the next piece of its text, when streaming.
-OnText = Callable[[Request, str], None]
+# Called with a request, the number of a sample and the next piece of its text, when streaming.
+OnText = Callable[[Request, int, str], None]
 
 
 class EndpointBackend:
@@ -70,9 +70,9 @@ class EndpointBackend:
         """What the reader should know, such as a parameter that was refused; with how often it was seen."""
         return self._server.notes
 
-    def _listener(self, request: Request) -> Callable[[str], None] | None:
+    def _listener(self, request: Request, sample: int) -> Callable[[str], None] | None:
         heard = self.on_text
-        return None if heard is None else lambda piece: heard(request, piece)
+        return None if heard is None else lambda piece: heard(request, sample, piece)
 
     def __repr__(self) -> str:
         return f"EndpointBackend({self.endpoint.url}, {self.name})"
@@ -149,7 +149,7 @@ class EndpointBackend:
         if self._slots is None:
             self._slots = asyncio.Semaphore(self.concurrency)
         async with self._slots:
-            return await self._asked(key, request, body)
+            return await self._asked(key, request, sample, body)
 
     def _not_recorded(self, key: str, request: Request) -> Completion:
         """A replay gives what the run gave: a request that failed for good fails again."""
@@ -161,7 +161,7 @@ class EndpointBackend:
             "the run was stopped before its end: continue it without --replay"
         )
 
-    async def _asked(self, key: str, request: Request, body: dict[str, Any]) -> Answer:
+    async def _asked(self, key: str, request: Request, sample: int, body: dict[str, Any]) -> Answer:
         """Ask until there is an answer or no attempt is left."""
         failure = ""
         for attempt in range(1, self.retries.attempts + 1):
@@ -174,7 +174,7 @@ class EndpointBackend:
                 )
             started = time.perf_counter()
             try:
-                answer = await self._server.attempt(body, self._listener(request))
+                answer = await self._server.attempt(body, self._listener(request, sample))
                 completion = read_response(answer, request.stop, time.perf_counter() - started)
             except (httpx2.HTTPError, Refused, BadResponse, TimeoutError) as error:
                 failure = self._server.failure(error)
@@ -235,7 +235,7 @@ class EndpointBackend:
         texts = {
             each.reasoning + each.text for each in completions if each.text is not None and not each.failed
         }
-        if request.n > 1 and request.temperature > 0 and len(texts) == 1:
+        if request.role == "solver" and request.n > 1 and request.temperature > 0 and len(texts) == 1:
             self.notes[
                 f"all {request.n} samples of one prompt are equal: a sure model, or a server that ignores "
                 "temperature and seed (`k2repro probe` tells)"

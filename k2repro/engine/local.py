@@ -22,7 +22,8 @@ class LocalBackend:
     are token ids and completions carry no text. template: the checkpoint's chat template (Jinja); without
     it prompts are text or token ids. end: token ids that end every response. special: texts that the
     tokenizer reads as markers; a chat message that holds one is refused, because it could end the user's
-    turn and write the assistant's.
+    turn and write the assistant's. compiled: as in `Sampler`; False starts at once, which for a single
+    question is faster than compiling.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class LocalBackend:
         model: Qwen2,
         tokenizer: Any = None,
         *,
+        compiled: bool | None = None,
         name: str = "local",
         template: str | None = None,
         end: Iterable[int] = (),
@@ -38,10 +40,12 @@ class LocalBackend:
         self.name, self.model, self.tokenizer = name, model, tokenizer
         self.end, self.special = tuple(end), tuple(special)
         self._template = None if template is None else _compiled(template)
-        self._sampler = Sampler(model)
+        self._sampler = Sampler(model, compiled=compiled)
 
     @classmethod
-    def from_checkpoint(cls, folder: str | Path, *, name: str | None = None) -> "LocalBackend":
+    def from_checkpoint(
+        cls, folder: str | Path, *, name: str | None = None, compiled: bool | None = None
+    ) -> "LocalBackend":
         """A checkpoint folder with config.json, safetensors, tokenizer.json and tokenizer_config.json.
 
         Raises K2ReproError that names the file which is missing or broken.
@@ -63,6 +67,7 @@ class LocalBackend:
             model,
             tokenizer,
             name=name or folder.name,
+            compiled=compiled,
             template=config.get("chat_template"),
             end=() if end is None else (end,),
             special=[token["content"] for token in added if token.get("special")],

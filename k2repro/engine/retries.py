@@ -1,5 +1,6 @@
 """When to ask again, and when to give up: back-off with jitter, Retry-After, and words for what failed."""
 
+import contextlib
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,10 +36,8 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
     """
     if header is None:
         return None
-    try:
+    with contextlib.suppress(ValueError):
         return max(0.0, float(header))
-    except ValueError:
-        pass
     try:
         moment = parsedate_to_datetime(header)
     except (TypeError, ValueError):

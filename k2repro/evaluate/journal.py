@@ -74,7 +74,7 @@ class Journal:
             raise K2ReproError(f"{self.path}: no such journal; a replay needs the file that a run wrote")
         try:
             self._open(read_only)
-            self._check(protocol, read_only)
+            self._read_about(protocol, read_only)
         except sqlite3.Error as error:
             raise K2ReproError(_explained(self.path, error)) from error
 
@@ -102,7 +102,7 @@ class Journal:
                     )
         self._db.execute("COMMIT")
 
-    def _check(self, protocol: Mapping[str, Any] | None, read_only: bool) -> None:
+    def _read_about(self, protocol: Mapping[str, Any] | None, read_only: bool) -> None:
         about = dict(self._db.execute("SELECT name, value FROM about"))
         if not about:
             if read_only:
@@ -116,7 +116,11 @@ class Journal:
             )
         self.protocol: dict[str, Any] = json.loads(about["protocol"])
         if protocol is not None:
-            _same_protocol(self.path, self.protocol, json.loads(canonical_json(dict(protocol))))
+            self.check(protocol)
+
+    def check(self, protocol: Mapping[str, Any]) -> None:
+        """Raise K2ReproError, with what differs, unless this is the protocol of the file."""
+        _same_protocol(self.path, self.protocol, json.loads(canonical_json(dict(protocol))))
 
     def __enter__(self) -> "Journal":
         return self
@@ -230,14 +234,13 @@ class Journal:
         for key, role, label, body in found:
             yield key, role, label, json.loads(body)
 
-    def answers_digest(self) -> str:
-        """16 hexadecimal digits over all first answers, whatever order they arrived in."""
+    def answers_digest(self, without: str = "") -> str:
+        """16 hexadecimal digits over all first answers, in whatever order they came; a label is left out."""
         total = hashlib.sha256()
-        query = (
-            "SELECT key, digest FROM events WHERE kind='arrived' GROUP BY key HAVING id=MIN(id) ORDER BY key"
-        )
+        query = """SELECT e.key, e.digest FROM events e JOIN requests r ON r.key = e.key
+            WHERE e.kind='arrived' AND r.label <> ? GROUP BY e.key HAVING e.id=MIN(e.id) ORDER BY e.key"""
         with self._lock:
-            for key, digest in self._db.execute(query):
+            for key, digest in self._db.execute(query, (without,)):
                 total.update(f"{key} {digest}\n".encode())
         return total.hexdigest()[:16]
 

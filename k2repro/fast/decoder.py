@@ -13,8 +13,9 @@ from torch import Tensor
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.fast.folding import angles
-from k2repro.fast.kernels.decode import Batch, Buffers, Cache, FoldedWeights, decode
-from k2repro.fast.kernels.vectors import LANES, filled
+from k2repro.fast.kernels.decode import BLOCK, Batch, Buffers, Cache, FoldedWeights, decode
+from k2repro.fast.kernels.panels import PANEL
+from k2repro.fast.kernels.vectors import filled
 from k2repro.fast.rows import Prefix
 
 # Tokens of a prefill pass: enough to use every line of a matrix often, few enough to stay in the caches.
@@ -42,11 +43,11 @@ class CompiledDecoder:
         config = model.config
         self._config, self._weights, self._epsilon = config, weights, np.float32(config.rms_norm_eps)
         self._angles = angles(model, positions)
-        self._cache = _cache(config, rows, positions)
+        self._cache = cache_for(config, rows, positions)
         self._lengths, self._rows = np.zeros(rows, np.int64), np.arange(rows)
-        self._step, self._reading = (_buffers(config, most, positions) for most in (rows, PREFILL_TOKENS))
-        self._logits = np.zeros((rows, config.vocab_size), np.float32)
-        self.logits = torch.from_numpy(self._logits)
+        self._step, self._reading = (buffers_for(config, most, positions) for most in (rows, PREFILL_TOKENS))
+        self._logits = logits_for(config, rows)
+        self.logits = torch.from_numpy(self._logits)[:, : config.vocab_size]
 
     def put(self, row: int, prefix: Prefix) -> None:
         length, (keys, values) = prefix.length, self._cache
@@ -67,32 +68,48 @@ class CompiledDecoder:
         self._decode(batch, self._step, self._cache, self._logits[: len(tokens)])
         self._lengths[: len(tokens)] += 1
 
+    def extend(self, row: int, tokens: Sequence[int]) -> Tensor:
+        length, config = int(self._lengths[row]), self._config
+        self._make_room(len(tokens))
+        logits, each = logits_for(config, len(tokens)), np.arange(len(tokens))
+        batch = Batch(np.asarray(tokens, np.int64), np.full(len(tokens), row), length + each, each)
+        self._decode(batch, self._reading, self._cache, logits)
+        self._lengths[row] += len(tokens)
+        return torch.from_numpy(logits)[:, : config.vocab_size]
+
+    def cut(self, row: int, length: int) -> None:
+        self._lengths[row] = length
+
     def prefill(self, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
         return [prefix for part in _passes(prompts) for prefix in self._read(part)]
 
     def _read(self, prompts: Sequence[Sequence[int]]) -> list[Prefix]:
         """One pass over the tokens of several prompts, which are places of a cache of their own."""
         lengths = [len(prompt) for prompt in prompts]
-        cache = _cache(self._config, len(prompts), max(lengths))
-        if sum(lengths) > len(self._reading.residual):
-            self._reading = _buffers(self._config, sum(lengths), len(self._angles.cosines))
+        cache = cache_for(self._config, len(prompts), max(lengths))
+        self._make_room(sum(lengths))
         batch = Batch(
             tokens=np.concatenate(prompts).astype(np.int64),
             places=np.repeat(np.arange(len(prompts)), lengths),
             positions=np.concatenate([np.arange(length) for length in lengths]),
             asked=np.cumsum(lengths) - 1,
         )
-        logits = np.empty((len(prompts), self._config.vocab_size), np.float32)
+        logits = logits_for(self._config, len(prompts))
         self._decode(batch, self._reading, cache, logits)
         return [
             Prefix(
                 # Copied as the cache has it, so that `put` copies it back line by line.
                 keys=torch.from_numpy(cache.keys[:, at, :, :, :length].copy().swapaxes(2, 3)),
                 values=torch.from_numpy(cache.values[:, at, :, :length].copy()),
-                logits=torch.from_numpy(logits[at].copy()),
+                logits=torch.from_numpy(logits[at, : self._config.vocab_size].copy()),
             )
             for at, length in enumerate(lengths)
         ]
+
+    def _make_room(self, tokens: int) -> None:
+        """For a pass over that many."""
+        if tokens > len(self._reading.residual):
+            self._reading = buffers_for(self._config, tokens, len(self._angles.cosines))
 
     def _decode(self, batch: Batch, buffers: Buffers, cache: Cache, logits: NDArray[np.float32]) -> None:
         decode(batch, self._weights, cache, self._angles, self._epsilon, buffers, logits)
@@ -110,7 +127,7 @@ def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield taken
 
 
-def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
+def cache_for(config: ModelConfig, places: int, positions: int) -> Cache:
     """All zero, for at least `positions`."""
     outer, dim = (config.num_hidden_layers, places, config.num_key_value_heads), config.head_dim
     columns = filled(positions)
@@ -119,21 +136,28 @@ def _cache(config: ModelConfig, places: int, positions: int) -> Cache:
     )
 
 
-def _buffers(config: ModelConfig, rows: int, positions: int) -> Buffers:
-    """All zero."""
-    heads, dim = config.num_attention_heads, config.head_dim
-    hidden, ffn = config.hidden_size, config.intermediate_size
+def buffers_for(config: ModelConfig, rows: int, positions: int) -> Buffers:
+    """All zero, for passes over up to `rows` tokens."""
+    heads, groups, dim = config.num_attention_heads, config.query_heads_per_kv_head, config.head_dim
 
-    def zeros(count: int, width: int, behind: int = LANES) -> NDArray[np.float32]:
-        return np.zeros((count, width + behind), np.float32)
+    def zeros(count: int, width: int) -> NDArray[np.float32]:
+        # A panel is written whole, and a vector is read whole.
+        return np.zeros((count, width + PANEL), np.float32)
 
     return Buffers(
-        residual=zeros(rows, hidden),
-        normed=zeros(rows, hidden),
-        qkv=zeros(rows, (heads + 2 * config.num_key_value_heads) * dim, behind=0),
-        mixed=zeros(rows, heads * dim, behind=0),
-        gate_up=zeros(rows, 2 * ffn),
-        activated=zeros(rows, ffn),
-        scores=zeros(heads, positions),
-        totals=np.zeros(heads, np.float32),
+        residual=zeros(rows, config.hidden_size),
+        normed=zeros(rows, config.hidden_size),
+        qkv=zeros(rows, (heads + 2 * config.num_key_value_heads) * dim),
+        mixed=zeros(rows, heads * dim),
+        gate_up=zeros(rows, 2 * config.intermediate_size),
+        activated=zeros(rows, config.intermediate_size),
+        queries=zeros(BLOCK * groups, dim),
+        found=zeros(BLOCK * groups, dim),
+        scores=zeros(BLOCK * groups, positions),
+        totals=np.zeros(BLOCK * groups, np.float32),
     )
+
+
+def logits_for(config: ModelConfig, rows: int) -> NDArray[np.float32]:
+    """Zeros [rows, vocabulary filled up to whole panels]."""
+    return np.zeros((rows, -(-config.vocab_size // PANEL) * PANEL), np.float32)

@@ -7,15 +7,19 @@ complex product; q.k is a sum over the same products as before. Training folds e
 takes the gradients back (`Folding.unfold`); decoding folds a model once (`fold`).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.fast.kernels.decode import Angles, Array, FoldedWeights
+from k2repro.errors import K2ReproError
+from k2repro.fast.kernels.decode import Angles, FoldedWeights
+from k2repro.fast.kernels.panels import packed
 from k2repro.fast.pairs import paired, unpaired
 
 Gradients = dict[str, Tensor]
@@ -42,6 +46,8 @@ class Folding:
     """Folds the parameters of one layer and unfolds gradients; `parameters` by name inside the layer."""
 
     def __init__(self, config: ModelConfig, parameters: Gradients) -> None:
+        if not config.attention_bias:
+            raise K2ReproError("the compiled passes add biases, which a Llama has not; use the plain decoder")
         self._config, self._parameters = config, parameters
         self._scale = config.head_dim**-0.5
 
@@ -103,17 +109,17 @@ def fold(model: Qwen2) -> FoldedWeights:
     config = model.config
     layers = [Folding(config, dict(layer.named_parameters())).fold() for layer in model.model.layers]
 
-    def stacked(parts: list[Tensor]) -> Array:
-        return np.stack([np.ascontiguousarray(part.numpy()) for part in parts])
+    def panels(matrices: Iterable[Tensor]) -> NDArray[np.float32]:
+        return packed([matrix.t().numpy() for matrix in matrices])
 
     return FoldedWeights(
         embedding=model.model.embed_tokens.weight.numpy().copy(),
-        qkv=stacked([torch.cat((layer.query, layer.key_value)).t() for layer in layers]),
-        bias=stacked([torch.cat((layer.query_bias, layer.key_value_bias)) for layer in layers]),
-        output=stacked([layer.output.t() for layer in layers]),
-        gate_up=stacked([layer.gate_up.t() for layer in layers]),
-        down=stacked([layer.down.t() for layer in layers]),
-        head=np.ascontiguousarray((model.lm_head.weight * model.model.norm.weight).t().numpy()),
+        qkv=panels(torch.cat((layer.query, layer.key_value)) for layer in layers),
+        bias=torch.stack([torch.cat((layer.query_bias, layer.key_value_bias)) for layer in layers]).numpy(),
+        output=panels(layer.output for layer in layers),
+        gate_up=panels(layer.gate_up for layer in layers),
+        down=panels(layer.down for layer in layers),
+        head=panels([model.lm_head.weight * model.model.norm.weight])[0],
     )
 
 

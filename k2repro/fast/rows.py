@@ -47,3 +47,12 @@ class RowDecoder(Protocol):
 
     def step(self, tokens: Tensor) -> None:
         """Append one token, int64 [count], to each of the rows 0 .. count - 1."""
+
+    def extend(self, row: int, tokens: Sequence[int]) -> Tensor:
+        """Append several tokens to one row in one pass; logits [tokens, vocabulary] after each.
+
+        `logits` are left as they are.
+        """
+
+    def cut(self, row: int, length: int) -> None:
+        """Keep the first `length` tokens of a row: what a draft proposed and nobody wanted is forgotten."""

@@ -62,15 +62,15 @@ def declared_caches(root: Path = SYSFS) -> list[Cache]:
     """The data caches of processor 0 by level; empty where the system does not tell."""
     caches = []
     for folder in sorted((root / "cpu0" / "cache").glob("index*")):
-        kind = (folder / "type").read_text().strip()
+        kind = (folder / "type").read_text(encoding="utf-8").strip()
         if kind == "Instruction":
             continue
         caches.append(
             Cache(
-                int((folder / "level").read_text()),
+                int((folder / "level").read_text(encoding="utf-8")),
                 kind,
-                parse_size((folder / "size").read_text()),
-                _count_processors((folder / "shared_cpu_list").read_text()),
+                parse_size((folder / "size").read_text(encoding="utf-8")),
+                _count_processors((folder / "shared_cpu_list").read_text(encoding="utf-8")),
             )
         )
     return sorted(caches, key=lambda cache: cache.level)

@@ -43,7 +43,7 @@ def bf16_flags(cpuinfo: str) -> tuple[str, ...]:
 
 def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
     """The processor's own description, or nothing where the system has no such file."""
-    return path.read_text() if path.exists() else ""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 def processor_name(cpuinfo: str) -> str:

@@ -46,4 +46,4 @@ class Neighbours:
 
 
 def _busy() -> float:
-    return busy_seconds(PROC_STAT.read_text(), os.sysconf("SC_CLK_TCK"))
+    return busy_seconds(PROC_STAT.read_text(encoding="utf-8"), os.sysconf("SC_CLK_TCK"))

@@ -1,5 +1,6 @@
 """Execute one notebook with papermill in a fresh kernel, and measure what it took."""
 
+import resource
 import shutil
 import threading
 import time
@@ -11,31 +12,36 @@ from typing import Any
 import nbformat
 
 from k2repro.errors import K2ReproError
+from k2repro.notebook.parameters import fold
+from k2repro.notebook.source import PARAMETERS_TAG
 from k2repro.processes import environment, thread_variables
 from k2repro.results.places import RUN_FOLDER
 from k2repro.results.store import NOTEBOOK, marks_folder
 
 SAMPLE_EVERY_S = 0.1
+LONGEST_CAUSE = 200
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took: seconds of wall time and the kernel's largest resident memory in MB."""
+    """What a run took: wall time, the kernel's largest resident memory in MB, and processor time.
+
+    Processor time is that of the kernel and all its workers, in seconds; other programs do not add to it.
+    """
 
     seconds: float
     peak_memory_mb: float
+    processor_seconds: float
 
 
 class NotebookFailed(K2ReproError):
-    """A cell raised; `executed` is the notebook with the traceback in it."""
+    """A cell raised, or the kernel ended; `executed` is the notebook as far as it came."""
 
-    def __init__(self, name: str, error: Exception, executed: nbformat.NotebookNode, cost: Cost) -> None:
+    def __init__(self, name: str, summary: str, executed: nbformat.NotebookNode, cost: Cost) -> None:
         self.executed = executed
         self.cost = cost
-        kind = getattr(error, "ename", type(error).__name__)
-        value = getattr(error, "evalue", str(error))
-        self.summary = f"{kind}: {' '.join(value.split())}"[:200]
-        super().__init__(f"{name} failed: {self.summary}\n`k2repro notebook why {name}` shows the cell")
+        self.summary = summary
+        super().__init__(f"{name} failed: {summary}\n`k2repro notebook why {name}` shows the cell")
 
 
 def execute(
@@ -49,38 +55,72 @@ def execute(
 ) -> tuple[nbformat.NotebookNode, Cost]:
     """Run every cell in a fresh kernel; returns the executed notebook and its cost.
 
-    parameters   injected after the parameters cell (already checked against it)
+    parameters   written into the parameters cell (already checked against it); nothing is injected
     run_folder   where the kernel writes rows
     threads      for OpenMP and torch; part of the fingerprint
     Raises NotebookFailed, which carries the notebook as far as it came.
     """
     import papermill  # two seconds to load
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     work = run_folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     source, output = work / f"{name}.source.ipynb", work / f"{name}.executed.ipynb"
-    nbformat.write(notebook, source)
+    nbformat.write(_with_values(notebook, parameters), source)
     _write_kernel_config(work)
     shutil.rmtree(marks_folder(run_folder, name), ignore_errors=True)
     marks_folder(run_folder, name).mkdir(parents=True)
-    started = time.monotonic()
+    output.unlink(missing_ok=True)
+    started, used = time.monotonic(), _processor_seconds()
     with environment(_variables(run_folder, name, threads)), _PeakMemory() as memory:
         try:
             papermill.execute_notebook(
                 source,
                 output,
-                parameters=dict(parameters),
                 kernel_name="python3",
                 cwd=work,
                 progress_bar={"desc": name, "leave": False} if progress else False,
                 store_widget_state=False,
                 log_output=False,
             )
-        except PapermillExecutionError as error:
-            cost = Cost(time.monotonic() - started, memory.peak_mb)
-            raise NotebookFailed(name, error, nbformat.read(output, as_version=4), cost) from None
-    return nbformat.read(output, as_version=4), Cost(time.monotonic() - started, memory.peak_mb)
+        except (PapermillExecutionError, DeadKernelError, RuntimeError) as error:
+            cost = Cost(time.monotonic() - started, memory.peak_mb, _processor_seconds() - used)
+            reached = nbformat.read(output if output.is_file() else source, as_version=4)
+            raise NotebookFailed(name, _cause(error, cost), reached, cost) from None
+    cost = Cost(time.monotonic() - started, memory.peak_mb, _processor_seconds() - used)
+    return nbformat.read(output, as_version=4), cost
+
+
+def _with_values(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> nbformat.NotebookNode:
+    for cell in notebook.cells:
+        if PARAMETERS_TAG in cell.metadata.get("tags", []):
+            cell.source = fold(cell.source, parameters)
+    return notebook
+
+
+def _cause(error: Exception, cost: Cost) -> str:
+    """One line: what a cell raised, or why the kernel is gone."""
+    kind = getattr(error, "ename", None)
+    if kind is not None:
+        return f"{kind}: {' '.join(getattr(error, 'evalue', '').split())}"[:LONGEST_CAUSE]
+    if "Kernel died" in str(error):
+        return (
+            f"the kernel died while it held {cost.peak_memory_mb:.0f} MB. Usual cause: the system ended it "
+            "for want of memory; close other programs, or run a smaller profile"
+        )
+    if "respond" in str(error):
+        return (
+            f"the kernel did not answer ({error}). Usual causes: a machine too busy to start it, or no "
+            "loopback network, over which notebook and kernel talk"
+        )
+    raise error
+
+
+def _processor_seconds() -> float:
+    """Processor time of all children of this process that have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _write_kernel_config(work: Path) -> None:
@@ -125,13 +165,18 @@ class _PeakMemory:
 
     def _sample(self) -> None:
         while not self._stop.wait(SAMPLE_EVERY_S):
-            total = 0
-            for child in self._own.children(recursive=True):
-                try:
-                    total += child.memory_info().rss
-                except self._gone:
-                    continue  # it ended between the listing and the look
-            self.peak_mb = max(self.peak_mb, total / 2**20)
+            try:
+                children = self._own.children(recursive=True)
+            except OSError:
+                continue  # too many open files for a look at /proc; the next one may succeed
+            self.peak_mb = max(self.peak_mb, sum(map(self._resident, children)) / 2**20)
+
+    def _resident(self, child: Any) -> int:
+        try:
+            held: int = child.memory_info().rss
+        except (self._gone, OSError):
+            return 0  # it ended between the listing and the look
+        return held
 
     def __exit__(self, *exc: object) -> None:
         self._stop.set()

@@ -10,8 +10,12 @@ from typing import Any
 
 import nbformat
 
+from k2repro.notebook.folding import is_plumbing
+
 VOLATILE = re.compile(r"/(?:home|root|tmp|Users|work|var)/[^\s\"'<]+|\bat 0x[0-9a-f]+")
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+# The name that Jupyter Book and MyST know.
+HIDDEN_TAG = "hide-input"
 PLOTLY = "application/vnd.plotly.v1+json"
 KERNEL_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -27,14 +31,18 @@ def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for position, cell in enumerate(notebook.cells):
         digest = hashlib.sha256(f"{position}\0{cell.source}".encode()).hexdigest()
         cell["id"] = digest[:8]
-        cell.metadata = nbformat.from_dict(_kept_cell_metadata(cell.metadata))
+        cell.metadata = nbformat.from_dict(_kept_cell_metadata(cell))
         if cell.cell_type == "code":
             cell["outputs"] = [_normalise_output(output) for output in _merge_streams(cell.outputs)]
     return notebook
 
 
-def _kept_cell_metadata(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {"tags": list(metadata["tags"])} if metadata.get("tags") else {}
+def _kept_cell_metadata(cell: Any) -> dict[str, Any]:
+    """Tags, and whether the code is folded: JupyterLab reads the field, Jupyter Book and MyST the tag."""
+    tags = [tag for tag in cell.metadata.get("tags", []) if tag != HIDDEN_TAG]
+    if cell.cell_type == "code" and is_plumbing(cell.source, tags):
+        return {"jupyter": {"source_hidden": True}, "tags": [*tags, HIDDEN_TAG]}
+    return {"tags": tags} if tags else {}
 
 
 def _merge_streams(outputs: list[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
+from k2repro.notebook.slider import check_states, shown_state, with_fixed_axes
 from k2repro.notebook.text import Bundle, Record, check_records
 from k2repro.tables import Table
 
@@ -27,36 +28,46 @@ ROOM_FOR_TITLE_AND_LEGEND = 88
 CONFIG = {"displayModeBar": False, "responsive": True}
 
 
-def show(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> None:
-    """Display a figure, its description and its data.
+def show(fig: "Figure", alt: str, table: list[dict[str, Any]], *, takeaway: str = "") -> None:
+    """Display a figure, what it teaches, and its data.
 
     fig     plotly Figure; it is not changed
-    alt     what one sees, at least 20 characters and not the title: it is the picture's name for
-            a screen reader and the caption for everybody
-    table   the data, a list of dicts with the same keys
+    alt       what one sees, at least 20 characters and not the title: the picture's name for a screen
+              reader. Of a figure with a slider it is said which state it describes
+    table     the data, a list of dicts with the same keys
+    takeaway  what a reader should keep, the caption for everybody; without it `alt` is the caption
 
-    Raises K2ReproError when `alt` or `table` break these rules, or the figure cannot be drawn statically.
+    Raises K2ReproError when these rules are broken, when the figure cannot be drawn statically, or when
+    a state of its slider leaves the plot.
     """
     from IPython.display import display
 
-    live, words = bundles(fig, alt, table)
+    live, words = bundles(fig, alt, table, takeaway=takeaway)
     display(Bundle(live))
     display(Bundle(words))
 
 
-def bundles(fig: "Figure", alt: str, table: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+def bundles(
+    fig: "Figure", alt: str, table: list[dict[str, Any]], *, takeaway: str = ""
+) -> tuple[dict[str, Any], dict[str, str]]:
     """The two display bundles of `show`: the figure, then its caption and data table."""
     from k2repro.notebook.static.svg import static_svg
 
     columns = check_records(table, "show(table=...)")
+    fig = with_fixed_axes(fig)
     record = figure_record(fig)
     _check_alt(alt, record)
+    _check_takeaway(takeaway, alt)
+    check_states(fig)
+    alt = " ".join([alt.strip(), *shown_state(record["layout"])])
     picture = base64.b64encode(static_svg(fig).encode()).decode()
     image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">'
+    caption = takeaway.strip() or alt
     live = {PLOTLY_MIME: record, "text/html": f'<figure style="margin:0">{image}</figure>', "text/plain": alt}
     words = {
-        "text/html": _caption(alt) + details_table(table, columns),
-        "text/plain": Table.of_records(table, columns, "Data of the figure").as_text(),
+        "text/html": _caption(caption) + details_table(table, columns),
+        "text/plain": f"{caption}\n" * bool(takeaway)
+        + Table.of_records(table, columns, "Data of the figure").as_text(),
     }
     return live, words
 
@@ -159,5 +170,10 @@ def _check_alt(alt: str, record: Record) -> None:
         raise K2ReproError(f"show: alt repeats the title {title!r}; say what one sees instead")
 
 
-def _caption(alt: str) -> str:
-    return f'<p style="margin:0.4em 0"><em>{escape(alt)}</em></p>\n'
+def _check_takeaway(takeaway: str, alt: str) -> None:
+    if takeaway and takeaway.strip().casefold() == alt.strip().casefold():
+        raise K2ReproError("show: takeaway repeats alt; alt says what one sees, takeaway what it means")
+
+
+def _caption(text: str) -> str:
+    return f'<p style="margin:0.4em 0"><em>{escape(text)}</em></p>\n'

@@ -1,13 +1,12 @@
 """Notebook sources: notebooks/src/NN_name.py (py:percent), what people edit and review."""
 
-import ast
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-from k2repro.errors import K2ReproError, unknown
+from k2repro.errors import unknown
+from k2repro.notebook.parameters import declared
 from k2repro.results.places import Places
 from k2repro.results.rowbook import reads_rows
 
@@ -45,44 +44,5 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 
 def declared_parameters(path: Path) -> dict[str, Any]:
-    """Names and default values in the one cell tagged `parameters`; anything but literals raises.
-
-    Papermill's own inspection misses a parameter whose comment holds `=`, so the cell is parsed here.
-    """
-    cells = [c for c in read_source(path).cells if PARAMETERS_TAG in c.metadata.get("tags", [])]
-    if len(cells) != 1:
-        raise K2ReproError(f"{path.name}: {len(cells)} cells are tagged 'parameters'; exactly one is needed")
-    values: dict[str, Any] = {}
-    for node in ast.parse(cells[0].source).body:
-        if not (
-            isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)
-        ):
-            raise K2ReproError(f"{path.name}: parameters cell line {node.lineno} is not `name = literal`")
-        try:
-            values[node.targets[0].id] = ast.literal_eval(node.value)
-        except ValueError:
-            raise K2ReproError(
-                f"{path.name}: parameter {node.targets[0].id!r} is not a literal. "
-                "Derive values in the next cell: papermill overrides literals only"
-            ) from None
-    if "profile" not in values:
-        raise K2ReproError(f"{path.name}: the parameters cell lacks `profile`")
-    return values
-
-
-def resolve_parameters(path: Path, profile: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults of the source, overridden; unknown names and changed types raise K2ReproError."""
-    declared = declared_parameters(path)
-    values = {**declared, "profile": profile}
-    for name, value in overrides.items():
-        if name not in declared:
-            raise unknown(f"parameter of {path.stem}", name, declared)
-        default = declared[name]
-        both_numbers = isinstance(value, int | float) and isinstance(default, int | float)
-        if type(value) is not type(default) and not (both_numbers and not isinstance(value, bool)):
-            raise K2ReproError(
-                f"{path.stem}: parameter {name} = {value!r} is {type(value).__name__}, "
-                f"its default {default!r} is {type(default).__name__}"
-            )
-        values[name] = value
-    return values
+    """Names and default values in the cell tagged `parameters`; see `parameters.declared` for the rules."""
+    return {name: parameter.default for name, parameter in declared(path).items()}

@@ -14,6 +14,7 @@ from k2repro.tables import Table, format_number
 
 FIELD = re.compile(r"\{([a-z0-9._-]+)(?::([^{}]*))?\}")
 PERCENT_UNITS = {"percent", "%"}
+POINT_UNITS = {"points", *PERCENT_UNITS}
 Record = Mapping[str, Any]
 
 
@@ -70,6 +71,22 @@ def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[st
     display(Bundle({"text/html": table.as_html(), "text/plain": table.as_text()}))
 
 
+def expected(sentence: str, holds: bool) -> None:
+    """Display an expectation and whether it came out, decided by code and not by the author.
+
+    sentence   what was expected before the cell ran, as one sentence
+    holds      the predicate on rows or records, evaluated
+    Raises K2ReproError when `holds` is no truth value: a number would always count as true.
+    """
+    from IPython.display import display
+
+    if not isinstance(holds, bool):
+        raise K2ReproError(f"expected: {sentence!r} is decided by {holds!r}, not by True or False")
+    outcome = "It came out so." if holds else "It came out **otherwise**."
+    text = f"*Expected:* {sentence.strip()} {outcome}"
+    display(Bundle({"text/markdown": text, "text/plain": text}))
+
+
 def tell(rows: Mapping[str, Row], template: str) -> None:
     """Display Markdown whose numbers are taken from rows; see `fill` for the fields."""
     from IPython.display import display
@@ -84,7 +101,8 @@ def fill(rows: Mapping[str, Row], template: str) -> str:
     `{id}`         the value: thousands separators, up to six significant digits
     `{id:spec}`    the value in a Python format spec
     `{id:pct}`     in percent, one decimal; a row whose unit is percent is not multiplied
-    `{id:ci}`      "value [low, high], n=…"; a spec may follow: `{id:ci .2f}`, `{id:ci pct}`
+    `{id:pts}`     a difference of percentages, "+6.9 points"; only a level is told in percent
+    `{id:ci}`      "value [low, high], n=…"; a spec may follow: `{id:ci .2f}`, `{id:ci pts}`
 
     Raises K2ReproError for an unknown row, a spec that does not fit and a brace that is no field.
     """
@@ -113,13 +131,16 @@ def format_row(row: Row, spec: str) -> str:
         inner = spec[2:].strip() or ".3g"
         low, high = (_format_value(row, end, inner) for end in row.interval)
         count = "" if row.n is None else f", n={row.n:,}"
-        return f"{_format_value(row, row.value, inner)} [{low}, {high}]{count}"
-    return _format_value(row, row.value, spec)
+        unit = " points" if inner == "pts" else ""
+        return f"{_format_value(row, row.value, inner)}{unit} [{low}, {high}]{count}"
+    return _format_value(row, row.value, spec) + (" points" if spec == "pts" else "")
 
 
 def _format_value(row: Row, value: float, spec: str) -> str:
     if not spec:
         return format_number(value)
+    if spec == "pts":
+        return f"{value if row.unit in POINT_UNITS else 100 * value:+.1f}"
     if spec == "pct":
         return f"{value:.1f}%" if row.unit in PERCENT_UNITS else f"{value:.1%}"
     try:
@@ -127,5 +148,5 @@ def _format_value(row: Row, value: float, spec: str) -> str:
     except ValueError as error:
         raise K2ReproError(
             f"row {row.id!r}: the format spec {spec!r} does not fit {value!r} ({error}). "
-            "Known besides Python's: ci, pct"
+            "Known besides Python's: ci, pct, pts"
         ) from None

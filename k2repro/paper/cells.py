@@ -4,20 +4,19 @@
 has measured yet names the row that it waits for.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
-from k2repro.paper.confidence import UNCHECKED
+from k2repro.paper.confidence import COMPUTED_HERE, UNCHECKED
 from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.loading import load_facts
-from k2repro.paper.outcome import CONTRADICTED, NOT_TESTABLE, RECOMPUTED, UNRESOLVED
+from k2repro.paper.outcome import CONTRADICTED, DERIVED, NOT_TESTABLE, RECOMPUTED, UNRESOLVED
 from k2repro.paper.recompute import operand
 from k2repro.paper.tables import Cell, PaperTable, table
+from k2repro.reading import shipped_toml
 from k2repro.results import Row
 
 SECTIONS = {
@@ -154,6 +153,8 @@ def _agree(fact: Fact, stated: float, value: float, words: str, unchecked: bool)
             return RECOMPUTED, f"{words}; within the reading accuracy of {READING_ACCURACY}"
         return UNRESOLVED, f"{words}; two readings of one picture, further apart than {READING_ACCURACY}"
     holds = round(value, fact.decimals) == round(stated, fact.decimals)
+    if holds and fact.confidence == COMPUTED_HERE:
+        return DERIVED, f"{words}; the cell itself is this kit's arithmetic (ᵈ)"
     return (RECOMPUTED if holds else CONTRADICTED), words
 
 
@@ -168,8 +169,7 @@ def _measured(row: Row | None) -> str:
 @cache
 def _content() -> dict[str, list[dict[str, Any]]]:
     """`cells.toml`, checked: unknown sections, keys, tables, rows or columns raise K2ReproError."""
-    text = (resources.files("k2repro.paper") / "cells.toml").read_text(encoding="utf-8")
-    content = tomllib.loads(text)
+    content = shipped_toml("k2repro.paper", "cells.toml")
     for section, blocks in content.items():
         if section not in SECTIONS:
             raise unknown("section of cells.toml", section, SECTIONS)

@@ -10,7 +10,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import resources
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.facts import FactBook
@@ -18,8 +17,10 @@ from k2repro.paper.loading import load_facts
 from k2repro.paper.predicates import PREDICATES
 from k2repro.paper.quantity import bind
 from k2repro.paper.row_predicates import ROW_PREDICATES
+from k2repro.reading import REPAIR, shipped_text
 
-SOURCES = ("article", "paper", "model card", "repository", "critique")
+# Those who made the system first; the article is by others.
+SOURCES = ("paper", "model card", "repository", "critique", "article")
 CLAIM_ID = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 ROW_ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 TEXT_KEYS = ("id", "source", "place", "paraphrase", "predicate")
@@ -35,6 +36,7 @@ class Claim:
     predicate       name in `PREDICATES`; `arguments` are its arguments
     needs           row ids that it waits for, the one that decides first
     note            why a tolerance was chosen, or what a reader should know
+    minor           a slip without consequence for the system: listed after the others
     """
 
     id: str
@@ -46,6 +48,7 @@ class Claim:
     arguments: Mapping[str, object] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     note: str = ""
+    minor: bool = False
 
 
 def read_claims(text: str, book: FactBook) -> tuple[Claim, ...]:
@@ -68,7 +71,7 @@ def read_claims(text: str, book: FactBook) -> tuple[Claim, ...]:
 
 def _claim(block: Mapping[str, object], book: FactBook) -> Claim:
     name = block.get("id")
-    known = [*TEXT_KEYS, "published", "arguments", "needs", "note"]
+    known = [*TEXT_KEYS, "published", "arguments", "needs", "note", "minor"]
     for key in block:
         if key not in known:
             raise unknown(f"key of claim {name!r}", key, known)
@@ -87,6 +90,7 @@ def _claim(block: Mapping[str, object], book: FactBook) -> Claim:
         arguments=arguments,
         needs=_names(block, "needs"),
         note=str(block.get("note", "")),
+        minor=block.get("minor") is True,
     )
     _check(claim, book)
     return claim
@@ -122,8 +126,11 @@ def _check(claim: Claim, book: FactBook) -> None:
 @cache
 def load_claims() -> tuple[Claim, ...]:
     """Every claim of the package, in the order of the file."""
-    text = (resources.files("k2repro.paper") / "claims.toml").read_text(encoding="utf-8")
-    return read_claims(text, load_facts())
+    text = shipped_text("k2repro.paper", "claims.toml")
+    claims = read_claims(text, load_facts())
+    if not claims:
+        raise K2ReproError(f"claims.toml holds no claim. {REPAIR}")
+    return claims
 
 
 def find_claim(claim_id: str, claims: Iterable[Claim] | None = None) -> Claim:

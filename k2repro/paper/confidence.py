@@ -30,7 +30,7 @@ CONFIDENCE = {
     word: Confidence(word, published, mark, template, meaning)
     for word, published, mark, template, meaning in (
         ("verbatim", True, False, "{}", "seen in the official artefact or in the critique itself"),
-        ("secondary-verbatim", True, False, "{}", "seen in a text that quotes the source"),
+        ("secondary-verbatim", True, True, "{}ˢ", "second-hand: seen in a text that quotes the source"),
         ("article", True, False, "{}", "printed by the K2Think.in article"),
         ("article-only-rounded", True, True, "{}ʳ", "only the article has it, rounded"),
         ("figure-digitised", True, True, "~{}", "read off a picture of the figure"),
@@ -40,6 +40,7 @@ CONFIDENCE = {
         ("missing", False, True, "—", "the cell exists, no value was found"),
     )
 }
+COMPUTED_HERE = "derived"
 UNCHECKED = "memory-unverified"
 CORROBORATED = "memory-corroborated"
 MISSING = "missing"

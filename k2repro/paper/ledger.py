@@ -1,7 +1,8 @@
 """The ledger: every claim with its verdict, the numbers behind it, and the facts and rows it read.
 
-Two rules stand above the predicates. A verdict that rests on a recalled, unchecked number is lowered to
-"unresolved". A claim that read neither a fact nor a row can never be "recomputed".
+Three rules stand above the predicates. A verdict that rests on a recalled, unchecked number is lowered to
+"unresolved". A claim that read neither a fact nor a row can never be decided. And "recomputed" is said only
+where something was computed from what others printed: else it is "derived" or "consistent as printed".
 """
 
 import json
@@ -10,11 +11,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError
-from k2repro.paper.claims import Claim, load_claims
-from k2repro.paper.confidence import CORROBORATED, UNCHECKED
+from k2repro.paper.claims import SOURCES, Claim, load_claims
+from k2repro.paper.confidence import COMPUTED_HERE, CORROBORATED, UNCHECKED
 from k2repro.paper.facts import FactBook
 from k2repro.paper.loading import load_facts
-from k2repro.paper.outcome import DECISIVE, UNRESOLVED, VERDICTS, Evidence, Outcome
+from k2repro.paper.outcome import (
+    CONSISTENT,
+    DECISIVE,
+    DERIVED,
+    RECOMPUTED,
+    UNRESOLVED,
+    VERDICTS,
+    Evidence,
+    Outcome,
+)
 from k2repro.paper.predicates import PREDICATES
 from k2repro.paper.tables import Cell
 from k2repro.results import Row
@@ -59,11 +69,12 @@ def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Ver
     predicate = PREDICATES[claim.predicate]
     with book.tracing() as used:
         try:
-            outcome = predicate(Evidence(book, rows, claim.needs), **claim.arguments)
+            evidence = Evidence(book, rows, claim.needs)
+            outcome = predicate(evidence, **claim.arguments)
         except K2ReproError as error:
             raise K2ReproError(f"claim {claim.id!r}: {error}") from error
     present = tuple(row for row in claim.needs if row in rows)
-    outcome = _guard(claim, outcome, used, present, book)
+    outcome = _guard(claim, _no_stronger(claim, outcome, evidence), used, present, book)
     return Verdict(
         claim=claim,
         verdict=outcome.verdict,
@@ -75,6 +86,23 @@ def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Ver
         rows_used=present,
         rows_missing=tuple(row for row in claim.needs if row not in rows),
     )
+
+
+def _no_stronger(claim: Claim, outcome: Outcome, evidence: Evidence) -> Outcome:
+    """ "recomputed" only where something was computed, and from what others printed.
+
+    Where the number compared with is the kit's own sum, agreement shows that it adds up twice alike.
+    Where nothing was computed, printed numbers agree with printed numbers.
+    """
+    if outcome.verdict != RECOMPUTED or claim.needs:
+        return outcome
+    against = claim.arguments.get("published")
+    if isinstance(against, str) and evidence.book.fact(against).confidence == COMPUTED_HERE:
+        reason = f"{outcome.reason} The number compared with is derived (ᵈ), not printed."
+        return Outcome(DERIVED, reason, outcome.numbers)
+    if all(quantity.is_fact for quantity in evidence.asked):
+        return Outcome(CONSISTENT, outcome.reason, outcome.numbers)
+    return outcome
 
 
 def _guard(claim: Claim, outcome: Outcome, used: set[str], rows: tuple[str, ...], book: FactBook) -> Outcome:
@@ -102,6 +130,14 @@ def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
     """How many claims have each verdict, every verdict listed."""
     counted = Counter(verdict.verdict for verdict in verdicts)
     return {name: counted[name] for name in VERDICTS}
+
+
+def claims_by_source(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
+    """Source -> verdict -> number of claims; every source and every verdict is listed."""
+    counted = {source: dict.fromkeys(VERDICTS, 0) for source in SOURCES}
+    for entry in verdicts:
+        counted[entry.claim.source][entry.verdict] += 1
+    return counted
 
 
 def ledger_records(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:

@@ -6,6 +6,7 @@ from importlib import resources
 
 from k2repro.errors import K2ReproError
 from k2repro.paper.facts import Fact, FactBook
+from k2repro.reading import REPAIR, shipped_text
 
 FIGURE_4 = "fig4_rl_curves_digitised.csv"
 INVENTORY = "article_inventory.csv"
@@ -26,11 +27,13 @@ CURVE_COLUMNS = [
 
 def read_records(name: str, columns: list[str]) -> list[dict[str, str]]:
     """Records of one data file; raises K2ReproError when the header or a line has other columns."""
-    text = (resources.files("k2repro.paper") / "data" / name).read_text(encoding="utf-8")
+    text = shipped_text("k2repro.paper", f"data/{name}")
     reader = csv.DictReader(text.splitlines())
     if reader.fieldnames != columns:
         raise K2ReproError(f"{name}: columns {reader.fieldnames}; expected {columns}")
     records = list(reader)
+    if not records:
+        raise K2ReproError(f"{name} holds no lines below its header. {REPAIR}")
     for number, record in enumerate(records, start=2):
         if None in record or None in record.values():
             raise K2ReproError(

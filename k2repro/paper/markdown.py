@@ -10,7 +10,7 @@ from k2repro.tables import Table
 COLUMNS = ("row", "column", "published", "recomputed", "mini", "real", "verdict", "why")
 MARKS = (
     "Marks: — no source prints it; ᵐ recalled, agrees with another print; (…)ᵘ recalled only; "
-    "~ read off a picture."
+    "~ read off a picture; ˢ second-hand."
 )
 
 

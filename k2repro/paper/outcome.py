@@ -9,6 +9,8 @@ from k2repro.paper.recompute import operand
 from k2repro.results import Row
 
 RECOMPUTED = "recomputed"
+CONSISTENT = "consistent as printed"
+DERIVED = "derived"
 MINI = "reproduced at mini scale"
 DIRECTION = "direction only"
 CONTRADICTED = "contradicted"
@@ -16,14 +18,16 @@ UNRESOLVED = "unresolved"
 NOT_TESTABLE = "not testable here"
 
 VERDICTS = {
-    RECOMPUTED: "computed here from facts or on real weights, and it agrees",
+    RECOMPUTED: "computed here from other facts or real weights, and it agrees",
+    CONSISTENT: "the printed numbers say so; not computed, or within chance",
+    DERIVED: "compared with this kit's own arithmetic: no evidence",
     MINI: "measured on mini-K2 with an interval beyond zero",
     DIRECTION: "the sign agrees, the published size does not",
     CONTRADICTED: "recorded facts or a measurement say otherwise",
     UNRESOLVED: "not enough evidence yet; the reason names what is missing",
     NOT_TESTABLE: "nothing that runs here can decide it",
 }
-DECISIVE = (RECOMPUTED, MINI, DIRECTION, CONTRADICTED)
+DECISIVE = (RECOMPUTED, CONSISTENT, DERIVED, MINI, DIRECTION, CONTRADICTED)
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a predicate may look at: the facts, the rows that exist, and the row ids it waits for."""
+    """What a predicate may look at: the facts, the rows that exist, and the row ids it waits for.
+
+    asked   every quantity that it looked at, so that the ledger knows whether anything was computed
+    """
 
     book: FactBook
     rows: Mapping[str, Row]
     needs: tuple[str, ...]
+    asked: list[Quantity] = field(default_factory=list)
 
     def quantity(self, of: object) -> Quantity:
         """The number of an operand; see `quantity.resolve`."""
-        return operand(self.book, of)
+        self.asked.append(operand(self.book, of))
+        return self.asked[-1]
 
     def row(self) -> Row | None:
         """The first needed row, or None while no notebook has written it."""

@@ -8,7 +8,9 @@ claim's note. Predicates that wait for measurements stand in `row_predicates`.
 from collections.abc import Callable
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.paper.noise import noise_of
 from k2repro.paper.outcome import (
+    CONSISTENT,
     CONTRADICTED,
     DIRECTION,
     NOT_TESTABLE,
@@ -86,21 +88,61 @@ def within(
 
 
 def all_higher(evidence: Evidence, higher: list[Operand], lower: list[Operand]) -> Outcome:
-    """Every number in `higher` exceeds its partner in `lower`."""
+    """Every number in `higher` exceeds its partner in `lower`.
+
+    For benchmark scores an order within the noise of their problems decides nothing: a pair that fails
+    by less leaves the claim unresolved, and pairs that hold by less are no more than consistent.
+    """
     if len(higher) != len(lower) or not higher:
         raise K2ReproError(f"{len(higher)} against {len(lower)} operands; pairs are needed")
-    failing = 0
+    failing, against, near = 0, 0, 0
     parts: list[str] = []
     numbers: dict[str, float] = {}
     for index, (a, b) in enumerate(zip(higher, lower, strict=True), start=1):
         x, y = evidence.quantity(a), evidence.quantity(b)
+        noise = noise_of(evidence.book, a, b)
+        within_noise = noise is not None and abs(x.value - y.value) <= noise
+        near += within_noise
         failing += x.value <= y.value
+        against += x.value <= y.value and not within_noise
         parts.append(
             f"{_column(a, b)}{number(x.value)} {'>' if x.value > y.value else '<='} {number(y.value)}"
         )
         numbers |= {f"higher {index}": x.value, f"lower {index}": y.value}
     count = "all hold" if not failing else f"{failing} of {len(parts)} fail"
-    return Outcome(_decided(not failing), f"{'; '.join(parts)}: {count}.", numbers)
+    if near:
+        count += f"; {near} of {len(parts)} lie within two standard errors of their problems"
+    verdict = CONTRADICTED if against else UNRESOLVED if failing else CONSISTENT if near else RECOMPUTED
+    return Outcome(verdict, f"{'; '.join(parts)}: {count}.", numbers)
+
+
+def near(evidence: Evidence, a: Operand, b: Operand) -> Outcome:
+    """Two benchmark scores match: apart by no more than what decides nothing in `all_higher`."""
+    x, y = evidence.quantity(a), evidence.quantity(b)
+    noise = noise_of(evidence.book, a, b)
+    if noise is None:
+        raise K2ReproError(f"near: {a!r} and {b!r} are not scores of a benchmark with known problems")
+    distance = abs(x.value - y.value)
+    holds = distance <= noise
+    sign = "<=" if holds else ">"
+    apart = f"{number(x.value)} and {number(y.value)}: {number(distance)} apart"
+    reason = f"{apart} {sign} {noise:.3g}, two standard errors of the difference."
+    return Outcome(CONSISTENT if holds else CONTRADICTED, reason, {"distance": distance, "noise": noise})
+
+
+def all_within(
+    evidence: Evidence, recomputed: list[Operand], published: Operand, tolerance: float
+) -> Outcome:
+    """Every reading agrees with the published number up to `tolerance`; some but not all: unresolved."""
+    target = evidence.quantity(published)
+    found = [evidence.quantity(of) for of in recomputed]
+    near_by = [abs(x.value - target.value) <= tolerance + SLACK for x in found]
+    verdict = RECOMPUTED if all(near_by) else UNRESOLVED if any(near_by) else CONTRADICTED
+    listed = "; ".join(map(stated, found))
+    count = f"{sum(near_by)} of {len(found)} readings"
+    reason = f"{count} lie within {tolerance:g} of {number(target.value)}: {listed}."
+    numbers = {f"reading {i}": x.value for i, x in enumerate(found, start=1)} | {"published": target.value}
+    return Outcome(verdict, reason, numbers)
 
 
 def at_most(evidence: Evidence, value: Operand, limit: Operand) -> Outcome:
@@ -128,9 +170,19 @@ def all_between(evidence: Evidence, values: list[Operand], low: str, high: str) 
 
 
 def on_grid(
-    evidence: Evidence, cells: list[str], problems: Operand, tolerance: float, runs: str | None = None
+    evidence: Evidence,
+    cells: list[str],
+    problems: Operand,
+    tolerance: float,
+    runs: str | None = None,
+    if_off: str = CONTRADICTED,
 ) -> Outcome:
-    """Scores averaged over whole runs lie on multiples of 1 / (runs * problems), up to `tolerance`."""
+    """Scores averaged over whole runs lie on multiples of 1 / (runs * problems), up to `tolerance`.
+
+    `if_off` is "unresolved" where another number of runs, which nobody printed, would explain a miss.
+    """
+    if if_off not in (CONTRADICTED, UNRESOLVED):
+        raise unknown("verdict for cells off the grid", if_off, VERDICTS)
     steps = evidence.quantity(problems).value * (evidence.book.number(runs) if runs else 1)
     off, strict = [], 0
     numbers: dict[str, float] = {"grid points": steps}
@@ -146,7 +198,7 @@ def on_grid(
         f"On multiples of 1/{steps:g}, {len(off)} of {len(cells)} cells miss by more than "
         f"{tolerance:g} points{named}. At strict rounding {strict} miss."
     )
-    return Outcome(_decided(not off), reason, numbers)
+    return Outcome(RECOMPUTED if not off else if_off, reason, numbers)
 
 
 def equals_source(
@@ -214,6 +266,8 @@ PREDICATES: dict[str, Callable[..., Outcome]] = {
         all_higher,
         at_most,
         all_between,
+        all_within,
+        near,
         on_grid,
         equals_source,
         texts_differ,

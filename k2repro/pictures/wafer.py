@@ -305,8 +305,8 @@ def contexts_picture(
         states.append(state)
     figure = slide(states, [str(batch) for batch in batches], "batch: ", start=0)
     # One axis for all states: a slider that pushes lines off the plot hides what it is about.
-    rates = [record["tokens/s per sequence"] for record in records]
-    ends = [math.log10(min(rates) * 0.8), math.log10(max(rates) * 1.25)]
+    shown = [record["tokens/s per sequence"] for record in records]
+    ends = [math.log10(min(shown) * 0.8), math.log10(max(shown) * 1.25)]
     figure.update_xaxes(type="log", title="context (tokens)")
     figure.update_yaxes(type="log", title="tokens per second of one sequence", range=ends)
     figure.update_layout(title="What context and batch cost", height=520)

@@ -1,26 +1,37 @@
-"""The page: status and verdicts on top, then contradictions, tables, figures, claims, rows."""
+"""The report's data: what the template shows, computed here, so that the template only lays out."""
 
+import re
 from collections.abc import Mapping, Sequence
-from html import escape
+from importlib import resources
+from typing import Any
 
 from k2repro import __version__
-from k2repro.paper.ledger import count_verdicts, evaluate_claims
-from k2repro.report import sections
-from k2repro.report.html import KINDS, STYLE
+from k2repro.paper.cells import standings
+from k2repro.paper.changes import load_changes
+from k2repro.paper.confidence import legend
+from k2repro.paper.facts import Fact
+from k2repro.paper.ledger import Verdict, claims_by_source, count_verdicts, evaluate_claims
+from k2repro.paper.loading import load_facts
+from k2repro.paper.outcome import CONTRADICTED, VERDICTS
+from k2repro.paper.shape import ablation_shape
+from k2repro.paper.tables import table, table_names
+from k2repro.report.sources import SOURCES
 from k2repro.results.compare import Comparison, summarise
 from k2repro.results.profiles import Profile
 from k2repro.results.rows import Row
-from k2repro.results.status import NotebookStatus
+from k2repro.results.status import HEADER, NotebookStatus
 
-CONTENTS = {
-    "status": "Status",
-    "contradicted": "What does not hold",
-    "tables": "The paper's tables",
-    "figures": "Figures",
-    "claims": "All claims",
-    "notebooks": "Notebooks",
-    "rows": "Rows",
-    "sources": "Sources",
+LONGEST_ORIGIN = 400
+# Colour, and a pattern drawn over it, so that no verdict is told by colour alone.
+LOOKS = {
+    "recomputed": ("good", "none"),
+    "consistent as printed": ("fair", "dots"),
+    "derived": ("own", "grid"),
+    "reproduced at mini scale": ("mini", "rising"),
+    "direction only": ("half", "falling"),
+    "contradicted": ("bad", "cross"),
+    "unresolved": ("open", "level"),
+    "not testable here": ("out", "upright"),
 }
 
 
@@ -31,49 +42,69 @@ def render_report(
     comparisons: Sequence[Comparison],
     figures: Sequence[str],
 ) -> str:
-    """The whole report as one HTML text without scripts or outside links to style or pictures.
+    """The whole report as one HTML text without scripts, style or pictures from elsewhere.
 
-    figures   ready <figure> elements, taken from the executed notebooks
+    comparisons   of this run with the shipped rows; empty when this run made the shipped rows
+    figures       ready <figure> elements, taken from the executed notebooks
     """
     verdicts = evaluate_claims(rows)
-    counts = count_verdicts(verdicts)
-    links = "".join(f'<li><a href="#{key}">{escape(title)}</a></li>' for key, title in CONTENTS.items())
-    body = [
-        _header(profile, rows),
-        f'<nav aria-label="Contents"><ul>{links}</ul></nav>',
-        "<main>",
-        _status(counts, statuses, comparisons, rows),
-        sections.contradictions(verdicts),
-        sections.tables(rows),
-        sections.figures(figures),
-        sections.claims(verdicts),
-        sections.notebooks(statuses),
-        sections.rows(rows, comparisons),
-        sections.sources(),
-        "</main>",
-    ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>k2repro report: {escape(profile.name)}</title><style>{STYLE}</style></head>\n<body>"
-        + "\n".join(body)
-        + "\n</body></html>\n"
+    return _template().render(
+        profile=profile,
+        version=__version__,
+        style=(resources.files("k2repro.report") / "report.css").read_text(encoding="utf-8"),
+        machines=sorted({_machine(row) for row in rows.values()}),
+        sources=SOURCES,
+        meanings=VERDICTS,
+        looks=LOOKS,
+        counts=count_verdicts(verdicts),
+        matrix=claims_by_source(verdicts),
+        total=len(verdicts),
+        shape=ablation_shape(rows),
+        contradicted=by_consequence(verdicts),
+        verdicts=verdicts,
+        changes=[change.record() for change in load_changes()],
+        tables=[(name, table(name), standings(name, rows)) for name in table_names()],
+        marks=legend(),
+        figures=figures,
+        status_head=HEADER,
+        statuses=statuses,
+        fresh=sum(status.state == "fresh" for status in statuses),
+        rows=rows,
+        again={comparison.id: comparison.outcome for comparison in comparisons},
+        reproduction=summarise(list(comparisons)) if comparisons else "",
+        facts=_facts_by_table(),
     )
 
 
-def _header(profile: Profile, rows: Mapping[str, Row]) -> str:
-    places = sorted({_machine(row) for row in rows.values()})
-    warning = ""
-    if profile.name == "smoke":
-        warning = (
-            '<p class="warn">Smoke profile: these numbers prove that every path runs. '
-            "They are no evidence for or against a claim.</p>"
-        )
-    return (
-        f"<header><h1>K2-Think, checked by code</h1><p>Profile <b>{escape(profile.name)}</b>: "
-        f"{escape(profile.description)}.</p>{warning}"
-        f'<p class="quiet">k2repro {__version__} · {escape("; ".join(places) or "no rows yet")}</p></header>'
+def by_consequence(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Contradicted claims: those of the system's makers first, slips without consequence last."""
+    order = [source.word for source in SOURCES]
+    found = [entry for entry in verdicts if entry.verdict == CONTRADICTED]
+    return sorted(found, key=lambda entry: (entry.claim.minor, order.index(entry.claim.source)))
+
+
+def anchor(prefix: str, name: str) -> str:
+    """An HTML id for a row, claim or fact."""
+    return f"{prefix}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-')}"
+
+
+def number(row: Row) -> str:
+    """A row's value as the report prints it."""
+    return f"{row.value:,}" if isinstance(row.value, int) else f"{row.value:.6g}"
+
+
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("k2repro.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
+    environment.globals.update(anchor=anchor, number=number)
+    return environment.get_template("report.html.j2")
 
 
 def _machine(row: Row) -> str:
@@ -81,27 +112,14 @@ def _machine(row: Row) -> str:
     return f"Python {where.python}, torch {where.torch}, {where.cpu_capability}, {where.threads} threads"
 
 
-def _status(
-    counts: Mapping[str, int],
-    statuses: Sequence[NotebookStatus],
-    comparisons: Sequence[Comparison],
-    rows: Mapping[str, Row],
-) -> str:
-    total = sum(counts.values())
-    fresh = sum(status.state == "fresh" for status in statuses)
-    segments = "".join(
-        f'<span style="width:{100 * count / total:.2f}%;background:{KINDS[verdict][1]}"></span>'
-        for verdict, count in counts.items()
-        if count
-    )
-    words = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    tiles = "".join(f'<div class="tile"><b>{count}</b>{escape(v)}</div>' for v, count in counts.items())
-    again = summarise(list(comparisons)) if comparisons else "no shipped rows to compare with in this run"
-    return (
-        f'<h2 id="status">Status</h2><p>{total} claims of the article, the paper, the model card and their '
-        "critics; each verdict comes from a predicate that was declared before the run.</p>"
-        f'<div class="bar" role="img" aria-label="Claims by verdict: {escape(words)}">{segments}</div>'
-        f'<div class="tiles">{tiles}</div>'
-        f"<p>{fresh} of {len(statuses)} notebooks are fresh; {len(rows)} rows. "
-        f"Reproduction: {escape(again)}.</p>"
-    )
+def _facts_by_table() -> list[tuple[str, int, str, str]]:
+    """Per table of facts: its name, how many cells, how sure they are, and where they come from."""
+    by_table: dict[str, list[Fact]] = {}
+    for fact in load_facts().values():
+        by_table.setdefault(fact.table, []).append(fact)
+    found = []
+    for name, facts in by_table.items():
+        origin = "; ".join(dict.fromkeys(fact.source for fact in facts if fact.source))
+        origin = origin[:LONGEST_ORIGIN] + ("…" if len(origin) > LONGEST_ORIGIN else "")
+        found.append((name, len(facts), ", ".join(dict.fromkeys(f.confidence for f in facts)), origin))
+    return found

@@ -39,7 +39,7 @@ def cpu_capability() -> str:
     if platform.machine() not in ("x86_64", "AMD64") or not info.exists():
         return platform.machine()
     flags: set[str] = set()
-    for line in info.read_text().splitlines():
+    for line in info.read_text(encoding="utf-8").splitlines():
         if line.startswith("flags"):
             flags = set(line.split(":", 1)[1].split())
             break

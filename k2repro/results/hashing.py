@@ -118,13 +118,13 @@ def _content_hash(path: Path) -> str:
     """Of what runs in a Python file, of all bytes of a data file."""
     if path.suffix != ".py":
         return hash_file(path)
-    return hash_bytes(what_runs(path.read_text()).encode())
+    return hash_bytes(what_runs(path.read_text(encoding="utf-8")).encode())
 
 
 def _imported_files(path: Path, package: Path) -> list[Path]:
     """Files of the package named by the import statements of one source file."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(_python_only(path.read_text()))):
+    for node in ast.walk(ast.parse(_python_only(path.read_text(encoding="utf-8")))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

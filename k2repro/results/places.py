@@ -11,6 +11,7 @@ from pathlib import Path
 from k2repro.errors import K2ReproError
 
 RUN_FOLDER = "K2REPRO_RUN"
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,19 @@ class Places:
 
     root: Path
 
+    @staticmethod
+    def in_checkout() -> bool:
+        """Whether the package stands in a checkout; an installed wheel has no notebooks and no results."""
+        return (PACKAGE_ROOT / "notebooks" / "src").is_dir()
+
     @classmethod
     def find(cls) -> "Places":
         """The checkout that this package was installed from (editable install).
 
         Raises K2ReproError when the package does not stand in a checkout.
         """
-        root = Path(__file__).resolve().parents[2]
-        if not (root / "notebooks" / "src").is_dir():
+        root = PACKAGE_ROOT
+        if not cls.in_checkout():
             raise K2ReproError(
                 f"{root.name}/ holds no notebooks/src. Usual cause: k2repro was installed as a wheel; "
                 "clone the repository and run `make setup` there"
@@ -51,7 +57,17 @@ class Places:
 
     @property
     def cache(self) -> Path:
-        return self.root / ".k2repro"
+        return self.writable / ".k2repro"
+
+    @property
+    def writable(self) -> Path:
+        """The checkout where it may be written, otherwise a folder of the user's own."""
+        return self.root if os.access(self.root, os.W_OK) else Path.home() / "k2repro"
+
+    @property
+    def workbench(self) -> Path:
+        """The reader's own copies of the notebooks, in which everything may be changed."""
+        return self.writable / "workbench"
 
     def shipped_artifacts(self, profile: str) -> Path:
         return self.root / "artifacts" / profile
@@ -77,4 +93,4 @@ def rows_directory(profile: str) -> Path:
 def writable_folder() -> Path:
     """Where the current run may write: its own folder, or the interactive one."""
     chosen = os.environ.get(RUN_FOLDER)
-    return Path(chosen) if chosen else Places.find().root / "results" / "interactive"
+    return Path(chosen) if chosen else Places.find().writable / "results" / "interactive"

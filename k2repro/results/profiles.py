@@ -6,6 +6,9 @@ A profile is `profiles/<name>.toml` and holds values only:
     description = "proves the path, not the science"
     threads = 2
 
+    [lab]
+    seeds = 1
+
     [notebooks.01_architecture]
     budget_seconds = 60
     budget_memory_mb = 1500
@@ -20,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import read_text
 from k2repro.results.places import Places
 
 
@@ -27,7 +31,9 @@ from k2repro.results.places import Places
 class NotebookPlan:
     """What one profile asks of one notebook.
 
-    budget_seconds, budget_memory_mb   the run fails beyond 1.5 times either
+    budget_seconds     on an idle machine; the run fails when it uses more processor time than `threads`
+                       processors give in 1.5 times as long
+    budget_memory_mb   the run fails beyond 1.5 times as much
     expect                             row ids that must exist after the run
     parameters                         papermill parameters; each must be declared in the notebook
     """
@@ -40,12 +46,18 @@ class NotebookPlan:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named set of parameters for every notebook; `threads` is part of the fingerprint."""
+    """A named set of parameters for every notebook.
+
+    threads  part of the fingerprint
+    lab      how large the experiments on mini-K2 are: fields of `k2repro.lab.scale.Scale`, the others at
+             their defaults
+    """
 
     name: str
     description: str
     threads: int
     notebooks: Mapping[str, NotebookPlan]
+    lab: Mapping[str, Any] = field(default_factory=dict)
 
     def plan(self, notebook: str) -> NotebookPlan:
         if notebook not in self.notebooks:
@@ -65,12 +77,11 @@ def load_profile(name: str, profiles: Path | None = None) -> Profile:
     if not path.is_file():
         raise unknown("profile", name, profile_names(folder))
     try:
-        content = tomllib.loads(path.read_text())
+        content = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise K2ReproError(f"{path.name} is not TOML: {error}") from None
-    _check_keys(
-        path.name, content, {"name": str, "description": str, "threads": int, "notebooks": dict}, set()
-    )
+    types = {"name": str, "description": str, "threads": int, "notebooks": dict, "lab": dict}
+    _check_keys(path.name, content, types, optional={"lab"})
     if content["name"] != name:
         raise K2ReproError(f"{path.name} says name = {content['name']!r}; the file name must agree")
     if content["threads"] < 1:
@@ -78,7 +89,7 @@ def load_profile(name: str, profiles: Path | None = None) -> Profile:
     plans = {
         key: _plan(f"{path.name} [notebooks.{key}]", value) for key, value in content["notebooks"].items()
     }
-    return Profile(name, content["description"], content["threads"], plans)
+    return Profile(name, content["description"], content["threads"], plans, content.get("lab", {}))
 
 
 def _plan(place: str, content: dict[str, Any]) -> NotebookPlan:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from k2repro.errors import K2ReproError
+from k2repro.reading import read_text
 from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.fingerprint import Fingerprint
 
@@ -134,10 +135,10 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
 def read_rows(path: Path) -> dict[str, Row]:
     """Rows of one file by id; a broken line is named by file and number, nothing is overwritten."""
     rows: dict[str, Row] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         try:
             row = Row.from_dict(json.loads(line))
-        except (json.JSONDecodeError, K2ReproError, TypeError) as error:
+        except (json.JSONDecodeError, K2ReproError, TypeError, RecursionError) as error:
             raise K2ReproError(
                 f"{path.name} line {number}: {error}. Usual cause: a run that was stopped by hand or a "
                 "merge conflict. Move the file aside and rebuild the notebook"

@@ -1,5 +1,7 @@
 """What every sandbox level offers to the judge: open a program, call it; run checks around it."""
 
+import functools
+import importlib.metadata
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,7 +19,14 @@ CLAIMS = frozenset(REASONS) - {"passed", "not run"} | {"value", "call", "ready"}
 
 
 class LevelMissing(K2ReproError):
-    """A sandbox level that this system does not offer, and why."""
+    """A sandbox level that this system does not offer, and why.
+
+    may_pass: it may be there at another try, for instance when the machine is less busy.
+    """
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,9 @@ class Level(Protocol):
 
     name: str
 
+    def version(self) -> str:
+        """Version of what confines the programs."""
+
     def open(self, limits: Limits) -> AbstractContextManager[Program]:
         """A fresh sandbox for one program. Raises LevelMissing."""
 
@@ -60,3 +72,12 @@ class Level(Protocol):
 def one_line(text: object, most: int = 200) -> str:
     """Hostile text made fit for a terminal and a table: printable, one line, short."""
     return "".join(mark if mark.isprintable() else " " for mark in str(text)[:most]).strip()
+
+
+@functools.cache
+def package_version(name: str) -> str:
+    """Version of an installed package, "" without it."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

@@ -1,31 +1,40 @@
 """Real CPython in namespaces of its own: bubblewrap, with resource limits and a system-call filter.
 
-The process sees a read-only root that holds Python and nothing else, no network, no other process
-(https://github.com/containers/bubblewrap). Namespaces do not limit how many processes a superuser
-starts, so a filter refuses every way to start one.
+The process sees a read-only root that holds Python and nothing else, and no network
+(https://github.com/containers/bubblewrap). Python starts once in such a sandbox and forks a process for each
+program (`forker.py`). Programs cannot reach each other: they share no file that can be written, and the
+filter refuses every other way to leave something behind.
 """
 
+import atexit
+import contextlib
 import os
-import platform
+import re
+import select
 import shutil
-import struct
+import signal
+import socket
 import subprocess
+import threading
+from pathlib import Path
 
+from k2repro.verify import forker
 from k2repro.verify.level import LevelMissing, one_line
-from k2repro.verify.level_cpython import CPythonLevel, hidden_paths, readable_paths
+from k2repro.verify.level_cpython import (
+    ENVIRONMENT,
+    PYTHON_FLAGS,
+    START_SECONDS,
+    CPythonLevel,
+    child_source,
+    hidden_paths,
+    python,
+    readable_paths,
+)
 from k2repro.verify.schema import Limits
-from k2repro.verify.talk import Peer, PipedPeer
+from k2repro.verify.talk import Peer
 
 _NOBODY = "65534"
-# AUDIT_ARCH_* of linux/audit.h, and the numbers of fork, vfork, clone, clone3, ptrace, unshare,
-# setns, io_uring_setup of that architecture (arm64 has neither fork nor vfork).
-_REFUSED = {
-    "x86_64": (0xC000003E, (57, 58, 56, 435, 101, 272, 308, 425)),
-    "aarch64": (0xC00000B7, (220, 435, 117, 97, 268, 425)),
-}
-_X32 = 0x40000000  # from here on, x86-64 accepts a second set of numbers for the same calls
-_ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050001, 0x80000000  # SECCOMP_RET_*; 1 is EPERM
-_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF instructions
+_END_SECONDS = 5.0  # for a killed process to be gone
 
 
 class BubblewrapLevel(CPythonLevel):
@@ -33,59 +42,138 @@ class BubblewrapLevel(CPythonLevel):
 
     name = "bubblewrap"
 
-    def launch(self, command: list[str], limits: Limits) -> Peer:
-        """Start `command` in its own namespaces. Raises LevelMissing."""
-        program = shutil.which("bwrap")
-        if program is None:
-            raise LevelMissing("the program bwrap (Debian package bubblewrap) is not installed")
-        if platform.machine() not in _REFUSED:
-            raise LevelMissing(f"no system-call filter for the processor {platform.machine()!r}")
-        rules = os.memfd_create("rules")
-        os.write(rules, seccomp_filter(platform.machine()))
-        os.lseek(rules, 0, os.SEEK_SET)
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._forkers: dict[int, _Forker] = {}  # by process id: a forked child cannot use its parent's
+        self._version = ""
+
+    def version(self) -> str:
+        """As bwrap says it."""
+        if not self._version:
+            said = subprocess.run([_program(), "--version"], capture_output=True, text=True, check=False)
+            self._version = said.stdout.strip().removeprefix("bubblewrap ")
+        return self._version
+
+    def launch(self, limits: Limits) -> Peer:
+        """A fresh process, forked inside. Raises LevelMissing."""
+        with self._lock:
+            running = self._forkers.get(os.getpid())
+            if running is None:
+                self._forkers = {os.getpid(): (running := _Forker())}
+            try:
+                return running.fork()
+            except OSError as error:
+                running.end()
+                self._forkers = {}
+                why = f"it does not start a process: {one_line(error)}"
+                raise LevelMissing(why, may_pass=True) from error
+
+
+class _Forker:
+    """One sandbox with a Python in it that forks. It ends when this process does: its socket closes then."""
+
+    def __init__(self) -> None:
+        self._socket, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [python(), *PYTHON_FLAGS, "-c", Path(forker.__file__).read_text(encoding="utf-8")]
         try:
-            process = subprocess.Popen(
-                [program, *_options(rules), *command],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                pass_fds=(rules,),
+            self._process = subprocess.Popen(
+                [_program(), *_options(), *command, str(inside.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=(inside.fileno(),),
                 env={},
             )
         except OSError as error:
-            raise LevelMissing(f"bwrap does not start: {one_line(error)}") from error
+            self._socket.close()
+            raise LevelMissing(f"bwrap does not start: {one_line(error)}", may_pass=True) from error
         finally:
-            os.close(rules)
-        return PipedPeer(process)  # --die-with-parent takes the whole namespace along
+            inside.close()
+        atexit.register(self.end)
+        self._socket.settimeout(START_SECONDS)
+        try:
+            self._socket.send(child_source().encode())
+            if self._socket.recv(16) == b"ready":
+                return
+            why = "the process ended"
+        except OSError as error:
+            why = one_line(error)
+        said = self.end()
+        raise LevelMissing(f"bwrap does not start Python: {said or why}", may_pass=not said)
+
+    def fork(self) -> Peer:
+        """A fresh process inside. Raises OSError when the sandbox has ended."""
+        requests, their_requests = _pipe()
+        replies, their_replies = reversed(_pipe())
+        theirs = [their_requests, their_replies]
+        try:
+            socket.send_fds(self._socket, [b"fork"], theirs)
+            message, handles, _, _ = socket.recv_fds(self._socket, 16, 1)
+            if message != b"started" or len(handles) != 1:
+                raise OSError("the sandbox has ended")
+            return _Forked(handles[0], requests, replies)
+        except OSError:
+            os.close(requests)
+            os.close(replies)
+            raise
+        finally:
+            for end in theirs:
+                os.close(end)
+
+    def end(self) -> str:
+        """End the sandbox and all in it; the first line that bwrap said to stderr."""
+        atexit.unregister(self.end)
+        self._socket.close()
+        self._process.kill()
+        with self._process as process:
+            said = process.stderr.read() if process.stderr and not process.stderr.closed else b""
+        return one_line(said.decode(errors="replace"))
 
 
-def _options(rules: int) -> list[str]:
-    options = ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    options += ["--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "sandbox", "--seccomp", str(rules)]
+def _pipe() -> tuple[int, int]:
+    """Ends for (us, them) of a pipe that we write to. Neither outlives an exec."""
+    read, write = os.pipe()
+    return write, read
+
+
+class _Forked(Peer):
+    """A process that the forker started: two pipe ends, and a descriptor that stands for it."""
+
+    def __init__(self, handle: int, stdin: int, stdout: int) -> None:
+        self._handle, self.stdin, self.stdout = handle, stdin, stdout
+        about = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii")
+        self.pid = int(re.findall(r"^Pid:\s*(-?\d+)", about, re.MULTILINE)[0])
+
+    def end(self, grace: float = 0.0) -> str:
+        """Kill, wait until it is gone, close. How the process had ended is not known."""
+        if self._handle < 0:
+            return ""
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        gone = select.poll()
+        gone.register(self._handle, select.POLLIN)
+        gone.poll(1000 * _END_SECONDS)
+        for descriptor in (self._handle, self.stdin, self.stdout):
+            os.close(descriptor)
+        self._handle = -1
+        return ""
+
+
+def _program() -> str:
+    program = shutil.which("bwrap")
+    if program is None:
+        raise LevelMissing("the program bwrap (Debian package bubblewrap) is not installed")
+    return program
+
+
+def _options() -> list[str]:
+    options = ["--unshare-all", "--new-session", "--cap-drop", "ALL"]
+    options += ["--uid", _NOBODY, "--gid", _NOBODY, "--hostname", "sandbox"]
     for path in readable_paths():
         options += ["--ro-bind-try", path, path]
     for path in hidden_paths():
         options += ["--tmpfs", path, "--remount-ro", path]
     options += ["--dev-bind", os.devnull, os.devnull, "--remount-ro", "/", "--chdir", "/"]
-    return [*options, "--setenv", "PYTHONHASHSEED", "0"]
-
-
-def seccomp_filter(machine: str) -> bytes:
-    """A BPF program (linux/filter.h) that refuses to start processes or to enter namespaces.
-
-    machine: as `platform.machine()` says. seccomp_data is {int nr; u32 arch; ...}.
-    """
-    architecture, numbers = _REFUSED[machine]
-    count = len(numbers)
-    steps = [
-        (_LOAD, 0, 0, 4),
-        (_EQUAL, 1, 0, architecture),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, 0),
-        (_AT_LEAST, count + 1, 0, _X32),
-        *((_EQUAL, count - at, 0, number) for at, number in enumerate(numbers)),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _REFUSE),
-    ]
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+    for name, value in ENVIRONMENT.items():
+        options += ["--setenv", name, value]
+    return options

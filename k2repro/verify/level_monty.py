@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from k2repro.verify.codec import SOURCE
-from k2repro.verify.level import LevelMissing, Program, Reply, one_line
+from k2repro.verify.level import LevelMissing, Program, Reply, one_line, package_version
 from k2repro.verify.schema import Limits
 
 # Closures again: the names a program defines are global to its whole session.
@@ -56,6 +56,10 @@ class MontyLevel:
         self._lock = threading.Lock()
         self._pools: dict[str, Any] = {}
         self._owner = 0
+
+    def version(self) -> str:
+        """Of the package."""
+        return package_version("pydantic-monty")
 
     @contextmanager
     def open(self, limits: Limits) -> Iterator[Program]:

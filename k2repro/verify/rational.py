@@ -1,12 +1,15 @@
-r"""Numbers as people and models write them, read exactly: 12, -0.50, 1,000, 3/4, \frac{3}{4}, 50\%.
+r"""Numbers as people and models write them, read exactly: 12, -0.50, 1,000, 3/4, \frac{3}{4}, 1\frac12, 50\%.
 
-The path of nearly all rewards: no sympy, no process, microseconds. A number is a literal, never a
-calculation: `5+7` and `24/2` are not ways to write 12, or else a model is paid for copying the question.
+The path of nearly all rewards: microseconds. A number is a literal, never a calculation:
+`5+7` and `24/2` are not ways to write 12, or else a model is paid for copying the question.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+
+from k2repro.verify.clean import tight
+from k2repro.verify.maths.tree import Node, Unreadable, is_plain_number
 
 _LONGEST = 400  # characters; below Python's own limit for reading integers
 
@@ -14,13 +17,11 @@ _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
 _NUMBER = re.compile(
     rf"(?P<sign>[+-]?)(?P<value>{_DECIMAL})"
-    r"(?:(?:[eE]|\\times10\^|\\cdot10\^)\{?(?P<power>[+-]?\d{1,2})\}?)?(?P<percent>%?)"
+    r"(?:(?:[eE]|(?:\\times|\\cdot|\*|x)10\^)\{?(?P<power>[+-]?\d{1,2})\}?)?(?P<percent>(?:\\?%)?)",
+    re.ASCII,
 )
-_SLASH = re.compile(rf"(?P<sign>[+-]?)\(?(?P<top>{_DIGITS})/(?P<bottom>{_DIGITS})\)?")
-_FRAC = re.compile(
-    rf"(?P<sign>[+-]?)\\frac(?:\{{(?P<inner>[+-]?)(?P<top>{_DIGITS})\}}\{{(?P<bottom>{_DIGITS})\}}"
-    r"|(?P<top1>\d)(?P<bottom1>\d))"
-)
+# What else may be a plain number, for the grammar to say: fractions, mixed numbers, repeating decimals.
+_PERHAPS = re.compile(r"(?:[-+0-9.,/(){}% ]|\\[dtc]?frac|\\overline|\\%)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Literal:
         """Whether `answer` is this gold number.
 
         A whole number may not be answered by a fraction: that is an open division. A percent sign is
-        read as a unit when both are whole: 50 and 50\\% are the same answer.
+        read as a unit, which may be missing, when both are whole: 50 and 50\\% are the same answer. Not so
+        1 and 1\\%, since 1 is also 100\\%.
         """
         whole = self.value.denominator == 1 and not self.is_fraction
         if answer.is_fraction and whole and not self.is_percent:
@@ -43,31 +45,48 @@ class Literal:
         if self.value == answer.value:
             return True
         if self.is_percent != answer.is_percent and not (answer.is_fraction or self.is_fraction):
-            scaled = answer.value * 100 if answer.is_percent else answer.value / 100
-            return self.value == scaled and (scaled if self.is_percent is False else answer.value) % 1 == 0
+            bare, percents = (answer.value, self.value) if self.is_percent else (self.value, answer.value)
+            return bare == percents * 100 and bare.denominator == 1 and abs(bare) != 1
         return False
 
 
 def literal(text: str) -> Literal | None:
-    """The number that `text` (cleaned of spaces and ornaments) is, or None for anything else."""
-    if len(text) > _LONGEST:
+    """The number that `text` (cleaned of ornaments) is, or None for anything else."""
+    if len(text) > _LONGEST or not text or re.search(r",\s|\s,", text):
         return None
-    if found := _NUMBER.fullmatch(text):
+    if found := _NUMBER.fullmatch(tight(text)):
         value = Fraction(found["value"].replace(",", "").rstrip("."))
         value *= Fraction(10) ** int(found["power"] or 0)
         value /= 100 if found["percent"] else 1
         return Literal(-value if found["sign"] == "-" else value, is_percent=bool(found["percent"]))
-    if found := _SLASH.fullmatch(text):
-        return _fraction(found["sign"], found["top"], found["bottom"])
-    if found := _FRAC.fullmatch(text):
-        sign = "-" if (found["sign"] == "-") != (found["inner"] == "-") else ""
-        return _fraction(sign, found["top"] or found["top1"], found["bottom"] or found["bottom1"])
-    return None
+    return _read(text) if _PERHAPS.fullmatch(text) else None
 
 
-def _fraction(sign: str, top: str, bottom: str) -> Literal | None:
-    denominator = int(bottom.replace(",", ""))
-    if denominator == 0:
+def _read(text: str) -> Literal | None:
+    from k2repro.verify.maths.statements import parse
+
+    try:
+        node = parse(text)
+    except Unreadable:
         return None
-    value = Fraction(int(top.replace(",", "")), denominator)
-    return Literal(-value if sign == "-" else value, is_fraction=True)
+    if not is_plain_number(node):
+        return None
+    inside, sign, percent = node, 1, False
+    while inside.head in ("neg", "percent"):
+        sign, percent = (-sign, percent) if inside.head == "neg" else (sign, True)
+        inside = inside.args[0]
+    value = _quotient(inside)
+    if value is None:
+        return None
+    return Literal(sign * value / (100 if percent else 1), inside.head == "div", percent)
+
+
+def _quotient(node: Node) -> Fraction | None:
+    """A number, or one whole number over another."""
+    if node.head == "num":
+        return Fraction(node.value)
+    if node.head == "neg":
+        inside = _quotient(node.args[0])
+        return None if inside is None else -inside
+    above, below = (_quotient(part) for part in node.args)
+    return above / below if above is not None and below else None

@@ -22,7 +22,7 @@ REASONS = {
     "exit": "the program called sys.exit",
     "crashed": "the program ended or broke its own process",
     "unsupported": "the subset interpreter does not know a feature that real Python has",
-    "not run": "an earlier step ended the program",
+    "not run": "an earlier step ended the program, or no sandbox could be started",
 }
 
 
@@ -30,10 +30,11 @@ REASONS = {
 class Limits:
     """What one program may use.
 
-    seconds: wall-clock time for loading the program and all its tests, start of the sandbox not
-    counted. The subset interpreter looks at the clock between steps, so it may take up to twice
-    that. memory_mb: MiB of memory (of address space on the real-CPython levels). output_bytes: what
-    may be printed, and the size of one returned value.
+    seconds: processor time for loading the program and all its tests, start of the sandbox not counted, so
+    that a verdict does not depend on what else the machine does; sleeping counts apart, as long again (see
+    `allowance.ProcessorTime`). Only the subset interpreter goes by the clock on the wall, and looks at it
+    between steps. memory_mb: MiB of memory (on the real-CPython levels of address space, beyond what Python
+    itself takes). output_bytes: what may be printed, and the size of one returned value.
     """
 
     seconds: float = 2.0
@@ -119,9 +120,10 @@ class TestRun:
     outcomes: tuple[Outcome, ...]
     reason: str  # "passed", or the reason of the first test that did not
     detail: str
-    level: str
+    level: str  # the sandbox that decided
     seconds: float
     memory_mb: float | None = None
+    level_version: str = ""  # of what confined the program: the package, or the program bwrap
 
     @property
     def passed(self) -> bool:

@@ -1,13 +1,13 @@
-"""A conversation with a process that may write anything, or nothing: lines of JSON under a deadline."""
+"""A conversation with a process that may write anything, or nothing: lines of JSON under an allowance."""
 
 import json
 import os
 import select
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from typing import Any
 
+from k2repro.verify.allowance import Allowance, WallClock
 from k2repro.verify.level import FATAL, Reply, one_line
 
 _GRACE_SECONDS = 0.3  # between the end of a process's output and the end of the process
@@ -15,8 +15,9 @@ _CHUNK = 1 << 16
 
 
 class Peer(ABC):
-    """A started process: two pipe ends, and a way to end it and all that it started."""
+    """A started process: its number, two pipe ends, and a way to end it and all that it started."""
 
+    pid: int
     stdin: int
     stdout: int
 
@@ -31,6 +32,7 @@ class PipedPeer(Peer):
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         assert process.stdin and process.stdout
         self._process = process
+        self.pid = process.pid
         self.stdin, self.stdout = process.stdin.fileno(), process.stdout.fileno()
 
     def end(self, grace: float = 0.0) -> str:
@@ -59,13 +61,17 @@ class Talk:
         ready.register(self._process.stdout, select.POLLIN)
         return bool(ready.poll(0))
 
-    def ask(self, request: dict[str, Any] | None, seconds: float) -> Reply:
-        """Send a request (None: just listen) and wait for the reply; a process that fails is ended."""
-        deadline = time.monotonic() + seconds
+    def ask(self, request: dict[str, Any] | None, allowed: Allowance | float) -> Reply:
+        """Send a request (None: just listen) and wait for the reply; a process that fails is ended.
+
+        allowed: an allowance, or seconds by the clock on the wall.
+        """
+        allowance = WallClock(allowed) if isinstance(allowed, int | float) else allowed
+        allowance.begin()
         try:
             if request is not None:
-                self._send((json.dumps(request) + "\n").encode(), deadline)
-            reply = _parse(self._receive(deadline))
+                self._send((json.dumps(request) + "\n").encode(), allowance)
+            reply = _parse(self._receive(allowance))
         except _Stopped as stop:
             reply = Reply(stop.reason, detail=stop.detail)
         if reply.reason in FATAL - {"memory"} or (reply.reason == "memory" and reply.memory_mb is None):
@@ -74,21 +80,23 @@ class Talk:
                 return Reply(ended, detail=reply.detail)
         return reply
 
-    def _send(self, data: bytes, deadline: float) -> None:
+    def _send(self, data: bytes, allowance: Allowance) -> None:
         while data:
-            _wait(self._process.stdin, select.POLLOUT, deadline)
+            _wait(self._process.stdin, select.POLLOUT, allowance)
             try:
                 data = data[os.write(self._process.stdin, data[:_CHUNK]) :]
             except BlockingIOError:
                 continue
             except OSError:
                 raise _Stopped("crashed", "the process ended") from None
+            if data:
+                _look(allowance)
 
-    def _receive(self, deadline: float) -> bytes:
+    def _receive(self, allowance: Allowance) -> bytes:
         parts = [self._pending]
         size = len(self._pending)
         while b"\n" not in parts[-1]:
-            _wait(self._process.stdout, select.POLLIN, deadline)
+            _wait(self._process.stdout, select.POLLIN, allowance)
             try:
                 part = os.read(self._process.stdout, _CHUNK)
             except BlockingIOError:
@@ -99,17 +107,22 @@ class Talk:
             size += len(part)
             if size > self._most:
                 raise _Stopped("output", f"more than {self._most} bytes")
+            _look(allowance, answered=b"\n" in part)  # also for one who sends a byte now and then
         line, _, self._pending = b"".join(parts).partition(b"\n")
         return line
 
 
-def _wait(descriptor: int, event: int, deadline: float) -> None:
+def _wait(descriptor: int, event: int, allowance: Allowance) -> None:
     """Until a pipe is ready. `poll`, since `select` fails in a process with more than 1024 files."""
     ready = select.poll()
     ready.register(descriptor, event)
-    left = deadline - time.monotonic()
-    if left <= 0 or not ready.poll(left * 1000):
-        raise _Stopped("timeout", "")
+    while not ready.poll(1000 * allowance.patience()):
+        _look(allowance)
+
+
+def _look(allowance: Allowance, answered: bool = False) -> None:
+    if stop := allowance.used_up(answered):
+        raise _Stopped(*stop)
 
 
 class _Stopped(Exception):

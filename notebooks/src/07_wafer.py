@@ -30,20 +30,21 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-context_length = 16000
-draft_tokens = 4
-sample_tokens = 32000
-plan_tokens = 600
-judge_tokens = 50
+context_length = 16000  # 1 .. 131072 tokens
+draft_tokens = 4  # 1 .. 64
+sample_tokens = 32000  # 1 .. 131072
+plan_tokens = 600  # 1 .. 131072
+judge_tokens = 50  # 1 .. 131072
 
 # %%
-from k2repro.notebook import show, show_table, tell
+from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import evaluate_claims, find_claim, load_facts
 from k2repro.pictures import wafer as pictures
 from k2repro.pictures import wafer_validation as pictures_validation
 from k2repro.results import open_rows
 from k2repro.wafer import find_device, find_shape, load_rates, predict
 
+globals().update(checked_parameters("07_wafer", globals()))
 rows = open_rows("07_wafer", profile=profile, parameters={
     "context_length": context_length, "draft_tokens": draft_tokens,
     "sample_tokens": sample_tokens, "plan_tokens": plan_tokens,
@@ -744,3 +745,82 @@ tell(rows, "A wafer is limited by the way across its mesh and by one "
 #    columns of `decode_rates.csv`, and run `k2repro score-rates` on it.
 # 3. At which context does one more core per layer start to help K2-Think? The
 #    best side of a region grows with what a layer must read.
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it. A check
+# looks at what your code gives, says what is likely wrong, and stops nothing.
+
+# %%
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · What bandwidth alone allows
+#
+# *Easy · about 5 minutes.* To write one token, every weight is read once.
+# Write the most tokens a second that a memory bandwidth allows.
+#
+# <details><summary>Hint</summary>
+#
+# How many bytes does one token read?
+#
+# </details>
+
+# %% tags=["exercise"]
+def bandwidth_bound(parameters, bytes_per_value, bytes_per_second):
+    """Tokens a second, if nothing but reading took time."""
+    ### BEGIN SOLUTION
+    return bytes_per_second / (parameters * bytes_per_value)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.tokens_per_second(bandwidth_bound)
+
+# %% [markdown]
+# ### Exercise 2 · The roofline
+#
+# *Medium · about 10 minutes.* Work does `intensity` operations for every byte
+# that it reads. Write the operations a second that a processor reaches with
+# it.
+#
+# <details><summary>Hint</summary>
+#
+# Which of the two walls is reached first: the bytes, or the arithmetic?
+#
+# </details>
+
+# %% tags=["exercise"]
+def attainable(intensity, bandwidth, peak):
+    """FLOP/s at an intensity in FLOP per byte."""
+    ### BEGIN SOLUTION
+    return min(intensity * bandwidth, peak)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.roofline(attainable)
+
+# %% [markdown]
+# ### Exercise 3 · What a draft brings
+#
+# *Medium · about 10 minutes.* A small model drafts some tokens, the large one
+# checks them at once and adds one token of its own. Each drafted token is
+# accepted with the same chance, and after the first refusal the rest is lost.
+# Write the mean number of tokens of a round.
+#
+# <details><summary>Hint</summary>
+#
+# The second drafted token counts only if the first was accepted. Add up the
+# chance of each token to be there.
+#
+# </details>
+
+# %% tags=["exercise"]
+def tokens_per_round(acceptance, drafted):
+    """Mean tokens of one draft-and-verify round."""
+    ### BEGIN SOLUTION
+    return sum(acceptance**place for place in range(drafted + 1))
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.expected_tokens(tokens_per_round)

@@ -4,17 +4,11 @@ import architecture_tiny as tiny
 import pytest
 import torch
 
-from k2repro.architecture import (
-    ModelConfig,
-    count_parameters,
-    devices_needed,
-    kv_cache_bytes,
-    pictures,
-    weight_bytes,
-)
+from k2repro.architecture import ModelConfig, count_parameters, devices_needed, kv_cache_bytes, weight_bytes
 from k2repro.architecture.journey import trace_token
 from k2repro.architecture.parity import MODES, compare_logits, random_decoder, transformers_twin
 from k2repro.notebook.show import bundles
+from k2repro.pictures import architecture as pictures
 from k2repro.wafer.model.devices import load_devices
 
 K2 = ModelConfig.preset("k2-think")

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from specimen import write_specimen
 
+from k2repro.notebook.workbench import EXTENSIONS
 from k2repro.results.places import Places
 
 CANDIDATES = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
@@ -135,6 +136,7 @@ def lab(tmp_path_factory, served):
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={served}",
         f"--LabApp.app_settings_dir={settings}",
+        f"--LabServerApp.extra_labextensions_path={EXTENSIONS}",
         "--LabApp.news_url=None",
     ]
     own = {name: str(home / name.lower()) for name in FRESH_FOLDERS}

@@ -98,3 +98,25 @@ def test_sliders_move_without_a_kernel(opened):
     page.wait_for_function(f"{heights} !== '{before}'".replace("() => ", ""), timeout=10_000)
     assert before == "1,2" and page.evaluate(heights) == "3,6"
     assert errors == []
+
+
+def test_sliders_are_reached_by_tab_and_moved_by_arrows(opened):
+    """Catches a figure that only a mouse can move: no tab stop, no role, arrow keys without effect."""
+    page, errors = opened("specimen.ipynb")
+    page.wait_for_selector(f"{PANEL} .slider-group[role=slider]", timeout=PATIENCE_MS)
+    slider = page.locator(f"{PANEL} .slider-group[role=slider]")
+    slider.scroll_into_view_if_needed()
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.getAttribute('role') === 'slider'"):
+            break
+    assert page.evaluate("document.activeElement.getAttribute('role')") == "slider"
+    data = "document.querySelector('.slider-group').closest('.js-plotly-plot').data[0].y.join()"
+    before = page.evaluate(data)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"{data} !== '{before}'", timeout=10_000)
+    value = slider.get_attribute("aria-valuetext")
+    page.keyboard.press("Home")
+    page.wait_for_function(f"{data} === '{before}'", timeout=10_000)
+    assert value and value != slider.get_attribute("aria-valuetext")
+    assert errors == []

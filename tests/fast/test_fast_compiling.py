@@ -1,5 +1,9 @@
 """Catches: compiled code of an older state of the kernels, taken from the cache without a word."""
 
+import os
+import pickle
+import tempfile
+
 import numba
 import pytest
 
@@ -61,3 +65,53 @@ def test_the_setting_of_others_is_left_as_it_was():
     before = numba.config.CACHE_DIR
     compiled(lambda x: x)
     assert before == numba.config.CACHE_DIR
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("kept", [0, 5, 40])
+def test_a_cache_file_cut_short_is_compiled_anew(tmp_path, monkeypatch: pytest.MonkeyPatch, kind, kept):
+    """Catches EOFError from every import that compiles, after a power cut; the twin reads what is left."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def double(x):
+        return 2 * x
+
+    assert compiled(double)(3) == 6
+    [damaged] = tmp_path.rglob(f"*.{kind}")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:kept])
+    with monkeypatch.context() as plain:
+        plain.setattr(numba.config, "CACHE_DIR", str(damaged.parent.parent))
+        with pytest.raises((EOFError, pickle.UnpicklingError)):
+            numba.njit(cache=True, nogil=True, error_model="numpy")(double)(3)
+    assert compiled(double)(3) == 6
+    again = compiled(double)
+    assert again(3) == 6
+    assert sum(again.stats.cache_hits.values()) == 1, "the repaired file is read again"
+
+
+def test_without_any_folder_it_still_runs(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """Catches "no locator available": a read-only checkout, an unwritable HOME, a full or foreign /tmp."""
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setattr(compiling, "HERE", blocked)
+    monkeypatch.setattr(compiling, "_state", lambda path: "state")
+    monkeypatch.setattr(compiling, "_folder_of_this_user", lambda: None)
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(blocked))
+    namespace: dict = {}
+    code = compile("def triple(x):\n    return 3 * x\n", str(blocked / "x.py"), "exec")
+    exec(code, namespace)  # noqa: S102
+    with pytest.raises(RuntimeError, match="no locator"):
+        numba.njit(cache=True)(namespace["triple"])
+    assert compiled(namespace["triple"])(2) == 6
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners of files")
+def test_a_folder_that_others_can_write_is_not_used(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """Catches machine code read from a folder that somebody else prepared in /tmp."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = compiling._folder_of_this_user()
+    assert own is not None and own.stat().st_mode & 0o077 == 0
+    own.chmod(0o777)
+    assert compiling._folder_of_this_user() is None

@@ -119,3 +119,36 @@ def test_bits_do_not_depend_on_the_processor_or_on_the_cache(tmp_path: Path):
     assert digest(tmp_path, "") == here
     # Without an instruction for a fused product and sum, and with vectors of 4 instead of 16.
     assert digest(tmp_path, "x86-64") == here
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("many", [*range(1, 18), 31, 32])
+def test_several_tokens_in_one_pass_have_the_bits_of_one_each(groups: int, many: int):
+    """Catches a batched check of a draft that rounds otherwise: a likeliest token could change."""
+    made = model(config(groups=groups))
+    start, tokens = prompts([19])[0], prompts([many], seed=many)[0]
+    one, all_at_once = compiled(made, 2), compiled(made, 2)
+    for decoder in (one, all_at_once):
+        decoder.put(0, decoder.prefill([start])[0])
+    found = []
+    for token in tokens:
+        one.step(torch.tensor([token]))
+        found.append(one.logits[0].clone())
+    assert torch.equal(all_at_once.extend(0, tokens), torch.stack(found))
+
+
+@pytest.mark.parametrize("kind", [compiled, lambda made, rows: EagerDecoder(made, rows, 64)])
+def test_a_row_that_is_cut_goes_on_as_if_nothing_had_been(kind):
+    """Catches keys of tokens that were taken back and are still seen, or a cut of another row."""
+    made = model(config())
+    decoder = kind(made, 2)
+    for row, prefix in enumerate(decoder.prefill(prompts([9, 14]))):
+        decoder.put(row, prefix)
+    wanted = decoder.extend(1, [3, 4, 5]).clone()
+    decoder.cut(1, 15)
+    decoder.extend(1, [7, 8, 9, 10])
+    decoder.cut(1, 15)
+    assert torch.allclose(decoder.extend(1, [4, 5]), wanted[1:], atol=1e-4)
+    decoder.cut(1, 16)
+    # A wrong twin: cut one too late, the token before is another one.
+    assert not torch.allclose(decoder.extend(1, [4, 5]), wanted[1:], atol=1e-2)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2repro.fast.kernels.panels import LINES, PANEL, multiply_panels, packed
 from k2repro.fast.kernels.tiles import multiply
 
 SETTINGS = settings(derandomize=True, max_examples=100, deadline=None)
@@ -68,3 +69,19 @@ def test_wrong_twins_are_seen(twin: str):
     else:
         multiply(out, left, right.T.copy(), (0, 8), 20, (0, 20), False)
     assert not np.allclose(out, exact, atol=1e-2)
+
+
+@SETTINGS
+@given(st.integers(1, 35), st.integers(1, 3 * LINES), SIZE, st.booleans())
+def test_panels_give_the_bits_of_tiles(rows, inner, columns, add):
+    """Catches a panel, a chunk of its lines or a row that is left out, and a sum in another order."""
+    left, right, expected = drawn(rows, inner, columns, 3)
+    panels = packed([right, 2 * right])
+    found = np.zeros((rows, panels.shape[1] * PANEL), np.float32)
+    found[:, :columns] = expected
+    multiply(expected, left, right, (0, rows), columns, (0, inner), add)
+    multiply_panels(found, left, panels[0], rows, add)
+    assert np.array_equal(found[:, :columns], expected) and not found[:, columns:].any()
+    multiply_panels(found, left, panels[1], rows, False)
+    # Doubling is exact: the second matrix is not the first one.
+    assert add or np.array_equal(found[:, :columns], 2 * expected)

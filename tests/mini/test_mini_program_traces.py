@@ -1,5 +1,6 @@
 """Reference responses of `programs`, read again from their text by rules of their own."""
 
+import contextlib
 import random
 import re
 from collections.abc import Callable
@@ -203,12 +204,10 @@ def test_a_twin_that_forgets_its_errors_is_found() -> None:
         return str((int(step.text) + 1) % 10) if step.kind == ARITHMETIC else step.text
 
     step = next(steps)
-    try:
+    with contextlib.suppress(StopIteration):
         while True:
             written.append(change(step))
             step = steps.send(step.text)  # the twin's fault: goes on with the right result
-    except StopIteration:
-        pass
     with pytest.raises(AssertionError):
         read("".join(written), task)
     honest, outcome = write(search(task.examples), change)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import signal
 
 import nbformat
 import pytest
@@ -10,9 +11,10 @@ from k2repro.errors import K2ReproError
 from k2repro.notebook.build import build, is_fresh, read_record
 from k2repro.notebook.execute import NotebookFailed
 from k2repro.notebook.normalise import as_bytes, normalise
-from k2repro.notebook.source import declared_parameters, find_source, read_source, resolve_parameters
+from k2repro.notebook.parameters import resolve_parameters
+from k2repro.notebook.source import declared_parameters, find_source, read_source
 from k2repro.notebook.stamp import differences, make_stamp, read_stamp
-from k2repro.notebook.why import explain_failure
+from k2repro.notebook.why import explain
 from k2repro.results.profiles import NotebookPlan, Profile
 
 WRITE_ROW = """
@@ -115,9 +117,55 @@ def test_a_failing_cell_is_kept_explained_and_recorded(checkout, write_source):
     record = read_record(folder, "01_demo")
     assert record is not None
     assert record.error == "ZeroDivisionError: division by zero"
-    text = explain_failure(folder / "failed" / "01_demo.ipynb")
+    text = explain(folder, "01_demo")
     assert "1 / 0" in text
     assert "ZeroDivisionError" in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_kernel_that_dies_is_named_recorded_and_explained(checkout, write_source, number):
+    """Catches a dead kernel (most often: no memory left) told as a traceback, recorded nowhere."""
+    die = f"import os\nos.kill(os.getpid(), {int(number)})"
+    write_source("01_demo", WRITE_ROW, SAVE, die, "never = 1", parameters=PARAMETERS)
+    with pytest.raises(NotebookFailed, match="kernel died while it held .* MB.*want of memory"):
+        run(checkout, profile_of())
+    folder = checkout.root / "build"
+    record = read_record(folder, "01_demo")
+    assert record is not None and record.error is not None and "the kernel died" in record.error
+    text = explain(folder, "01_demo")
+    assert "was running" in text and "os.kill" in text and "never" not in text
+
+
+@pytest.mark.slow
+def test_why_never_shows_the_failure_of_an_older_run(checkout, write_source):
+    """Catches `notebook why` showing a traceback that the last run did not have."""
+    write_source("01_demo", WRITE_ROW, SAVE, "1 / 0", parameters=PARAMETERS)
+    with pytest.raises(K2ReproError, match="was not run yet"):
+        explain(checkout.root / "build", "01_demo")
+    with pytest.raises(NotebookFailed):
+        run(checkout, profile_of())
+    write_source("01_demo", WRITE_ROW, SAVE, parameters=PARAMETERS)
+    with pytest.raises(K2ReproError, match="expected rows"):
+        run(checkout, profile_of(expect=("demo.other",)))
+    text = explain(checkout.root / "build", "01_demo")
+    assert "demo.other" in text and "ZeroDivisionError" not in text
+    run(checkout, profile_of())
+    with pytest.raises(K2ReproError, match="did not fail"):
+        explain(checkout.root / "build", "01_demo")
+
+
+@pytest.mark.slow
+def test_a_busy_machine_is_not_over_budget(checkout, write_source):
+    """Catches a budget in wall time: a notebook that waits for other programs has done no more work."""
+    wait = "import time\ntime.sleep(8)"
+    write_source("01_demo", WRITE_ROW, SAVE, wait, parameters=PARAMETERS)
+    record = run(checkout, profile_of(budget_seconds=5))
+    assert record.error is None and record.seconds > 7.5
+    work = "x = 0\nimport time\nend = time.process_time() + 8\nwhile time.process_time() < end:\n    x += 1"
+    write_source("01_demo", WRITE_ROW, SAVE, work, parameters=PARAMETERS)
+    with pytest.raises(K2ReproError, match="processor time, more than 1 processors.*is kept"):
+        run(checkout, profile_of(budget_seconds=5))
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import DASHES, MARKERS, PALETTE, PAPER, contrast
 from k2repro.notebook.show import PLOTLY_MIME, bundles, clean, figure_record, show
+from k2repro.notebook.slider import with_slider
 from k2repro.notebook.static.colour import DASH, SYMBOL
 
 ALT = "Two points on a rising line: the second stands twice as high as the first."
@@ -207,3 +208,39 @@ def test_importing_the_room_loads_no_heavy_package():
         "assert 'k2repro.notebook.build' not in sys.modules and n.show and n.tell and n.show_table"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def sliding(values: list[list[float]], top: float = 10.0) -> go.Figure:
+    states = [[{"type": "scatter", "x": [1, 2], "y": state}] for state in values]
+    fig = with_slider(states, [str(n) for n in range(len(values))], "batch: ", first=0)
+    return fig.update_yaxes(range=[0, top])
+
+
+def test_the_takeaway_is_the_caption_and_alt_stays_the_picture_s_name():
+    """Catches a figure followed by a description of itself, in place of what it teaches."""
+    live, words = bundles(rising(), ALT, TABLE, takeaway="Reward doubles in one step.")
+    assert "Reward doubles in one step." in words["text/html"] and ALT not in words["text/html"]
+    assert ALT in live["text/html"]
+    with pytest.raises(K2ReproError, match="repeats alt"):
+        bundles(rising(), ALT, TABLE, takeaway=ALT)
+
+
+def test_alt_says_which_state_of_a_slider_it_describes():
+    """Catches words about one state under a picture of another."""
+    live, _ = bundles(sliding([[1, 2], [3, 4]]), ALT, TABLE)
+    assert "Shown: batch 0, one of 2 states of a slider." in live["text/plain"]
+
+
+def test_a_state_outside_the_fixed_axes_is_refused():
+    """Catches a slider that pushes the lines off the plot."""
+    assert bundles(sliding([[1, 2], [3, 4]]), ALT, TABLE)
+    with pytest.raises(K2ReproError, match="state '1' the y value 40 leaves the fixed axis 0 .. 10"):
+        bundles(sliding([[1, 2], [3, 40]]), ALT, TABLE)
+    log = sliding([[1, 2], [3, 400]], top=2).update_yaxes(type="log")
+    with pytest.raises(K2ReproError, match="400 leaves"):
+        bundles(log, ALT, TABLE)
+    free = sliding([[1, 2], [3, 40]])
+    free.layout.yaxis.range = None
+    low, high = bundles(free, ALT, TABLE)[0][PLOTLY_MIME]["layout"]["yaxis"]["range"]
+    assert low <= 1 and high >= 40
+    assert bundles(sliding([[1, 2], [3, 40]], top=2).update_yaxes(type="log"), ALT, TABLE)

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.notebook.text import fill, show_table, tell
+from k2repro.notebook.text import expected, fill, show_table, tell
 from k2repro.results.fingerprint import Fingerprint
 from k2repro.results.rows import Row
 
@@ -34,6 +34,8 @@ ROWS = {
     for each in (
         row("best_of_n.tier-2.n8", 0.4161, interval=(0.371, 0.4622)),
         row("architecture.k2-think.parameters.total", 32_763_876_352, "parameters", n=None),
+        row("rlvr.gain", 0.069, "fraction", interval=(0.018, 0.12), n=3),
+        row("paper.plan-gain", -1.05, "points"),
         row("paper.aime-2024", 86.26, "percent"),
     )
 }
@@ -50,6 +52,9 @@ ROWS = {
         ("{best_of_n.tier-2.n8:ci}", "0.416 [0.371, 0.462], n=450"),
         ("{best_of_n.tier-2.n8:ci .2f}", "0.42 [0.37, 0.46], n=450"),
         ("{best_of_n.tier-2.n8:ci pct}", "41.6% [37.1%, 46.2%], n=450"),
+        ("{rlvr.gain:pts}", "+6.9 points"),
+        ("{rlvr.gain:ci pts}", "+6.9 points [+1.8, +12.0], n=3"),
+        ("{paper.plan-gain:pts}", "-1.1 points"),
         ("nothing to fill in", "nothing to fill in"),
     ],
 )
@@ -104,3 +109,13 @@ def test_bad_tables_are_refused(records, caption):
     """Catches an empty table being shown as if nothing were wrong."""
     with pytest.raises(K2ReproError, match="show_table"):
         show_table(records, caption=caption)
+
+
+def test_an_expectation_is_decided_by_code(capsys):
+    """Catches "expect more" above a number that is less, and a number taken for a truth value."""
+    expected("The hardest tier gains most.", holds=1 > 2)
+    assert "otherwise" in capsys.readouterr().out
+    expected("The hardest tier gains most.", holds=2 > 1)
+    assert "It came out so." in capsys.readouterr().out
+    with pytest.raises(K2ReproError, match="decided by 3"):
+        expected("The hardest tier gains most.", holds=3)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import pytest
 
 from k2repro.errors import K2ReproError
 from k2repro.paper import find_claim, load_claims, load_facts, rows_waited_for
+from k2repro.paper.changes import EVERY_CLAIM, load_changes
 from k2repro.paper.claims import read_claims
 from k2repro.paper.loading import article_inventory
 
@@ -137,3 +138,12 @@ def test_a_waiting_claim_names_a_row_id():
     text = text[: text.index("[claim.arguments]")]
     with pytest.raises(K2ReproError, match="not a row id"):
         read(text)
+
+
+def test_every_change_names_a_claim_and_says_why():
+    """Catches a predicate declared anew in silence, or a log that speaks of claims that never were."""
+    known = {claim.id for claim in load_claims()}
+    for change in load_changes():
+        assert change.claim in known | {EVERY_CLAIM} or change.now == "removed", change.claim
+        assert len(change.why) > 30 and change.was != change.now
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", change.date)

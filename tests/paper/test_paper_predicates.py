@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
 from k2repro.paper import VERDICTS, Fact, FactBook
+from k2repro.paper.noise import noise_of
 from k2repro.paper.outcome import Evidence
 from k2repro.paper.predicates import PREDICATES
 from k2repro.results import Fingerprint, Row
@@ -108,6 +109,67 @@ def test_the_grid_of_sixteen_runs(score, verdict):
         "on_grid", facts, cells=["t/r/a"], runs="t/r/runs", problems="t/r/problems", tolerance=0.015
     )
     assert outcome.verdict == verdict
+    soft = judge(
+        "on_grid",
+        facts,
+        cells=["t/r/a"],
+        runs="t/r/runs",
+        problems="t/r/problems",
+        tolerance=0.015,
+        if_off="unresolved",
+    )
+    assert soft.verdict == ("recomputed" if verdict == "recomputed" else "unresolved")
+
+
+def scores(**cells):
+    """A book with cells of AIME 2024, thirty problems, as t/<name>/AIME 2024."""
+    small = Fact(
+        "eval_protocol",
+        "K2-Think",
+        "AIME 2024 / AIME 2025 / HMMT25 problems",
+        "30 / 30 / 30",
+        "",
+        "s",
+        "verbatim",
+    )
+    large = Fact("eval_protocol", "K2-Think", "Omni-MATH-HARD problems", "173", "", "s", "verbatim")
+    named = [Fact("t", row, "AIME 2024", text, "%", "s", "verbatim") for row, text in cells.items()]
+    return FactBook([small, large, *named])
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "order", "match"),
+    [
+        ("91.9", "90.83", "consistent as printed", "consistent as printed"),
+        ("85.21", "86.26", "unresolved", "consistent as printed"),
+        ("30", "86.26", "contradicted", "contradicted"),
+        ("86.26", "30", "recomputed", "contradicted"),
+    ],
+)
+def test_near_and_far_share_one_bound(a, b, order, match):
+    """Catches a gap of 1.07 that matches closely while a loss of 1.05 contradicts, on thirty problems."""
+    facts = scores(a=a, b=b)
+    higher, lower = ["t/a/AIME 2024"], ["t/b/AIME 2024"]
+    assert judge("all_higher", facts, higher=higher, lower=lower).verdict == order
+    assert judge("near", facts, a="t/a/AIME 2024", b="t/b/AIME 2024").verdict == match
+
+
+def test_numbers_without_known_problems_have_no_noise():
+    """Catches token counts or sizes treated as proportions of thirty problems."""
+    assert noise_of(book(a="40", b="41"), "t/r/a", "t/r/b") is None
+    with pytest.raises(K2ReproError, match="not scores of a benchmark"):
+        judge("near", book(a="40", b="41"), a="t/r/a", b="t/r/b")
+
+
+@pytest.mark.parametrize(
+    ("peak", "last", "verdict"),
+    [("4.7", "4.0", "recomputed"), ("4.7", "3.3", "unresolved"), ("9", "8", "contradicted")],
+)
+def test_every_reading_counts(peak, last, verdict):
+    """Catches the peak used where it confirms and the last point where it refutes."""
+    facts = book(a=peak, b=last, c="5")
+    found = judge("all_within", facts, recomputed=["t/r/a", "t/r/b"], published="t/r/c", tolerance=1.5)
+    assert found.verdict == verdict
 
 
 def test_a_range_is_left_by_one_value():
@@ -257,6 +319,8 @@ def test_every_predicate_is_documented_and_named():
         assert predicate.__name__ == name
     assert set(VERDICTS) == {
         "recomputed",
+        "consistent as printed",
+        "derived",
         "reproduced at mini scale",
         "direction only",
         "contradicted",

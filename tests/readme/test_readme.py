@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from k2repro.readme import rendered_readme
+from k2repro.readme import CLAIMS_PICTURE, claims_picture, rendered_readme
 from k2repro.results import Places, load_profile
 from k2repro.results.blocks import fill_blocks
+from k2repro.results.rows import load_rows
 
 ROOT = Places.find().root
 README = (ROOT / "README.md").read_text()
@@ -52,6 +53,14 @@ def test_every_link_leads_somewhere():
 def test_the_rendered_parts_are_up_to_date():
     """Catches a number typed over, or a table left from an earlier build."""
     assert rendered_readme(Places.find(), load_profile("laptop")) == README
+
+
+def test_the_picture_is_drawn_from_the_committed_rows():
+    """Catches a first picture that says 0 reproduced claims above a README that says 9."""
+    results = Places.find().results("laptop")
+    picture = results / "figures" / CLAIMS_PICTURE
+    assert f"(results/laptop/figures/{CLAIMS_PICTURE})" in README
+    assert picture.read_bytes() == claims_picture(load_rows(results / "rows"))
 
 
 def test_a_block_that_nobody_renders_is_refused():

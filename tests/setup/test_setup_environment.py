@@ -151,7 +151,7 @@ def test_a_sandbox_for_linux_is_asked_for_on_linux_only(system: str, machine: st
     """An install that fails on a Mac: sandlock has wheels for two Linux processors and no other."""
     wanted = wanted_here(all_requirements(), {"sys_platform": system, "platform_machine": machine})
     assert ("sandlock" in wanted) is is_wanted
-    assert {"math-verify", "pydantic-monty", "trl"} <= wanted
+    assert {"python-flint", "pydantic-monty", "trl"} <= wanted
 
 
 def test_conda_environment_installs_through_the_constraints() -> None:

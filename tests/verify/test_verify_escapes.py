@@ -75,7 +75,10 @@ HARMLESS_ENDS = {
 def test_an_attack_on_the_machine_ends_the_program_only(name, level):
     """Catches a limit that is set and not enforced; the program after it must find all in order."""
     source, ends = HARMLESS_ENDS[name]
-    run = run_tests(source, [ADD], QUICK, level=level)
+    # The subset interpreter goes by the clock on the wall: where time is not what ends the program, it gets
+    # enough of it on a busy machine too.
+    limits = QUICK if level != "monty" or "timeout" in ends else Limits(seconds=10, memory_mb=QUICK.memory_mb)
+    run = run_tests(source, [ADD], limits, level=level)
     assert not run.passed
     assert run.reason in ends, run
     assert run.level == level

@@ -10,9 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
-from k2repro.verify import CodeTest, FunctionTest, Limits, available_levels, ladder, run_many, run_tests
+from k2repro.verify import (
+    CodeTest,
+    FunctionTest,
+    Limits,
+    available_levels,
+    ladder,
+    level_cpython,
+    level_versions,
+    run_many,
+    run_tests,
+)
 from k2repro.verify.codec import decode, encode, plain_text, same
-from k2repro.verify.level import Reply
+from k2repro.verify.level import LevelMissing, Reply
 
 ADD = FunctionTest((2, 3), 5)
 RIGHT = "def f(a, b): return a + b"
@@ -35,6 +45,104 @@ def test_a_program_beyond_the_subset_climbs_one_level():
     run = run_tests(source, [ADD])
     assert run.passed
     assert run.level == available_levels()[1]
+
+
+FAILS_IN_THE_SUBSET = {
+    "pow": "def f(a, b): return pow(a, -1, 11) + 1",  # 3 * 4 = 1 modulo 11
+    "raises": "def f(a, b):\n    next(x for x in [a])\n    return a + b",
+    "other answer": "def f(a, b): return 5 if round(2.675, 2) == 2.67 else 0",
+    "says so itself": "def f(a, b):\n    raise NotImplementedError('not supported')",
+}
+
+
+@pytest.mark.skipif(
+    len(available_levels()) < 2 or available_levels()[0] != "monty", reason="needs two levels"
+)
+@pytest.mark.parametrize("name", FAILS_IN_THE_SUBSET)
+def test_the_subset_is_believed_only_when_it_says_passed(name):
+    """Catches a right program that fails for good because the fast interpreter reads Python otherwise."""
+    test = FunctionTest((3, 2), 5)
+    assert not run_tests(FAILS_IN_THE_SUBSET[name], [test], level="monty").passed
+    run = run_tests(FAILS_IN_THE_SUBSET[name], [test])
+    assert run.level == available_levels()[1]
+    assert run.passed == (name != "says so itself")
+
+
+def test_a_syntax_error_is_one_at_every_level():
+    """Catches a climb for nothing: half of what an untrained model writes is no Python."""
+    run = run_tests("def f(a, b)\n    return a + b", [ADD])
+    assert (run.reason, run.level) == ("syntax error", available_levels()[0])
+
+
+@pytest.mark.parametrize("level", available_levels())
+def test_the_version_of_the_level_is_in_the_result(level):
+    """Catches a row that names a sandbox and not which one: their holes are a matter of versions."""
+    version = run_tests(RIGHT, [ADD], level=level).level_version
+    assert level_versions()[level] == version
+    assert version[0].isdigit()
+    assert "." in version
+
+
+class Failing:
+    """A level of real Python whose start fails some times."""
+
+    def __init__(self, level, times):
+        self._launch = level.launch
+        self._left = times
+        self.asked = 0
+
+    def __call__(self, limits):
+        self.asked += 1
+        self._left -= 1
+        if self._left >= 0:
+            raise LevelMissing("the machine is busy", may_pass=True)
+        return self._launch(limits)
+
+
+@pytest.fixture
+def real_level(monkeypatch):
+    """The first level of real Python here, whose pauses between tries take no time."""
+    name = next((name for name in available_levels() if name != "monty"), None)
+    if name is None:
+        pytest.skip("needs a level of real Python")
+    monkeypatch.setattr(level_cpython, "_PAUSE_SECONDS", 0.0)
+    return ladder.LEVELS[name]
+
+
+def test_a_start_that_fails_is_tried_again(monkeypatch, real_level):
+    """Catches a training run that ends because a sandbox was slow to start on a busy machine."""
+    failing = Failing(real_level, 2)
+    monkeypatch.setattr(real_level, "launch", failing)
+    assert run_tests(RIGHT, [ADD], level=real_level.name).passed
+    assert failing.asked == 3
+
+
+def test_a_level_that_stops_starting_never_ends_a_batch(monkeypatch, real_level, caplog):
+    """Catches an exception in the midst of a batch: the others have verdicts, this one says it has none."""
+    names = [name for name in available_levels() if name != "monty"]
+    for name in names:
+        monkeypatch.setattr(ladder.LEVELS[name], "launch", Failing(ladder.LEVELS[name], 10**6))
+    tests = [ADD]
+    right, wrong = run_many([(RIGHT, tests), ("def f(a, b): return a - b", tests)])
+    if "monty" in available_levels():
+        assert right.passed
+    assert not wrong.passed
+    assert "does not start, the next one is asked" in caplog.text
+    if available_levels()[0] != "monty":
+        assert wrong.reason == "not run"
+
+
+def test_a_processor_that_has_no_filter_has_no_level(monkeypatch, real_level):
+    """Catches a level that runs without its filter where the filter's numbers are not known."""
+    monkeypatch.setattr(level_cpython.platform, "machine", lambda: "riscv64")
+    assert "no system-call filter" in ladder._probe(real_level)
+
+
+def test_a_filter_that_does_not_hold_refuses_to_start(monkeypatch, real_level):
+    """Catches a kernel that takes the filter and ignores it: this mutant filter allows everything."""
+    everything = (0x06).to_bytes(2, "little") + bytes(2) + (0x7FFF0000).to_bytes(4, "little")
+    monkeypatch.setattr(level_cpython, "filter_program", lambda machine: everything)
+    assert "does not hold" in ladder._probe(real_level)
 
 
 def test_without_any_level_nothing_runs(monkeypatch):
@@ -145,8 +253,9 @@ def test_many_programs_come_back_in_order_and_equal_ones_run_once(monkeypatch):
     """Catches a batch that mixes up its rewards."""
     sources = [f"def f(a, b): return a + b + {i % 3}" for i in range(30)]
     judged = []
-    judge = ladder.judge
-    monkeypatch.setattr(ladder, "judge", lambda *args: judged.append(1) or judge(*args))
+    monkeypatch.setattr(
+        ladder, "run_tests", lambda *args, **options: judged.append(1) or run_tests(*args, **options)
+    )
     tests = [ADD]
     runs = run_many([(source, tests) for source in sources])
     assert [run.passed for run in runs] == [i % 3 == 0 for i in range(30)]
@@ -255,10 +364,10 @@ def test_a_run_can_be_sent_between_processes():
 
 
 def test_the_room_opens_without_its_packages():
-    """Catches imports of sympy, monty or sandlock, or of torch, by `import k2repro.verify`."""
+    """Catches imports of flint, monty or sandlock, or of torch, by `import k2repro.verify`."""
     code = (
         "import sys, k2repro.verify; print([name for name in "
-        "('sympy', 'math_verify', 'pydantic_monty', 'sandlock', 'torch', 'numpy') if name in sys.modules])"
+        "('sympy', 'flint', 'pydantic_monty', 'sandlock', 'torch', 'numpy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -3,8 +3,8 @@
 A small model's step is a millisecond of arithmetic, and calling some twenty library functions a layer costs
 time of the same order: with a few rows most of it.
 
-A row's numbers depend on that row alone: tiles sum in one order whatever their size, and attention ends where
-the row ends.
+A row's numbers depend on that row alone: tiles sum in one order whatever their size, and a row has no weight
+for what stands behind it. So several tokens of a text in one call give the bits of one call each.
 
 Shapes: R rows in use; K key and value heads, G query heads to each, D dimensions of a head.
 """
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from k2repro.fast.kernels import vectors
 from k2repro.fast.kernels.compiling import compiled
+from k2repro.fast.kernels.panels import multiply_panels
 from k2repro.fast.kernels.softmax import exponential, softmax
 from k2repro.fast.kernels.tiles import multiply
 from k2repro.fast.kernels.vectors import LANES, filled
@@ -23,6 +24,8 @@ from k2repro.fast.kernels.vectors import LANES, filled
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+# Rows of one text that attend together: their scores are one product.
+BLOCK = 8
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -49,9 +52,10 @@ class Cache(NamedTuple):
 class FoldedWeights(NamedTuple):
     """A copy of all that a step multiplies with: later changes to the model do not reach it.
 
-    Float32, [inputs, outputs] each, line by line in memory; L layers, H query and K key and value heads of D
-    dimensions. embedding: [vocabulary, hidden]. qkv: [L, hidden, (H + 2 K) D], bias: [L, (H + 2 K) D].
-    output: [L, H D, hidden]. gate_up: [L, hidden, 2 ffn]. down: [L, ffn, hidden]. head: [hidden, vocabulary].
+    Float32. L layers, H query and K key and value heads of D dimensions. embedding: [vocabulary, hidden].
+    bias: [L, (H + 2 K) D]. All others in panels of outputs, [L, outputs / PANEL, inputs, PANEL], the head
+    without L (`panels.py`). qkv: hidden to (H + 2 K) D. output: H D to hidden. gate_up: hidden to 2 ffn.
+    down: ffn to hidden. head: hidden to vocabulary.
     """
 
     embedding: Array
@@ -71,11 +75,11 @@ class Angles(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a call overwrites, float32, at least [R, width] each.
+    """What a call overwrites, float32, at least [R, width] each, `room` of the width and some.
 
     residual, normed: [.., hidden]. qkv: [.., (K G + 2 K) D]. mixed: [.., K G D]. gate_up: [.., 2 ffn].
-    activated: [.., ffn]. Of the query heads of one row: scores [K G, S], totals [K G]. All but qkv and mixed
-    are a vector longer, which is 0 in residual: whole vectors are read.
+    activated: [.., ffn]. Of BLOCK rows and one KV head: queries, found [BLOCK G, D], scores [BLOCK G, S],
+    totals [BLOCK G]. What stands behind the width is 0 in residual: whole vectors and panels are read.
     """
 
     residual: Array
@@ -84,6 +88,8 @@ class Buffers(NamedTuple):
     mixed: Array
     gate_up: Array
     activated: Array
+    queries: Array
+    found: Array
     scores: Array
     totals: Array
 
@@ -116,20 +122,31 @@ def rotate(row, cosines, sines, heads):
 
 
 @compiled
-def attend(query, keys, values, length, groups, out, buffers):
-    """out [K G, D] = softmax(query . keys) values over the first `length` positions; queries are scaled.
+def attend(batch, first, last, head, keys, values, groups, buffers):
+    """Attention of one KV head for rows first .. last - 1, which follow each other in one text.
 
-    query: [>= K G, D]. keys: [K, D, S]. values: [K, S, D]. S: a multiple of LANES.
+    keys: [D, S], values: [S, D] of that head. Each row sees the positions up to its own: behind them its
+    weights are 0, which changes no bit of a sum.
     """
-    dim, columns = keys.shape[1], filled(length)
-    for head in range(keys.shape[0]):
-        rows = (head * groups, (head + 1) * groups)
-        multiply(buffers.scores, query, keys[head], rows, columns, (0, dim), False)
-        for row in range(rows[0], rows[1]):
-            buffers.totals[row] = softmax(buffers.scores, row, length)
-        multiply(out, buffers.scores, values[head], rows, dim, (0, length), False)
-        for row in range(rows[0], rows[1]):
-            out[row] /= buffers.totals[row]
+    dim, rows = keys.shape[0], (last - first) * groups
+    for r in range(first, last):
+        for g in range(groups):
+            at = (head * groups + g) * dim
+            buffers.queries[(r - first) * groups + g, :dim] = buffers.qkv[r, at : at + dim]
+    length = batch.positions[last - 1] + 1
+    columns = filled(length)
+    multiply(buffers.scores, buffers.queries, keys, (0, rows), columns, (0, dim), False)
+    for row in range(rows):
+        seen = batch.positions[first + row // groups] + 1
+        buffers.totals[row] = softmax(buffers.scores, row, seen)
+        for n in range(filled(seen), columns, LANES):
+            vectors.store(vectors.spread(_ZERO), buffers.scores, row, n)
+    multiply(buffers.found, buffers.scores, values, (0, rows), dim, (0, length), False)
+    for row in range(rows):
+        at = (head * groups + row % groups) * dim
+        mixed, total = buffers.mixed[first + row // groups], buffers.totals[row]
+        for d in range(dim):
+            mixed[at + d] = buffers.found[row, d] / total
 
 
 @compiled
@@ -151,11 +168,14 @@ def store(batch, bias, angles, keys, values, groups, qkv):
 @compiled
 def attend_all(batch, keys, values, groups, buffers):
     """`attend` for every row, in one layer: keys [places, K, D, S], values [places, K, S, D]."""
-    dim = keys.shape[2]
-    for r in range(batch.tokens.shape[0]):
-        place, length = batch.places[r], batch.positions[r] + 1
-        query, mixed = buffers.qkv[r].reshape(-1, dim), buffers.mixed[r].reshape(-1, dim)
-        attend(query, keys[place], values[place], length, groups, mixed, buffers)
+    count, first = batch.tokens.shape[0], 0
+    while first < count:
+        place, last = batch.places[first], first + 1
+        while last < min(count, first + BLOCK) and batch.places[last] == place:
+            last += 1
+        for head in range(keys.shape[1]):
+            attend(batch, first, last, head, keys[place, head], values[place, head], groups, buffers)
+        first = last
 
 
 @compiled
@@ -171,36 +191,31 @@ def gate(gate_up, out, rows, width):
 
 
 @compiled
-def product(x, matrix, out, rows, add):
-    """First `rows` of out [R, N] = x [R, >= M] matrix [M, N], or added to it."""
-    multiply(out, x, matrix, (0, rows), matrix.shape[1], (0, matrix.shape[0]), add)
-
-
-@compiled
 def decode(batch, weights, cache, angles, epsilon, buffers, logits):
-    """logits [A, vocabulary] after the tokens asked for; keys and values go to the cache.
+    """Logits after the tokens asked for; keys and values go to the cache.
 
-    batch: Batch. weights: FoldedWeights. cache: Cache. angles: Angles. buffers: Buffers.
+    logits: [A, vocabulary filled up to whole panels]. batch: Batch. weights: FoldedWeights. cache: Cache.
+    angles: Angles. buffers: Buffers.
     """
-    rows, hidden, width = batch.tokens.shape[0], weights.embedding.shape[1], weights.down.shape[1]
+    rows, hidden, width = batch.tokens.shape[0], weights.embedding.shape[1], weights.down.shape[2]
     residual, normed, qkv, mixed = buffers.residual, buffers.normed, buffers.qkv, buffers.mixed
     gate_up, activated = buffers.gate_up, buffers.activated
     keys, values = cache.keys, cache.values
-    groups = weights.output.shape[1] // (keys.shape[2] * keys.shape[3])
+    groups = weights.output.shape[2] // (keys.shape[2] * keys.shape[3])
     for r in range(rows):
         residual[r, :hidden] = weights.embedding[batch.tokens[r]]
     for layer in range(weights.bias.shape[0]):
         for r in range(rows):
             normalise(residual, r, normed, r, hidden, epsilon)
-        product(normed, weights.qkv[layer], qkv, rows, False)
+        multiply_panels(qkv, normed, weights.qkv[layer], rows, False)
         store(batch, weights.bias[layer], angles, keys[layer], values[layer], groups, qkv)
         attend_all(batch, keys[layer], values[layer], groups, buffers)
-        product(mixed, weights.output[layer], residual, rows, True)
+        multiply_panels(residual, mixed, weights.output[layer], rows, True)
         for r in range(rows):
             normalise(residual, r, normed, r, hidden, epsilon)
-        product(normed, weights.gate_up[layer], gate_up, rows, False)
+        multiply_panels(gate_up, normed, weights.gate_up[layer], rows, False)
         gate(gate_up, activated, rows, width)
-        product(activated, weights.down[layer], residual, rows, True)
+        multiply_panels(residual, activated, weights.down[layer], rows, True)
     for i in range(batch.asked.shape[0]):
         normalise(residual, batch.asked[i], normed, i, hidden, epsilon)
-    product(normed, weights.head, logits, batch.asked.shape[0], False)
+    multiply_panels(logits, normed, weights.head, batch.asked.shape[0], False)

@@ -20,7 +20,7 @@ def link_targets(markdown: str) -> list[str]:
 
 def lint_links(path: Path) -> list[Finding]:
     """Findings for a Markdown document: targets that do not exist, and anchors without a heading."""
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     anchors = {_slug(title) for title in TITLE.findall(CODE_BLOCK.sub("", text))}
     findings = []
     for target in _all_targets(text):

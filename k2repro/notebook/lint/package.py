@@ -1,17 +1,14 @@
-"""Rules for library code that ruff and mypy do not know."""
+"""Rules for library code that ruff and mypy do not know: how long, what name, which arguments."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from k2repro.notebook.lint.code import call_name
 from k2repro.notebook.lint.finding import Finding
 
 MOST_FILE_LINES = 350
 MOST_FUNCTION_LINES = 40
 SHAPELESS_NAMES = {"utils.py", "util.py", "helpers.py", "misc.py", "common.py"}
-# The command line is what speaks.
-SPEAKING_NAMES = {"cli.py", "__main__.py"}
 Message = tuple[int, str, str]
 
 
@@ -26,20 +23,15 @@ def lint_package(path: Path) -> list[Finding]:
 
 
 def _file_messages(file: Path) -> Iterator[Message]:
-    text = file.read_text()
+    text = file.read_text(encoding="utf-8")
     count = len(text.splitlines())
     if count > MOST_FILE_LINES:
         yield 1, "file-length", f"{count} lines, at most {MOST_FILE_LINES}: split by idea"
     if file.name in SHAPELESS_NAMES:
         yield 1, "file-name", f"{file.name} says nothing about its content"
-    speaks = file.name in SPEAKING_NAMES or file.name.startswith("cli_")
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from _function_messages(node)
-        elif isinstance(node, ast.ExceptHandler):
-            yield from _handler_messages(node)
-        elif isinstance(node, ast.Call) and call_name(node.func) == "print" and not speaks:
-            yield node.lineno, "print", "library code returns records; commands and notebooks speak"
 
 
 def _function_messages(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Message]:
@@ -69,10 +61,3 @@ def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     if not is_text or ast.get_docstring(node, clean=False) is None:
         return 0
     return (first.end_lineno or first.lineno) - first.lineno + 1
-
-
-def _handler_messages(node: ast.ExceptHandler) -> Iterator[Message]:
-    if node.type is None:
-        yield node.lineno, "bare-except", "catches even the keyboard; name the exception"
-    if all(isinstance(statement, ast.Pass) for statement in node.body):
-        yield node.lineno, "except-pass", "swallows an error; handle it or let it pass up"

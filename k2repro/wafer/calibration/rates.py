@@ -10,10 +10,10 @@ import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
+from k2repro.reading import REPAIR, shipped_text
 from k2repro.wafer.calibration.rate_words import Layout, read_devices, read_draft, read_layout, read_metric
 from k2repro.wafer.model.device_names import guess_class, guess_vendor, match_variant
 from k2repro.wafer.model.devices import Device
@@ -340,9 +340,11 @@ def read_rates(path: str | Path) -> RateTable:
 def load_rates(table: str = "") -> RateTable:
     """The shipped tables: "decode_rates.csv" (to mid 2025), "decode_rates_2026.csv", "" for both."""
     names = (table,) if table else ("decode_rates.csv", "decode_rates_2026.csv")
-    folder = resources.files("k2repro.wafer").joinpath("data")
-    found = [parse_rates(folder.joinpath(name).read_text("utf-8").splitlines(), name) for name in names]
-    return RateTable(
-        tuple(row for part in found for row in part.rates),
-        tuple(reason for part in found for reason in part.refused),
-    )
+    found = []
+    for name in names:
+        part = parse_rates(shipped_text("k2repro.wafer", f"data/{name}").splitlines(), name)
+        if part.refused or not part.rates:
+            why = part.refused[0] if part.refused else "it holds no rates"
+            raise K2ReproError(f"{name}: {why}. {REPAIR}")
+        found.append(part)
+    return RateTable(tuple(row for part in found for row in part.rates), ())

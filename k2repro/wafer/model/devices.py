@@ -5,12 +5,11 @@ measured (`k2repro measure`) is described by `Device.measured`, which replaces t
 efficiency by its own sustained bandwidth, cache and per-layer overhead.
 """
 
-import csv
 import functools
 from dataclasses import dataclass, field
-from importlib import resources
 
 from k2repro.errors import K2ReproError
+from k2repro.reading import shipped_lines
 from k2repro.wafer.model.precisions import Precision
 
 _PEAK_COLUMNS = {
@@ -174,6 +173,5 @@ def _read_device(line: dict[str, str]) -> Device:
 @functools.cache
 def load_devices() -> dict[str, Device]:
     """All devices of `data/hardware.csv`, by name, in file order."""
-    text = resources.files("k2repro.wafer").joinpath("data/hardware.csv").read_text("utf-8")
-    devices = [_read_device(line) for line in csv.DictReader(text.splitlines())]
+    devices = shipped_lines("k2repro.wafer", "data/hardware.csv", _read_device)
     return {device.name: device for device in devices}

@@ -7,15 +7,14 @@ The frozen values are in `data/parameters.toml`, with the date and the rows they
 """
 
 import functools
-import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
+from k2repro.reading import shipped_toml
 
 FloatArray = NDArray[np.float64]
 
@@ -171,8 +170,8 @@ def prior_logs() -> tuple[FloatArray, FloatArray]:
 @functools.cache
 def read_frozen() -> dict[str, Any]:
     """The content of `data/parameters.toml`."""
-    path = resources.files("k2repro.wafer").joinpath("data/parameters.toml")
-    return tomllib.loads(path.read_text("utf-8"))
+    sections = ("date", "level", "roofline", "interval", "simple", "mesh", "fitted_on")
+    return shipped_toml("k2repro.wafer", "data/parameters.toml", sections)
 
 
 @functools.cache

@@ -7,14 +7,13 @@ of the input embedding: counting the whole embedding would slow a small model by
 mixture it reads the experts that its tokens chose, while all of them must be resident.
 """
 
-import csv
 import functools
 import math
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import Protocol
 
 from k2repro.errors import K2ReproError
+from k2repro.reading import shipped_lines
 
 
 class ConfigLike(Protocol):
@@ -210,8 +209,7 @@ def _read_shape(line: dict[str, str]) -> ModelShape:
 @functools.cache
 def load_shapes() -> dict[str, ModelShape]:
     """All shapes of `data/model_shapes.csv`, by model name."""
-    text = resources.files("k2repro.wafer").joinpath("data/model_shapes.csv").read_text("utf-8")
-    shapes = [_read_shape(line) for line in csv.DictReader(text.splitlines())]
+    shapes = shipped_lines("k2repro.wafer", "data/model_shapes.csv", _read_shape)
     return {shape.name: shape for shape in shapes}
 
 

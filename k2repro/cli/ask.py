@@ -1,0 +1,311 @@
+"""Ask a model: solve one question, evaluate a benchmark, probe a server."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from k2repro.cli.command import MODELS, Command, json_option, say
+from k2repro.cli.serving import add_endpoints, add_sampling
+
+if TYPE_CHECKING:
+    from k2repro.engine.backend import Request
+    from k2repro.evaluate.journal import Journal
+    from k2repro.harness.benchmarks import Benchmark
+    from k2repro.harness.protocol import Protocol
+    from k2repro.harness.serving import Served
+    from k2repro.solve import Solution
+
+
+def run_solve(args: argparse.Namespace) -> int:
+    from k2repro.solve import write_trace
+
+    question = sys.stdin.read() if args.question == "-" else args.question
+    solution = _on_endpoint(question, args) if args.base_url else _on_mini(question, args)
+    if args.trace:
+        write_trace(args.trace, [solution], source=args.model or "mini-K2")
+    say(json.dumps(_record(solution), indent=2, ensure_ascii=False) if args.json else _summary(solution))
+    return 0 if solution.answer is not None else 1
+
+
+def _on_mini(question: str, args: argparse.Namespace) -> "Solution":
+    from dataclasses import replace
+
+    from k2repro.engine import LocalBackend
+    from k2repro.results import Places
+    from k2repro.solve import Roles, solve
+    from k2repro.solve.mini import SETTINGS, MiniDialect, shipped_checkpoint
+
+    dialect = MiniDialect()
+    dialect.check(question)
+    folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
+    n = args.best_of or SETTINGS.n
+    planned = args.planned if args.planned is not None else SETTINGS.planned if n > 1 else 0
+    settings = replace(SETTINGS, n=n, planned=planned, select=args.select or SETTINGS.select)
+    if not args.json:
+        say(f"mini-K2 ({folder.parent.name} {folder.name}): {n} samples, {planned} along its own order")
+    backend = LocalBackend.from_checkpoint(folder, name="mini-K2", compiled=False)
+    return solve(question, Roles(backend), dialect, settings, seed=args.seed, tell=None if args.json else say)
+
+
+def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
+    from k2repro.evaluate.journal import Journal
+    from k2repro.harness.grading import INSTRUCTIONS
+    from k2repro.harness.serving import endpoints, sampling, serve
+    from k2repro.solve import ChatDialect, Settings, solve
+
+    n = args.best_of or 1
+    planned = args.planned if args.planned is not None else n if args.plan else 0
+    settings = Settings(n, planned, args.select or "knock-out", sampling(args))
+    heard = None if args.json or args.no_stream else FirstSample()
+    journal = Journal(args.journal) if args.journal else None
+    served = serve(endpoints(args), args, journal=journal, on_text=heard)
+    try:
+        dialect = ChatDialect(args.system, INSTRUCTIONS["maths"])
+        tell = None if args.json else say
+        found = solve(question, served.roles, dialect, settings, seed=args.seed, tell=tell)
+    finally:
+        served.close()
+        if journal is not None:
+            journal.close()
+    for note in served.notes:
+        sys.stderr.write(f"note: {note}\n")
+    return found
+
+
+class FirstSample:
+    """Shows one sample of the solver as it is written; several at once could not be read."""
+
+    def __init__(self) -> None:
+        self._shown: Request | None = None
+
+    def __call__(self, request: "Request", sample: int, piece: str) -> None:
+        if request.role == "solver" and sample == 0 and self._shown in (None, request):
+            self._shown = request
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+
+
+def _summary(solution: "Solution") -> str:
+    from k2repro.tables import Table
+
+    bill = [
+        {
+            "role": role,
+            "calls": usage.calls,
+            "prompt tokens": usage.prompt_tokens,
+            "output tokens": usage.output_tokens,
+            "seconds": round(usage.seconds, 2),
+        }
+        for role, usage in solution.usage.items()
+    ]
+    text = "" if solution.chosen is None else solution.candidates[solution.chosen].text
+    answer = solution.answer or "(no answer could be read)"
+    return f"\n{text.strip()}\n\nanswer: {answer}\n\n{Table.of_records(bill).as_text()}"
+
+
+def _record(solution: "Solution") -> dict:
+    return {
+        "question": solution.question,
+        "answer": solution.answer,
+        "chosen": solution.chosen,
+        "plans": [{"text": plan.text, "source": plan.source} for plan in solution.plans],
+        "candidates": [asdict(each) for each in solution.candidates],
+        "scores": solution.scores,
+        "verdicts": None if solution.verdicts is None else solution.verdicts.table.tolist(),
+        "usage": {role: asdict(usage) for role, usage in solution.usage.items()},
+    }
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    from k2repro.evaluate.journal import Journal
+    from k2repro.harness.benchmarks import save_problems
+    from k2repro.harness.evaluation import JOURNAL, PROBLEMS
+    from k2repro.harness.named import load_benchmark
+    from k2repro.harness.protocol import Protocol
+    from k2repro.harness.serving import endpoints, sampling, serve
+
+    folder = Path(args.out)
+    if args.replay:
+        return _replay(folder, args)
+    sys.stderr.write(f"loading {args.benchmark}\n")
+    benchmark, notes = load_benchmark(args.benchmark or "", kind=args.kind)
+    benchmark = benchmark.first(args.limit)
+    for note in [*notes, *_overlap_notes(args, benchmark)]:
+        sys.stderr.write(f"note: {note}\n")
+    protocol = Protocol(
+        runs=args.runs,
+        n=args.best_of,
+        plan=args.plan,
+        select=args.select or "knock-out",
+        solver=sampling(args),
+        system=args.system,
+        seed=args.seed,
+    )
+    found = endpoints(args)
+    with Journal(folder / JOURNAL, protocol.record(found, benchmark.name, benchmark.digest)) as journal:
+        save_problems(benchmark, folder / PROBLEMS)
+        served = serve(found, args, journal=journal)
+        return _evaluated(benchmark, protocol, served, journal, folder, args)
+
+
+def _replay(folder: Path, args: argparse.Namespace) -> int:
+    """Everything from the journal: protocol, endpoints, answers; nothing is asked."""
+    from k2repro.evaluate.journal import Journal
+    from k2repro.harness.benchmarks import load_problems
+    from k2repro.harness.evaluation import JOURNAL, PROBLEMS
+    from k2repro.harness.protocol import Protocol
+    from k2repro.harness.serving import recorded_endpoints, serve
+
+    with Journal(folder / JOURNAL, read_only=True) as journal:
+        benchmark, protocol = load_problems(folder / PROBLEMS), Protocol.from_record(journal.protocol)
+        found = recorded_endpoints(journal.protocol)
+        # Refuses problems that are not those of the run.
+        journal.check(protocol.record(found, benchmark.name, benchmark.digest))
+        return _evaluated(
+            benchmark, protocol, serve(found, args, journal=journal, offline=True), journal, folder, args
+        )
+
+
+def _evaluated(
+    benchmark: "Benchmark", protocol: "Protocol", served: "Served", journal: "Journal", folder: Path,
+    args: argparse.Namespace,
+) -> int:  # fmt: skip
+    from k2repro.harness.evaluation import as_text, evaluate
+
+    try:
+        check = not (args.replay or args.no_probe)
+        result = evaluate(benchmark, protocol, served, journal, folder, workers=args.concurrency, check=check)
+    finally:
+        served.close()
+    say(as_text(result, benchmark, journal.bills()))
+    if doubt := journal.in_doubt():
+        say(
+            f"note: {doubt} requests were on their way when a run was killed; the server may have billed them"
+        )
+    say(f"rows, samples and journal are in {folder}")
+    return 0
+
+
+def _overlap_notes(args: argparse.Namespace, benchmark: "Benchmark") -> list[str]:
+    from k2repro.harness.contamination import N, overlap
+
+    if not args.training_files:
+        return []
+    found = overlap(benchmark, [Path(name) for name in args.training_files])
+    return [
+        f"{len(found.found)} of {len(found.shares)} problems share half of their {N}-grams or more with the "
+        f"training files: {', '.join(found.found[:10]) or 'none'}"
+    ]
+
+
+def run_probe(args: argparse.Namespace) -> int:
+    from k2repro.engine.probe import QUESTION, probe
+    from k2repro.harness.serving import endpoints, serve
+    from k2repro.tables import Table
+
+    served = serve(endpoints(args), args)
+    try:
+        found = probe(served.backends["solver"], args.question or QUESTION)
+    finally:
+        served.close()
+    records = [asdict(each) for each in found]
+    say(json.dumps(records, indent=2) if args.json else Table.of_records(records).as_text())
+    return 0
+
+
+def _solve_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--question", "-q", required=True, help="the question; - reads it from standard input"
+    )
+    command.add_argument("--best-of", type=int, metavar="N", help="samples (default: mini-K2 3, endpoints 1)")
+    command.add_argument("--plan", action="store_true", help="plan before every sample (endpoints)")
+    command.add_argument("--planned", type=int, metavar="K", help="plan before K of the N samples only")
+    command.add_argument("--journal", help="file that keeps every request and response; asking again is free")
+    command.add_argument("--trace", help="write what it cost as a trace for `k2repro replay`")
+    command.add_argument("--no-stream", action="store_true", help="do not show the first sample as it comes")
+    json_option(command)
+    add_sampling(command)
+    add_endpoints(command)
+
+
+def _evaluate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--benchmark", help="a name (see below) or FILE.jsonl")
+    command.add_argument("--kind", help="of a file's problems: maths (default), choice, code, safety")
+    command.add_argument(
+        "--out", required=True, help="folder of journal, rows and samples; one for each protocol"
+    )
+    command.add_argument("--runs", type=int, default=16, help="repetitions of each problem (default 16)")
+    command.add_argument(
+        "--best-of", type=int, default=3, metavar="N", help="samples to choose from (default 3)"
+    )
+    command.add_argument("--plan", action=argparse.BooleanOptionalAction, default=True,
+                         help="also with a plan: the 2 x 2 design (default)")  # fmt: skip
+    command.add_argument("--limit", type=int, metavar="K", help="the first K problems only")
+    command.add_argument(
+        "--replay", action="store_true", help="every number again from the journal, no network"
+    )
+    command.add_argument("--no-probe", action="store_true", help="do not test the server first")
+    command.add_argument("--training-files", nargs="*", metavar="FILE", help="look for the problems in these")
+    add_sampling(command)
+    add_endpoints(command)
+
+
+def _probe_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--question", help="one that the model can answer at some length")
+    json_option(command)
+    add_endpoints(command)
+
+
+COMMANDS = (
+    Command(
+        "solve",
+        "Plan, sample N, judge: one question by the whole procedure",
+        run_solve,
+        _solve_options,
+        MODELS,
+        about="""\
+Without --base-url the shipped mini-K2 answers, in its own small language, within seconds and without a
+network. It has no planner: its plan is the order that its likelier first pass found. With --base-url any
+OpenAI-compatible server does: vLLM, llama.cpp, `transformers serve`, a hosted API; planner and judge may be
+others. The key is read from the environment variable of --key-env. Exit code 1: no answer could be read.""",
+        examples="""\
+  k2repro solve -q 'q=7 m: - p i i=4 p: + q i ? m p q'
+  k2repro solve --base-url http://127.0.0.1:8000/v1 --model LLM360/K2-Think --plan --best-of 3 \\
+      -q 'How many positive divisors has 360?'
+  k2repro solve ... --judge-base-url https://HOST/v1 --judge-model JUDGE --judge-key-env JUDGE_KEY
+  k2repro solve ... --trace answer.jsonl && k2repro replay answer.jsonl
+""",
+    ),
+    Command(
+        "evaluate",
+        "A benchmark on an endpoint: plan x best-of-N, paired, every token counted",
+        run_evaluate,
+        _evaluate_options,
+        MODELS,
+        about="""\
+Benchmarks by name: aime-2024, aime-2025, hmmt-2025, omni-math-hard, livecodebench-v5, gpqa-diamond (through
+`datasets`, from a hub), humaneval (from its package); or FILE.jsonl with question and answer on each line.
+Every request is in DIR/journal.sqlite before it is sent and every answer as it comes: the same command goes
+on where a killed run stopped and pays nothing twice. --replay computes all numbers again from there. Rows of
+K2-Think by the published protocol go under the ids that the paper's tables wait for: copy DIR/rows.jsonl to
+results/endpoint/rows/BENCHMARK.jsonl and notebook 08 and the report show them.""",
+        examples="""\
+  k2repro evaluate --benchmark aime-2024 --out runs/aime \\
+      --base-url http://127.0.0.1:8000/v1 --model LLM360/K2-Think
+  k2repro evaluate --benchmark my.jsonl --runs 4 --max-tokens 2000000 --out runs/my --base-url ... --model ...
+  k2repro evaluate --replay --out runs/aime
+""",
+    ),
+    Command(
+        "probe",
+        "What a server really does with n, temperature, seed, stop, logprobs",
+        run_probe,
+        _probe_options,
+        MODELS,
+        about="Seven short requests. Servers take parameters and then ignore them; this looks at the effect.",
+        examples="  k2repro probe --base-url http://127.0.0.1:8000/v1 --model NAME\n",
+    ),
+)

@@ -1,0 +1,230 @@
+"""From attempts to rows of scale "real": accuracies, differences, tokens of all roles, and what went wrong.
+
+Ids begin with `endpoint.MODEL.BENCHMARK`. Where the model is K2-Think itself and the protocol the published
+one, the cells are written a second time under the ids that the paper's tables wait for (`real.table2...`).
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from k2repro.errors import K2ReproError
+from k2repro.evaluate.intervals import Interval, wilson_interval
+from k2repro.harness.attempts import Attempt
+from k2repro.harness.benchmarks import Benchmark
+from k2repro.harness.protocol import PUBLISHED_N, Protocol
+from k2repro.harness.scores import (
+    Cell,
+    Score,
+    adaptive_by_agreement,
+    cells,
+    differences,
+    equal_tokens,
+    intervals,
+    length_change,
+)
+from k2repro.planning import leak_rate
+from k2repro.results.fingerprint import fingerprint
+from k2repro.results.hashing import hash_files, hash_value
+from k2repro.results.rows import Row
+
+PROFILE = "endpoint"
+FEWEST = 2
+K2_THINK = re.compile(r"\bk2-?think\b", re.IGNORECASE)
+# Rooms whose text decides a number, for the code hash.
+ROOMS = ("harness", "solve", "best_of_n", "planning.py", "engine/chat.py", "engine/backend.py", "verify")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to: rows, and the cells and notes for people."""
+
+    rows: list[Row]
+    cells: list[Cell]
+    scores: list[Score]
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Adds provenance to numbers."""
+
+    prefix: str
+    seed: int
+    params_hash: str
+    code_hash: str
+    data_hash: str
+
+    def row(
+        self,
+        name: str,
+        value: float,
+        unit: str,
+        n: int,
+        interval: Interval | None = None,
+        paper_ref: str | None = None,
+        prefix: str | None = None,
+    ) -> Row:
+        return Row(
+            id=f"{self.prefix if prefix is None else prefix}.{name}",
+            value=value,
+            unit=unit,
+            n=n,
+            interval=None if interval is None else (interval.low, interval.high),
+            interval_method=None if interval is None else interval.method,
+            seeds=(self.seed,),
+            profile=PROFILE,
+            params_hash=self.params_hash,
+            code_hash=self.code_hash,
+            data_hash=self.data_hash,
+            fingerprint=fingerprint(1),
+            scale="real",
+            paper_ref=paper_ref,
+        )
+
+
+def report(
+    attempts: Sequence[Attempt],
+    benchmark: Benchmark,
+    protocol: Protocol,
+    *,
+    model: str,
+    params: object,
+    answers: str,
+) -> Report:
+    """Rows of a whole run; the same attempts give the same bytes.
+
+    params: what the journal was opened with. answers: digest of the journal's answers.
+    Raises K2ReproError for fewer than two problems, which have no interval.
+    """
+    if len(benchmark) < FEWEST:
+        raise K2ReproError(f"{len(benchmark)} problem: an interval by problem needs at least {FEWEST}")
+    writer = _Writer(
+        f"endpoint.{slug(model)}.{slug(benchmark.name)}",
+        protocol.seed,
+        hash_value(params),
+        _code_hash(),
+        hash_value([benchmark.digest, answers]),
+    )
+    generator, n = np.random.default_rng(protocol.seed), len(benchmark)
+    found = cells(attempts, protocol)
+    scores = [*intervals(found, generator), *differences(found, protocol, generator)]
+    rows = [
+        writer.row(f"{slug(each.name)}.accuracy", each.value, each.unit, n, each.interval) for each in scores
+    ]
+    rows += _token_rows(writer, found, n)
+    notes = protocol.deviations
+    equal = equal_tokens(found, attempts, generator)
+    for each in equal:
+        scores.append(each.difference)
+        rows.append(
+            writer.row(
+                slug(each.difference.name), each.difference.value, "fraction", n, each.difference.interval
+            )
+        )
+        rows.append(writer.row(f"{slug(each.cell)}.votes-for-its-tokens", each.votes, "samples", n))
+    rows += _adaptive_rows(writer, attempts, protocol, generator, scores, n)
+    change = length_change(attempts, generator)
+    if change is not None:
+        rows.append(writer.row("length-change", change.value, "fraction", n, change.interval))
+    rows += _health_rows(writer, attempts, benchmark)
+    if K2_THINK.search(model) and not notes and benchmark.part:
+        rows += _paper_rows(writer, scores, change, benchmark, n)
+    return Report(sorted(rows, key=lambda row: row.id), found, scores, notes)
+
+
+def _token_rows(writer: _Writer, found: Iterable[Cell], n: int) -> list[Row]:
+    """Output tokens of a question, by role and of all roles."""
+    rows = []
+    for cell in found:
+        if "." in cell.name:
+            continue
+        for role, tokens in cell.tokens.items():
+            rows.append(writer.row(f"{slug(cell.name)}.tokens.{role}", tokens, "tokens", n))
+        rows.append(writer.row(f"{slug(cell.name)}.tokens.all", cell.total, "tokens", n))
+    return rows
+
+
+def _adaptive_rows(
+    writer: _Writer,
+    attempts: Sequence[Attempt],
+    protocol: Protocol,
+    generator: np.random.Generator,
+    scores: list[Score],
+    n: int,
+) -> list[Row]:
+    found = adaptive_by_agreement(attempts, protocol.n, generator)
+    if found is None:
+        return []
+    scores.append(found.equal_votes)
+    return [
+        writer.row("adaptive.accuracy", found.accuracy.value, "fraction", n, found.accuracy.interval),
+        writer.row("adaptive.samples", found.samples, "samples", n),
+        writer.row(
+            slug(found.equal_votes.name), found.equal_votes.value, "fraction", n, found.equal_votes.interval
+        ),
+    ]
+
+
+def _health_rows(writer: _Writer, attempts: Sequence[Attempt], benchmark: Benchmark) -> list[Row]:
+    """Shares of what went wrong: lost samples, unread answers and verdicts, position bias, leaks."""
+    samples = sum(len(each.answers) for each in attempts)
+    unread = sum(answer is None for each in attempts for answer in each.answers)
+    counts = [("failed", sum(each.failed for each in attempts), samples), ("unread-answers", unread, samples)]
+    verdicts = sum(each.verdicts for each in attempts)
+    if verdicts:
+        unreadable = sum(each.unreadable for each in attempts)
+        counts.append(("unread-verdicts", unreadable, verdicts))
+        if verdicts > unreadable:
+            counts.append(("first-preferred", sum(each.first for each in attempts), verdicts - unreadable))
+    rows = [
+        writer.row(name, count / total, "fraction", total, wilson_interval(count, total))
+        for name, count, total in counts
+    ]
+    by_id = {problem.id: problem for problem in benchmark.problems}
+    plans = [(plan, by_id[each.problem]) for each in attempts for plan in each.plans if plan]
+    if plans:
+        leaks = leak_rate(
+            [plan for plan, _ in plans],
+            [problem.question for _, problem in plans],
+            [problem.gold for _, problem in plans],
+        )
+        for name in ("stated", "held", "chance"):
+            rows.append(writer.row(f"plan-leaks.{name}", getattr(leaks, name), "fraction", leaks.plans))
+    return rows
+
+
+def _paper_rows(
+    writer: _Writer, scores: Sequence[Score], change: Score | None, benchmark: Benchmark, n: int
+) -> list[Row]:
+    """The cells that the paper's tables wait for (paper/cells.toml)."""
+    named, part = {score.name: score for score in scores}, benchmark.part
+    bo, both = f"bo{PUBLISHED_N}", f"plan-bo{PUBLISHED_N}"
+    wanted = [(f"table2.{name}.{part}", named.get(name)) for name in ("checkpoint", "plan", bo, both)]
+    wanted += [(f"table1.{part}", named.get(both)), (f"table3.{part}", change)]
+    return [
+        writer.row(name, score.value, score.unit, n, score.interval, prefix="real")
+        for name, score in wanted
+        if score is not None
+    ]
+
+
+def slug(text: str) -> str:
+    """`text` as a part of a row's id.
+
+    >>> slug("LLM360/K2-Think (32B)")
+    'llm360-k2-think-32b'
+    """
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.").replace("-.", ".").replace(".-", ".")
+
+
+def _code_hash() -> str:
+    package = Path(__file__).resolve().parents[1]
+    files: list[Path] = []
+    for room in ROOMS:
+        place = package / room
+        files += [place] if place.is_file() else place.rglob("*.py")
+    return hash_files(files, package)

@@ -1,0 +1,29 @@
+"""Checks of the exercises: they say why an answer is wrong, and never stop a notebook.
+
+    from k2repro.notebook import checks
+    checks.kv_bytes_per_token(kv_bytes)
+
+A check looks at results, never at how they were computed. Each knows the slips that people make.
+"""
+
+from k2repro.notebook.checks.architecture import kv_bytes_per_token, rotated, sequences_that_fit
+from k2repro.notebook.checks.outcome import Outcome
+from k2repro.notebook.checks.rlvr import clipped_loss, group_advantages, strict_reward
+from k2repro.notebook.checks.sft import pass_at_k, response_loss, targets_of
+from k2repro.notebook.checks.wafer import expected_tokens, roofline, tokens_per_second
+
+__all__ = [
+    "Outcome",
+    "clipped_loss",
+    "expected_tokens",
+    "group_advantages",
+    "kv_bytes_per_token",
+    "pass_at_k",
+    "response_loss",
+    "roofline",
+    "rotated",
+    "sequences_that_fit",
+    "strict_reward",
+    "targets_of",
+    "tokens_per_second",
+]

@@ -1,0 +1,103 @@
+"""The procedure on mini-K2: the shipped models, their language, and the solver's own order as the plan.
+
+No planner was obtained for mini-K2 (the tries are in notebook 04), so the plan is the order in which the
+solver's likeliest first pass evaluated the variables. It is labelled "own": it is no second model's view.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from k2repro.engine.backend import Completion, Message, Prompt, Sampling
+from k2repro.errors import K2ReproError
+from k2repro.mini.question import read_question
+from k2repro.mini.rendering import render_response
+from k2repro.mini.tokenizer import turn_end
+from k2repro.mini.trace_grammar import EVALUATE, read_trace
+from k2repro.mini.variables import plan_text, question_text
+from k2repro.planning import Plan
+from k2repro.solve.procedure import Settings
+from k2repro.verify.extract import extract_answer
+
+# Above every reference trace of the tiers that training covers; the context of 512 holds it.
+MAX_NEW_TOKENS = 288
+# Two searches, then one pass along the order that the likelier of them found.
+SETTINGS = Settings(n=3, planned=1, select="own-mean", solver=Sampling(MAX_NEW_TOKENS, temperature=1.0))
+
+
+@dataclass(frozen=True)
+class MiniDialect:
+    """The language of the family `variables`."""
+
+    def check(self, question: str) -> str:
+        """The question as models have seen it. Raises K2ReproError for one outside the language."""
+        return question_text(read_question(question))
+
+    def prompt(self, question: str, plan: Plan | None) -> Prompt:
+        return (Message("user", question + ("" if plan is None else plan.text)),)
+
+    def text(self, completion: Completion) -> str:
+        return (completion.text or "").removesuffix("<|im_end|>")
+
+    def answer(self, completion: Completion) -> str | None:
+        return extract_answer(self.text(completion))
+
+    def same(self, first: str, second: str) -> bool:
+        return first == second
+
+    def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
+        """The order of evaluation of the likeliest pass; None when it evaluated nothing."""
+        likeliest = max(searched, key=_likelihood)
+        order: list[str] = []
+        thinking = self.text(likeliest).partition("<think>")[2].partition("</think>")[0]
+        for piece in read_trace(thinking).pieces:
+            if piece.kind == EVALUATE and piece.is_whole and piece.words[-1].name not in order:
+                order.append(piece.words[-1].name)
+        return Plan(plan_text(order), source="own") if order else None
+
+
+def _likelihood(completion: Completion) -> float:
+    if completion.logprobs is None or not len(completion.logprobs):
+        return float("-inf")
+    return float(completion.logprobs.mean())
+
+
+def shipped_checkpoint(artifacts: Path) -> Path:
+    """The strongest checkpoint in a folder of artifacts: RL from SFT where it is there, else SFT.
+
+    Raises K2ReproError when there is none.
+    """
+    found: dict[str, Path] = {}
+    for manifest in sorted(artifacts.glob("*/*/manifest.json")):
+        if not (manifest.parent / "model.safetensors").is_file():
+            continue
+        recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
+        found[recipe["params"].get("name", recipe["kind"])] = manifest.parent
+    for name in ("rl-from-sft", "rlvr-run", "sft"):
+        if name in found:
+            return found[name]
+    raise K2ReproError(
+        f"{artifacts} holds no mini-K2 checkpoint. Usual cause: a clone without its artifacts; "
+        "`make reproduce` builds them"
+    )
+
+
+def servable_copy(checkpoint: Path, target: Path) -> Path:
+    """A copy of a mini-K2 checkpoint that servers run as it was trained; returns `target`.
+
+    The shipped files name no end token, so a server would write on after the answer until its limit, and
+    `transformers serve` samples only with `do_sample`. Raises K2ReproError when `target` is there already.
+    """
+    if target.exists():
+        raise K2ReproError(f"{target} is there already: name a folder that is not")
+    shutil.copytree(checkpoint, target)
+    settings = {"do_sample": True, "eos_token_id": turn_end()}
+    (target / "generation_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    return target
+
+
+def readable(text: str) -> str:
+    """A response in ordinary sentences."""
+    return render_response(text)

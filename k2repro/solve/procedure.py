@@ -1,0 +1,347 @@
+"""Plan, sample N, judge: one question from beginning to end, every call kept with its role and cost."""
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from k2repro.best_of_n import SELECTORS, Candidate, Verdicts, choose, knock_out, round_robin, score_all
+from k2repro.engine.backend import Backend, Completion, Request, Sampling, derived_seed
+from k2repro.errors import K2ReproError, unknown
+from k2repro.planning import PLANNER, Ask, Plan, make_plans
+from k2repro.solve.dialects import Dialect
+
+# The published protocol: temperature 1.0, top-p 0.95, 64k tokens, stop at </answer>.
+SOLVER = Sampling(64_000, temperature=1.0, top_p=0.95, stop=("</answer>",))
+COMPARISONS = ("knock-out", "round-robin")
+SELECTIONS = (*COMPARISONS, *SELECTORS)
+NEEDS_JUDGE = {"judge", "judge+own", "weighted-vote", *COMPARISONS}
+NEEDS_LOGPROBS = {"own-sum", "own-mean", "judge+own"}
+# Called with one line whenever something has happened.
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How many samples, how many of them with a plan, and who chooses.
+
+    n: samples. planned: how many of them read a plan; each has a plan of its own, as released. select: one of
+    SELECTIONS. solver, planner, judge: how each role is sampled.
+    """
+
+    n: int = 3
+    planned: int = 3
+    select: str = "knock-out"
+    solver: Sampling = SOLVER
+    planner: Sampling = PLANNER
+    judge: Sampling = Sampling(2048)
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.planned <= self.n:
+            raise K2ReproError(
+                f"{self.n} samples, {self.planned} planned: at least one sample, no more plans than samples"
+            )
+        if self.select not in SELECTIONS:
+            raise unknown("selector", self.select, SELECTIONS)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who answers, who plans, who judges; may be one backend or three.
+
+    planner: None to read the plan off the solver's own first passes, where the dialect can. judge: None for
+    the selectors that need none.
+    """
+
+    solver: Backend
+    planner: Backend | None = None
+    judge: Backend | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """One sample of one request. phase: "topics", "plan", "search", "planned", "judge-1" ..."""
+
+    phase: str
+    role: str
+    completion: Completion
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one role cost. seconds: spent waiting for it, calls that ran side by side counted each."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What came of a question.
+
+    plans: one for each planned sample, empty where none was written. candidates: unplanned ones first.
+    chosen: index of the chosen one, None when all samples failed. answer: the value that it states, None
+    when it states none that can be read. scores: of a selector. verdicts: of comparisons. tied: how many
+    candidates shared the highest score.
+    """
+
+    question: str
+    plans: tuple[Plan, ...]
+    candidates: tuple[Candidate, ...]
+    completions: tuple[Completion, ...]
+    chosen: int | None
+    answer: str | None
+    scores: tuple[float, ...] | None
+    verdicts: Verdicts | None
+    tied: int
+    calls: tuple[Call, ...]
+
+    @property
+    def usage(self) -> dict[str, Usage]:
+        """Tokens and seconds by role; roles that were not asked are missing."""
+        return usage_of(self.calls)
+
+
+class Recorder:
+    """Asks backends and keeps every call; `label` names the question in the journal."""
+
+    def __init__(self, label: str = "") -> None:
+        self.calls: list[Call] = []
+        self._label = label
+        self._judged = 0
+
+    def ask(self, backend: Backend) -> Ask:
+        """`backend.complete` that records; the label of a request is its phase."""
+
+        def asked(requests: Sequence[Request]) -> list[list[Completion]]:
+            found = backend.complete(
+                [replace(each, label=f"{self._label}/{each.label}") for each in requests]
+            )
+            self._judged += bool(requests) and requests[0].role == "judge"
+            for request, completions in zip(requests, found, strict=True):
+                phase = f"judge-{self._judged}" if request.role == "judge" else request.label
+                self.calls += [Call(phase, request.role, each) for each in completions]
+            return found
+
+        return asked
+
+
+def solve(
+    question: str,
+    roles: Roles,
+    dialect: Dialect,
+    settings: Settings | None = None,
+    *,
+    seed: int,
+    label: str = "solve",
+    tell: Tell | None = None,
+) -> Solution:
+    """Answer a question by the whole procedure.
+
+    seed: of everything that is drawn; the same seed, backends and settings give the same solution where
+    the backends are reproducible. tell: called with a line for each step.
+    Raises K2ReproError for a question that the dialect refuses and for roles that the settings need.
+    """
+    run = _Run(dialect.check(question), roles, dialect, settings or Settings(), seed, Recorder(label), tell)
+    check_roles(roles, run.settings)
+    plans, completions = run.sample()
+    candidates = run.candidates(plans, completions)
+    alive = [index for index, each in enumerate(completions) if not each.failed]
+    if len(alive) < len(completions):
+        run.say(f"{len(completions) - len(alive)} of {len(completions)} samples failed and are left out")
+    picked = run.select([candidates[index] for index in alive])
+    chosen = None if picked.index is None else alive[picked.index]
+    answer = None if chosen is None else candidates[chosen].answer
+    run.say(f"chosen: sample {chosen}, answer {answer!r}")
+    return Solution(
+        question=run.question,
+        plans=tuple(plans),
+        candidates=tuple(candidates),
+        completions=tuple(completions),
+        chosen=chosen,
+        answer=answer,
+        scores=picked.scores,
+        verdicts=picked.verdicts,
+        tied=picked.tied,
+        calls=tuple(run.recorder.calls),
+    )
+
+
+def check_roles(roles: Roles, settings: Settings) -> None:
+    """K2ReproError when the selection needs a judge that is not there."""
+    if settings.n > 1 and settings.select in NEEDS_JUDGE and roles.judge is None:
+        able = sorted(set(SELECTIONS) - NEEDS_JUDGE)
+        raise K2ReproError(
+            f"selector {settings.select!r} needs a judge: name one, or choose among {', '.join(able)}"
+        )
+
+
+@dataclass(frozen=True)
+class _Picked:
+    index: int | None
+    scores: tuple[float, ...] | None = None
+    verdicts: Verdicts | None = None
+    tied: int = 1
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One question on its way."""
+
+    question: str
+    roles: Roles
+    dialect: Dialect
+    settings: Settings
+    seed: int
+    recorder: Recorder
+    tell: Tell | None
+
+    def say(self, line: str) -> None:
+        if self.tell is not None:
+            self.tell(line)
+
+    def sample(self) -> tuple[list[Plan], list[Completion]]:
+        """Plans, and completions: unplanned ones first. With a planner all samples leave together."""
+        settings, ask = self.settings, self.recorder.ask(self.roles.solver)
+        search = (
+            [self._request(None, settings.n - settings.planned, 0)] if settings.n > settings.planned else []
+        )
+        if not settings.planned:
+            return [], ask(search)[0]
+        if self.roles.planner is not None:
+            plans = self._planner()
+            found = ask(search + [self._request(plan, 1, index) for index, plan in enumerate(plans)])
+            return plans, [each for group in found for each in group]
+        if not search:
+            raise K2ReproError(
+                "all samples shall read a plan and there is no planner: the solver's own plan is read off a "
+                "first pass, so leave at least one sample without a plan"
+            )
+        (searched,) = ask(search)
+        plan = self.dialect.own_plan(self.question, searched) or Plan("", source="own")
+        self.say(f"plan, the solver's own order: {plan.text.strip() or '(none could be read off)'}")
+        (planned,) = ask([self._request(plan, settings.planned, 0)])
+        return [plan] * settings.planned, [*searched, *planned]
+
+    def _planner(self) -> list[Plan]:
+        assert self.roles.planner is not None
+        plans = make_plans(
+            self.question,
+            self.recorder.ask(self.roles.planner),
+            count=self.settings.planned,
+            seed=derived_seed("planner", self.seed),
+            sampling=self.settings.planner,
+        )
+        for index, plan in enumerate(plans):
+            self.say(f"plan {index + 1}: {plan.text or '(none: the planner saw no need)'}")
+        return plans
+
+    def _request(self, plan: Plan | None, n: int, index: int) -> Request:
+        settings, sampling = self.settings, self.settings.solver
+        return Request(
+            self.dialect.prompt(self.question, plan),
+            sampling.max_new_tokens,
+            n=n,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            stop=sampling.stop,
+            seed=self.seed if plan is None else derived_seed("planned", self.seed, index),
+            logprobs=settings.n > 1 and settings.select in NEEDS_LOGPROBS,
+            label="search" if plan is None else "planned",
+        )
+
+    def candidates(self, plans: Sequence[Plan], completions: Sequence[Completion]) -> list[Candidate]:
+        """What selectors see of the samples; equal answers get one spelling."""
+        planned = [False] * (len(completions) - len(plans)) + [bool(plan.text) for plan in plans]
+        answers = [None if each.failed else self.dialect.answer(each) for each in completions]
+        same = representatives([answer for answer in answers if answer is not None], self.dialect)
+        found = [
+            Candidate(
+                self.dialect.text(completion),
+                None if answer is None else same[answer],
+                tokens=completion.count,
+                logprob=None if completion.logprobs is None else float(completion.logprobs.sum()),
+                planned=flag,
+            )
+            for completion, answer, flag in zip(completions, answers, planned, strict=True)
+        ]
+        for index, each in enumerate(found):
+            kind = "planned" if each.planned else "no plan"
+            self.say(f"sample {index}: {each.tokens} tokens, {kind}, answer {each.answer!r}")
+        return found
+
+    def select(self, candidates: Sequence[Candidate]) -> _Picked:
+        """Who is chosen among the samples that did not fail."""
+        if len(candidates) < 2:
+            return _Picked(0 if candidates else None)
+        generator = random.Random(derived_seed("tie", self.seed))
+        if self.settings.select in COMPARISONS:
+            return self._compared([each.text for each in candidates], generator)
+        if self.settings.select in NEEDS_JUDGE:
+            candidates = self._marked(candidates)
+        chosen = choose(candidates, SELECTORS[self.settings.select], generator=generator)
+        return _Picked(chosen.index, chosen.scores, None, chosen.tied)
+
+    def _judge(self) -> Ask:
+        assert self.roles.judge is not None
+        return self.recorder.ask(self.roles.judge)
+
+    def _compared(self, texts: Sequence[str], generator: random.Random) -> _Picked:
+        seed, sampling = derived_seed("judge", self.seed), self.settings.judge
+        if self.settings.select == "knock-out":
+            index, verdicts = knock_out(self.question, texts, self._judge(), seed=seed, sampling=sampling)
+        else:
+            index, verdicts = round_robin(
+                self.question, texts, self._judge(), seed=seed, sampling=sampling, generator=generator
+            )
+        if verdicts.unreadable:
+            self.say(f"{verdicts.unreadable} of {verdicts.asked} verdicts could not be read")
+        return _Picked(index, verdicts=verdicts)
+
+    def _marked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Candidates with the judge's marks. One that cannot be read is the lowest: prose must not choose."""
+        marks = score_all(
+            self.question,
+            [each.text for each in candidates],
+            self._judge(),
+            seed=derived_seed("judge", self.seed),
+            sampling=self.settings.judge,
+        )
+        return [
+            replace(each, judge=-1.0 if mark is None else mark)
+            for each, mark in zip(candidates, marks, strict=True)
+        ]
+
+
+def representatives(answers: Sequence[str], dialect: Dialect) -> dict[str, str]:
+    """Each spelling of an answer with the first spelling of the same value, so that votes meet."""
+    first: list[str] = []
+    found: dict[str, str] = {}
+    for answer in answers:
+        if answer not in found:
+            found[answer] = next((known for known in first if dialect.same(known, answer)), answer)
+            if found[answer] == answer:
+                first.append(answer)
+    return found
+
+
+def usage_of(calls: Sequence[Call]) -> dict[str, Usage]:
+    """Calls, tokens and seconds by role."""
+    totals: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0.0])
+    for call in calls:
+        total = totals[call.role]
+        total[0] += 1
+        total[1] += call.completion.prompt_tokens or 0
+        total[2] += call.completion.count
+        total[3] += call.completion.seconds
+    return {
+        role: Usage(int(calls), int(prompt), int(output), seconds)
+        for role, (calls, prompt, output, seconds) in sorted(totals.items())
+    }
+
+
+def total_tokens(usage: Mapping[str, Usage]) -> int:
+    """Output tokens of all roles: what the published tables leave out."""
+    return sum(each.output_tokens for each in usage.values())

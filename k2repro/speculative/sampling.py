@@ -1,0 +1,223 @@
+"""`speculative_sample`: the text of the target alone, written faster with the help of a draft.
+
+The compiled loop (`fast/kernels/speculating.py`) does the work; here are prompts, random numbers, what a row
+asks for, and what is counted. Under the coupled rule response j to a prompt takes the numbers that
+`engine.sample` takes for it, so the same seed gives the same tokens with any draft, or none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine.choose import choose
+from k2repro.engine.streams import uniforms
+from k2repro.errors import K2ReproError, unknown
+from k2repro.fast.speculator import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, KINDS, RULES, Speculator
+from k2repro.speculative.drafts import Draft
+
+# Samples beyond this would share the streams of other rules' numbers.
+_OTHER_STREAM = 2**63
+
+
+@dataclass(frozen=True)
+class Response:
+    """tokens: of the response, the stop token included. finish: "stop" or "length". origin: of each token,
+    "accepted" (the draft's), "corrected" (the target's instead of a draft's) or "added" (behind all drafts).
+    """
+
+    tokens: tuple[int, ...]
+    finish: str
+    origin: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a run came to. cycles: int64 [G + 1, G + 1], passes of the target by (drafted, accepted)."""
+
+    cycles: NDArray[np.int64]
+    tokens: int
+
+    @property
+    def passes(self) -> int:
+        """Passes of the target."""
+        return int(self.cycles.sum())
+
+    @property
+    def tokens_per_pass(self) -> float:
+        """Tokens written for each pass of the target."""
+        return self.tokens / self.passes
+
+    @property
+    def acceptance(self) -> float:
+        """Accepted over judged tokens: those behind the first refused one of a cycle are not judged."""
+        many, stayed = np.indices(self.cycles.shape)
+        judged = np.minimum(stayed + 1, many)
+        return float((self.cycles * stayed).sum() / max(1, (self.cycles * judged).sum()))
+
+    @property
+    def by_position(self) -> list[float]:
+        """Acceptance of the first, second ... token of a cycle, among those that were judged."""
+        many, stayed = np.indices(self.cycles.shape)
+        found = []
+        for at in range(self.cycles.shape[0] - 1):
+            judged = self.cycles[(many > at) & (stayed >= at)].sum()
+            if judged:
+                found.append(float(self.cycles[(many > at) & (stayed > at)].sum() / judged))
+        return found
+
+    @property
+    def accepted_lengths(self) -> list[int]:
+        """How many passes kept 0, 1, 2 ... drafts."""
+        return self.cycles.sum(0).tolist()
+
+
+@dataclass(frozen=True)
+class Speculated:
+    """responses: [prompt][sample]. statistics: of all of them; of_prompts: of each prompt."""
+
+    responses: list[list[Response]]
+    statistics: Statistics
+    of_prompts: list[Statistics]
+
+
+def speculative_sample(
+    model: Qwen2,
+    draft: Draft | None,
+    prompts: Sequence[Sequence[int]],
+    *,
+    gamma: int = 7,
+    rule: str = "coupled",
+    max_new_tokens: int,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seeds: Sequence[int],
+    n: int = 1,
+    stop: Sequence[int] = (),
+    confidence: float = 0.0,
+    batch: int = 1,
+) -> Speculated:
+    """`n` responses to each prompt, distributed exactly as `model` alone would write them.
+
+    draft: see `drafts.py`; None decodes without one. gamma: most tokens that it proposes in a cycle.
+    rule: "coupled", "token" or "block"; at temperature 0 all three are greedy decoding. batch: rows that are
+    written together. confidence: the draft stops early where its likeliest token has less than this
+    probability; 0 never. Other arguments as those of `engine.sample`.
+    Raises K2ReproError for input that cannot be served and logits that are not finite.
+    """
+    _check(model, draft, prompts, gamma, rule, temperature, batch, n, seeds)
+    context = model.config.max_position_embeddings
+    speculator = Speculator(
+        model,
+        None if draft is None else draft.model,
+        kind="lookup" if draft is None else draft.kind,
+        table=None if draft is None else draft.table,
+        rows=min(batch, len(prompts) * n),
+        gamma=0 if draft is None else gamma,
+        positions=min(context, max(map(len, prompts)) + max_new_tokens),
+        rule=rule,
+        temperature=temperature,
+        top_p=top_p,
+        confidence=confidence,
+        stop=stop,
+    )
+    work = [(p, j) for p in range(len(prompts)) for j in range(n)]
+    found: dict[tuple[int, int], tuple[Response, NDArray[np.int64]]] = {}
+    for first in range(0, len(work), speculator.rows):
+        part = work[first : first + speculator.rows]
+        begun = [
+            _begin(prompts[p], seeds[p], j, min(max_new_tokens, context - len(prompts[p])), speculator)
+            for p, j in part
+        ]
+        speculator.begin(begun)
+        _run(speculator, temperature, top_p)
+        for row, name in enumerate(part):
+            found[name] = _response(speculator, row), speculator.state.cycles[row].copy()
+    responses = [[found[p, j][0] for j in range(n)] for p in range(len(prompts))]
+    of_prompts = [
+        Statistics(sum(found[p, j][1] for j in range(n)), sum(len(found[p, j][0].tokens) for j in range(n)))
+        for p in range(len(prompts))
+    ]
+    whole = Statistics(sum(one.cycles for one in of_prompts), sum(one.tokens for one in of_prompts))
+    return Speculated(responses, whole, of_prompts)
+
+
+def _begin(
+    prompt: Sequence[int], seed: int, sample: int, budget: int, speculator: Speculator
+) -> tuple[Sequence[int], NDArray[np.float64], int]:
+    """Prompt, numbers and budget of a row."""
+    if speculator.coupled:
+        return prompt, uniforms(seed, sample, budget), budget
+    # Drafting, judging and replacing each take numbers of their own; none is used twice.
+    most = budget * (2 * speculator.gamma + 2)
+    return prompt, uniforms(seed, _OTHER_STREAM + sample, most), budget
+
+
+def _run(speculator: Speculator, temperature: float, top_p: float) -> None:
+    """Until every row is at its end; a number too close to call is given to `engine.choose`."""
+    while speculator.run():
+        state = speculator.state.state
+        if (state == BROKEN).any():
+            raise K2ReproError(
+                "logits of the target are NaN or infinite: no token can be drawn. Usual cause: weights that "
+                "diverged in training (look at the loss of the last steps)"
+            )
+        for row in np.flatnonzero(state == ASKS):
+            logits = torch.from_numpy(speculator.logits_asked(int(row)).copy())[None]
+            token = choose(logits, speculator.number_asked(int(row)), temperature, top_p)
+            speculator.answer(int(row), int(token[0]))
+
+
+_ORIGINS = {ACCEPTED: "accepted", CORRECTED: "corrected", ADDED: "added"}
+
+
+def _response(speculator: Speculator, row: int) -> Response:
+    tokens, origin = speculator.response(row)
+    stopped = bool(tokens) and bool(speculator.state.stops[tokens[-1]])
+    return Response(
+        tuple(tokens), "stop" if stopped else "length", tuple(_ORIGINS[int(one)] for one in origin)
+    )
+
+
+def _check(
+    model: Qwen2,
+    draft: Draft | None,
+    prompts: Sequence[Sequence[int]],
+    gamma: int,
+    rule: str,
+    temperature: float,
+    batch: int,
+    n: int,
+    seeds: Sequence[int],
+) -> None:
+    from k2repro.engine import checks
+
+    if rule not in RULES:
+        raise unknown("rule", rule, RULES)
+    for name, value in (("gamma", gamma), ("batch", batch), ("n", n)):
+        checks.whole(name, value)
+    checks.check_temperature(temperature)
+    config = model.config
+    checks.check_prompts(prompts, None, config.vocab_size, config.max_position_embeddings)
+    if not prompts:
+        raise K2ReproError("no prompt: pass at least one list of token ids")
+    checks.prompt_seeds(seeds, None, len(prompts), temperature == 0)
+    if gamma >= config.max_position_embeddings:
+        raise K2ReproError(
+            f"gamma = {gamma}: must be below the model's context of {config.max_position_embeddings} tokens"
+        )
+    if draft is not None and draft.kind not in KINDS:
+        raise unknown("draft", draft.kind, KINDS)
+    if draft is not None and draft.words not in (None, config.vocab_size):
+        raise K2ReproError(
+            f"the draft knows {draft.words} words, the target {config.vocab_size}: must be equal. Usual "
+            "cause: one of the two is padded (resize the smaller table), or another tokenizer's model"
+        )
+    if rule == "coupled" and temperature > 1:
+        raise K2ReproError(
+            f"rule 'coupled' at temperature {temperature:g}: above 1 two models seldom draw the same token "
+            "with the same number, and nearly every draft is thrown away. Take rule='block' or 'token'"
+        )

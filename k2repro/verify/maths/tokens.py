@@ -1,0 +1,204 @@
+r"""An answer in tokens. Every character is in a token, or the text is unreadable: nothing is skipped."""
+
+import re
+from dataclasses import dataclass
+
+from k2repro.verify.maths.tree import Unreadable
+
+_FUNCTION_WORDS = """
+sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp max min gcd lcm
+"""
+FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
+_NAMES = FUNCTIONS | {"sqrt", "pi", "infinity"}
+_WORDS = {"or", "and", "infty", "inf"}
+_GREEK_WORDS = """
+alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau
+upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar aleph
+"""
+GREEK = frozenset(_GREEK_WORDS.split())
+_SAME = {
+    "dfrac": "frac",
+    "tfrac": "frac",
+    "cfrac": "frac",
+    "dbinom": "binom",
+    "tbinom": "binom",
+    "le": "leq",
+    "leqslant": "leq",
+    "ge": "geq",
+    "geqslant": "geq",
+    "lt": "<",
+    "gt": ">",
+    "ne": "neq",
+    "times": "*",
+    "cdot": "*",
+    "ast": "*",
+    "div": "/",
+    "lbrace": "{",
+    "rbrace": "}",
+    "vert": "|",
+    "lvert": "|",
+    "rvert": "|",
+    "mid": "mid",
+    "lbrack": "[",
+    "rbrack": "]",
+    "varnothing": "emptyset",
+    "backslash": "setminus",
+    "smallsetminus": "setminus",
+    "dots": "ldots",
+    "cdots": "ldots",
+    "degree": "degree",
+    "arctg": "arctan",
+    "tg": "tan",
+    "ctg": "cot",
+    "cosec": "csc",
+    "land": "and",
+    "lor": "or",
+    "wedge": "and",
+    "vee": "or",
+    "colon": ":",
+    "operatorname*": "operatorname",
+}
+_FONT_WORDS = """
+text mathrm textrm textbf mathbf mathit textit mbox operatorname mathsf boldsymbol bm textsf
+"""
+_FONTS = frozenset(_FONT_WORDS.split())
+_CHARACTERS = {
+    "−": "-",
+    "–": "-",
+    "×": "*",
+    "·": "*",
+    "⋅": "*",
+    "÷": "/",
+    "≤": "\\leq ",
+    "≥": "\\geq ",
+    "≠": "\\neq ",
+    "∞": "\\infty ",
+    "π": "\\pi ",
+    "±": "\\pm ",
+    "∓": "\\mp ",
+    "∪": "\\cup ",
+    "∩": "\\cap ",
+    "∈": "\\in ",
+    "∅": "\\emptyset ",
+    "√": "\\sqrt ",
+    "ℝ": "\\mathbb{R}",
+    "°": "^\\circ ",
+    "²": "^{2}",
+    "³": "^{3}",
+    "¹": "^{1}",
+    "。": ".",
+    "，": ",",
+    "；": ";",
+    "：": ":",
+    "（": "(",
+    "）": ")",
+    "½": "\\frac{1}{2}",
+    "¼": "\\frac{1}{4}",
+    "¾": "\\frac{3}{4}",
+    "θ": "\\theta ",
+    "α": "\\alpha ",
+    "β": "\\beta ",
+    "γ": "\\gamma ",
+    "λ": "\\lambda ",
+    "φ": "\\phi ",
+    "∖": "\\setminus ",
+    "…": "\\ldots ",
+    "**": "^",
+    "<=": "\\leq ",
+    ">=": "\\geq ",
+    "!=": "\\neq ",
+    "{,}": ",",
+    "\\%": "%",
+}
+_TYPED = tuple(old for old in _CHARACTERS if old.isascii())
+_PIECE = re.compile(
+    r"(?P<space>\s+)|(?P<digit>[0-9])|(?P<dot>\.)|\\(?P<cmd>[a-zA-Z]+\*?|[{}|])|(?P<word>[a-zA-Z]+)"
+    r"|(?P<sym>[-+*/^_(){}\[\]<>=,;:!|'%&])|(?P<row>\\\\)"
+)
+_MOST = 500  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """kind: digit, dot, letter, cmd, sym, text or row; spaced: white space stands before it."""
+
+    kind: str
+    text: str
+    spaced: bool = False
+
+
+def plain(text: str) -> str:
+    """`text` with typographic characters as LaTeX."""
+    if text.isascii() and not any(old in text for old in _TYPED):
+        return text
+    for old, new in _CHARACTERS.items():
+        text = text.replace(old, new)
+    return text
+
+
+def tokens(text: str) -> list[Token]:
+    r"""The tokens of `text`; raises Unreadable for a character or a command that is not known.
+
+    >>> [token.text for token in tokens(r"\dfrac{xy}2")]
+    ['frac', '{', 'x', 'y', '}', '2']
+    """
+    found: list[Token] = []
+    at, spaced = 0, False
+    while at < len(text):
+        piece = _PIECE.match(text, at)
+        if piece is None:
+            raise Unreadable(text[at])
+        at = piece.end()
+        kind = str(piece.lastgroup)
+        if kind == "space":
+            spaced = True
+            continue
+        if kind == "cmd":
+            new, at = _command(piece["cmd"], text, at, spaced)
+        elif kind == "word":
+            new = _letters(piece["word"], spaced)
+        else:
+            new = [Token("row", "row", spaced) if kind == "row" else Token(kind, piece[kind], spaced)]
+        found += new
+        spaced = False
+        if len(found) > _MOST:
+            raise Unreadable("too long")
+    return found
+
+
+def _command(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], int]:
+    name = _SAME.get(name, name)
+    if name in _FONTS:
+        return _font(name, text, at, spaced)
+    if name in ("{", "}", "|"):
+        return [Token("cmd", f"\\{name}", spaced)], at
+    return [Token("cmd", name, spaced)], at
+
+
+def _font(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], int]:
+    r"""\text{...}: a word; one letter, a function or digits are as without it."""
+    group = re.compile(r"\s*\{([^{}\\]*)\}").match(text, at)
+    if group is None:
+        raise Unreadable(f"\\{name}")
+    word = group[1].strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", word):
+        return [Token("dot" if mark == "." else "digit", mark) for mark in word], group.end()
+    if re.fullmatch(r"[a-zA-Z]", word) or word in _NAMES | _WORDS:
+        return _letters(word, spaced), group.end()
+    if name in ("mathbf", "mathit", "boldsymbol", "bm") and re.fullmatch(r"[-+*/^_()0-9a-zA-Z ]+", word):
+        return tokens(word), group.end()
+    return [Token("text", " ".join(word.split()), spaced)], group.end()
+
+
+def _letters(word: str, spaced: bool) -> list[Token]:
+    """A run of letters: a known name, at its end or all of it; else one variable each."""
+    if word in _WORDS:
+        return [Token("cmd", {"inf": "infty"}.get(word, word), spaced)]
+    for start in range(len(word)):
+        if word[start:] in _NAMES:
+            rest = [Token("letter", mark, spaced and not at) for at, mark in enumerate(word[:start])]
+            return [
+                *rest,
+                Token("cmd", {"infinity": "infty"}.get(word[start:], word[start:]), spaced and not start),
+            ]
+    return [Token("letter", mark, spaced and not at) for at, mark in enumerate(word)]

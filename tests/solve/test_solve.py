@@ -1,0 +1,127 @@
+"""The whole procedure on a server and on mini-K2: what is asked, who is chosen, what it costs."""
+
+import pytest
+from stubs import stub
+
+from k2repro.engine.backend import Sampling
+from k2repro.engine.endpoint import EndpointBackend
+from k2repro.engine.server import Endpoint
+from k2repro.errors import K2ReproError
+from k2repro.planning import Plan
+from k2repro.results import Places
+from k2repro.solve import ChatDialect, Roles, Settings, read_answer, solve, write_trace
+from k2repro.wafer.replay.trace_file import read_trace
+
+SHORT = Sampling(64, 1.0, 0.95, ("</answer>",))
+
+
+def roles(url):
+    backend = EndpointBackend(Endpoint(url, "stub"))
+    return Roles(backend, backend, backend)
+
+
+def test_plan_sample_judge_and_every_call_on_the_bill(tmp_path):
+    """Catches calls of planner or judge that are not counted, and a trace that the replayer cannot read."""
+    with stub(wrong=0.4) as url:
+        found = [
+            solve(f"What is {number} + 5?", roles(url), ChatDialect(), Settings(solver=SHORT), seed=1)
+            for number in range(12)
+        ]
+    for number, solution in enumerate(found):
+        right = [each.answer == str(number + 5) for each in solution.candidates]
+        # The stub's judge knows the answer, so a right candidate is always found.
+        assert (solution.answer == str(number + 5)) is any(right)
+        assert [plan.text for plan in solution.plans] == ["Add the units first, then the tens."] * 3
+        usage = solution.usage
+        assert (usage["planner"].calls, usage["solver"].calls, usage["judge"].calls) == (6, 3, 2)
+        assert solution.verdicts.asked == 2
+    assert any(len({each.answer for each in solution.candidates}) > 1 for solution in found)
+    trace = read_trace(write_trace(tmp_path / "trace.jsonl", found, source="stub"))
+    assert [phase.name for phase in trace.requests[0].phases] == [
+        "topics",
+        "plan",
+        "planned",
+        "judge-1",
+        "judge-2",
+    ]
+    spent = sum(usage.output_tokens for solution in found for usage in solution.usage.values())
+    assert trace.output_tokens == spent
+
+
+def test_planned_and_unplanned_are_mixed_and_a_plan_that_is_not_needed_is_left_out():
+    with stub(planner='{"needs_plan": false, "topics": []}') as url:
+        found = solve(
+            "What is 1 + 5?", roles(url), ChatDialect(), Settings(n=3, planned=2, solver=SHORT), seed=0
+        )
+    assert [each.planned for each in found.candidates] == [False, False, False]
+    assert [call.phase for call in found.calls if call.role == "solver"] == ["search", "planned", "planned"]
+
+
+def test_a_judge_that_answers_prose_keeps_the_first_and_is_counted():
+    with stub(judge="I like them both.") as url:
+        found = solve("What is 1 + 5?", roles(url), ChatDialect(), Settings(planned=0, solver=SHORT), seed=0)
+    assert (found.chosen, found.verdicts.unreadable) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"Thus \boxed{12} or \boxed{13}", None),
+        ("<answer>12", "12"),
+        (r"<answer>\boxed{7}</answer>", "7"),
+        ("Die Antwort ist 12.", None),
+        ("", None),
+        (r"first \boxed{1}" + "\n" + r"then \boxed{2}", "2"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{12", None),
+    ],
+)
+def test_answers_are_read_or_missing_never_guessed(text, answer):
+    """Catches the first of two answers being taken, and a number being fished out of prose."""
+    assert read_answer(text) == answer
+
+
+def test_settings_that_cannot_work_are_refused():
+    with pytest.raises(K2ReproError, match="no more plans than samples"):
+        Settings(n=2, planned=3)
+    with pytest.raises(K2ReproError, match="round-robin"):
+        Settings(select="roundrobin")
+    backend = object()
+    with pytest.raises(K2ReproError, match="needs a judge"):
+        solve("q", Roles(backend), ChatDialect(), Settings(), seed=0)
+
+
+@pytest.fixture(scope="module")
+def mini():
+    from k2repro.engine import LocalBackend
+    from k2repro.solve.mini import shipped_checkpoint
+
+    folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
+    return LocalBackend.from_checkpoint(folder, compiled=False)
+
+
+def test_mini_k2_solves_out_of_the_box_by_its_own_order(mini):
+    """Catches a plan that is not the order of the likeliest pass, and an answer of another sample."""
+    from k2repro.mini.variables import problems
+    from k2repro.solve.mini import SETTINGS, MiniDialect
+
+    right = 0
+    for problem in problems("tier-1", "validation", 6):
+        found = solve(problem.question, Roles(mini), MiniDialect(), SETTINGS, seed=0)
+        (plan,) = found.plans
+        assert plan.source == "own"
+        assert set(plan.text.split()[1:]) >= set(problem.facts["asked"]) - set(problem.facts["values"])
+        assert [each.planned for each in found.candidates] == [False, False, True]
+        assert found.answer == found.candidates[found.chosen].answer
+        assert found.scores[found.chosen] == max(found.scores)
+        right += found.answer == problem.gold.strip()
+    assert right >= 5
+
+
+def test_a_dialect_without_an_own_plan_says_that_a_planner_is_missing(mini):
+    from k2repro.solve.mini import MiniDialect
+
+    with pytest.raises(K2ReproError, match="leave at least one sample without a plan"):
+        settings = Settings(n=1, planned=1, select="own-mean", solver=Sampling(20))
+        solve("q=7 i=4 m: + q i ? m", Roles(mini), MiniDialect(), settings, seed=0)
+    assert MiniDialect().prompt(" q=7 ? q", Plan(" plan q"))[0].content == " q=7 ? q plan q"
