@@ -27,6 +27,7 @@ from k2repro.results.compare import Comparison, compare_rows, summarise
 from k2repro.results.locking import alone
 from k2repro.results.places import Places
 from k2repro.results.profiles import Profile, load_profile
+from k2repro.results.rowbook import with_real_rows
 from k2repro.results.rows import load_rows
 from k2repro.results.status import NotebookStatus, render_markdown
 from k2repro.results.store import open_store, publish_artifacts, rebuilding
@@ -141,8 +142,9 @@ def publish(profile: Profile, places: Places) -> None:
     write_text(results / "timings.jsonl", "\n".join(lines) + "\n")
     for figure, svg in built_pictures(folder / "notebooks").items():
         write_bytes(results / "figures" / figure, svg)
-    write_bytes(results / "figures" / CLAIMS_PICTURE, claims_picture(load_rows(results / "rows")))
-    for table, text in render_tables(load_rows(results / "rows")).items():
+    rows = with_real_rows(load_rows(results / "rows"))
+    write_bytes(results / "figures" / CLAIMS_PICTURE, claims_picture(rows))
+    for table, text in render_tables(rows).items():
         write_text(results / "tables" / table, text)
 
 
@@ -187,7 +189,7 @@ def write_report(profile: Profile, places: Places, folder: Path, path: Path) -> 
     built = [folder / "notebooks" / f"{name}.ipynb" for name in sorted(profile.notebooks)]
     figures = [element for notebook in built for element in notebook_figures(notebook)]
     states = statuses(profile, places, folder)
-    html = render_report(profile, states, load_rows(folder / "rows"), comparisons, figures)
+    html = render_report(profile, states, with_real_rows(load_rows(folder / "rows")), comparisons, figures)
     return write_text(path, html)
 
 
@@ -225,19 +227,23 @@ def status_markdown(places: Places) -> str:
     )
 
 
-def stale_notebooks(places: Places) -> dict[str, list[str]]:
+def stale_notebooks(places: Places) -> dict[str, str]:
     """Committed notebooks that no longer agree with what made them, with the reasons."""
     profile = load_profile(COMMITTED_PROFILE)
-    stale: dict[str, list[str]] = {}
+    stale: dict[str, str] = {}
     for name in planned(profile, places):
         path = places.notebooks / f"{name}.ipynb"
         if not path.is_file():
-            stale[name] = ["it was never built"]
+            stale[name] = "it was never built"
             continue
         source = find_source(places, name)
         parameters = resolve_parameters(source, profile.name, profile.plan(name).parameters)
         now = make_stamp(source, places, profile.name, parameters, places.results(profile.name) / "rows")
-        reasons = differences(read_stamp(path), now)
+        try:
+            reasons = differences(read_stamp(path), now)
+        except K2ReproError as error:
+            stale[name] = str(error)
+            continue
         if reasons:
-            stale[name] = reasons
+            stale[name] = f"{' and '.join(reasons)} changed"
     return stale

@@ -126,11 +126,11 @@ class _Ours:
         )
 
     def step(self) -> None:
-        from k2repro.rlvr import Progress, train_grpo
+        from k2repro.rlvr import StepProgress, train_grpo
 
-        told: list[Progress] = []
+        told: list[StepProgress] = []
         started = time.perf_counter()
-        train_grpo(self.model, self.optimizer, self.source, self.config, 1, tell=told.append)
+        train_grpo(self.model, self.optimizer, self.source, self.config, 1, progress=told.append)
         total = time.perf_counter() - started
         completions = self.config.prompts_per_step * self.config.group_size
         self.steps.add(told[0].clock.sampling, total, told[0].record.length * completions)

@@ -49,7 +49,7 @@ def bench_sft(
     import trl
 
     from k2repro.bench.sft_shares import step_shares
-    from k2repro.sft.recipe import MODEL
+    from k2repro.lab.sft_recipe import MODEL
 
     steps = draw_steps(repeats + 2, texts)
     records: list[dict[str, object]] = []
@@ -76,8 +76,8 @@ def bench_sft(
 
 def draw_steps(count: int, texts: int) -> list[list[Example]]:
     """`count` steps of `texts` texts each from the SFT mixture of mini-K2, none longer than a row."""
+    from k2repro.lab.sft_recipe import SFT
     from k2repro.mini.mixtures import draw_example
-    from k2repro.sft.recipe import SFT
 
     steps: list[list[Example]] = [[]]
     index = 0

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from k2repro.engine.local import LocalBackend
     from k2repro.engine.sampler import Sampler, sample
 
-__all__ = ["Backend", "Completion", "LocalBackend", "Message", "Request", "Sampler", "sample"]
+# Numerics word: raised when a model, a prompt and a seed give other tokens or log-probabilities.
+NUMERICS = "engine-1"
+
+__all__ = ["NUMERICS", "Backend", "Completion", "LocalBackend", "Message", "Request", "Sampler", "sample"]
 
 
 def __getattr__(name: str) -> object:

@@ -126,7 +126,8 @@ def _cut(kept: str, content: str, stop: Sequence[str]) -> tuple[str, str, bool]:
 
     It sees one text, thinking first, so a stop string in the thinking ends everything.
     """
-    thinking, text = (kept, content) if kept else split_thinking(content)
+    # `transformers serve` keeps the opening mark in what it sets apart.
+    thinking, text = (kept.removeprefix(THINK), content) if kept else split_thinking(content)
     at = _first(thinking, stop)
     if at is not None:
         return thinking[:at], "", True

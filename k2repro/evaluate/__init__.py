@@ -3,49 +3,41 @@
 One proportion of independent trials: `wilson_interval`. Several generations for each problem:
 `pass_at_k` and `bootstrap_by_problem`. Two systems on the same problems: `paired_difference`,
 `mcnemar_exact`. Many comparisons in one table: `holm`. All generations of one model on one benchmark:
-`Pool`, from which `pass_at_1`, `pass_curve`, `lengths` and `kinds_of_mistakes` are drawn.
+`Pool`; without its texts: `Scores`. Differences between models over seeds: `k2repro.evaluate.effects`.
 numpy only; no torch, no scipy.
 """
 
 from k2repro.evaluate.bootstrap import bootstrap_by_problem
+from k2repro.evaluate.generate import generate_pool
 from k2repro.evaluate.intervals import Interval, wilson_interval
 from k2repro.evaluate.multiple import HolmResult, holm
 from k2repro.evaluate.paired import PairedDifference, discordant_pairs, mcnemar_exact, paired_difference
 from k2repro.evaluate.pass_rate import pass_at_k
-from k2repro.evaluate.pool import Attempts, Generation, Pool, generate_pool
-from k2repro.evaluate.pool_file import load_pool, save_pool
-from k2repro.evaluate.pool_statistics import (
-    Lengths,
-    PassRate,
-    by_tier,
-    kinds_of_mistakes,
-    lengths,
-    pass_at_1,
-    pass_curve,
-)
+from k2repro.evaluate.pool import Attempts, Generation, Pool, Score, Scores
+from k2repro.evaluate.pool_file import load_pool, load_scores, save_pool
+
+# Numerics word: raised when a problem of a pool is sampled from other random numbers.
+POOLS = "pools-1"
 
 __all__ = [
+    "POOLS",
     "Attempts",
     "Generation",
     "HolmResult",
     "Interval",
-    "Lengths",
     "PairedDifference",
-    "PassRate",
     "Pool",
+    "Score",
+    "Scores",
     "bootstrap_by_problem",
-    "by_tier",
     "discordant_pairs",
     "generate_pool",
     "holm",
-    "kinds_of_mistakes",
-    "lengths",
     "load_pool",
+    "load_scores",
     "mcnemar_exact",
     "paired_difference",
-    "pass_at_1",
     "pass_at_k",
-    "pass_curve",
     "save_pool",
     "wilson_interval",
 ]

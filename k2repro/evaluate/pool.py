@@ -1,49 +1,20 @@
 """A pool: all generations of one model on one benchmark, made once; every score and curve is drawn from it.
 
-Sampling again for each number would compare numbers of different generations. Sampler and grader come as
-callables, so this room needs neither the engine nor the problems. Files: `k2repro.evaluate.pool_file`.
+Sampling again for each number would compare numbers of different generations. Two types share one shape:
+a `Pool` holds texts, `Scores` the kind of the first mistake in their place, small enough to ship.
+How a pool is made: `generate_pool`. Files: `pool_file`; a pool on its way: `pool_journal`.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from k2repro.errors import K2ReproError, unknown
 
+# How a response may end. A request that failed has no response, so it never enters a pool.
 FINISHES = ("stop", "length")
-
-
-class BenchmarkProblem(Protocol):
-    """What a pool must know of a problem."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def tier(self) -> str: ...
-
-
-class SampledResponse(Protocol):
-    """What a pool keeps of a `k2repro.engine.Completion`."""
-
-    @property
-    def tokens(self) -> Sequence[int]: ...
-    @property
-    def finish(self) -> str: ...
-    @property
-    def text(self) -> str | None: ...
-
-
-P = TypeVar("P", bound=BenchmarkProblem)
-
-
-class SamplerCallable(Protocol):
-    """`n` responses to each prompt, [prompt][sample]; sample j draws from the stream of (seed, j) alone."""
-
-    def __call__(
-        self, prompts: Sequence[str], *, n: int, seeds: Sequence[int]
-    ) -> Sequence[Sequence[SampledResponse]]: ...
 
 
 @dataclass(frozen=True)
@@ -57,34 +28,52 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Attempts:
+class Score:
+    """One response without its text. kind: of its first mistake, or "right"."""
+
+    kind: str
+    tokens: int
+    finish: str
+    right: bool
+
+
+G = TypeVar("G", Generation, Score)
+MeasureOf = Callable[[G], float]
+
+
+@dataclass(frozen=True)
+class Attempts(Generic[G]):
     """All generations for one problem, in the order of their sample numbers."""
 
     id: str
     tier: str
-    generations: tuple[Generation, ...]
+    generations: tuple[G, ...]
 
     @property
     def right(self) -> int:
         """How many are right."""
         return sum(generation.right for generation in self.generations)
 
+    def mean(self, measure: MeasureOf[G]) -> float:
+        """Mean of a measure over the generations."""
+        return sum(map(measure, self.generations)) / len(self.generations)
+
 
 @dataclass(frozen=True)
-class Pool:
-    """Generations by problem, in the order of the benchmark.
+class Responses(Generic[G]):
+    """Generations by problem, in the order of the benchmark: what pools and scores have in common.
 
     about: what made it (model, benchmark, seed, temperature ...), JSON-like; kept in the file's header.
     Raises K2ReproError for no problem, a problem without a generation, and an id that occurs twice.
     """
 
-    attempts: tuple[Attempts, ...]
+    attempts: tuple[Attempts[G], ...]
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.attempts:
             raise K2ReproError("a pool needs at least one problem; usual cause: a filter removed them all")
-        _check_ids([attempt.id for attempt in self.attempts])
+        check_ids([attempt.id for attempt in self.attempts])
         for attempt in self.attempts:
             if not attempt.generations:
                 raise K2ReproError(f"problem {attempt.id!r} has no generation")
@@ -99,12 +88,26 @@ class Pool:
         """The tiers, in the order in which they first occur."""
         return tuple(dict.fromkeys(attempt.tier for attempt in self.attempts))
 
-    def tier(self, name: str) -> "Pool":
+    def tier(self, name: str) -> Self:
         """The part of the pool that belongs to one tier; every statistic of a pool works on it."""
         chosen = tuple(attempt for attempt in self.attempts if attempt.tier == name)
         if not chosen:
             raise unknown("tier of this pool", name, self.tiers)
-        return Pool(chosen, self.about)
+        return type(self)(chosen, self.about)
+
+    def part(self, tiers: Sequence[str], samples: int) -> Self:
+        """The problems of `tiers`, with the first `samples` generations of each.
+
+        Raises K2ReproError where a problem has fewer.
+        """
+        chosen = [attempt for attempt in self.attempts if attempt.tier in tiers]
+        short = [attempt.id for attempt in chosen if len(attempt.generations) < samples]
+        if short:
+            raise K2ReproError(
+                f"problem {short[0]!r} has fewer than the {samples} generations that are compared"
+            )
+        cut = (Attempts(each.id, each.tier, each.generations[:samples]) for each in chosen)
+        return type(self)(tuple(cut), self.about)
 
     def outcomes(self) -> dict[str, list[int]]:
         """0 or 1 for each generation, by problem id: the input of `bootstrap_by_problem`."""
@@ -113,52 +116,42 @@ class Pool:
             for attempt in self.attempts
         }
 
-    def generations(self) -> list[Generation]:
+    def generations(self) -> list[G]:
         """All generations, problem by problem."""
         return [generation for attempt in self.attempts for generation in attempt.generations]
 
 
-def generate_pool(
-    sampler: SamplerCallable,
-    problems: Sequence[P],
-    grade: Callable[[Sequence[P], Sequence[str]], Sequence[bool]],
-    *,
-    n: int,
-    seed: int,
-    prompt: Callable[[P], str],
-    about: Mapping[str, Any] | None = None,
-) -> Pool:
-    """Sample `n` responses to each problem, grade them all in one call, and keep everything.
+class Pool(Responses[Generation]):
+    """Responses with their texts."""
 
-    sampler  such as `functools.partial(sample, model, max_new_tokens=400, stop=[end], tokenizer=t)`
-    grade    verdicts on pairs of problem and response, such as `k2repro.mini.grading.grade`
-    seed     of the pool; a problem's own seed is the SHA-256 of it and of the problem's id, so that neither
-             the other problems nor their order nor n changes a response
-    prompt   the text that the model reads
 
-    Raises K2ReproError for no problems, n below 1, an id that occurs twice, and where sampler or grader
-    return another number of results than they were asked for.
-    """
-    if n < 1:
-        raise K2ReproError(f"n is {n}: must be at least 1 generation for each problem")
-    if not problems:
-        raise K2ReproError("no problems to generate a pool for; usual cause: a filter removed them all")
-    _check_ids([problem.id for problem in problems])
-    sampled = _sampled(sampler, problems, n, seed, prompt)
-    repeated = [problem for problem in problems for _ in range(n)]
-    texts = [_text(problem, response) for problem, response in zip(repeated, sampled, strict=True)]
-    verdicts = grade(repeated, texts)
-    if len(verdicts) != len(texts):
-        raise K2ReproError(f"the grader returned {len(verdicts)} verdicts for {len(texts)} responses")
-    generations = [
-        Generation(text, len(response.tokens), response.finish, bool(right))
-        for response, text, right in zip(sampled, texts, verdicts, strict=True)
-    ]
-    attempts = tuple(
-        Attempts(problem.id, problem.tier, tuple(generations[at * n : (at + 1) * n]))
-        for at, problem in enumerate(problems)
-    )
-    return Pool(attempts, {**(about or {}), "n": n, "seed": seed})
+class Scores(Responses[Score]):
+    """Responses with the kind of their first mistake in place of the text."""
+
+    def within(self, budget: int, unfinished: str) -> "Scores":
+        """The scores as they would be if responses were cut after `budget` tokens.
+
+        A sampler draws token by token, so a response under a smaller budget is the beginning of this one:
+        those that fit stay, the others are wrong. unfinished: the kind of a cut response that was right; a
+        mistake may have come before the cut or after it, so a wrong one keeps its kind.
+        """
+
+        def cut(score: Score) -> Score:
+            if score.tokens <= budget:
+                return score
+            return Score(unfinished if score.right else score.kind, budget, "length", False)
+
+        attempts = (Attempts(each.id, each.tier, tuple(map(cut, each.generations))) for each in self.attempts)
+        return Scores(tuple(attempts), self.about)
+
+
+class BenchmarkProblem(Protocol):
+    """What a pool must know of a problem."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def tier(self) -> str: ...
 
 
 def problem_seed(seed: int, problem_id: str) -> int:
@@ -166,42 +159,20 @@ def problem_seed(seed: int, problem_id: str) -> int:
     return int.from_bytes(hashlib.sha256(f"pool/{seed}/{problem_id}".encode()).digest()[:8], "big")
 
 
-def _sampled(
-    sampler: SamplerCallable, problems: Sequence[P], n: int, seed: int, prompt: Callable[[P], str]
-) -> list[SampledResponse]:
-    """`n` responses to each problem, one after the other."""
-    seeds = [problem_seed(seed, problem.id) for problem in problems]
-    sampled = sampler([prompt(problem) for problem in problems], n=n, seeds=seeds)
-    if len(sampled) != len(problems) or any(len(group) != n for group in sampled):
-        sizes = sorted({len(group) for group in sampled})
-        raise K2ReproError(
-            f"the sampler returned {len(sampled)} prompts with {sizes} samples, asked for were "
-            f"{len(problems)} with {n}; usual cause: a server that ignores n"
-        )
-    return [response for group in sampled for response in group]
-
-
-def _check_ids(ids: Sequence[str]) -> None:
+def check_ids(ids: Sequence[str]) -> None:
     """Each id once: outcomes are matched by id, and a second problem would hide the first."""
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise K2ReproError(f"problem {twice[0]!r} occurs twice; usual cause: two lists joined")
 
 
-def _check(problem: str, generation: Generation) -> None:
+def _check(problem: str, generation: Generation | Score) -> None:
     """Values of the stated types; a verdict of 0.5 or a length of None would go into means unseen."""
-    text, tokens, finish, right = generation.text, generation.tokens, generation.finish, generation.right
+    text = generation.text if isinstance(generation, Generation) else generation.kind
+    tokens, finish, right = generation.tokens, generation.finish, generation.right
     whole = isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0
     if not (isinstance(text, str) and whole and finish in FINISHES and isinstance(right, bool)):
         raise K2ReproError(
             f"problem {problem!r}: a generation must be text, a number of tokens, one of "
             f"{', '.join(FINISHES)}, and true or false; got {(str(text)[:20], tokens, finish, right)}"
         )
-
-
-def _text(problem: BenchmarkProblem, response: SampledResponse) -> str:
-    if response.text is None:
-        raise K2ReproError(
-            f"a response to {problem.id!r} has no text; usual cause: the sampler was not given a tokenizer"
-        )
-    return response.text

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from k2repro.engine.probe import IGNORED, probe
+from k2repro.engine.probe import NO_EFFECT, probe
 from k2repro.errors import K2ReproError
 from k2repro.evaluate.journal import Bill, Journal
 from k2repro.harness.attempts import run_protocol
@@ -56,10 +56,10 @@ def check_server(served: Served, protocol: Protocol) -> None:
     if protocol.n * protocol.runs == 1 or protocol.solver.temperature == 0:
         return
     found = {each.name: each for each in probe(served.backends["solver"])}
-    if found["temperature"].state == IGNORED:
+    if found["temperature"].state == NO_EFFECT:
         raise K2ReproError(
-            f"{served.endpoints['solver'].url} ignores temperature: {found['temperature'].detail}. Repair "
-            "that, or ask once and greedily: --runs 1 --best-of 1 --temperature 0"
+            f"{served.endpoints['solver'].url} seems to ignore temperature: {found['temperature'].detail}. "
+            "Repair that, or ask once and greedily: --runs 1 --best-of 1 --temperature 0"
         )
 
 

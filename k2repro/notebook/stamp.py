@@ -5,7 +5,7 @@ machine's own normaliser, the parameters, and the rows of other notebooks that i
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import nbformat
 from k2repro.errors import K2ReproError
 from k2repro.results.hashing import code_hash, hash_file, hash_value
 from k2repro.results.places import Places
+from k2repro.results.profiles import load_profile
 from k2repro.results.rowbook import reads_rows
 
 KEY = "k2repro"
@@ -60,15 +61,33 @@ def make_stamp(
         source_hash=hash_file(source)[:16],
         code_hash=code_hash(source, places.package),
         machine_hash=hash_value([hash_file(places.package / name) for name in MACHINE]),
-        params_hash=hash_value(dict(parameters)),
+        params_hash=hash_value({**parameters, **_scale(source, places, profile)}),
         rows_hash=hash_value(rows),
     )
 
 
+def read_built(path: Path) -> nbformat.NotebookNode:
+    """A built notebook; raises K2ReproError for one that was cut short or is no notebook."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (ValueError, LookupError, TypeError, RecursionError, nbformat.ValidationError) as error:
+        why = " ".join(str(error).split())[:80]
+        raise K2ReproError(
+            f"{path.name} is no notebook ({why}). Usual cause: a clone or an editor that was cut short"
+        ) from None
+
+
+def _scale(source: Path, places: Places, profile: str) -> dict[str, Any]:
+    """How large the experiments of a profile are, for notebooks that run or read any."""
+    if "k2repro.lab" not in source.read_text(encoding="utf-8"):
+        return {}
+    return {"lab": dict(load_profile(profile, places.profiles).lab)}
+
+
 def read_stamp(path: Path) -> Stamp:
     """The stamp in a built notebook; raises K2ReproError when it has none."""
-    content = nbformat.read(path, as_version=4).metadata.get(KEY)
-    if content is None:
+    content = read_built(path).metadata.get(KEY)
+    if not isinstance(content, dict) or set(content) != {each.name for each in fields(Stamp)}:
         raise K2ReproError(f"{path.name} carries no stamp. Usual cause: saved by hand; run `make notebooks`")
     return Stamp(**content)
 

@@ -7,7 +7,7 @@ from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.claims import find_claim, load_claims
 from k2repro.paper.ledger import Verdict, count_verdicts, evaluate_claims, ledger_as_json
 from k2repro.paper.outcome import VERDICTS
-from k2repro.results import load_rows
+from k2repro.results import load_rows, with_real_rows
 
 WIDTH = 96
 LABEL = 12
@@ -86,7 +86,7 @@ def cli_claims(
             "Usual cause: no notebook of this profile was built yet; run `make notebooks`"
         )
     claims = (find_claim(claim_id),) if claim_id is not None else load_claims()
-    rows = load_rows(rows_dir) if rows_dir is not None else {}
+    rows = with_real_rows(load_rows(rows_dir)) if rows_dir is not None else {}
     verdicts = evaluate_claims(rows, claims=claims)
     if verdict is not None:
         verdicts = [entry for entry in verdicts if entry.verdict == verdict]

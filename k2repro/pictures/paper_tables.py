@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from k2repro.notebook.palette import (
@@ -20,9 +21,10 @@ from k2repro.notebook.palette import (
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import FigureSeries, figure_series
 from k2repro.paper.loading import load_facts
+from k2repro.paper.noise import noise_of
 from k2repro.paper.outcome import VERDICTS
 from k2repro.paper.quantity import Operand
-from k2repro.paper.recompute import MATHS, binomial_error, operand
+from k2repro.paper.recompute import MATHS, operand
 from k2repro.paper.tables import table
 from k2repro.results import Row
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 Picture = tuple["Figure", list[dict[str, Any]]]
 ABLATION = "table2_test_time_ablation"
 K2_THINK = "K2-Think"
-PATTERNS = ["", "/", ".", "x"]
+SIDE_BY_SIDE = 0.2
 SATURATION = "fig2_3_4_scalars/Fig 3 pass@k/AIME 2024 saturation (SFT)"
 VERDICT_LOOKS = {
     "recomputed": (GREEN, ""),
@@ -47,42 +49,47 @@ VERDICT_LOOKS = {
 
 
 def ablation_picture(book: FactBook | None = None) -> Picture:
-    """Table 2 as grouped bars; error bars: binomial error of one run over its problems."""
+    """Table 2 as differences against the checkpoint; whiskers: two standard errors of each."""
     import plotly.graph_objects as go
 
     book = book or load_facts()
-    figure, records = go.Figure(), []
-    names = [*MATHS, "micro-average"]
-    problems: list[Operand] = [{"of": "problems_in", "benchmark": name} for name in MATHS]
-    problems.append({"of": "problems_total"})
-    for place, row in enumerate(table(2, book).rows):
-        cells: list[Operand] = [f"{ABLATION}/{row}/{name}" for name in MATHS]
-        cells.append({"of": "micro_average", "row": f"{ABLATION}/{row}"})
-        scores = [operand(book, cell).value for cell in cells]
-        errors = [binomial_error(book, cell, n).value for cell, n in zip(cells, problems, strict=True)]
-        figure.add_bar(
-            name=row,
-            x=names,
-            y=scores,
-            marker={"color": PALETTE[place], "pattern": {"shape": PATTERNS[place]}},
-            error_y={"type": "data", "array": errors, "color": GREY, "thickness": 1.5, "width": 3},
-        )
-        records += [
+    figure = go.Figure()
+    records: list[dict[str, Any]] = []
+    start, *others = table(2, book).rows
+
+    def cell_of(name: str, row: str) -> Operand:
+        here = f"{ABLATION}/{row}"
+        return f"{here}/{name}" if name in MATHS else {"of": "micro_average", "row": here}
+
+    cells = {name: partial(cell_of, name) for name in (*MATHS, "micro-average")}
+    for place, row in enumerate(others):
+        found = [
             {
                 "system": row,
                 "benchmark": name,
-                "score": round(score, 2),
-                "one binomial error": round(error, 2),
+                "change (points)": round(
+                    operand(book, cell(row)).value - operand(book, cell(start)).value, 2
+                ),
+                "two standard errors": round(noise_of(book, cell(row), cell(start)) or 0.0, 2),
             }
-            for name, score, error in zip(names, scores, errors, strict=True)
+            for name, cell in cells.items()
         ]
-    figure.update_layout(
-        title="What planning and best-of-3 add (Table 2)",
-        barmode="group",
-        height=460,
-        legend={"orientation": "h", "y": -0.22},
+        figure.add_scatter(
+            name=row,
+            x=[at + (place - 1) * SIDE_BY_SIDE for at in range(len(found))],
+            y=[record["change (points)"] for record in found],
+            mode="markers",
+            marker={"color": PALETTE[place], "symbol": MARKERS[place], "size": 11},
+            error_y={"type": "data", "array": [record["two standard errors"] for record in found]},
+        )
+        records += found
+    figure.update_xaxes(
+        tickvals=list(range(len(cells))), ticktext=list(cells), range=[-0.5, len(cells) - 0.5]
     )
-    figure.update_yaxes(title="score (%)", range=[0, 105])
+    figure.update_yaxes(title="points against the checkpoint", zeroline=True)
+    figure.update_layout(
+        title="What planning and best-of-3 add (Table 2)", height=460, legend={"orientation": "h", "y": -0.18}
+    )
     return figure, records
 
 
@@ -235,14 +242,15 @@ def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> P
             {"model": model, "k": k, "pass@k (%)": round(v, 1)} for k, v in zip(ks, values, strict=True)
         ]
     level = book.number(SATURATION)
+    ks = sorted({record["k"] for record in records}) or [1]
     figure.add_scatter(
-        x=[1, max((record["k"] for record in records), default=1)],
+        x=[ks[0], ks[-1]],
         y=[level, level],
         name="published: where K2-Think's SFT settles on AIME 2024",
         mode="lines",
         line={"dash": "dot", "color": GREY},
     )
-    ks = sorted({record["k"] for record in records})
+    records.append({"model": "published level, AIME 2024", "k": None, "pass@k (%)": level})
     figure.update_xaxes(title="samples k (log scale)", type="log", tickvals=ks)
     figure.update_yaxes(title="pass@k (%)", range=[0, 102])
     figure.update_layout(

@@ -7,7 +7,7 @@ from k2repro.results.artifacts import ArtifactStore, Recipe
 from k2repro.results.fingerprint import Fingerprint, fingerprint
 from k2repro.results.places import Places, rows_directory
 from k2repro.results.profiles import Profile, load_profile, profile_names
-from k2repro.results.rowbook import RowBook, input_rows, open_rows
+from k2repro.results.rowbook import RowBook, input_rows, open_rows, with_real_rows
 from k2repro.results.rows import Row, load_rows, read_rows, write_rows
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "profile_names",
     "read_rows",
     "rows_directory",
+    "with_real_rows",
     "write_rows",
 ]

@@ -1,16 +1,22 @@
-"""Artifacts: checkpoints and pools, addressed by the hash of everything that made them.
+"""Artifacts: weights and pools, addressed by what was declared to decide their bits.
 
     store = ArtifactStore(places.cache / "artifacts", shipped=places.shipped_artifacts("laptop"))
-    folder = store.build(Recipe("checkpoint", params, code_hash, data_hash, parents), make)
+    folder = store.build(Recipe("weights", params, numerics, data_hash, parents), make)
 
-`make(folder)` fills an empty folder. What it wrote is listed with SHA-256 in `manifest.json`, and the
-folder is renamed into its place only when complete: a kill leaves nothing that looks finished.
+A key names parameters, seeds, data, parents and *numerics words*: the versions that rooms give to those of
+their code that decide bits (`training.NUMERICS`, `mini.TEXTS`, ...). The text of the code is not in it: code
+that keeps the bits may be moved, renamed and reformatted; a test per word notices code that does not.
+
+`make(folder)` fills an empty folder. What it wrote is listed with SHA-256 in `manifest.json`, where and by
+what it was made (`provenance`) beside it, and the folder is renamed into its place only when complete: a kill
+leaves nothing that looks finished.
 """
 
 import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +25,7 @@ from typing import Any
 from k2repro.errors import K2ReproError
 from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.hashing import hash_file, hash_value
+from k2repro.results.provenance import provenance
 
 MANIFEST = "manifest.json"
 
@@ -27,16 +34,17 @@ MANIFEST = "manifest.json"
 class Recipe:
     """Everything that made an artifact. Two recipes are equal exactly when their keys are.
 
-    kind       what it is: "checkpoint", "pool", ...; names the folder
+    kind       what it is: "weights", "pool", ...; names the folder
     params     JSON-like parameters, seeds and profile sizes included
-    code_hash  of the sources that build it; data_hash of its inputs
+    numerics   words of the rooms whose code decides its bits, beyond those of its parents
+    data_hash  of inputs that are neither parameters nor artifacts; "" without any
     parents    keys of the artifacts that it was built from, by role
     """
 
     kind: str
     params: Mapping[str, Any]
-    code_hash: str
-    data_hash: str
+    numerics: tuple[str, ...] = ()
+    data_hash: str = ""
     parents: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -70,15 +78,19 @@ class ArtifactStore:
             self._move_aside(own)
         if self.shipped is not None:
             shipped = self.shipped / recipe.kind / recipe.key
-            if shipped.is_dir() and damage_of(shipped) is None:
-                return shipped
+            if shipped.is_dir():
+                damage = damage_of(shipped)
+                if damage is None:
+                    return shipped
+                warnings.warn(_told_damage(shipped, damage), stacklevel=2)
         return None
 
     def build(self, recipe: Recipe, make: Callable[[Path], None]) -> Path:
         """The artifact of `recipe`, made by `make(folder)` unless a whole one exists.
 
         Raises K2ReproError when `make` writes nothing; whatever `make` raises passes through and
-        leaves no trace. Two processes may build at once: the first to finish wins, both get the same.
+        leaves no trace. Two processes may build at once: the first to finish wins, both get the same. Where
+        they share a work folder, they take turns (`lock`).
         """
         found = self.find(recipe)
         if found is not None:
@@ -88,7 +100,7 @@ class ArtifactStore:
         work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{recipe.key}.", suffix=".partial"))
         try:
             make(work)
-            _write_manifest(work, recipe)
+            write_manifest(work, recipe, provenance())
             return self._take_place(work, target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -101,6 +113,10 @@ class ArtifactStore:
         folder = self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def lock(self, recipe: Recipe) -> Path:
+        """The lock file under which one process at a time makes an artifact (see `results.locking`)."""
+        return self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}.lock"
 
     def forget_work(self, recipe: Recipe) -> None:
         """Remove the work folder once the artifact stands."""
@@ -123,7 +139,11 @@ class ArtifactStore:
         os.rename(folder, aside / f"{folder.name}-{number}")
 
 
-def _write_manifest(folder: Path, recipe: Recipe) -> None:
+def write_manifest(folder: Path, recipe: Recipe, made: Mapping[str, Any]) -> None:
+    """List what lies in `folder`, and what made it. Raises K2ReproError where there is nothing.
+
+    made: provenance, JSON-like (see `k2repro.results.provenance`); it is no part of the key.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if not files:
         raise K2ReproError(f"artifact {recipe.kind}: its builder wrote no file")
@@ -131,8 +151,35 @@ def _write_manifest(folder: Path, recipe: Recipe) -> None:
         "recipe": json.loads(canonical_json(asdict(recipe))),
         "key": recipe.key,
         "files": {path.relative_to(folder).as_posix(): hash_file(path) for path in files},
+        "provenance": dict(made),
     }
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def _told_damage(folder: Path, damage: str) -> str:
+    return (
+        f"the shipped {folder.parent.name} {folder.name} is damaged ({damage}) and is made anew, which may "
+        "take long. Usual causes: a clone that was cut short, or one that turned line ends around; "
+        "`git status` and `k2repro check` say more"
+    )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an artifact. Raises K2ReproError where there is none that can be read."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise K2ReproError(f"{folder}: {MANIFEST} is missing or unreadable: {error}") from error
+    return manifest
+
+
+def old_code_hash(folder: Path) -> str | None:
+    """The hash of the code in a manifest that was written before keys named numerics words, else None."""
+    try:
+        recipe = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["recipe"]
+        return None if "numerics" in recipe else str(recipe["code_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def damage_of(folder: Path) -> str | None:
@@ -140,8 +187,10 @@ def damage_of(folder: Path) -> str | None:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected: dict[str, str] = manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         return f"{MANIFEST} is missing or unreadable: {error}"
+    if not isinstance(expected, dict) or not expected:
+        return f"{MANIFEST} lists no files"
     for name, wanted in expected.items():
         path = folder / name
         if not path.is_file():

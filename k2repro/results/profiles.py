@@ -6,6 +6,9 @@ A profile is `profiles/<name>.toml` and holds values only:
     description = "proves the path, not the science"
     threads = 2
 
+    [lab]
+    seeds = 1
+
     [notebooks.01_architecture]
     budget_seconds = 60
     budget_memory_mb = 1500
@@ -43,12 +46,18 @@ class NotebookPlan:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named set of parameters for every notebook; `threads` is part of the fingerprint."""
+    """A named set of parameters for every notebook.
+
+    threads  part of the fingerprint
+    lab      how large the experiments on mini-K2 are: fields of `k2repro.lab.scale.Scale`, the others at
+             their defaults
+    """
 
     name: str
     description: str
     threads: int
     notebooks: Mapping[str, NotebookPlan]
+    lab: Mapping[str, Any] = field(default_factory=dict)
 
     def plan(self, notebook: str) -> NotebookPlan:
         if notebook not in self.notebooks:
@@ -71,9 +80,8 @@ def load_profile(name: str, profiles: Path | None = None) -> Profile:
         content = tomllib.loads(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise K2ReproError(f"{path.name} is not TOML: {error}") from None
-    _check_keys(
-        path.name, content, {"name": str, "description": str, "threads": int, "notebooks": dict}, set()
-    )
+    types = {"name": str, "description": str, "threads": int, "notebooks": dict, "lab": dict}
+    _check_keys(path.name, content, types, optional={"lab"})
     if content["name"] != name:
         raise K2ReproError(f"{path.name} says name = {content['name']!r}; the file name must agree")
     if content["threads"] < 1:
@@ -81,7 +89,7 @@ def load_profile(name: str, profiles: Path | None = None) -> Profile:
     plans = {
         key: _plan(f"{path.name} [notebooks.{key}]", value) for key, value in content["notebooks"].items()
     }
-    return Profile(name, content["description"], content["threads"], plans)
+    return Profile(name, content["description"], content["threads"], plans, content.get("lab", {}))
 
 
 def _plan(place: str, content: dict[str, Any]) -> NotebookPlan:

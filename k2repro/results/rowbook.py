@@ -16,7 +16,10 @@ from k2repro.results.fingerprint import Fingerprint, fingerprint
 from k2repro.results.hashing import code_hash, hash_value
 from k2repro.results.places import Places, rows_directory, writable_folder
 from k2repro.results.profiles import load_profile
-from k2repro.results.rows import Row, Scale, read_rows, write_rows
+from k2repro.results.rows import Row, Scale, load_rows, read_rows, write_rows
+
+# Whose results are measured on real weights, by `k2repro evaluate`.
+REAL_PROFILE = "endpoint"
 
 
 class RowBook(Mapping[str, Row]):
@@ -119,7 +122,22 @@ def input_rows(profile: str) -> dict[str, Row]:
         source = sources / f"{path.stem}.py"
         if source.is_file() and not reads_rows(source):
             rows.update(read_rows(path))
-    return rows
+    return with_real_rows(rows)
+
+
+def with_real_rows(rows: Mapping[str, Row]) -> dict[str, Row]:
+    """`rows`, and those that somebody measured on real weights: results/endpoint/rows/*.jsonl.
+
+    `k2repro evaluate` writes such files; whoever copies one there fills the "real" column of the tables.
+    Raises K2ReproError for a row there that was not measured on real weights.
+    """
+    found = load_rows(Places.find().results(REAL_PROFILE) / "rows")
+    for row in found.values():
+        if row.scale != "real":
+            raise K2ReproError(
+                f"row {row.id!r} in results/{REAL_PROFILE}/rows has the scale {row.scale!r}, not real"
+            )
+    return {**rows, **found}
 
 
 def open_rows(

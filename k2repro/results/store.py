@@ -7,7 +7,7 @@ run resumes.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -95,13 +95,38 @@ def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> i
     for folder in [path for path in target.glob("*/*") if path.is_dir()]:
         if folder.relative_to(target).as_posix() not in wanted:
             shutil.rmtree(folder)
-    listing = [f"{name}  {each}\n" for name, ships in sorted(by_notebook.items()) for each in sorted(ships)]
-    write_text(target / LISTING, "".join(listing))
-    files = sorted(path for path in target.rglob("*") if path.is_file() and path.parent != target)
-    size = sum(path.stat().st_size for path in files)
+    _write_lists(target, by_notebook)
+    size = sum(path.stat().st_size for path in _shipped_files(target))
     if size > SHIPPED_LIMIT:
         raise K2ReproError(f"{target} would hold {size:,} bytes: must not exceed {SHIPPED_LIMIT:,}")
+    return size
+
+
+def list_shipped(target: Path, renamed: Mapping[str, Sequence[str]]) -> None:
+    """Write the lists of what ships anew, after artifacts got other names (see `k2repro.lab.adopt`).
+
+    renamed: the new kind/key of each old one; what still stands under its old name stays.
+    """
+    by_notebook = {
+        name: {
+            new
+            for each in ships
+            for new in (renamed.get(each, (each,)) if not (target / each).is_dir() else (each,))
+        }
+        for name, ships in _listed(target).items()
+    }
+    _write_lists(target, by_notebook)
+
+
+def _write_lists(target: Path, by_notebook: Mapping[str, set[str]]) -> None:
+    """Which notebook ships what, and the hash of every file."""
+    listing = [f"{name}  {each}\n" for name, ships in sorted(by_notebook.items()) for each in sorted(ships)]
+    write_text(target / LISTING, "".join(listing))
+    files = _shipped_files(target)
     if files:
         lines = [f"{hash_file(path)}  {path.relative_to(target).as_posix()}\n" for path in files]
         write_text(target / "SHA256SUMS", "".join(lines))
-    return size
+
+
+def _shipped_files(target: Path) -> list[Path]:
+    return sorted(path for path in target.rglob("*") if path.is_file() and path.parent != target)

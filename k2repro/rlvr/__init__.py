@@ -2,7 +2,7 @@
 
     group_advantages, grpo_loss      the mathematics, on plain tensors
     micro_batches, train_step        rows of like length and one optimisation step
-    Source, GrpoConfig, train_grpo   the whole loop: sample, judge, update, tell, resume
+    Source, GrpoConfig, train_grpo   the whole loop: sample, judge, update, resume
 
 Paper: K2-Think, section on RL, and its Figure 4. Its RL script was not published; `config.py` says where
 each setting comes from.
@@ -14,13 +14,17 @@ from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.diagnostics import Diagnostics, combine
 from k2repro.rlvr.groups import Group, Selection, advantages_of, overlong_penalty, select
 from k2repro.rlvr.loss import LOSS_TYPES, PolicyTerms, Whole, average, grpo_loss, policy_terms, token_logprobs
-from k2repro.rlvr.records import Progress, StepRecord
+from k2repro.rlvr.records import StepProgress, StepRecord
 from k2repro.rlvr.rewards import Prompt, Reward, RewardError, score
 from k2repro.rlvr.rollouts import Clock, PromptStream, Sample, Source, cycle, draw_groups
 from k2repro.rlvr.step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
 from k2repro.rlvr.trainer import train_grpo
 
+# Numerics word: raised when the same judged completions give another step, or another order of steps.
+NUMERICS = "rlvr-1"
+
 __all__ = [
+    "NUMERICS",
     "LOSS_TYPES",
     "Clock",
     "Diagnostics",
@@ -30,7 +34,6 @@ __all__ = [
     "GrpoConfig",
     "MicroBatch",
     "PolicyTerms",
-    "Progress",
     "Prompt",
     "PromptStream",
     "Reward",
@@ -39,6 +42,7 @@ __all__ = [
     "Sample",
     "Selection",
     "Source",
+    "StepProgress",
     "StepRecord",
     "StepResult",
     "Whole",

@@ -78,7 +78,7 @@ def _packed_logprobs(model: Qwen2, batch: MicroBatch) -> tuple[Tensor, Tensor]:
 
 
 def micro_batches(
-    rollouts: Sequence[Rollout], *, max_tokens: int = 4096, share_prefixes: bool = False, threads: int = 1
+    rollouts: Sequence[Rollout], *, max_tokens: int = 4096, share_prefixes: bool = False, multiple: int = 1
 ) -> list[MicroBatch]:
     """Cut `rollouts` into micro-batches.
 
@@ -92,7 +92,7 @@ def micro_batches(
     for index, rollout in enumerate(rollouts):
         _check(index, rollout)
     if share_prefixes:
-        cut = _cut_by_prefix(sorted(rollouts, key=_tokens), max_tokens, threads)
+        cut = _cut_by_prefix(sorted(rollouts, key=_tokens), max_tokens, multiple)
     else:
         cut = _cut_by_length(sorted(rollouts, key=lambda rollout: -_fed(rollout)), max_tokens)
     return [_build(members) for members in cut]
@@ -107,13 +107,13 @@ def _cut_by_length(ordered: Sequence[Rollout], max_tokens: int) -> Iterator[Sequ
         first += rows
 
 
-def _cut_by_prefix(ordered: Sequence[Rollout], max_tokens: int, threads: int) -> Iterator[Sequence[Rollout]]:
+def _cut_by_prefix(ordered: Sequence[Rollout], max_tokens: int, multiple: int) -> Iterator[Sequence[Rollout]]:
     """ordered: by tokens, so none before it shares a longer prefix with a rollout than its neighbour."""
     shared = (_in_common(_tokens(before), _tokens(rollout)) for before, rollout in pairwise(ordered))
     new = [_fed(rollout) - same for rollout, same in zip(ordered, chain((0,), shared), strict=False)]
     total = sum(new)
     parts = -(-total // max_tokens)
-    parts = -(-parts // threads) * threads
+    parts = -(-parts // multiple) * multiple
     starts = accumulate(new, initial=0)
     # A repeated row adds nothing and may begin at the very end.
     part_of = (min(start, total - 1) * parts // total for start in starts)

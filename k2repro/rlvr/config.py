@@ -67,6 +67,9 @@ class GrpoConfig:
 
     # --- cost and safety
     micro_batch_tokens: int = 4096  # mini-K2: what a pass reads; the gradient is the same
+    # mini-K2: the number of micro-batches is a multiple of this, to keep as many threads busy. A setting, not
+    # the threads at hand: it decides in which order gradients are added, and with it the last bits.
+    micro_batch_multiple: int = 1
     # Sampling against training log-probabilities, nats: mean over the tokens of a step, and any one token.
     gap_warning: float = 1e-4
     gap_error: float = 1e-2  # stale weights show more than this after one update
@@ -74,7 +77,13 @@ class GrpoConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("prompts_per_step", "updates_per_rollout", "iterations", "micro_batch_tokens"):
+        for name in (
+            "prompts_per_step",
+            "updates_per_rollout",
+            "iterations",
+            "micro_batch_tokens",
+            "micro_batch_multiple",
+        ):
             _at_least(name, getattr(self, name), 1)
         _at_least("group_size", self.group_size, 2)
         for name in ("refill_rounds", "overlong_buffer", "max_skipped_steps"):

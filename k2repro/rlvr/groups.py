@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from k2repro.engine.backend import Completion
 from k2repro.errors import K2ReproError
 from k2repro.rlvr.advantages import group_advantages
 from k2repro.rlvr.batch import Rollout
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.loss import Whole
-from k2repro.rlvr.rewards import Completion, Prompt
+from k2repro.rlvr.rewards import Prompt
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
-"""What a GRPO run tells of each step: numbers that come out again, and apart from them the wall times."""
+"""What is kept of each step of a GRPO run: numbers that come out again, and wall times apart from them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from k2repro.rlvr.diagnostics import combine
 from k2repro.rlvr.groups import Group
 from k2repro.rlvr.rollouts import Clock
 from k2repro.rlvr.step import StepResult
+
+# What files that ship call the negative log-likelihood.
+NLL_IN_FILES = "surprise"
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,7 @@ class StepRecord:
 
     step: from 0. budget: response tokens. groups: sampled, of which all_right and all_wrong scored alike
     (above 0, or not). reward: mean score. pass_rate: share of completions that score 1 or more. length: mean
-    completion tokens. truncated: share cut off by the budget. surprise: minus the mean log-probability of the
+    completion tokens. truncated: share cut off by the budget. nll: minus the mean log-probability of the
     sampled tokens, an unbiased estimate of the entropy over all of them (nats).
     updates: optimisation steps taken, 0 if no group had anything to teach; the fields below are then None.
     loss ... entropy: see `Diagnostics`, over the tokens trained on; grad_norm: mean over updates, before
@@ -31,7 +35,7 @@ class StepRecord:
     pass_rate: float
     length: float
     truncated: float
-    surprise: float | None
+    nll: float | None
     updates: int
     loss: float | None = None
     grad_norm: float | None = None
@@ -44,9 +48,21 @@ class StepRecord:
     gap: float | None = None
     gap_mean: float | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """The record as files have it."""
+        record = asdict(self)
+        record[NLL_IN_FILES] = record.pop("nll")
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> "StepRecord":
+        """A record from a file."""
+        known = dict(record)
+        return cls(nll=known.pop(NLL_IN_FILES), **known)
+
 
 @dataclass(frozen=True)
-class Progress:
+class StepProgress:
     """A step as it is reported while the run goes on; seconds vary from run to run."""
 
     record: StepRecord
@@ -73,9 +89,7 @@ def summarise(step: int, budget: int, groups: Sequence[Group], results: Sequence
         pass_rate=sum(value >= 1 for value in scores) / count,
         length=sum(len(completion.tokens) for completion in completions) / count,
         truncated=sum(completion.finish == "length" for completion in completions) / count,
-        surprise=-sum(float(values.sum(dtype="float64")) for values in logprobs) / sampled
-        if sampled
-        else None,
+        nll=-sum(float(values.sum(dtype="float64")) for values in logprobs) / sampled if sampled else None,
         updates=len(results),
     )
     return _with_updates(record, results) if results else record

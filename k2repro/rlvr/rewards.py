@@ -8,12 +8,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from k2repro.engine.backend import Completion
 from k2repro.errors import K2ReproError
 
 
@@ -24,26 +24,6 @@ class Prompt:
     id: str
     tokens: tuple[int, ...]
     problem: object = None
-
-
-class Completion(Protocol):
-    """What training needs of a sampled completion; `k2repro.engine.Completion` is one.
-
-    tokens: with the stop token. finish: "stop" or "length". logprobs: float32 [tokens], natural log at
-    temperature 1. text: if the sampler had a tokenizer.
-    """
-
-    @property
-    def tokens(self) -> tuple[int, ...]: ...
-
-    @property
-    def finish(self) -> str: ...
-
-    @property
-    def logprobs(self) -> np.ndarray | None: ...
-
-    @property
-    def text(self) -> str | None: ...
 
 
 # One finite number for each completion; `prompts` repeats a prompt for each of its completions.

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine.backend import Completion
 from k2repro.errors import K2ReproError
 from k2repro.mini.problem import item_random, item_seed
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.groups import Group, check_group
-from k2repro.rlvr.rewards import Completion, Prompt, Reward, score
+from k2repro.rlvr.rewards import Prompt, Reward, score
 
 PromptStream = Callable[[int], Prompt]  # prompt number 0, 1, 2, ... of an endless stream
 

@@ -1,4 +1,4 @@
-"""The GRPO loop: sample groups, judge them, take a step, tell; resumable to the same bytes.
+"""The GRPO loop: sample groups, judge them, take a step, note it; resumable to the same bytes.
 
 A state holds the weights, the optimiser, the place in the prompt stream and the records. There is no random
 state to keep: see `rollouts.py`.
@@ -22,7 +22,7 @@ from k2repro.rlvr.batch import MicroBatch, Rollout, micro_batches
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.groups import Group, advantages_of, select
 from k2repro.rlvr.loss import Whole
-from k2repro.rlvr.records import Progress, StepRecord, summarise
+from k2repro.rlvr.records import StepProgress, StepRecord, summarise
 from k2repro.rlvr.rollouts import Clock, Source, draw_groups
 from k2repro.rlvr.step import (
     DivergedError,
@@ -36,7 +36,7 @@ from k2repro.training.optimizer import Optimizer
 from k2repro.training.schedules import Schedule
 from k2repro.training.state import load_state, save_state
 
-Tell = Callable[[Progress], None]
+OnStep = Callable[[StepProgress], None]
 Probe = Callable[[int, Qwen2], None]
 
 
@@ -96,7 +96,7 @@ class _Run:
             rollouts,
             max_tokens=config.micro_batch_tokens,
             share_prefixes=fits_fused(self.model),
-            threads=torch.get_num_threads(),
+            multiple=config.micro_batch_multiple,
         )
         if config.updates_per_rollout * config.iterations > 1:
             batches = with_old_logprobs(self.model, batches)
@@ -114,7 +114,7 @@ class _Run:
             "model": dict(self.model.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "position": self.position,
-            "records": [asdict(record) for record in self.records],
+            "records": [record.as_dict() for record in self.records],
             "config": _plain(self.config),
         }
 
@@ -132,7 +132,7 @@ class _Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.position = state["position"]
-        self.records = [StepRecord(**record) for record in state["records"]]
+        self.records = [StepRecord.from_dict(record) for record in state["records"]]
 
 
 def flat(step: int, steps: int) -> float:
@@ -151,7 +151,7 @@ def train_grpo(
     schedule: Schedule = flat,
     work: Path | None = None,
     save_every: int = 10,
-    tell: Tell | None = None,
+    progress: OnStep | None = None,
     probe: Probe | None = None,
     probe_every: int = 10,
 ) -> list[StepRecord]:
@@ -159,7 +159,7 @@ def train_grpo(
 
     source: prompts, rewards and sampler. reference: frozen model of the KL term, needed if config.beta > 0.
     schedule: factor of the peak learning rate at (step, steps). work: folder for `state.safetensors`,
-    written every `save_every` steps; if one is there, the run continues from it. tell: called after
+    written every `save_every` steps; if one is there, the run continues from it. progress: called after
     each step. probe: called with the number of finished steps before the first step, after every
     `probe_every` and after the last, to evaluate.
     Raises DivergedError naming the step when loss, gradient or weights are not finite, K2ReproError for bad
@@ -181,9 +181,9 @@ def train_grpo(
             run.step(step, schedule(step, steps), clock)
         _check_skipped(run, config)
         done = step + 1
-        if tell is not None:
+        if progress is not None:
             left = (time.perf_counter() - started) / (done - first) * (steps - done)
-            tell(Progress(run.records[-1], steps, clock, left))
+            progress(StepProgress(run.records[-1], steps, clock, left))
         if probe is not None and (done % probe_every == 0 or done == steps):
             probe(done, model)
         if path is not None and (done % save_every == 0 or done == steps):

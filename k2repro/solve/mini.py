@@ -5,6 +5,7 @@ solver's likeliest first pass evaluated the variables. It is labelled "own": it 
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from k2repro.engine.backend import Completion, Message, Prompt, Sampling
 from k2repro.errors import K2ReproError
 from k2repro.mini.question import read_question
 from k2repro.mini.rendering import render_response
+from k2repro.mini.tokenizer import turn_end
 from k2repro.mini.trace_grammar import EVALUATE, read_trace
 from k2repro.mini.variables import plan_text, question_text
 from k2repro.planning import Plan
@@ -71,7 +73,7 @@ def shipped_checkpoint(artifacts: Path) -> Path:
     for manifest in sorted(artifacts.glob("*/*/manifest.json")):
         if not (manifest.parent / "model.safetensors").is_file():
             continue
-        recipe = json.loads(manifest.read_text())["recipe"]
+        recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
         found[recipe["params"].get("name", recipe["kind"])] = manifest.parent
     for name in ("rl-from-sft", "rlvr-run", "sft"):
         if name in found:
@@ -80,6 +82,20 @@ def shipped_checkpoint(artifacts: Path) -> Path:
         f"{artifacts} holds no mini-K2 checkpoint. Usual cause: a clone without its artifacts; "
         "`make reproduce` builds them"
     )
+
+
+def servable_copy(checkpoint: Path, target: Path) -> Path:
+    """A copy of a mini-K2 checkpoint that servers run as it was trained; returns `target`.
+
+    The shipped files name no end token, so a server would write on after the answer until its limit, and
+    `transformers serve` samples only with `do_sample`. Raises K2ReproError when `target` is there already.
+    """
+    if target.exists():
+        raise K2ReproError(f"{target} is there already: name a folder that is not")
+    shutil.copytree(checkpoint, target)
+    settings = {"do_sample": True, "eos_token_id": turn_end()}
+    (target / "generation_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    return target
 
 
 def readable(text: str) -> str:

@@ -11,7 +11,11 @@ from k2repro.training.optimizer import Optimizer, build_optimizer
 from k2repro.training.packing import Batch, Example, pack
 from k2repro.training.schedules import SCHEDULES, warmup_cosine, warmup_linear
 
+# Numerics word: raised when the same batches give other weights, in any stage of any training.
+NUMERICS = "train-1"
+
 __all__ = [
+    "NUMERICS",
     "SCHEDULES",
     "Batch",
     "Example",

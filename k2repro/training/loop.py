@@ -37,8 +37,8 @@ class BatchStream(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a training run tells while it runs. Wall times are for people and never enter a row."""
+class TrainingProgress:
+    """Where a training run stands. Wall times are for people and never enter a row."""
 
     stage: str
     step: int
@@ -62,7 +62,7 @@ class History:
         self.tokens.append(sum(batch.used for batch in batches))
 
 
-Tell = Callable[[Progress], None]
+OnStep = Callable[[TrainingProgress], None]
 AtStep = Callable[[int, Qwen2], None]
 
 
@@ -78,7 +78,7 @@ def train(
     accumulate: int = 1,
     work: Path | None = None,
     save_every: int = 100,
-    tell: Tell | None = None,
+    progress: OnStep | None = None,
     at_step: AtStep | None = None,
 ) -> History:
     """Train `model` in place for `steps` optimiser steps, or fewer when `until` is reached.
@@ -89,7 +89,7 @@ def train(
     accumulate: batches whose gradients form one step; the loss is the mean over all learned tokens of
         the step, so splitting a batch changes nothing but rounding.
     work: folder for `state.safetensors`, written every `save_every` steps; if one is there, training
-        continues from it. tell: called after each step. at_step: called with the number of finished steps
+        continues from it. progress: called after each step. at_step: called with the number of finished steps
         after each step, and with 0 before the first one, to keep checkpoints or to probe.
     Raises K2ReproError when the loss is not a finite number; the last saved state stays.
     """
@@ -110,8 +110,8 @@ def train(
         optimizer.step(schedule(step, steps))
         history.add(loss, batches)
         step += 1
-        if tell is not None:
-            tell(_progress(stage, steps, history, first, time.perf_counter() - started))
+        if progress is not None:
+            progress(_progress(stage, steps, history, first, time.perf_counter() - started))
         if at_step is not None:
             at_step(step, model)
         if path is not None and (step % save_every == 0 or step == steps or is_mastered(history.loss, until)):
@@ -120,10 +120,10 @@ def train(
     return history
 
 
-def _progress(stage: str, steps: int, history: History, first: int, elapsed: float) -> Progress:
+def _progress(stage: str, steps: int, history: History, first: int, elapsed: float) -> TrainingProgress:
     """Where a run stands that began at step `first` and has taken `elapsed` seconds since."""
     done, elapsed = len(history.loss), max(elapsed, 1e-9)
-    return Progress(
+    return TrainingProgress(
         stage,
         done,
         steps,

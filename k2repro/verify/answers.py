@@ -22,10 +22,14 @@ from k2repro.verify.words import is_words, same_words
 _LONGEST = 2000  # characters of an answer, beyond those of the gold one
 _LONGEST_FORMULA = 600
 _ASSIGNED = re.compile(
-    r"(?P<name>[a-zA-Z](?:_\{?\w\}?)?'*(?:\((?:[a-z]|\d+)\))?|\\[a-z]+(?:_\{?\w\}?)?)\s*=(?P<rest>[^=<>]+)"
+    r"(?P<name>[a-zA-Z](?:_\{?\w\}?)?'*(?:\((?:[a-zA-Z]|\d+)\))?|[A-Z]{2,3}|\\[a-z]+(?:_\{?\w\}?)?)\s*=(?P<rest>[^=<>]+)"
 )
 _THREES = re.compile(r"\d{3}(?:,\d{3})+")
-_BASED = re.compile(r"([0-9A-Za-z]+)_\{?(\d+)\}?")
+_BASED = re.compile(
+    r"(?:\((?P<inside>[0-9A-Za-z]+)\)|(?P<digits>[0-9A-Za-z]+))"
+    r"_(?:(?P<base>\d+)|\{(?P<braced>\d+)\}|\{\((?P<bracketed>\d+)\)\})"
+)
+_ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "\\R", "\\mathbb R"})
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def lax_answers_equal(gold: str, text: str) -> bool:
 
 
 def _compared(gold: str, answer: str) -> Verdict:
-    wanted, given = clean(gold), clean(answer)
+    wanted, given = (_reals(clean(text)) for text in (gold, answer))
     if not wanted or not given:
         return _UNEQUAL
     number, name, unit = _number(wanted)
@@ -113,9 +117,14 @@ def _compared(gold: str, answer: str) -> Verdict:
         return _UNEQUAL
     if tight(wanted) == tight(given):
         return _EQUAL
-    if len(given) > _LONGEST_FORMULA + len(wanted) or _same_based(wanted, given) is False:
+    if len(given) > _LONGEST_FORMULA + len(wanted):
         return _UNEQUAL
-    return _EQUAL if _same_based(wanted, given) else _formulas(wanted, given)
+    based = _same_based(wanted, given)
+    return _formulas(wanted, given) if based is None else _verdict(based)
+
+
+def _reals(text: str) -> str:
+    return "\\mathbb{R}" if text in _ALL_REALS else text
 
 
 def _verdict(equal: bool) -> Verdict:
@@ -140,13 +149,18 @@ def _is_greek(name: str) -> bool:
 
 
 def _same_based(gold: str, answer: str) -> bool | None:
-    """204_5 against 204_{5}: the digits, their case aside, and the base; None when neither has a base."""
-    one, other = _BASED.fullmatch(gold), _BASED.fullmatch(answer)
-    if not one or not one[1][0].isdigit():
+    """204_5 against 204_{5}: digits, their case aside, and base; None when the gold one has no base."""
+    one, other = _based(gold), _based(answer)
+    return None if one is None else one == other
+
+
+def _based(text: str) -> tuple[str, str] | None:
+    """(digits, base) of a numeral with its base, or None."""
+    found = _BASED.fullmatch(text)
+    digits = (found["inside"] or found["digits"]) if found else ""
+    if not found or not digits[0].isdigit():
         return None
-    if not other:
-        return False
-    return (one[1].lower().lstrip("0"), one[2]) == (other[1].lower().lstrip("0"), other[2])
+    return digits.lower().lstrip("0"), found["base"] or found["braced"] or found["bracketed"]
 
 
 @functools.lru_cache(maxsize=20_000)

@@ -65,7 +65,11 @@ def _untexted(text: str) -> str:
 
 
 def tight(text: str) -> str:
-    """Without spaces that mean nothing: those between two digits or two letters stay."""
+    """Without spaces that mean nothing, and without braces around one character of an exponent.
+
+    Spaces between two digits or two letters stay.
+    """
+    text = " ".join(re.sub(r"([_^])\{(\w)\}", r"\1\2 ", text).split())
     return re.sub(r"(?<=[0-9]) (?=[0-9])|(?<=[a-zA-Z]) (?=[a-zA-Z])| ", lambda m: _kept(m, text), text)
 
 

@@ -17,7 +17,7 @@ _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
 _NUMBER = re.compile(
     rf"(?P<sign>[+-]?)(?P<value>{_DECIMAL})"
-    r"(?:(?:[eE]|(?:\\times|\\cdot|\*)10\^)\{?(?P<power>[+-]?\d{1,2})\}?)?(?P<percent>\\?%?)",
+    r"(?:(?:[eE]|(?:\\times|\\cdot|\*|x)10\^)\{?(?P<power>[+-]?\d{1,2})\}?)?(?P<percent>(?:\\?%)?)",
     re.ASCII,
 )
 # What else may be a plain number, for the grammar to say: fractions, mixed numbers, repeating decimals.

@@ -63,13 +63,16 @@ _CURRENCIES = {"\\$": "dollar", "$": "dollar", "€": "euro", "\\euro": "euro", 
 _COMMANDS = r"\\(?:text|mathrm|textrm|mbox|operatorname|textbf|rm)"
 _POWER = r"(?:\^\{?[23]\}?|[²³])"
 _IN_TEXT = re.compile(
-    rf"(?P<value>.*?)\s*{_COMMANDS}\s*\{{(?P<unit>[^{{}}]*)\}}\s*(?P<power>{_POWER}?)\s*$", re.DOTALL
+    rf"(?P<value>.*?)\s*{_COMMANDS}\s*\{{(?P<unit>[^{{}}]*(?:\{{[^{{}}]*\}})?[^{{}}]*)\}}\s*(?P<power>{_POWER}?)\s*$",
+    re.DOTALL,
 )
 _BARE = re.compile(
     rf"(?P<value>.*[\d)}}%])(?P<space>\s*)(?P<unit>[a-zA-Z]+\.?(?:\s+[a-zA-Z]+\.?|\s*/\s*[a-zA-Z]+)*)\s*(?P<power>{_POWER}?)$",
     re.DOTALL,
 )
 _DEGREE = re.compile(r"(?P<value>.*[\d)}i])\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree)$", re.DOTALL)
+_CIRCLE = re.compile(r"\s*\^\s*\{?\s*\\circ\s*\}?$")
+_CURRENCY_AFTER = re.compile(r"(?P<value>-?[\d.,]+)\s*(?P<mark>\\\$|\$|€)")
 _PLAIN = re.compile(r"[-+]?[\d.,]+")
 
 
@@ -83,18 +86,27 @@ def peeled(text: str) -> tuple[str, str]:
         amount = text.removeprefix("-").strip() if text.startswith("-") else text
         if amount.startswith(mark) and re.fullmatch(r"\s*[-+\d.,\\f{}racsqt/]+", amount[len(mark) :]):
             return ("-" if text.startswith("-") else "") + amount[len(mark) :].strip(), name
+    if found := _CURRENCY_AFTER.fullmatch(text):
+        return found["value"], _CURRENCIES[found["mark"]]
     found = _DEGREE.fullmatch(text)
     if found and not _has_letters(found["value"]):
         return found["value"], "degree"
     if found := _IN_TEXT.fullmatch(text):
-        unit = unit_of(found["unit"], found["power"])
-        if unit and found["value"].strip():
-            return found["value"].strip(), unit
+        unit, value = unit_of(found["unit"], found["power"]), found["value"].strip()
+        if unit in ("celsius", "fahrenheit"):
+            value = _CIRCLE.sub("", value)
+        if unit and value:
+            return _percents(value, unit)
     if found := _BARE.fullmatch(text):
         unit = _bare(found)
         if unit:
-            return found["value"].strip(), unit
+            return _percents(found["value"].strip(), unit)
     return text, ""
+
+
+def _percents(value: str, unit: str) -> tuple[str, str]:
+    """The word percent as its sign, which is a number's and no unit."""
+    return (value + "%", "") if unit == "percent" else (value, unit)
 
 
 def _bare(found: re.Match[str]) -> str:
@@ -120,7 +132,7 @@ def unit_of(text: str, power: str = "") -> str:
     >>> unit_of("square inches"), unit_of("km/h"), unit_of("apples")
     ('inch^2', 'km/hour', '')
     """
-    text = text.replace("~", " ").replace("\\", " ").replace(".", " ").strip()
+    text = text.replace("~", " ").replace(".", " ").strip()
     parts = re.split(r"\s*/\s*|\s+per\s+", text)
     names = [_one(part) for part in parts]
     if not all(names) or len(names) > 2:

@@ -45,7 +45,7 @@ def is_words(gold: str) -> bool:
 
 
 def _is_product(run: str, among_signs: bool) -> bool:
-    """Whether letters side by side are factors (mn, xy, abc) or a word (no, cat)."""
+    """Whether letters side by side are factors (mn, xy, abc) or a word (no, cat, BDC)."""
     if run in _KNOWN or any(
         run.endswith(name) and len(run) - len(name) < 3 for name in FUNCTIONS | {"sqrt", "pi"}
     ):
@@ -56,8 +56,8 @@ def _is_product(run: str, among_signs: bool) -> bool:
         return False
     if len(run) > 5 or re.search("[eiouEIOU]", run):
         return False
-    if not (run.islower() or run.isupper()) and not among_signs:
-        return False
+    if not run.islower() and not among_signs:
+        return False  # BDC may be an order
     return not re.search("[aA]", run) or list(run) == sorted(set(run))
 
 

@@ -17,27 +17,35 @@
 # **Shows:** the map of the kit, its words, and one number followed from print through
 # recomputation to a verdict.
 #
-# K2-Think is a reasoning system of 32B weights that reports frontier scores in mathematics. This
-# kit takes it apart, rebuilds each part as code that you can run and bend, and checks every
-# published claim with a program. Where the real weights would be needed it measures the same
-# effect on **mini-K2**, a family of tiny models trained from scratch on a laptop, and it never
-# presents a mini number as K2-Think's own.
+# **In short:** K2-Think's published average can be recomputed from its parts to the last printed
+# digit. A sentence about the same table cannot be decided at all: what it calls a gain is smaller
+# than chance on thirty problems. Both follow from code, and this notebook shows how.
 #
-# In this notebook you follow one number all the way: from print, through your own recomputation,
-# to a verdict. No GPU, no network and no model is needed.
+# K2-Think is a reasoning system of 32B weights that reports frontier scores in mathematics
+# ([paper](https://arxiv.org/abs/2509.07604), [weights](https://huggingface.co/LLM360/K2-Think)).
+# This kit takes it apart, rebuilds each part as code that you can run and bend, and checks every
+# published claim with a program. *The paper* here is by those who made it; *the article* is
+# [K2Think.in](https://k2think.in/), a web page by others.
+#
+# Where the real weights would be needed, the same effect is measured on **mini-K2**, tiny models
+# trained from scratch on a laptop. A mini number is never presented as K2-Think's own.
 
 # %% tags=["parameters"]
 profile = "laptop"
 
 # %%
-import plotly.graph_objects as go
-
-from k2repro.notebook import checked_parameters, show, show_table, tell
-from k2repro.notebook.palette import BLUE, GREY, VERMILLION
-from k2repro.paper import VERDICTS, count_verdicts, evaluate_claims, find_claim, load_facts, table
+from k2repro.notebook import (
+    checked_parameters, expected, show, show_table, tell)
+from k2repro.paper import (
+    VERDICTS, count_verdicts, evaluate_claims, find_claim, load_facts,
+    table)
+from k2repro.paper.ledger import claims_by_source
+from k2repro.paper.noise import noise_of
 from k2repro.paper.recompute import problem_counts
-from k2repro.results import fingerprint, load_profile, open_rows
-from k2repro.results.rowbook import input_rows
+from k2repro.pictures import paper_tables as paper_pictures
+from k2repro.pictures import start as pictures
+from k2repro.results import (
+    fingerprint, input_rows, load_profile, open_rows)
 
 globals().update(checked_parameters("00_start_here", globals()))
 book = load_facts()
@@ -47,92 +55,54 @@ rows = open_rows("00_start_here", profile=profile, parameters={})
 # ## The map
 #
 # The system has six pillars around one model. Each gets a notebook, and notebook 08 puts
-# the results beside the paper's tables. Expect five columns, read from left to right: the model,
-# how it is trained, how it thinks at test time, what makes it fast, and what became of the claims.
-# A filled square is a notebook of this version; a hollow one is a pillar that is still to come.
-
-# %%
-stages = ["the model", "training", "test time", "speed", "verdicts"]
-# number, name, column, height, the question that it answers
-plan = [
-    ("01", "architecture", 0, 0, "Where do the weights and the memory go?"),
-    ("02", "fine-tuning", 1, 1, "What do long chains of thought teach?"),
-    ("03", "RL, verifiable", 1, -1, "What does a checked answer teach?"),
-    ("04", "planning", 2, 1, "Does a plan before thinking help?"),
-    ("05", "best-of-N", 2, -1, "What do more samples buy?"),
-    ("06", "speculation", 3, 1, "Is a drafted answer the same answer?"),
-    ("07", "the wafer", 3, -1, "How fast can weights be read?"),
-    ("08", "paper tables", 4, 0, "Which published claims hold?"),
-]
-present = {name[:2] for name in load_profile(profile).notebooks}
-
-
-# %%
-def add_notebooks(fig, chosen, symbol, color, ink, name):
-    """Numbered squares, named below, with their question on hover."""
-    fig.add_scatter(
-        x=[p[2] for p in chosen], y=[p[3] for p in chosen], name=name,
-        mode="markers+text", text=[p[0] for p in chosen],
-        hovertext=[p[4] for p in chosen], hoverinfo="text",
-        textposition="middle center", textfont={"color": ink, "size": 16},
-        marker={"symbol": symbol, "size": 52, "color": color, "opacity": 1},
-    )
-    for _, word, column, height, _ in chosen:
-        fig.add_annotation(
-            x=column, y=height, yshift=-40, text=word, showarrow=False,
-        )
-
-
-# %%
-fig = go.Figure()
-for column, stage in enumerate(stages):
-    title = f"<b>{stage}</b>"
-    fig.add_annotation(x=column, y=2, text=title, showarrow=False)
-for column in range(4):
-    fig.add_annotation(
-        x=column + 0.66, ax=column + 0.34, y=0, ay=0, xref="x", axref="x",
-        yref="y", ayref="y", arrowhead=2, arrowwidth=2, arrowcolor=GREY,
-    )
-here = [p for p in plan if p[0] in present]
-later = [p for p in plan if p[0] not in present]
-add_notebooks(fig, here, "square", BLUE, "white", "in this version")
-if later:
-    add_notebooks(fig, later, "square-open", GREY, GREY, "to come")
+# the results beside the paper's tables. A filled square is a notebook of this version; a hollow one
+# is a pillar that is still to come.
 
 # %% tags=["nbval-ignore-output"]
-fig.update_xaxes(visible=False, range=[-0.5, 4.5])
-fig.update_yaxes(visible=False, range=[-1.9, 2.3])
-fig.update_layout(height=400, legend={
-    "orientation": "h", "y": 0, "itemsizing": "constant"})
-show(fig, alt="Five columns from the model to the verdicts, joined by "
-     "arrows; each pillar is a numbered square.", table=[
-         {"notebook": p[0], "pillar": p[1], "question": p[4],
-          "in this version": p[0] in present} for p in plan])
+figure, records = pictures.map_picture(load_profile(profile).notebooks)
+show(figure, alt="Five columns from the model to the verdicts, joined by "
+     "arrows; each pillar is a numbered square.", table=records,
+     takeaway="Read from left to right: the model, how it is trained, how "
+     "it thinks at test time, what makes it fast, what became of the "
+     "claims.")
+
+# %% [markdown]
+# - [01 · Architecture](01_architecture.ipynb): where do the weights and the memory go?
+# - [02 · Fine-tuning](02_sft.ipynb): what do long chains of thought teach?
+# - [03 · Reinforcement learning](03_rlvr.ipynb): what does a checked answer teach?
+# - [07 · The wafer](07_wafer.ipynb): how fast can weights be read?
+# - [08 · Paper tables](08_paper_tables.ipynb): which published claims hold?
 
 # %% [markdown]
 # ## The words
 #
-# Eight words carry the whole kit.
+# The field's words first: *pass@1* is the chance that one sample is right, *pass@k* that at least
+# one of k is; *best-of-N* lets a judge choose among N samples; *SFT* is supervised fine-tuning and
+# *RL* reinforcement learning. Then the kit's own:
 #
 # - A **fact** is a published number with its source and a word for how sure we are of it.
 # - A **claim** is one checkable statement of the article, the paper or the model card.
 # - A **row** is one number that this repository measured or recomputed, with its provenance.
-# - A **verdict** is what code, declared before the run, makes of a claim from facts and rows.
+# - A **verdict** is what a *predicate*, a rule written down beside the claim, makes of facts and
+#   rows. Rules that were changed after their outcome was known are listed in notebook 08.
 # - A **profile** is a named set of parameters, such as `smoke` or `laptop`. Sizes change, code
 #   paths do not.
-# - An **artifact** is a checkpoint or a pool of generations, addressed by the hash of everything
-#   that made it.
-# - A **tier** is a difficulty level of a mini problem family.
-# - A **pool** holds all generations of one model on one benchmark.
+# - An **artifact** is a checkpoint or a pool of generations, addressed by the hash of what made it;
+#   a **pool** holds all generations of one model on one benchmark.
+# - A **tier** is a difficulty level of a mini problem family; four stand beside the paper's four
+#   maths benchmarks.
+# - A **pillar** is one part of the system, an **arm** one kind of training run, a **probe** a small
+#   set of validation problems asked along a run, a **bar** what was predicted before a run, a
+#   **fingerprint** the versions and the processor inside which two runs agree to the byte.
 #
-# The rest of this notebook uses the first four.
+# The rest of this notebook uses the first four of them.
 
 # %% [markdown]
 # ## A published table
 #
 # The paper's Table 2 takes the system apart at test time: the trained checkpoint, then plan, then
-# best-of-3, then both. Expect four rows. A small ᵈ marks a cell that was derived from other cells
-# and is not printed itself.
+# best-of-3, then both. A small ᵈ marks a cell that was derived from other cells and is not printed
+# itself; ˢ marks one that was seen second-hand, in a text that quotes the source.
 
 # %%
 ablation = table(2)
@@ -142,14 +112,22 @@ show_table(ablation.records("system"), caption=ablation.caption)
 # ## Your own recomputation
 #
 # The paper sums its four maths benchmarks up in one figure, the *micro-average*: every problem
-# counts once. So each score is multiplied by its number of problems, and the sum is divided by all
-# problems together. Expect the largest benchmark to decide nearly everything.
+# counts once:
+#
+# $$\text{micro} = \frac{\sum_b n_b\, s_b}{\sum_b n_b}$$
+#
+# with $n_b$ problems and a score of $s_b$ per cent on benchmark $b$.
 
-# %%
+# %% tags=["show-code"]
 system = "+ Plan + Bo3 (K2-Think)"
 problems = problem_counts(book)
 scores = {name: ablation.cell(system, name).value for name in problems}
 total = sum(problems.values())
+plan = {name: ablation.cell("+ Plan only", name).value
+        - ablation.cell("SFT+RL Checkpoint", name).value
+        for name in problems}
+added = {name: problems[name] * plan[name] for name in problems}
+share_outside = 1 - added["Omni-MATH-HARD"] / sum(added.values())
 micro = sum(problems[name] * scores[name] for name in problems) / total
 
 show_table(
@@ -175,19 +153,32 @@ rows.add(
     "start.omni-math-hard.weight", 100 * problems["Omni-MATH-HARD"] / total,
     unit="percent", n=int(total),
 )
+rows.add("start.plan-only.share-outside-omni", share_outside,
+         unit="fraction")
 tell(rows, """
 The micro-average comes out at **{start.k2-think.micro-average:.2f}**.
 One benchmark, Omni-MATH-HARD, carries
-{start.omni-math-hard.weight:pct} of the weight.
+{start.omni-math-hard.weight:pct} of the weight. It does not decide alone:
+of what a plan adds to the average,
+{start.plan-only.share-outside-omni:pct} comes from the other three.
 """)
 
 # %% [markdown]
-# ## A verdict that agrees, and one that does not
+# Where does the published counterpart come from? A fact says it: here the one that the average is
+# compared with, and how sure we are of it.
+
+# %%
+printed = book.fact("table1_main_results/K2-Think (32B, Plan+Bo3)/"
+                    "Math micro-average")
+show_table([{"printed": printed.printed, "confidence": printed.confidence,
+             "means": printed.trust.meaning, "source": printed.source}],
+           caption="The fact behind the published average")
+
+# %% [markdown]
+# ## A verdict that is decided, and one that is not
 #
-# A claim is evaluated by a *predicate*, a function that was declared before the run.
 # Two claims follow. The first is the average that you have recomputed. The second is the article's
-# sentence that planning brings gains across benchmarks. Expect one to hold and one to fail, on the
-# paper's own cells.
+# sentence that planning brings gains across benchmarks.
 
 # %%
 chosen = ["paper.micro-average.k2-think",
@@ -199,9 +190,16 @@ show_table(
     caption="Two claims and what became of them",
 )
 
+# %%
+by_id = {v.claim.id: v.verdict for v in verdicts}
+expected("The average recomputes; the sentence is left open.",
+         holds=by_id[chosen[0]] == "recomputed"
+         and by_id[chosen[1]] == "unresolved")
+
 # %% [markdown]
-# Why does the second one fail? Look at what a plan alone changes, benchmark by benchmark. Expect
-# three bars to the right and one to the left.
+# Why is the second one open? Look at what a plan alone changes, benchmark by benchmark, and at the
+# whiskers: two standard errors of the difference, each score taken over the problems of its set.
+# The same bound decides "near" and "far" everywhere in the kit.
 
 # %%
 changes = {
@@ -216,36 +214,33 @@ for name, change in changes.items():
 fallen = [name for name, change in changes.items() if change < 0]
 
 # %% tags=["nbval-ignore-output"]
-fig = go.Figure(go.Bar(
-    y=list(changes), x=list(changes.values()), orientation="h",
-    marker_color=[VERMILLION if k in fallen else BLUE for k in changes],
-    marker_pattern_shape=["/" if k in fallen else "" for k in changes],
-    texttemplate="%{x:+.2f}", textposition="outside", cliponaxis=False,
-))
-fig.update_layout(title="What a plan alone changes", height=320)
-fig.update_xaxes(title="points against the checkpoint", range=[-2.5, 6.5],
-                 zeroline=True)
-fig.update_yaxes(autorange="reversed")
-show(fig, alt=f"Horizontal bars of the change by a plan alone: "
-     f"{', '.join(fallen)} falls, the other benchmarks rise.",
-     table=[{"benchmark": k, "change in points": f"{v:+.2f}"}
-            for k, v in changes.items()])
+TABLE = "table2_test_time_ablation"
+noise = {name: noise_of(book, f"{TABLE}/+ Plan only/{name}",
+                        f"{TABLE}/SFT+RL Checkpoint/{name}")
+         for name in changes}
+beyond = [name for name in changes if abs(changes[name]) > noise[name]]
+figure, records = pictures.changes_picture(changes, noise)
+show(figure, alt=f"Dots with whiskers for the change by a plan alone: "
+     f"{', '.join(fallen)} lies below zero, the others above; "
+     f"{len(beyond)} of {len(changes)} whiskers stay clear of zero.",
+     table=records,
+     takeaway="One benchmark falls, three rise, and thirty problems are "
+     "too few to tell such changes from chance.")
 
 # %%
 tell(rows, """
 A plan alone changes AIME 2024 by {start.plan-only.change.aime-2024:+.2f}
-points and HMMT25 by {start.plan-only.change.hmmt25:+.2f}. The claim speaks
-of gains *across* benchmarks, so one loss is enough to contradict it.
-Whether the loss is more than chance is another question: AIME has few
-problems, and notebook 08 asks how much of such a difference is noise.
+points and HMMT25 by {start.plan-only.change.hmmt25:+.2f}. On thirty
+problems neither is more than chance could do, so the printed table
+contradicts nobody and confirms nobody.
 """)
 
 # %% [markdown]
 # ## All claims
 #
 # The same machinery runs over the whole ledger, with every row that the other notebooks have
-# written. Expect many unresolved claims: they wait for measurements, and each names the rows that
-# it waits for. Notebook 08 opens the ledger claim by claim.
+# written. A claim that is unresolved waits for a measurement and names the row that it waits for, or
+# lies within chance. Notebook 08 opens the ledger claim by claim.
 
 # %%
 ledger = evaluate_claims(input_rows(profile))
@@ -261,21 +256,17 @@ show_table(
 )
 
 # %% tags=["nbval-ignore-output"]
-against = ["contradicted"]
-fig = go.Figure(go.Bar(
-    y=list(counts), x=list(counts.values()), orientation="h",
-    text=[str(count) for count in counts.values()], textposition="outside",
-    marker_color=[VERMILLION if k in against else BLUE for k in counts],
-    marker_pattern_shape=["/" if k in against else "" for k in counts],
-    cliponaxis=False,
-))
-fig.update_layout(title="Claims by verdict", height=360)
-fig.update_xaxes(title="claims")
-fig.update_yaxes(autorange="reversed")
-most = max(counts, key=counts.get)
-show(fig, alt=f"Horizontal bars of the number of claims by verdict; the "
-     f"longest bar is '{most}'.", table=[
-         {"verdict": k, "claims": v} for k, v in counts.items()])
+figure, records = paper_pictures.verdicts_picture(claims_by_source(ledger))
+show(figure, alt="Stacked bars of claims by verdict, one for each source: "
+     "the article's is the longest, then the paper's.", table=records,
+     takeaway="Most claims, and most of the contradicted ones, are the "
+     "article's, not the paper's.")
+
+# %%
+matrix = claims_by_source(ledger)
+expected("Most contradicted claims are the article's.",
+         holds=matrix["article"]["contradicted"]
+         > counts["contradicted"] / 2)
 
 # %% [markdown]
 # ## This machine
@@ -293,8 +284,8 @@ show_table([machine.as_dict()], caption="Fingerprint of this run")
 #
 # **In JupyterLab.** `make lab` opens the notebooks. Run them in order or start with the pillar
 # that you need: each imports its functions from `k2repro` and reads nothing from the others, apart
-# from this one and notebook 08. Change a parameter and run on; your rows go to
-# `results/interactive/`, never over the committed ones.
+# from this one and notebook 08. `make lab` serves copies: change the parameters cell and run on;
+# `make lab-reset NB=00` brings the shipped notebook back. The folder `student/` has exercises.
 #
 # **In CI.** `make reproduce` rebuilds every notebook and every row from nothing and compares row
 # by row with what is committed. `make check` finds stale notebooks, typed numbers and broken
@@ -312,26 +303,21 @@ rows.save()
 tell(rows, """
 - A published average can be checked by anybody who has its parts: ours is
   {start.k2-think.micro-average:.2f}.
-- One benchmark carries {start.omni-math-hard.weight:pct} of it, so a change
-  elsewhere hardly shows.
-- Of {start.claims.total} claims, {start.claims.recomputed} were recomputed
-  and hold, {start.claims.contradicted} are contradicted, and
-  {start.claims.unresolved} wait for evidence.
+- One benchmark carries {start.omni-math-hard.weight:pct} of it, and still
+  {start.plan-only.share-outside-omni:pct} of what a plan adds comes from
+  elsewhere.
+- Of {start.claims.total} claims, {start.claims.recomputed} were recomputed,
+  {start.claims.contradicted} are contradicted, and
+  {start.claims.unresolved} are open.
 """)
 
 # %% [markdown]
 # ### Try it
 #
-# 1. Give every benchmark the same weight, whatever its size. Which of the four systems gains most,
-#    and why?
-# 2. Pick a contradicted claim from `[v for v in ledger if v.verdict == "contradicted"]` and read
-#    its `reason`. Which single fact would have to change for it to hold?
-# 3. Call `rows.add("start.k2-think.micro-average", 70, unit="percent")`. What does the kit say,
-#    and what would a spreadsheet have said?
-#
-# ### Where to go next
-#
-# - [01 · Architecture](01_architecture.ipynb) counts every weight, byte and operation, and runs
-#   the decoder.
-# - [08 · Paper tables](08_paper_tables.ipynb) sets every published cell beside ours and opens the
-#   whole ledger.
+# 1. *(5 minutes)* Give every benchmark the same weight, whatever its size. Which of the four
+#    systems gains most, and why?
+# 2. *(5 minutes)* Pick a contradicted claim from
+#    `[v for v in ledger if v.verdict == "contradicted"]` and read its `reason`. Which single fact
+#    would have to change for it to hold?
+# 3. *(2 minutes)* Call `rows.add("start.k2-think.micro-average", 70, unit="percent")`. What does
+#    the kit say, and what would a spreadsheet have said?

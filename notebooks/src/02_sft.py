@@ -31,29 +31,23 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-seeds = [0, 1, 2]  # 0 .. 1000
-steps = 1.0  # 0.001 .. 1, a share of the recipe
-problems = 500  # 2 .. 100000 of each benchmark
-samples = 2  # 1 .. 1000 of each problem
-deep = 100  # 2 .. 100000 problems for pass@k
-deep_samples = 16  # 1 .. 1000 of each of them
-probe = 100  # 1 .. 100000 problems on the way
 
 # %%
+from k2repro.lab import bars, sft_rows
+from k2repro.lab.scale import Scale
+from k2repro.lab.sft_recipe import BASE, SFT
+from k2repro.lessons import published, specimens
+from k2repro.lessons.wording import words
+from k2repro.mini.benchmarks import BENCHMARKS, benchmark_problems
 from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
+from k2repro.pictures import sft as pictures
 from k2repro.results import open_rows
-from k2repro.sft import bars, pictures, published, specimens
-from k2repro.sft import rows as sft_rows
-from k2repro.sft.generate import BENCHMARKS, benchmark_problems
-from k2repro.sft.recipe import BASE, SFT
-from k2repro.sft.sizes import Sizes
 
 globals().update(checked_parameters("02_sft", globals()))
-sizes = Sizes(steps=steps, problems=problems, samples=samples, deep=deep,
-              deep_samples=deep_samples, probe=probe)
-rows = open_rows("02_sft", profile=profile, parameters={
-    "seeds": seeds, **vars(sizes)})
+scale = Scale.of_profile(profile)
+rows = open_rows("02_sft", profile=profile,
+                 parameters=scale.sft_parameters())
 book = load_facts()
 
 # %% [markdown]
@@ -152,7 +146,7 @@ show_table(specimens.mixture_records((*BASE, *SFT)),
 # prompts, which are read and not learned.
 
 # %%
-batches = specimens.packed_batches(SFT[0], seed=seeds[0])
+batches = specimens.packed_batches(SFT[0], seed=0)
 packed, padded = specimens.fill_of(batches)
 rows.add("sft.packing.fill.packed", packed, unit="fraction", scale="mini",
          n=len(batches))
@@ -172,10 +166,10 @@ show(figure, alt="Rows filled with several texts each; a prompt is short "
 # rounding for the first, and a large one for the twin.
 
 # %%
-from k2repro.sft.recipe import MODEL
-from k2repro.sft.stages import new_model
+from k2repro.lab.sft_recipe import MODEL
+from k2repro.mini.checkpoint import new_model
 
-fresh = new_model(MODEL, seeds[0], MODEL.num_hidden_layers).eval()
+fresh = new_model(MODEL, 0, MODEL.num_hidden_layers).eval()
 for name, apart in (("apart", True), ("together", False)):
     rows.add(f"sft.packing.difference.{name}",
              specimens.packing_difference(fresh, batches[0], apart),
@@ -203,12 +197,10 @@ change by up to {sft.packing.difference.together:pct} of the largest.
 # of a sum.
 
 # %% tags=["nbval-ignore-output"]
+from k2repro.lab.sft import carry_out_sft
 from k2repro.results.store import open_store
-from k2repro.sft.chains import build_chains
-from k2repro.sft.results import Evidence
 
-chains = build_chains(seeds, sizes, open_store(profile))
-evidence = Evidence(chains.scores, chains.curves)
+results = carry_out_sft(scale, open_store(profile))
 
 # %% [markdown]
 # Expect the loss to fall in steps, and to jump up where a new stage brings a
@@ -216,13 +208,13 @@ evidence = Evidence(chains.scores, chains.curves)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.loss_picture(
-    chains.histories["base"], "Loss of the base, stage by stage")
+    results.histories["base"], "Loss of the base, stage by stage")
 show(figure, alt="The loss of the base against tokens on a log scale, one "
      "line for each seed, falling within every stage.", table=records)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.loss_picture(
-    chains.histories["sft"], "Loss of fine-tuning")
+    results.histories["sft"], "Loss of fine-tuning")
 show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
      "one line for each seed, falling to a hundredth and below.",
      table=records)
@@ -238,14 +230,14 @@ show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curve_picture(
-    chains.curves["sft"], chains.curves["direct"])
+    results.curves["sft"], results.curves["direct"])
 show(figure, alt="pass@1 on the probe against the share of training: each "
      "tier rises and flattens, easy tiers first; direct answers stay near "
      "the bottom.", table=records)
 
 # %%
-sft_rows.add_rows(rows, sft_rows.curve_rows(evidence), seeds)
-tell(rows, sft_rows.words(rows, """
+sft_rows.add_rows(rows, sft_rows.curve_rows(results))
+tell(rows, words(rows, """
 On the maths probe, pass@1 goes from {sft.curve.start:pct} to
 {sft.curve.end:pct}. The first quarter of the steps brings
 {sft.gain_share_at_quarter:pct} of the gain, the first half
@@ -261,7 +253,7 @@ On the maths probe, pass@1 goes from {sft.curve.start:pct} to
 # existence can be compared, not their height.
 
 # %%
-sft_rows.add_rows(rows, sft_rows.pass_rows(evidence), seeds)
+sft_rows.add_rows(rows, sft_rows.pass_rows(results))
 names = {"tier-1": "AIME 2024", "tier-2": "AIME 2025"}
 show_table([{
     "K2-Think's benchmark": names[tier],
@@ -281,9 +273,9 @@ show_table([{
 # every k. Expect the same here, and a base that gains much from more samples.
 
 # %%
-found = sft_rows.pass_at_k_rows(evidence)
-sft_rows.add_rows(rows, found, seeds)
-ks = sft_rows.sample_counts(evidence)
+found = sft_rows.pass_at_k_rows(results)
+sft_rows.add_rows(rows, found)
+ks = sft_rows.sample_counts(results)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.pass_at_k_picture(found, ks)
@@ -321,8 +313,8 @@ tell(rows, "Reasoning beats direct answers by "
 # It costs tokens. Expect responses that grow with the tier.
 
 # %%
-lengths = sft_rows.length_rows(evidence)
-sft_rows.add_rows(rows, lengths, seeds)
+lengths = sft_rows.length_rows(results)
+sft_rows.add_rows(rows, lengths)
 show_table([{
     "benchmark": tier,
     **{f"{name}, tokens": round(
@@ -340,16 +332,16 @@ show_table([{
 # question that defines the variable at hand.
 
 # %%
+from k2repro.lessons import parity
 from k2repro.mini import tokenizer
-from k2repro.sft import parity
-from k2repro.sft.pictures_trace import trace_picture
-from k2repro.sft.stages import load_checkpoint
+from k2repro.mini.checkpoint import load_checkpoint
+from k2repro.pictures.sft_trace import trace_picture
 
-model = load_checkpoint(chains.checkpoints["sft"])
+model = load_checkpoint(results.checkpoints["sft"])
 [specimen] = specimens.ask(model, [easy])
 prompt = tokenizer.prompt_text(easy.question)
 looks = parity.attention(
-    chains.checkpoints["sft"],
+    results.checkpoints["sft"],
     [*tokenizer.encode(prompt), *specimen.tokens])
 
 # %% tags=["nbval-ignore-output"]
@@ -365,8 +357,8 @@ show(figure, alt="A response under its question, token by token, with "
 # Expect errors to grow with the tier.
 
 # %%
-mistaken = sft_rows.mistake_rows(evidence)
-sft_rows.add_rows(rows, mistaken, seeds)
+mistaken = sft_rows.mistake_rows(results)
+sft_rows.add_rows(rows, mistaken)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.mistakes_picture(mistaken)
@@ -376,7 +368,7 @@ show(figure, alt="Stacked bars of the kind of first mistake for each "
 # %%
 for tier in ("tier-4", "code"):
     kind = sft_rows.most_common(mistaken, tier)
-    share = mistaken[f"sft.mistakes.{tier}.{kind.replace(' ', '-')}"]
+    share = mistaken[sft_rows.mistake_row(tier, kind)]
     print(f"{tier}: the most common first mistake is {kind!r}, "
           f"in {share.value:.1%} of all responses")
 
@@ -400,8 +392,8 @@ show_table(specimens.read_aloud(wrong),
 some = [problem for tier in BENCHMARKS
         for problem in benchmark_problems(tier, "test", 3)]
 for name, agreed in (
-    ("greedy", parity.greedy_agreement(chains.checkpoints["sft"], some)),
-    ("tokens", parity.token_agreement(chains.checkpoints["sft"], some)),
+    ("greedy", parity.greedy_agreement(results.checkpoints["sft"], some)),
+    ("tokens", parity.token_agreement(results.checkpoints["sft"], some)),
 ):
     rows.add(f"sft.parity.{name}", agreed.equal / agreed.n,
              unit="fraction", scale="mini", n=agreed.n)
@@ -415,7 +407,7 @@ for name, agreed in (
 # intervals of one: an interval over problems does not know about training.
 
 # %%
-show_table(pictures.seed_records(evidence),
+show_table(pictures.seed_records(results),
            caption="pass@1 of SFT by seed")
 
 # %% [markdown]
@@ -423,8 +415,10 @@ show_table(pictures.seed_records(evidence),
 # smaller profile is held against the same ones, and misses them.
 
 # %%
-show_table([each.record() for each in bars.standings(evidence)],
-           caption="What was asked for, and what was measured")
+found = (sft_rows.pass_rows(results) | sft_rows.pass_at_k_rows(results)
+         | sft_rows.curve_rows(results))
+show_table(bars.standings(sft_rows.BARS, found),
+           caption="Predicted before the run, and measured")
 
 # %% [markdown]
 # ## What to take home
@@ -448,10 +442,10 @@ saved = rows.save()
 # 1. Ask the model one of your own: build a problem with
 #    `benchmark_problems("tier-2", "validation", 20)` and hand it to
 #    `specimens.ask(model, ...)` with `temperature=1.0` and other seeds.
-# 2. Set `steps = 0.25` and run again. Is a quarter of the recipe a quarter of
-#    the curve? Why not?
-# 3. In `k2repro/sft/recipe.py`, take `planned` out of the SFT mixture. Which
-#    kind of mistake grows?
+# 2. Run again with `scale = replace(scale, steps=0.25)` (from `dataclasses`).
+#    Is a quarter of the recipe a quarter of the curve? Why not?
+# 3. In `k2repro/lab/sft_recipe.py`, take `planned` out of the SFT mixture.
+#    Which kind of mistake grows?
 
 # %% [markdown]
 # ## Exercises

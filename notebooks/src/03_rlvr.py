@@ -33,41 +33,22 @@
 
 # %% tags=["parameters"]
 profile = "laptop"
-seeds = 3  # 1 .. 1000
-shown_seeds = 1  # 1 .. 1000
-steps = 1.0  # 0.001 .. 1, a share of the recipe
-prompts = 16  # 1 .. 1024 a step
-group = 8  # 2 .. 1024 responses to a prompt
-probe = 50  # 1 .. 100000 problems on the way
-points = 4  # 1 .. 100 looks at the probe
 
 # %%
+from k2repro.lab import bars, rlvr_rows
+from k2repro.lab.scale import Scale
+from k2repro.lessons import lax, published, sandbox
+from k2repro.mini.benchmarks import MATHS, benchmark_problems
 from k2repro.notebook import checked_parameters, show, show_table, tell
 from k2repro.paper import load_facts
+from k2repro.pictures import rlvr as pictures
 from k2repro.results import open_rows
-from k2repro.rlvr import bars, findings, pictures, specimens
-from k2repro.rlvr.builds import Sizes
-from k2repro.rlvr.results import record
-from k2repro.rlvr.runs import MATHS, RunSizes
-from k2repro.sft.sizes import Sizes as SftSizes
 
 globals().update(checked_parameters("03_rlvr", globals()))
-sizes = Sizes(
-    sft=SftSizes.of_profile(profile),
-    run=RunSizes(steps=steps, prompts=prompts, group=group, probe=probe,
-                 points=points))
-rows = open_rows("03_rlvr", profile=profile, parameters={
-    "seeds": seeds, "shown_seeds": shown_seeds,
-    **vars(sizes.sft), **vars(sizes.run)})
+scale = Scale.of_profile(profile)
+rows = open_rows("03_rlvr", profile=profile,
+                 parameters=scale.rl_parameters())
 book = load_facts()
-
-
-# %%
-def note(found, unit="fraction"):
-    """Effects become rows."""
-    for row, effect in found.items():
-        record(rows, row, effect, unit=unit)
-
 
 # %% [markdown]
 # ## From a reward to a gradient
@@ -134,7 +115,7 @@ assert rows["rlvr.first_step.loss"].value < 1e-6
 # million parameters needs both.
 
 # %%
-show_table(specimens.recipe_records(book),
+show_table(published.grpo_records(book),
            caption="GRPO: a published 32B example and mini-K2's")
 
 # %% [markdown]
@@ -149,11 +130,9 @@ show_table(specimens.recipe_records(book),
 # then. Expect the lax ones to pay in full for a list of all digits.
 
 # %%
-from k2repro.rlvr.probe import benchmark
-
 some = [problem for tier in MATHS
-        for problem in benchmark(tier, "validation", 25)]
-paid = specimens.lax_records(some)
+        for problem in benchmark_problems(tier, "validation", 25)]
+paid = lax.lax_records(some)
 show_table(paid, caption=f"Mean reward over {len(some)} problems")
 for line in paid:
     for verifier in ("strict", "anywhere"):
@@ -168,7 +147,7 @@ for line in paid:
 # and a list.
 
 # %%
-show_table(specimens.lax_advantages(some[0]),
+show_table(lax.lax_advantages(some[0]),
            caption="Advantages in one group, by verifier")
 
 # %% [markdown]
@@ -184,7 +163,7 @@ show_table(specimens.lax_advantages(some[0]),
 # next.
 
 # %% tags=["nbval-ignore-output"]
-judged = specimens.sandbox_records()
+judged = sandbox.sandbox_records()
 show_table(judged, caption="Programs that are asked for f(2, 3) = 5")
 
 # %%
@@ -213,11 +192,10 @@ assert [line["reward"] for line in judged] == [1.0] + [0.0] * 7
 # it was.
 
 # %% tags=["nbval-ignore-output"]
+from k2repro.lab.rlvr import carry_out_rl
 from k2repro.results.store import open_store
-from k2repro.rlvr.campaign import all_runs, carry_out_all
 
-wanted = all_runs(seeds, shown_seeds)
-campaign = carry_out_all(wanted, sizes, open_store(profile))
+results = carry_out_rl(scale, open_store(profile))
 
 # %% [markdown]
 # ### The loss says nothing
@@ -226,7 +204,7 @@ campaign = carry_out_all(wanted, sizes, open_store(profile))
 # rises.
 
 # %% tags=["nbval-ignore-output"]
-logs = campaign.logs
+logs = results.logs
 figure, records = pictures.loss_picture(
     [logs["from-sft"][0], logs["from-base"][0]])
 show(figure, alt="Loss of two runs step by step, flat around zero, and "
@@ -242,13 +220,12 @@ show(figure, alt="Loss of two runs step by step, flat around zero, and "
 # nothing.
 
 # %%
-from k2repro.rlvr.results import still_rewards
-
 one = logs["from-sft"][0]
 run = [each.reward for each in one.records]
-still = still_rewards(
-    campaign.compared("sft", "from-sft")[0], one.arm.tiers, prompts=prompts,
-    group=group, steps=1000, generator=findings.generator_of("rlvr.still"))
+still = rlvr_rows.still_rewards(
+    results.compared("sft", "from-sft")[0], one.run.tiers,
+    prompts=scale.prompts, group=scale.group, steps=1000,
+    generator=rlvr_rows.generator_of("rlvr.still"))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.noise_picture(run, still)
@@ -267,7 +244,7 @@ show(figure, alt="Reward of each step of a run and of a model that "
 # far below a ten-thousandth, and a few single tokens above it.
 
 # %% tags=["nbval-ignore-output"]
-updates = [each for arm in logs.values() for log in arm.values()
+updates = [each for seeds in logs.values() for log in seeds.values()
            for each in log.records if each.gap is not None]
 ROUNDING = 1e-4
 near = sum(each.gap < ROUNDING for each in updates)
@@ -287,14 +264,12 @@ assert max(each.gap_mean for each in updates) < ROUNDING / 10
 # and how bad it is, is chance.
 
 # %% tags=["nbval-ignore-output"]
+from k2repro.lessons import rounding
 from k2repro.mini import tokenizer
-from k2repro.rlvr import rounding
-from k2repro.rlvr.builds import checkpoint
-from k2repro.sft.generate import MAX_NEW_TOKENS
-from k2repro.sft.stages import load_checkpoint
+from k2repro.mini.benchmarks import MAX_NEW_TOKENS
+from k2repro.mini.checkpoint import load_checkpoint
 
-tuned = load_checkpoint(
-    checkpoint("from-sft", 0, sizes, open_store(profile))).eval()
+tuned = load_checkpoint(results.tuned)
 asked = [tuple(tokenizer.encode(tokenizer.prompt_text(each.question)))
          for each in some[::2]]
 logprobs = rounding.logprobs_by_way(tuned, rounding.sampled_rollouts(
@@ -321,8 +296,8 @@ assert largest["training and 64 bit"] < 10 * largest["module and 64 bit"]
 # jump where the full budget returns.
 
 # %%
-curves = findings.curves(campaign, list(pictures.PUBLISHED))
-note(findings.landmark_rows(curves))
+curves = rlvr_rows.curves(results, list(pictures.PUBLISHED))
+rlvr_rows.add_rows(rows, rlvr_rows.landmark_rows(curves))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curves_picture(curves, book)
@@ -341,14 +316,14 @@ show(figure, alt="Left: pass@1 of three runs on mini-K2 against steps, "
 # below always pair a run with its own start.
 
 # %%
-rates = findings.pass_rates(campaign)
-note(rates)
+rates = rlvr_rows.pass_rates(results)
+rlvr_rows.add_rows(rows, rates)
 show_table([
     {"model": label, **{tier: round(
         100 * rates[f"rlvr.pass_at_1.{label}.{tier}"].value, 1)
         for tier in (*MATHS, "mean")},
      "seeds": len(rates[f"rlvr.pass_at_1.{label}.mean"].seeds)}
-    for label in findings.LABELS.values()
+    for label in rlvr_rows.LABELS.values()
 ], caption="pass@1 on the test problems (%), mean over seeds")
 
 # %% [markdown]
@@ -356,9 +331,9 @@ show_table([
 # hundred. Expect few from SFT, which is high already, and many from base.
 
 # %%
-gains = findings.gains(campaign)
-levels = findings.final_levels(campaign)
-note(gains | levels)
+gains = rlvr_rows.gains(results)
+levels = rlvr_rows.final_levels(results)
+rlvr_rows.add_rows(rows, gains | levels)
 
 # %% tags=["nbval-ignore-output"]
 shown = {name.removeprefix("rlvr."): effect
@@ -390,10 +365,10 @@ From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
 # mostly makes likely what the model could do already.
 
 # %%
-from k2repro.rlvr.evaluation import SHARP
+from k2repro.lab.pools import SHARP
 
-sharper = findings.sharpening(campaign)
-note(sharper)
+sharper = rlvr_rows.sharpening(results)
+rlvr_rows.add_rows(rows, sharper)
 ROWS = {
     "rlvr.gain_from_sft.mean": "RL minus SFT, temperature 1",
     "rlvr.sharp_sft_minus_sft": f"SFT at {SHARP} minus SFT at 1: untrained",
@@ -421,8 +396,8 @@ is {rlvr.sharp_from_sft_minus_sharp_sft:ci pct}.
 # against the run that had the full budget throughout.
 
 # %%
-budgets = findings.budgets(campaign)
-note(budgets)
+budgets = rlvr_rows.budgets(results)
+rlvr_rows.add_rows(rows, budgets)
 ROWS = {
     "rlvr.short_budget_minus_sft": "at the switch, short budget, minus SFT",
     "rlvr.short_budget_minus_sft.both_short":
@@ -455,8 +430,8 @@ never cut.
 # nothing is pushed down. Textbooks expect a noisier, smaller gain.
 
 # %%
-controls = findings.controls(campaign)
-note(controls)
+controls = rlvr_rows.controls(results)
+rlvr_rows.add_rows(rows, controls)
 
 # %% tags=["nbval-ignore-output"]
 shown = {name.removeprefix("rlvr.").replace("_", " "): effect
@@ -482,12 +457,12 @@ is worth.
 
 # %%
 MODELS = ("base", "from-base", "sft", "from-sft")
-lengths = findings.lengths(campaign, MODELS)
-note(lengths, unit="tokens")
+lengths = rlvr_rows.lengths(results, MODELS)
+rlvr_rows.add_rows(rows, lengths, unit="tokens")
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.lengths_picture({
-    model: {tier: lengths[f"rlvr.length.{findings.LABELS[model]}.{tier}"]
+    model: {tier: lengths[f"rlvr.length.{rlvr_rows.LABELS[model]}.{tier}"]
             for tier in MATHS} for model in MODELS})
 show(figure, alt="Mean response length by tier for base and SFT, "
      "before and after reinforcement learning.", table=records)
@@ -497,7 +472,7 @@ show(figure, alt="Mean response length by tier for base and SFT, "
 # the kinds that a model makes in most of its errors to shrink.
 
 # %%
-mistakes = findings.mistakes(campaign, MODELS)
+mistakes = rlvr_rows.mistakes(results, MODELS)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.mistakes_picture(mistakes)
@@ -510,16 +485,16 @@ show(figure, alt="Stacked bars: share of responses by kind of first "
 # corrects its p-values for the number of comparisons (Holm).
 
 # %%
-entropies = findings.entropies(campaign, ["from-sft", "from-base"])
-note(entropies, unit="nats")
-changes = (findings.trace_changes(campaign, "from-sft", "sft")
-           | findings.trace_changes(campaign, "from-base", "base"))
+entropies = rlvr_rows.entropies(results, ["from-sft", "from-base"])
+rlvr_rows.add_rows(rows, entropies, unit="nats")
+changes = (rlvr_rows.trace_changes(results, "from-sft", "sft")
+           | rlvr_rows.trace_changes(results, "from-base", "base"))
 for name, effect in changes.items():
-    note({name: effect},
+    rlvr_rows.add_rows(rows, {name: effect},
          unit="tokens" if name.endswith("length") else "fraction")
 
 # %%
-from k2repro.rlvr.results import holm_adjusted
+from k2repro.evaluate.effects import holm_adjusted
 
 shares = {name: effect for name, effect in changes.items()
           if not name.endswith("length")}
@@ -544,7 +519,7 @@ base {rlvr.entropy.from-base.start:.3f} to
 # wrong at the left end and right at the right end; it was chosen for that.
 
 # %%
-from k2repro.rlvr.pictures_traces import steps_picture, turned_right
+from k2repro.pictures.rlvr_traces import steps_picture, turned_right
 
 from_base = logs["from-base"][0]
 chosen = turned_right(from_base, ("tier-2", "tier-1", "tier-3", "tier-4"))
@@ -561,8 +536,8 @@ show(figure, alt="The response to one problem after a number of steps, "
 # the base to gain much, and less from SFT, of which a single run is shown.
 
 # %%
-code = findings.code(campaign)
-note(code)
+code = rlvr_rows.code(results)
+rlvr_rows.add_rows(rows, code)
 tell(rows, """
 On programs, pass@1 of the base goes from {rlvr.code.before:pct} to
 {rlvr.code.after:pct}: a gain of {rlvr.code.gain:ci pct}. The SFT model goes
@@ -575,17 +550,17 @@ from {rlvr.code-from-sft.before:pct} to {rlvr.code-from-sft.after:pct}:
 # said. Expect one that failed and then passed, where a run has one.
 
 # %%
-problem, before, after = specimens.turned_program(
-    [log for arm in ("code", "code-from-sft")
-     for log in logs[arm].values()])
+problem, before, after = sandbox.turned_program(
+    [log for run in ("code", "code-from-sft")
+     for log in logs[run].values()])
 for words, source in (("before", before), ("after", after)):
     print(f"{words}:\n{source or '(no program)'}\n")
 
 # %%
 if before and after:
-    show_table(specimens.tested_records(problem, before),
+    show_table(sandbox.tested_records(problem, before),
                caption="Hidden tests on the program before")
-    show_table(specimens.tested_records(problem, after),
+    show_table(sandbox.tested_records(problem, after),
                caption="Hidden tests on the program after")
 
 # %% [markdown]
@@ -595,8 +570,9 @@ if before and after:
 # profile is held against the same ones, and misses them.
 
 # %%
-show_table(bars.standings(gains | levels | budgets | controls | code),
-           caption="What was asked for, and what was measured")
+show_table(bars.standings(
+    rlvr_rows.BARS, gains | levels | budgets | controls | code),
+    caption="Predicted before the run, and measured")
 
 # %% [markdown]
 # ## What to take home
@@ -620,10 +596,11 @@ saved = rows.save()
 # %% [markdown]
 # ## Try it
 #
-# 1. Write a verifier of your own in `k2repro/rlvr/lax.py`, and a response
+# 1. Write a verifier of your own in `k2repro/lessons/lax.py`, and a response
 #    that exploits it. How many kinds of responses does yours pay?
-# 2. Set `steps = 0.25`. Is a quarter of the run a quarter of the gain?
-# 3. In `k2repro/rlvr/arms.py`, give the run from base the learning rates of
+# 2. Run again with `scale = replace(scale, rl_steps=0.25)` (from
+#    `dataclasses`). Is a quarter of the run a quarter of the gain?
+# 3. In `k2repro/lab/rl_runs.py`, give the run from base the learning rates of
 #    the run from SFT. What happens to its entropy?
 
 # %% [markdown]

@@ -84,7 +84,10 @@ class Stub:
         if fault == "limit":
             return self.send(writer, 429, {"error": "slow down"}, f"retry-after: {self.options.after}\r\n")
         if fault == "hang":
+            # The client has given up long before: no longer one of those that are served at once.
+            self.now -= 1
             await asyncio.sleep(self.options.hang_seconds)
+            self.now += 1
             return False
         if fault == "broken":
             return self.send(writer, 200, b'{"choices": [{"mess')

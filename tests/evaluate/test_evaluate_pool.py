@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2repro.engine import Completion
 from k2repro.errors import K2ReproError
 from k2repro.evaluate import Attempts, Generation, Pool, generate_pool, load_pool, save_pool
 from k2repro.evaluate.pool import problem_seed
@@ -21,13 +22,6 @@ class Question:
     tier: str = "easy"
 
 
-@dataclass(frozen=True)
-class Response:
-    tokens: tuple[int, ...]
-    finish: str
-    text: str | None
-
-
 QUESTIONS = [Question("a"), Question("b", "hard"), Question("c")]
 
 
@@ -35,7 +29,7 @@ def sampler(prompts, *, n, seeds):
     """Responses that name their prompt, seed and sample, so that a wrong place is seen."""
     finishes = ["length", *["stop"] * (n - 1)]
     return [
-        [Response((7,) * (at + 1), finishes[at], f"{prompt} {seed} {at}") for at in range(n)]
+        [Completion((7,) * (at + 1), finishes[at], text=f"{prompt} {seed} {at}") for at in range(n)]
         for prompt, seed in zip(prompts, seeds, strict=True)
     ]
 
@@ -210,7 +204,11 @@ def test_bad_requests_are_named(changes: dict, message: str) -> None:
     [
         (lambda prompts, *, n, seeds: sampler(prompts, n=1, seeds=seeds), r"3 prompts with \[1\] samples"),
         (lambda prompts, *, n, seeds: sampler(prompts, n=n, seeds=seeds)[1:], "returned 2 prompts"),
-        (lambda prompts, *, n, seeds: [[Response((1,), "stop", None)] * n] * 3, "'a' has no text"),
+        (lambda prompts, *, n, seeds: [[Completion((1,), "stop")] * n] * 3, "'a' has no text"),
+        (
+            lambda prompts, *, n, seeds: [[Completion((), "timeout", error="no answer in 9 s")] * n] * 3,
+            r"'a' failed \(timeout\): no answer in 9 s",
+        ),
     ],
 )
 def test_a_sampler_that_does_not_do_as_asked_is_noticed(broken, message: str) -> None:

@@ -171,9 +171,13 @@ def test_the_defaults_of_the_command_line_are_the_published_protocol(tmp_path):
     made = Protocol(runs=args.runs, n=args.best_of, plan=args.plan, solver=sampling(args))
     assert made == Protocol()
     assert made.deviations == []
-    facts = {
-        fact.column: fact.printed for fact in load_facts().facts.values() if fact.table == "eval_protocol"
+    told = {
+        "temperature": str(args.temperature),
+        "top_p": str(args.top_p),
+        "runs averaged": str(args.runs),
+        "stop marker": args.stop[0],
+        "max generation length": f"{args.max_new_tokens // 1000}k tokens",
+        "N in best-of-N": str(args.best_of),
     }
-    assert (facts["temperature"], facts["top_p"], facts["runs averaged"]) == ("1.0", "0.95", str(args.runs))
-    assert facts["stop marker"] == args.stop[0]
-    assert facts["max generation length"] == f"{args.max_new_tokens // 1000}k tokens"
+    book = load_facts()
+    assert {name: book.fact(f"eval_protocol/K2-Think/{name}").printed for name in told} == told

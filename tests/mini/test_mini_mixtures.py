@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from k2repro.errors import K2ReproError
+from k2repro.lab.sft_recipe import BASE, DIRECT, SFT
 from k2repro.mini import program_traces, programs, tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
-from k2repro.sft.recipe import BASE, DIRECT, SFT
 
 TABLE = (Ingredient("table", 1.0),)
 ENTRY = re.compile(r" [a-z]: [-+*] [a-z] [a-z]| [a-z]=\d")

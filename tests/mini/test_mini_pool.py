@@ -7,7 +7,9 @@ import torch
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.engine import sample
-from k2repro.evaluate import Pool, generate_pool, kinds_of_mistakes, load_pool, save_pool
+from k2repro.errors import K2ReproError
+from k2repro.evaluate import Pool, generate_pool, load_pool, load_scores, save_pool
+from k2repro.lab.pools import score
 from k2repro.mini import grading, mistakes, tokenizer
 from k2repro.mini.variables import problems
 
@@ -53,10 +55,18 @@ def test_a_pool_of_the_engine_is_graded_counted_and_stored(model: Qwen2, tmp_pat
     pool = make(model, PROBLEMS, 3)
     assert pool.tiers == ("tier-1", "tier-2")
     assert [len(attempt.generations) for attempt in pool.attempts] == [3] * 8
-    counts = kinds_of_mistakes(pool, PROBLEMS, mistakes.classify, mistakes.KINDS)
-    assert counts["right"] == sum(attempt.right for attempt in pool.attempts) == 0
-    assert sum(counts.values()) == 24
+    scores = score(pool, PROBLEMS)
+    assert {each.kind for each in scores.generations()} <= set(mistakes.KINDS) - {mistakes.RIGHT}
+    assert scores.outcomes() == pool.outcomes() and sum(attempt.right for attempt in pool.attempts) == 0
     assert load_pool(save_pool(pool, tmp_path / "pool.jsonl.gz")) == pool
+    assert load_scores(save_pool(scores, tmp_path / "scores.jsonl.gz")) == scores
+
+
+def test_a_pool_is_not_read_as_scores(model: Qwen2, tmp_path) -> None:
+    """Catches whole responses that are counted as kinds of mistakes."""
+    path = save_pool(make(model, PROBLEMS, 1), tmp_path / "pool.jsonl.gz")
+    with pytest.raises(K2ReproError, match="read it as a pool"):
+        load_scores(path)
 
 
 def test_responses_do_not_depend_on_the_company_they_were_sampled_in(model: Qwen2) -> None:

@@ -13,7 +13,7 @@ from k2repro.errors import K2ReproError
 from k2repro.results import ArtifactStore, Recipe
 from k2repro.results.artifacts import MANIFEST, damage_of
 
-RECIPE = Recipe(kind="checkpoint", params={"steps": 10, "seed": 0}, code_hash="c" * 16, data_hash="d" * 16)
+RECIPE = Recipe("weights", {"steps": 10, "seed": 0}, numerics=("train-1", "texts-1"), data_hash="d" * 16)
 
 
 def write_weights(folder):
@@ -24,14 +24,14 @@ def write_weights(folder):
     "change",
     [
         {"params": {"steps": 11, "seed": 0}},
-        {"code_hash": "e" * 16},
+        {"numerics": ("train-2", "texts-1")},
         {"data_hash": "e" * 16},
         {"kind": "pool"},
         {"parents": {"base": "a" * 16}},
     ],
 )
 def test_every_part_of_a_recipe_changes_the_key(change):
-    """Catches a stale checkpoint served after its code, data or parameters changed."""
+    """Catches a stale checkpoint served after its words, data or parameters changed."""
     assert dataclasses.replace(RECIPE, **change).key != RECIPE.key
 
 
@@ -102,7 +102,7 @@ def test_a_kill_in_the_middle_leaves_nothing_that_looks_finished(tmp_path):
             (folder / "weights.bin").write_bytes(b"x" * 10)
             print("half", flush=True)
             time.sleep(60)
-        recipe = Recipe("checkpoint", {"steps": 10, "seed": 0}, "c" * 16, "d" * 16)
+        recipe = Recipe("weights", {"steps": 10, "seed": 0}, ("train-1", "texts-1"), "d" * 16)
         ArtifactStore(Path(sys.argv[1])).build(recipe, make)
     """)
     process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE)

@@ -10,7 +10,9 @@ from k2repro.results.artifacts import damage_of
 from k2repro.results.places import RUN_FOLDER
 from k2repro.results.store import marks_folder, open_store, publish_artifacts, rebuilding, ship
 
-FIRST, SECOND = (Recipe("scores", {"seed": seed}, code_hash="c" * 16, data_hash="d" * 16) for seed in (0, 1))
+FIRST, SECOND = (
+    Recipe("scores", {"seed": seed}, numerics=("grader-1",), data_hash="d" * 16) for seed in (0, 1)
+)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_bad_marks_are_refused(run, monkeypatch):
     monkeypatch.setattr(store, "SHIPPED_LIMIT", 10)
     with pytest.raises(K2ReproError, match="must not exceed 10"):
         publish_artifacts(folder, own, target)
-    ship(Recipe("scores", {"seed": 2}, code_hash="c" * 16, data_hash="d" * 16))
+    ship(Recipe("scores", {"seed": 2}, numerics=("grader-1",), data_hash="d" * 16))
     with pytest.raises(K2ReproError, match="marked to ship but is not"):
         publish_artifacts(folder, own, target)
 

@@ -33,7 +33,7 @@ def test_it_learns():
     assert records[0].pass_rate < 0.7
     assert sum(record.pass_rate for record in records[-3:]) / 3 > 0.9
     assert all(record.gap is None or record.gap < 1e-4 for record in records)
-    assert records[0].surprise == pytest.approx(records[0].entropy, rel=0.3)
+    assert records[0].nll == pytest.approx(records[0].entropy, rel=0.3)
 
 
 def test_a_reward_that_accepts_everything_teaches_nothing():
@@ -54,7 +54,7 @@ def test_resumed_equals_undisturbed(tmp_path, killed_after):
 
     whole, records = trained(4)
     with pytest.raises(KeyboardInterrupt):
-        trained(4, work=tmp_path, save_every=2, tell=kill)
+        trained(4, work=tmp_path, save_every=2, progress=kill)
     resumed, again = trained(4, work=tmp_path, save_every=2)
     assert again == records
     assert same(resumed, whole)
@@ -124,7 +124,7 @@ def test_nothing_to_learn_for_too_long_is_an_error():
     config = tiny.config(prompts_per_step=2, max_skipped_steps=3)
     told = []
     with pytest.raises(K2ReproError, match="step 3: 4 steps in a row had no group") as e:
-        trained(9, source=tiny.source(lambda p, c: [0.0] * len(c)), config=config, tell=told.append)
+        trained(9, source=tiny.source(lambda p, c: [0.0] * len(c)), config=config, progress=told.append)
     assert "0 of 2 groups were all right, 2 all wrong" in str(e.value)
     assert [progress.record.updates for progress in told] == [0, 0, 0]
 
@@ -177,7 +177,7 @@ def test_progress_and_probes():
     seen = []
     trained(
         5,
-        tell=lambda progress: seen.append(progress),
+        progress=lambda progress: seen.append(progress),
         probe=lambda done, model: seen.append(done),
         probe_every=2,
     )

@@ -151,7 +151,9 @@ def test_progress_counts_what_was_trained():
     """Catches a token count that includes padding."""
     told = []
     model = tiny_model()
-    history = train(model, build_optimizer(model, RATES), CountingStream(), 3, accumulate=2, tell=told.append)
+    history = train(
+        model, build_optimizer(model, RATES), CountingStream(), 3, accumulate=2, progress=told.append
+    )
     assert [progress.step for progress in told] == [1, 2, 3]
     assert told[-1].tokens == sum(history.tokens) == 3 * 2 * 4 * 6
 

@@ -8,7 +8,7 @@ from k2repro.verify.maths.tree import Node, is_expression, minus, rebuilt, symbo
 from k2repro.verify.maths.value import Undecided, Undefined
 
 _MOST_MEMBERS = 24
-_SETS = frozenset({"union", "meet", "minus", "empty", "builder", "complement"})
+_SETS = frozenset({"union", "meet", "minus", "empty", "builder"})
 _PIECEWISE = frozenset({"abs", "floor", "ceil"})
 
 
@@ -26,9 +26,17 @@ def same(gold: Node, answer: Node) -> bool:
                 return found
         if len(set(one.names)) > 1 or len(set(other.names)) > 1:
             return _in_order(one, other)
+        if _bound_elsewhere(one, other) or _bound_elsewhere(other, one):
+            return False
         return _same(one.whole, other.whole)
     except Undefined:
         return False
+
+
+def _bound_elsewhere(one: Said, other: Said) -> bool:
+    """b in [1, 2] against 1 < a < 2: a condition on another variable."""
+    conditions = sets.names(other.whole)
+    return bool(one.names and conditions) and set(one.names) != conditions
 
 
 def _both_named(one: Said, other: Said) -> bool:
@@ -160,6 +168,8 @@ def _condition(node: Node) -> Node | None:
     name = left.args[0] if inside is not None else left
     if name.head != "sym" or inside not in (None, sets.REALS):
         return None
+    if sets.names(condition) != {str(name.value)}:
+        return None
     if condition.head == "list":
         condition = Node("list", condition.args, "or" if condition.value == "or" else "and")
     return condition if condition.head in ("rel", "list") else None
@@ -171,11 +181,7 @@ def _same_pieces(one: Node, other: Node) -> bool:
         return False
     if one.head == "minus":
         return _pairwise(one.args, other.args)
-    return _matched(_flat(one), _flat(other), _same)
-
-
-def _flat(node: Node) -> list[Node]:
-    return [part for arg in node.args for part in (_flat(arg) if arg.head == node.head else [arg])]
+    return _matched(sets.flat(one), sets.flat(other), _same)
 
 
 def _same_relation(gold: Node, answer: Node) -> bool:
@@ -222,11 +228,12 @@ def _proportional(one: Node, other: Node, positive: bool) -> bool:
     if names != variables(other) or not names:
         return False
     there = [rebuilt(each, _elsewhere) for each in (one, other)]
-    if identity.is_zero(one) or identity.is_zero(other):
+    whole = identity.whole_numbers(one)
+    whole_there = whole | identity.whole_numbers(there[0])
+    if identity.is_zero(one, whole) or identity.is_zero(other, whole):
         return False
-    if not identity.is_zero(minus(Node("mul", (one, there[1])), Node("mul", (other, there[0])))):
-        return False
-    return not positive or identity.same_sign(one, other)
+    crossed = minus(Node("mul", (one, there[1])), Node("mul", (other, there[0])))
+    return identity.is_zero(crossed, whole_there) and (not positive or identity.same_sign(one, other, whole))
 
 
 def _elsewhere(node: Node) -> Node | None:

@@ -16,6 +16,7 @@ class Cursor:
         self._tokens, self._at = tokens, 0
         self._thousands = thousands  # 1,000 is one number; else two
         self._depth = self._bars = self._brackets = 0
+        self._set_at = -1  # the depth of the set that is read, where a colon begins its condition
         self._square = 0  # within [ or ], where a further [ may be the end of [1, 2[
 
     # Tokens
@@ -79,8 +80,10 @@ class Cursor:
         if self.now.kind == "dot" and not self.now.spaced and self.ahead(1).text != "dot":
             self.take()
             return self._decimals(digits)
-        if self.now.text in ("e", "E") and not self.now.spaced and self.ahead(1).kind == "digit":
+        if self.now.text in ("e", "E") and not self.now.spaced and self._is_digit_at(1):
             return self._scaled(Fraction(int(digits)))
+        if not digits:
+            raise Unreadable(".")
         value = number(int(digits))
         if self.now.kind == "digit" and self.now.spaced:
             return self._two_part(value)
@@ -99,7 +102,7 @@ class Cursor:
 
     def _decimals(self, whole: str) -> Node:
         digits = self.digits() if not self.now.spaced else ""
-        if not whole and not digits:
+        if not digits and not self.sees("overline"):
             raise Unreadable(".")
         value = Fraction(int(whole + digits or "0"), 10 ** len(digits))
         if self.sees("overline") and self.ahead(1).text == "{" and self.ahead(2).kind == "digit":
@@ -112,9 +115,12 @@ class Cursor:
         return number(value)
 
     def _is_e_alone(self) -> bool:
-        after = self.ahead(1)
-        signed = after.text in ("-", "+") and self.ahead(2).kind == "digit"
-        return not (after.kind == "digit" or signed)
+        signed = self.ahead(1).text in ("-", "+") and self._is_digit_at(2)
+        return not (self._is_digit_at(1) or signed)
+
+    def _is_digit_at(self, steps: int) -> bool:
+        """Whether a digit stands there, without a space before it."""
+        return self.ahead(steps).kind == "digit" and not self.ahead(steps).spaced
 
     def _scaled(self, value: Fraction) -> Node:
         self.take()

@@ -16,7 +16,7 @@ from flint import acb, arb, ctx, fmpz
 
 from k2repro.verify.maths import value as values
 from k2repro.verify.maths.tree import Node, number, rebuilt, walk
-from k2repro.verify.maths.value import Unclear, Undecided, Undefined, Value, rational
+from k2repro.verify.maths.value import NotReal, Unclear, Undecided, Undefined, Value, rational
 
 LARGEST_FACTORIAL = 2000
 _I = Node("sym", value="i")
@@ -96,6 +96,8 @@ class Evaluator:
         assert exact is not None
         if exact.denominator == 1:
             return values.power(self.value(base), exact.numerator)
+        if has_letters(exponent) and values.is_real(self.value(base).ball) and self.sign(base) < 0:
+            raise NotReal  # (-1)^n speaks of whole n only
         if self.is_e(base):
             return self.exp(exponent)
         if exact.denominator > 60:
@@ -123,7 +125,7 @@ class Evaluator:
         if degree % 2:
             return values.neg(positive)
         if self.point.real or degree != 2:
-            raise Undefined
+            raise NotReal
         return values.mul(positive, self.i())
 
     def _positive_root(self, inside: Value, degree: int, key: Any) -> Value:
@@ -268,7 +270,7 @@ class Evaluator:
         if self.is_e(base):
             return self.exp(exponent)
         if self.sign(base) <= 0:
-            raise Undefined
+            raise NotReal
         return self.transcendental((self.value(base).ball.log() * self.value(exponent).ball).exp())
 
     def function(self, name: str, node: Node) -> Value:
@@ -279,7 +281,7 @@ class Evaluator:
         if not values.is_real(ball):
             raise Undecided
         if name == "ln" and self.sign(node) <= 0:
-            raise Undefined
+            raise NotReal
         if name in ("arcsin", "arccos") and not abs(ball) < 1:
             if abs(ball) > 1:
                 raise Undefined

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from hashlib import sha256
 
@@ -11,9 +12,12 @@ from k2repro.verify.maths import value as values
 from k2repro.verify.maths.evaluate import Evaluator, Point, has_letters, precision
 from k2repro.verify.maths.proof import proved_zero
 from k2repro.verify.maths.tree import Node, minus, variables, walk
-from k2repro.verify.maths.value import Unclear, Undecided, Undefined
+from k2repro.verify.maths.value import NotReal, Unclear, Undecided, Undefined
 
-_lock = threading.RLock()  # flint's precision is one for all threads
+Names = frozenset[str]
+
+_lock = threading.RLock()
+_WHOLE_BY_NAME = frozenset("nkm")
 _TRIES = 60
 _SIZES = (1, 1, 3, 7, 40, Fraction(1, 8), Fraction(1, 16), Fraction(1, 64))
 _PRIMES = [n for n in range(211, 800) if all(n % d for d in range(2, 29))][:64]
@@ -26,28 +30,66 @@ _LARGEST_SCALE = 500  # of constants beside variables that are whole numbers
 
 
 def equal(one: Node, other: Node) -> bool:
-    """Whether two expressions are the same value or function; raises Undecided, Undefined."""
-    return one == other or is_zero(minus(one, other))
+    """Whether two expressions are the same value or function; raises Undecided, Undefined.
+
+    2 ln x is ln x^2 where both have a value; but where the one says |x|, or speaks of whole numbers, the
+    other must have one too.
+    """
+    if one == other:
+        return True
+    whole = whole_numbers(one)
+    absolute = any(part.head == "abs" and variables(part) for part in walk(one))
+    return is_zero(minus(one, other), whole) and (not (absolute or whole) or _as_wide(one, other, whole))
 
 
-def is_zero(node: Node) -> bool:
-    """Whether an expression is zero wherever it is defined; raises Undecided, Undefined."""
+def _as_wide(one: Node, other: Node, whole: Names) -> bool:
+    """Whether `other` has a value at all points tried where `one` has."""
+    both = minus(one, other)
+    points = _points(both, sha256(repr(both).encode()).hexdigest(), whole, fine=True)
+    with _own_precision():
+        precision(_PRECISIONS[0])
+        tried = [point for _, point in zip(range(_NUMERIC_POINTS), points, strict=False)]
+        return all(_has_value(other, point) or not _has_value(one, point) for point in tried)
+
+
+def _has_value(node: Node, point: Point) -> bool:
+    try:
+        Evaluator(point).value(node)
+    except NotReal:
+        return False
+    except (Undefined, Unclear):
+        return True
+    return True
+
+
+@contextmanager
+def _own_precision() -> Iterator[None]:
+    """flint's precision is one for all threads and callers: taken alone, and given back."""
     with _lock:
         before = ctx.prec
         try:
-            return _is_zero(node)
+            yield
         finally:
             ctx.prec = before
 
 
-def _is_zero(node: Node) -> bool:
+def is_zero(node: Node, whole: Names = frozenset()) -> bool:
+    """Whether an expression is zero wherever it is defined; raises Undecided, Undefined.
+
+    whole: the variables that stand for whole numbers.
+    """
+    with _own_precision():
+        return _is_zero(node, whole)
+
+
+def _is_zero(node: Node, whole: Names = frozenset()) -> bool:
     seed = sha256(repr(node).encode()).hexdigest()
     if not has_letters(node):
         point = Point(seed)
         if _numerically_not_zero(node, point):
             return False
         return _proof(node, point)
-    numeric, exact = _points(node, seed, fine=True), _points(node, seed, fine=False)
+    numeric, exact = (_points(node, seed, whole, fine) for fine in (True, False))
     found = _at_several(numeric, _NUMERIC_POINTS, lambda point: not _numerically_not_zero(node, point))
     if found and _scale(node) > _LARGEST_SCALE and any(part.head in ("fact", "binom") for part in walk(node)):
         raise Undecided  # what begins beyond such a constant is out of reach
@@ -109,29 +151,25 @@ def _proved(node: Node, point: Point) -> bool:
 
 def sign_at(node: Node) -> int:
     """1, -1 or 0 of a constant; raises Undecided, Undefined."""
-    with _lock:
-        before = ctx.prec
-        try:
-            if _is_zero(node):
-                return 0
-            for bits in (*_PRECISIONS, _LAST):
-                precision(bits)
-                try:
-                    return Evaluator(Point("sign")).sign(node)
-                except Unclear:
-                    continue
-            raise Undecided
-        finally:
-            ctx.prec = before
+    with _own_precision():
+        if _is_zero(node):
+            return 0
+        for bits in (*_PRECISIONS, _LAST):
+            precision(bits)
+            try:
+                return Evaluator(Point("sign")).sign(node)
+            except Unclear:
+                continue
+        raise Undecided
 
 
-def _points(node: Node, seed: str, fine: bool) -> Iterator[Point]:
+def _points(node: Node, seed: str, whole: Names, fine: bool) -> Iterator[Point]:
     """Fine: with long fractions; else short ones, since exact powers of them are taken.
 
     Positive first, where roots and logarithms have values, then of both signs, then large and small.
     """
     names = variables(node)
-    whole, exponents, turning = _whole_numbers(node), _in_exponents(node), _in_turns(node)
+    exponents, turning = _in_exponents(node), _in_turns(node)
     scale = _scale(node)
     complex_too = any(part.head == "sym" and part.value == "i" for part in walk(node))
     for number in range(_TRIES):
@@ -139,7 +177,7 @@ def _points(node: Node, seed: str, fine: bool) -> Iterator[Point]:
         for name in names:
             draw.at[name] = _draw(draw, name, name in whole, name in exponents, fine, number)
             if name in turning and not fine and name not in whole:
-                draw.at[name] = Fraction(1 + draw.random(name, 4), _PRIMES[draw.random((name, "turn"), 6)])
+                draw.at[name] = Fraction(1 + draw.random(name, 4), _PRIMES[draw.random("turn", 6)])
             if number == _FAR and (fine or name in whole):
                 draw.at[name] = _far(draw, name, name in whole, scale)
         yield draw
@@ -191,15 +229,15 @@ def _is_minus(draw: Point, name: str, number: int) -> bool:
     return number == 1 or bool(draw.random((name, "sign"), 1))
 
 
-def _whole_numbers(node: Node) -> set[str]:
-    """Variables that only make sense as whole numbers: in factorials, binomials, powers of -1."""
+def whole_numbers(node: Node) -> Names:
+    """Variables that only make sense as whole numbers: in factorials, binomials, powers of -1, n in n pi."""
     found: set[str] = set()
     for part in walk(node):
         if part.head in ("fact", "binom") or (part.head == "fn" and part.value in ("gcd", "lcm")):
             found |= set(variables(part))
         if part.head == "pow" and _is_negative(part.args[0]):
             found |= set(variables(part.args[1]))
-    return found
+    return frozenset(found | (_in_turns(node) & _WHOLE_BY_NAME))
 
 
 def _is_negative(node: Node) -> bool:
@@ -225,19 +263,15 @@ def _in_exponents(node: Node) -> set[str]:
     return found
 
 
-def same_sign(one: Node, other: Node) -> bool:
+def same_sign(one: Node, other: Node, whole: Names = frozenset()) -> bool:
     """Whether two proportional expressions have the same sign, at the first point where both have one."""
     both = Node("mul", (one, other))
     seed = sha256(repr(both).encode()).hexdigest()
-    with _lock:
-        before = ctx.prec
-        precision(512)
-        try:
-            for _, point in zip(range(_TRIES), _points(both, seed, fine=True), strict=False):
-                try:
-                    return Evaluator(point).sign(both) > 0
-                except (Undefined, Unclear):
-                    continue
-            raise Undecided
-        finally:
-            ctx.prec = before
+    with _own_precision():
+        precision(_PRECISIONS[1])
+        for _, point in zip(range(_TRIES), _points(both, seed, whole, fine=True), strict=False):
+            try:
+                return Evaluator(point).sign(both) > 0
+            except (Undefined, Unclear):
+                continue
+    raise Undecided

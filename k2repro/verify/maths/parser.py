@@ -13,8 +13,9 @@ _STARTS = (
     FUNCTIONS
     | GREEK
     | {"frac", "sqrt", "pi", "infty", "binom", "lfloor", "lceil", "overline", "bar", "vec", "hat", "tilde"}
-    | {"{", "mathbb", "emptyset", "begin", "ldots", "mathcal", "angle", "triangle"}
+    | {"\\{", "mathbb", "emptyset", "begin", "ldots", "mathcal", "angle", "triangle", "langle"}
 )
+_NUMBER_SETS = frozenset("RZNQ")
 _DECORATED = frozenset({"overline", "bar", "vec", "hat", "tilde", "mathcal", "overrightarrow"})
 
 
@@ -34,7 +35,10 @@ class Expressions(Cursor):
     def _signed(self) -> Node:
         if self.sees("+", "-", "pm", "mp"):
             sign = self.take().text
-            return _with_sign(sign, self._product())
+            inside = self._product()
+            if not is_expression(inside):
+                raise Unreadable("a sign before a structure")
+            return _with_sign(sign, inside)
         return self._product()
 
     def _product(self) -> Node:
@@ -46,7 +50,7 @@ class Expressions(Cursor):
                 left = Node("div", (left, self._after_operator()))
             elif self._starts_factor():
                 right = self._factor()
-                left = _mixed(left, right) or _times(left, right)
+                left = _mixed(left, right) or _beside(left, right)
             else:
                 return left
 
@@ -58,10 +62,7 @@ class Expressions(Cursor):
 
     def _starts_factor(self) -> bool:
         token = self.now
-        if token.kind in ("digit", "dot"):
-            # `1 2` is two numbers, `x2` a slip; `\sqrt{2}3` and `\pi 2` are products.
-            before = self._tokens[self._at - 1]
-            return before.kind not in ("digit", "dot", "letter") and before.text not in ("%", "'", "!")
+        # A number stands before the other factors: `1 2`, `x2` and `\sqrt{2}3` are slips, and so is `x{2}`.
         if token.kind == "letter":
             return True
         if token.kind == "cmd":
@@ -71,7 +72,9 @@ class Expressions(Cursor):
     def _opens(self, sign: str) -> bool:
         if sign == "[":
             return not self._square
-        return sign in "({" or (sign == "|" and not self._bars)
+        if sign == "{":
+            return self.ahead(1).kind not in ("digit", "dot")
+        return sign == "(" or (sign == "|" and not self._bars)
 
     def _factor(self) -> Node:
         base = self._primary()
@@ -199,7 +202,9 @@ class Expressions(Cursor):
             return Node("div" if name == "frac" else "binom", (above, below))
         if name == "sqrt":
             return self._root()
-        if name in ("pi", "infty", "emptyset", "ldots", "angle", "triangle"):
+        if name in ("angle", "triangle"):
+            return symbol(f"\\{name}{{{self._corners()}}}")
+        if name in ("pi", "infty", "emptyset", "ldots"):
             return {"pi": symbol("\\pi"), "infty": Node("inf"), "emptyset": Node("empty")}.get(
                 name, symbol("\\" + name)
             )
@@ -211,9 +216,20 @@ class Expressions(Cursor):
             inside = self.expression()
             self.need("rfloor" if name == "lfloor" else "rceil")
             return Node("floor" if name == "lfloor" else "ceil", (inside,))
+        if name in _NUMBER_SETS:
+            return symbol(f"\\mathbb{{{name}}}")
         if name in _DECORATED or name == "mathbb":
             return self._named(f"\\{name}{{{joined(self.script())}}}")
         return self.special(name)
+
+    def _corners(self) -> str:
+        """The points after \\angle, in their order."""
+        if self.sees("{"):
+            return joined(self.script())
+        found = ""
+        while self.now.kind == "letter":
+            found += self.take().text
+        return found
 
     def special(self, name: str) -> Node:
         """A command that makes a structure; known one floor up."""
@@ -266,7 +282,7 @@ class Expressions(Cursor):
             factors.append(self._factor())
         result = factors[0]
         for factor in factors[1:]:
-            result = _mixed(result, factor) or _times(result, factor)
+            result = _mixed(result, factor) or _beside(result, factor)
         return result
 
     def _degrees(self, inside: Node) -> Node:
@@ -280,6 +296,13 @@ def _with_sign(sign: str, node: Node) -> Node:
     if sign in ("pm", "mp"):
         return Node("pm", (node,), 1 if sign == "pm" else -1)
     return node if sign == "+" else Node("neg", (node,))
+
+
+def _beside(left: Node, right: Node) -> Node:
+    """A product without a sign; nobody writes 1x for x."""
+    if left == number(1):
+        raise Unreadable("one times something")
+    return _times(left, right)
 
 
 def _times(left: Node, right: Node) -> Node:

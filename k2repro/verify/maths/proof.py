@@ -11,7 +11,7 @@ from k2repro.verify.maths.standins import Restart
 from k2repro.verify.maths.tree import Node
 from k2repro.verify.maths.value import Unclear, Undecided
 
-_CAP_BITS = 60_000
+_CAP_BITS = 150_000
 
 
 def proved_zero(node: Node, point: Point) -> bool:

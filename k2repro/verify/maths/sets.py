@@ -53,12 +53,15 @@ def _read(node: Node) -> Pieces:
         return [_ALL]
     if node.head == "empty":
         return []
-    if node.head in ("set", "complement"):
+    if node.head == "set":
         points = [_constant(part) for part in node.args]
-        found = [Piece(point, True, point, True) for point in points]
-        return _without([_ALL], found) if node.head == "complement" else found
+        if any(compare(one, other) == 0 for at, one in enumerate(points) for other in points[:at]):
+            raise NoSet  # a member twice is a slip
+        return [Piece(point, True, point, True) for point in points]
     if node.head == "tuple" and len(node.args) == 2:
         return _interval(node)
+    if len(set(flat(node))) < len(flat(node)):
+        raise NoSet  # a part twice is a slip
     if node.head in ("union", "meet", "minus"):
         left, right = (_joined(_read(part)) for part in node.args)
         if node.head == "union":
@@ -75,6 +78,11 @@ def _read(node: Node) -> Pieces:
     if node.head == "rel":
         return _relation(node)
     raise NoSet
+
+
+def flat(node: Node) -> list[Node]:
+    """The parts of a union of unions, of conditions joined by or: of whatever joins like with like."""
+    return [part for arg in node.args for part in (flat(arg) if arg.head == node.head else [arg])]
 
 
 def names(node: Node) -> set[str]:

@@ -201,7 +201,7 @@ class StandIns(Evaluator):
     def _turn(self, factor: Fraction) -> tuple[Value, Value]:
         """Cosine and sine of a rational multiple of pi."""
         factor %= 2
-        if factor.denominator > 2000:
+        if factor.denominator > 5000:
             raise Undecided
         order = math.lcm(self.order, 4, 2 * factor.denominator)
         found = []

@@ -43,9 +43,12 @@ class Statements(Expressions):
             self.now.kind == "text" and _SEPARATOR.fullmatch(self.now.text)
         ):
             token = self.take()
-            if token.text in (",", ";") and self.sees(",", ";"):
+            word = next((each for each in ("or", "and") if each in token.text), ",")
+            if self._at - start > (2 if word != "," else 1):
                 raise Unreadable("two separators")
-            joints.add(next((word for word in ("or", "and") if word in token.text), ","))
+            joints.add(word)
+            if word != ",":
+                break
         return self._at > start
 
     def _item(self) -> Node:
@@ -53,7 +56,7 @@ class Statements(Expressions):
         while self.now.kind in ("sym", "cmd") and self.now.text in _RELATIONS:
             relations.append(_RELATIONS[self.take().text])
             parts.append(self._side())
-        if self.now.text == ":" and not relations:
+        if self.now.text == ":" and not relations and self._set_at != self._depth:
             return self._ratio(parts[0])
         found = Node("rel", tuple(parts), tuple(relations)) if relations else parts[0]
         if self.sees("pmod") or (self.sees("(") and self.ahead(1).text in ("mod", "bmod")):
@@ -65,6 +68,8 @@ class Statements(Expressions):
         start = self._at
         if self.now.kind != "letter":
             return None
+        if segment := self._segment():
+            return segment
         name = self._name_only()
         parts = []
         if self.now.text == "(" and not self.now.spaced:
@@ -74,6 +79,16 @@ class Statements(Expressions):
                 self.skip(",")
             if parts and self.skip(")") and self.sees("="):
                 return Node("apply", tuple(parts), name)
+        self._at = start
+        return None
+
+    def _segment(self) -> Node | None:
+        """AB before an equals sign: a distance, not a product."""
+        start, name = self._at, ""
+        while self.now.kind == "letter" and self.now.text.isupper() and not (name and self.now.spaced):
+            name += self.take().text
+        if 2 <= len(name) <= 3 and self.sees("="):
+            return symbol(name)
         self._at = start
         return None
 
@@ -98,13 +113,13 @@ class Statements(Expressions):
         while self.sees("cup", "cap", "setminus"):
             head = {"cup": "union", "cap": "meet", "setminus": "minus"}[self.take().text]
             left = Node(head, (left, self._checked()))
-        if self._is_one_bracket(start):
+        if left.head != "matrix" and self._is_one_bracket(start):
             return Node("tuple", (left,), "[]")
         return left
 
     def _checked(self) -> Node:
         """A sum whose parts are values, or one structure."""
-        found = self.expression()
+        found = _reals_without(self.expression())
         if not is_expression(found) and found.head in (
             "add",
             "mul",
@@ -151,6 +166,8 @@ class Statements(Expressions):
             raise Unreadable(closing or "the end")
         self._depth -= 1
         self._brackets -= 1
+        if inside.head == "matrix":
+            return inside
         if inside.head == "list":
             if inside.value != ",":
                 raise Unreadable("words within brackets")
@@ -187,11 +204,23 @@ class Statements(Expressions):
 
     def special(self, name: str) -> Node:
         """Sets in braces, matrices."""
-        if name == "{":
+        if name == "\\{":
             return self._set()
         if name == "begin":
             return self._matrix()
+        if name == "langle":
+            return self._vector()
         raise Unreadable(f"\\{name}")
+
+    def _vector(self) -> Node:
+        r"""\langle 1, 2 \rangle"""
+        self.deeper()
+        self._brackets += 1
+        inside = self._items()
+        self.need("rangle")
+        self._brackets -= 1
+        self._depth -= 1
+        return Node("tuple", inside.args if inside.head == "list" else (inside,), "<>")
 
     def _set(self) -> Node:
         self.deeper()
@@ -199,6 +228,7 @@ class Statements(Expressions):
         if self._close_set():
             return Node("empty")
         bars, self._bars = self._bars, 1  # in {x | x > 1} the bar separates
+        outer, self._set_at = self._set_at, self._depth
         inside = self._items()
         if self.sees("|", ":", "mid"):
             self.take()
@@ -206,13 +236,13 @@ class Statements(Expressions):
             items: tuple[Node, ...] = (inside,)
         else:
             items = inside.args if inside.head == "list" else (inside,)
-        self._bars = bars
+        self._bars, self._set_at = bars, outer
         if not self._close_set():
             raise Unreadable("\\{")
         return items[0] if items[0].head == "builder" else Node("set", items)
 
     def _close_set(self) -> bool:
-        if self.now.kind == "cmd" and self.now.text == "}":
+        if self.sees("\\}"):
             self.take()
             self._brackets -= 1
             self._depth -= 1
@@ -242,6 +272,15 @@ class Statements(Expressions):
         self._depth -= 1
         cells = tuple(cell for row in rows for cell in row)
         return Node("matrix", cells, (len(rows[0]), _MATRICES[name]))
+
+
+def _reals_without(node: Node) -> Node:
+    r"""\mathbb{R} - \{1\} is a difference of sets."""
+    if node.head == "add" and len(node.args) == 2 and node.args[0] == symbol("\\mathbb{R}"):
+        second = node.args[1]
+        if second.head == "neg" and second.args[0].head == "set":
+            return Node("minus", (node.args[0], second.args[0]))
+    return node
 
 
 def parse(text: str, *, thousands: bool = True) -> Node:

@@ -10,7 +10,7 @@ sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp
 """
 FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
 _NAMES = FUNCTIONS | {"sqrt", "pi", "infinity"}
-_WORDS = {"or", "and", "infty"}
+_WORDS = {"or", "and", "infty", "inf"}
 _GREEK_WORDS = """
 alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau
 upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar aleph
@@ -86,6 +86,12 @@ _CHARACTERS = {
     "²": "^{2}",
     "³": "^{3}",
     "¹": "^{1}",
+    "。": ".",
+    "，": ",",
+    "；": ";",
+    "：": ":",
+    "（": "(",
+    "）": ")",
     "½": "\\frac{1}{2}",
     "¼": "\\frac{1}{4}",
     "¾": "\\frac{3}{4}",
@@ -161,13 +167,15 @@ def tokens(text: str) -> list[Token]:
 
 
 def _command(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], int]:
+    if name == "|":
+        raise Unreadable("a norm")
     name = _SAME.get(name, name)
     if name in _FONTS:
         return _font(name, text, at, spaced)
     if name in ("{", "}"):
-        return [Token("cmd", name, spaced)], at
+        return [Token("cmd", f"\\{name}", spaced)], at
     if len(name) == 1 and not name.isalpha():
-        return [Token("sym", name, spaced)], at
+        return [Token("sym", name, spaced)], at  # such as lvert, gt, cdot
     return [Token("cmd", name, spaced)], at
 
 
@@ -189,7 +197,7 @@ def _font(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], int
 def _letters(word: str, spaced: bool) -> list[Token]:
     """A run of letters: a known name, at its end or all of it; else one variable each."""
     if word in _WORDS:
-        return [Token("cmd", word, spaced)]
+        return [Token("cmd", {"inf": "infty"}.get(word, word), spaced)]
     for start in range(len(word)):
         if word[start:] in _NAMES:
             rest = [Token("letter", mark, spaced and not at) for at, mark in enumerate(word[:start])]

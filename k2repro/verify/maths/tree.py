@@ -27,7 +27,7 @@ class Node:
 
 
 _STATEMENT_WORDS = """
-list tuple set matrix union meet minus empty rel mod ratio builder words complement
+list tuple set matrix union meet minus empty rel mod ratio builder
 """
 STATEMENTS = frozenset(_STATEMENT_WORDS.split())
 

@@ -17,7 +17,11 @@ MOST_BITS = 40_000  # of an exact rational; beyond, a ball
 
 
 class Undefined(ArithmeticError):
-    """No value at this point: a division by zero, a logarithm of a negative number."""
+    """No value at this point, such as a division by zero."""
+
+
+class NotReal(Undefined):
+    """No real value at this point: an even root or a logarithm of a negative number."""
 
 
 class Unclear(ArithmeticError):

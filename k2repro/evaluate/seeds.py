@@ -1,0 +1,106 @@
+"""Intervals of statements about training, whose unit is the seed: two levels at once, and Student's t.
+
+Every seed is asked the same problems, so values form a table of seeds by problems, and both are samples: of
+trainings that could have been, and of problems that could have been asked. Resampling rows and columns
+independently (Owen 2007, "The pigeonhole bootstrap", arXiv 0712.1111) counts both. With k seeds, resampled
+rows spread (k - 1) / k too little, which matters for three and little for ten; the t interval corrects for
+that, and knows nothing of the problems. Show both.
+"""
+
+from collections.abc import Sequence
+from math import atan, cos, pi, sin, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from k2repro.errors import K2ReproError
+from k2repro.evaluate.checks import check_generator, check_level, check_resamples, finite_numbers
+from k2repro.evaluate.intervals import Interval
+
+
+def two_level_interval(
+    values: ArrayLike, *, generator: np.random.Generator, level: float = 0.95, resamples: int = 10_000
+) -> Interval:
+    """Percentile interval of the mean of a table, from resampling its seeds and its problems.
+
+    values   float [seeds, problems]; for a comparison the paired differences, each seed with its own start
+    returns  Interval with n = number of problems
+
+    A resample draws seeds and problems with replacement; all drawn seeds are asked the same drawn problems,
+    as all seeds were. Raises K2ReproError for fewer than two seeds or problems.
+
+    >>> table = [[0.1, 0.3, 0.2], [0.5, 0.7, 0.6]]
+    >>> interval = two_level_interval(table, generator=np.random.default_rng(0), resamples=4000)
+    >>> round(interval.low, 2), round(interval.high, 2)
+    (0.13, 0.67)
+    """
+    table = finite_numbers("values", values)
+    check_generator(generator)
+    check_level(level)
+    check_resamples(resamples, level)
+    if table.ndim != 2 or min(table.shape) < 2:
+        raise K2ReproError(
+            f"values have shape {table.shape}: must be [seeds, problems], at least two of each. One seed "
+            "says nothing about training"
+        )
+    seeds, problems = table.shape
+    means = np.empty(resamples)
+    for at in range(resamples):
+        # Counts, not rows: the mean of the drawn sub-table is a product with both counts.
+        drawn_seeds = np.bincount(generator.integers(0, seeds, seeds), minlength=seeds)
+        drawn = np.bincount(generator.integers(0, problems, problems), minlength=problems)
+        means[at] = drawn_seeds @ table @ drawn
+    low, high = np.quantile(means / (seeds * problems), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(
+        float(low), float(high), method="bootstrap by seed and problem, percentile", level=level, n=problems
+    )
+
+
+def t_interval(values: Sequence[float] | NDArray[np.float64], *, level: float = 0.95) -> Interval:
+    """Student's t interval of the mean of one value a seed; n = number of seeds.
+
+    Exact where seeds are normal. Raises K2ReproError for fewer than two.
+
+    >>> tuple(round(bound, 2) for bound in t_interval([1.0, 2.0, 3.0]))
+    (-0.48, 4.48)
+    """
+    numbers = finite_numbers("values", values)
+    check_level(level)
+    if numbers.ndim != 1 or len(numbers) < 2:
+        raise K2ReproError(
+            f"{numbers.size} value: a t interval needs at least two seeds, because their spread is its width"
+        )
+    k, mean = len(numbers), float(numbers.mean())
+    half = t_quantile((1 + level) / 2, k - 1) * float(numbers.std(ddof=1)) / sqrt(k)
+    return Interval(mean - half, mean + half, method="t over seeds", level=level, n=k)
+
+
+def t_quantile(probability: float, degrees: int) -> float:
+    """The value below which Student's t with `degrees` degrees of freedom lies with `probability`.
+
+    probability: from 0.5 up to, not including, 1. By bisection of the closed form for whole degrees of
+    freedom (Abramowitz and Stegun 26.7.3 and 26.7.4).
+    """
+    if not 0.5 <= probability < 1 or degrees < 1:
+        raise K2ReproError(f"probability {probability}, degrees {degrees}: in [0.5, 1), at least 1")
+    wanted, high = 2 * probability - 1, 1.0
+    while _within(high, degrees) < wanted:
+        high *= 2
+    low = 0.0
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, degrees) < wanted else (low, middle)
+    return high
+
+
+def _within(t: float, degrees: int) -> float:
+    """Probability that |T| is at most t."""
+    angle = atan(t / sqrt(degrees))
+    odd = degrees % 2
+    # Terms of cos^1, cos^3, ... for odd degrees, of cos^0, cos^2, ... for even ones.
+    term, total = cos(angle) if odd else 1.0, 0.0
+    for power in range(1 + odd, degrees, 2):
+        total += term
+        term *= cos(angle) ** 2 * power / (power + 1)
+    total *= sin(angle)
+    return 2 / pi * (angle + total) if odd else total

@@ -1,0 +1,73 @@
+"""How large the experiments are: one scale per profile, so that every pillar finds the same models."""
+
+from dataclasses import dataclass, fields
+
+from k2repro.errors import K2ReproError, unknown
+from k2repro.results import load_profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """The fields are those of the table [lab] of a profile; the defaults are the laptop profile.
+
+    seeds         models of each kind that a claim rests on: seeds 0 to seeds - 1
+    shown_seeds   of runs that only show something
+    steps         share of the recipe's steps in every stage up to SFT; rl_steps: in every run of RL
+    problems      of each benchmark in a pool, and samples of each
+    deep          problems of each benchmark that get `deep_samples` instead, for pass@k
+    probe         problems of each benchmark behind every point of the SFT curve; rl_probe: of an RL curve
+    prompts       groups of a step of RL, and completions of a group
+    points        intervals between points of an RL curve, as many as the steps allow
+    """
+
+    seeds: int = 3
+    shown_seeds: int = 1
+    steps: float = 1.0
+    problems: int = 500
+    samples: int = 2
+    deep: int = 100
+    deep_samples: int = 16
+    probe: int = 100
+    rl_steps: float = 1.0
+    prompts: int = 16
+    group: int = 8
+    rl_probe: int = 50
+    points: int = 4
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name in ("steps", "rl_steps"):
+                if not 0 < value <= 1:
+                    raise K2ReproError(f"{each.name} = {value}: must be above 0 and at most 1; it is a share")
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise K2ReproError(f"{each.name} = {value!r}: must be a whole number of at least 1")
+        if not 2 <= self.deep <= self.problems:
+            raise K2ReproError(
+                f"deep = {self.deep}: must be at least 2 and at most problems = {self.problems}"
+            )
+        if self.deep_samples < self.samples:
+            raise K2ReproError(f"deep_samples = {self.deep_samples}: at least samples = {self.samples}")
+        if self.shown_seeds > self.seeds:
+            raise K2ReproError(f"shown_seeds = {self.shown_seeds}: must be at most seeds = {self.seeds}")
+
+    @classmethod
+    def of_profile(cls, name: str) -> "Scale":
+        """The scale of a profile. Raises K2ReproError for a key that does not exist, with those that do."""
+        given = load_profile(name).lab
+        known = [each.name for each in fields(cls)]
+        for key in given:
+            if key not in known:
+                raise unknown(f"key in [lab] of profile {name!r}", key, known)
+        return cls(**given)
+
+    def sft_parameters(self) -> dict[str, object]:
+        """What shapes the rows of notebook 02."""
+        names = ("steps", "problems", "samples", "deep", "deep_samples", "probe")
+        return {"seeds": list(range(self.seeds)), **{name: getattr(self, name) for name in names}}
+
+    def rl_parameters(self) -> dict[str, object]:
+        """What shapes the rows of notebook 03, besides the models that it starts from."""
+        names = ("seeds", "shown_seeds", "problems", "samples", "deep", "deep_samples", "prompts", "group")
+        given = {name: getattr(self, name) for name in names}
+        return {**given, "steps": self.rl_steps, "probe": self.rl_probe, "points": self.points}

@@ -1,0 +1,102 @@
+"""A training run as a list of stages, each a mixture, a length and a schedule; and how one is carried out.
+
+Paper: K2-Think is one stage of supervised fine-tuning on long traces from Qwen2.5-32B. mini-K2 has no public
+base to start from, so its base is trained here first: skill stages, then a weak mixture.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from k2repro.architecture import Qwen2
+from k2repro.errors import K2ReproError
+from k2repro.mini.mixtures import Ingredient, MixtureStream
+from k2repro.mini.problem import item_seed
+from k2repro.training import SCHEDULES, build_optimizer
+from k2repro.training.growth import grow_layers
+from k2repro.training.loop import History, OnStep, train
+from k2repro.training.optimizer import LearningRates
+
+Keep = Callable[[int, Qwen2], None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
+
+    rows, length: packed rows of a batch and their tokens. layers: the model is grown to this depth before
+    the stage. schedule: a key of SCHEDULES; warmup: its share of the steps. until: the stage ends once its
+    recent loss is at most this (see `train`); None for one of exactly `steps`.
+    """
+
+    name: str
+    mixture: tuple[Ingredient, ...]
+    steps: int
+    rows: int
+    length: int
+    layers: int
+    schedule: str = "constant"
+    warmup: float = 0.05
+    until: float | None = None
+    rates: LearningRates = field(default_factory=LearningRates)
+
+    def shortened(self, share: float) -> "Stage":
+        """The same stage with `share` of its steps, at least two; for quick runs that prove the path."""
+        return replace(self, steps=max(2, round(self.steps * share)))
+
+
+def run_stages(
+    model: Qwen2,
+    stages: Sequence[Stage],
+    seed: int,
+    *,
+    work: Path | None = None,
+    progress: OnStep | None = None,
+    keep: Keep | None = None,
+    keep_at: Sequence[int] = (),
+) -> tuple[Qwen2, dict[str, History]]:
+    """Train through `stages`; the model of the last one, and the history of each by name.
+
+    work: folder for resumable states, one for each stage; a stage that is finished there is not repeated.
+    keep: called with (finished steps, model) at the steps `keep_at` of the last stage.
+    """
+    if not stages:
+        raise K2ReproError("no stage to run")
+    histories: dict[str, History] = {}
+    for stage in stages:
+        model = _grown(model, stage, seed)
+        wanted = set(keep_at) if stage is stages[-1] else set()
+
+        def at_step(step: int, model: Qwen2, wanted: set[int] = wanted) -> None:
+            if keep is not None and step in wanted:
+                keep(step, model)
+
+        histories[stage.name] = train(
+            model,
+            build_optimizer(model, stage.rates),
+            MixtureStream(stage.mixture, f"{stage.name}-{seed}", rows=stage.rows, length=stage.length),
+            stage.steps,
+            stage=stage.name,
+            schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
+            until=stage.until,
+            work=None if work is None else work / stage.name,
+            progress=progress,
+            at_step=at_step,
+        )
+    return model, histories
+
+
+def _grown(model: Qwen2, stage: Stage, seed: int) -> Qwen2:
+    if model.config.num_hidden_layers == stage.layers:
+        return model
+    generator = torch.Generator().manual_seed(item_seed("growth", stage.name, seed) % 2**63)
+    return grow_layers(model, stage.layers, generator=generator)
+
+
+def history_values(histories: dict[str, History]) -> dict[str, dict[str, Any]]:
+    """Histories as JSON-like values."""
+    return {name: {"loss": h.loss, "tokens": h.tokens} for name, h in histories.items()}

@@ -1,0 +1,113 @@
+"""What stands under answers_equal: the grammar means what mathematics means, and a proof is one."""
+
+import math
+import random
+from fractions import Fraction
+
+import pytest
+import verify_answer_space as space
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from k2repro.verify.maths import identity
+from k2repro.verify.maths.evaluate import Evaluator, Point, precision
+from k2repro.verify.maths.statements import parse
+from k2repro.verify.maths.tree import Unreadable, minus
+from k2repro.verify.maths.value import Undecided, Undefined
+
+
+def in_floats(tree: space.Tree, at: dict[str, float]) -> complex:
+    """The value of a test tree in Python's own arithmetic, without a text in between."""
+    parts = [in_floats(part, at) for part in tree.parts]
+    if tree.kind in ("int", "decimal"):
+        return complex(float(str(tree.value)))
+    if tree.kind == "name":
+        return complex(math.pi if tree.value == "\\pi" else at[str(tree.value)])
+    if tree.kind == "sum":
+        return sum(part if sign == "+" else -part for sign, part in zip(str(tree.value), parts, strict=True))
+    if tree.kind in ("product", "times"):
+        return math.prod(parts)
+    if tree.kind == "quot":
+        return parts[0] / parts[1]
+    if tree.kind == "power":
+        return parts[0] ** int(parts[1].real)
+    if tree.kind == "root":
+        return parts[0] ** 0.5
+    if tree.kind == "log":
+        return complex(math.log(parts[0].real) / math.log(int(str(tree.value))))
+    name = {"ln": "log", "arctan": "atan"}.get(str(tree.value), str(tree.value))
+    return complex(getattr(math, name)(parts[0].real))
+
+
+def test_texts_are_read_as_the_values_that_they_were_written_from():
+    """Catches a precedence, an argument of a function or a mixed number that is read otherwise than meant."""
+    rng = random.Random(23)
+    compared = 0
+    for _ in range(500):
+        tree = space.value(rng)
+        at = {name: Fraction(rng.randint(1, 90), 64) for name in space.LETTERS}
+        try:
+            wanted = in_floats(tree, {name: float(value) for name, value in at.items()})
+            precision(96)
+            found = Evaluator(Point("test", at)).value(parse(space.form(tree, rng))).ball
+        except (ValueError, Undefined):  # a logarithm of a negative number
+            continue
+        assert abs(complex(found) - wanted) <= 1e-9 * max(1.0, abs(wanted)), space.form(tree, rng)
+        compared += 1
+    assert compared > 400
+
+
+IDENTITIES = [
+    (r"\sqrt[3]{2+\sqrt{5}}+\sqrt[3]{2-\sqrt{5}}", "1"),
+    (r"\sqrt{(\pi-4)^2}", r"4-\pi"),
+    (r"e^{i\pi}", "-1"),
+    (r"\arctan 1+\arctan 2+\arctan 3", r"\pi"),
+    (r"4\arctan\frac15-\arctan\frac1{239}", r"\frac{\pi}{4}"),
+    (r"\tan\frac{3\pi}{11}+4\sin\frac{2\pi}{11}", r"\sqrt{11}"),
+    (r"\cos\frac{\pi}{7}-\cos\frac{2\pi}{7}+\cos\frac{3\pi}{7}", r"\frac12"),
+    (r"\ln(\sqrt{2}+1)", r"-\ln(\sqrt2-1)"),
+    (r"\sqrt{2}^{\sqrt{2}}", r"2^{\frac{\sqrt2}{2}}"),
+    (r"\sin 3x", r"3\sin x-4\sin^3 x"),
+    (r"\cosh^2 x-\sinh^2 x", "1"),
+    (r"\binom{n+1}{k+1}", r"\binom{n}{k}+\binom{n}{k+1}"),
+    (r"\frac{1}{1+e^{-x}}", r"\frac{e^x}{e^x+1}"),
+    (r"8^{x/3}", "2^x"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), IDENTITIES)
+def test_identities_are_proved_and_their_near_misses_refuted(one, other):
+    """Catches a theorem that has no proof here, and a "proof" of what is off by 10^-60."""
+    left, right = parse(one), parse(other)
+    assert identity.equal(left, right)
+    off = parse("10^{-60}")
+    assert not identity.equal(left, minus(right, off))
+
+
+@given(st.integers(2, 60), st.integers(2, 60), st.integers(1, 400), st.sampled_from(["+", "-"]))
+@settings(deadline=None, max_examples=60)
+def test_no_distance_is_too_small_to_be_seen(a, b, exponent, sign):
+    """Catches an equality by so many digits: any difference counts, however small."""
+    surd = rf"\sqrt{{{a}}}+\sqrt[3]{{{b}}}" if a != b else rf"\sqrt{{{a}}}+\pi"
+    assert identity.equal(parse(surd), parse(f"{surd}+0.0"))
+    assert not identity.equal(parse(surd), parse(rf"{surd}{sign}10^{{-{exponent}}}"))
+
+
+def test_a_proof_is_not_taken_from_the_numbers():
+    """Catches equality by digits alone: here they agree to 20,000 bits, and nothing can be proved."""
+    one, other = parse(r"\pi"), parse(r"\pi+\frac{1}{9^{9^{9}}}")
+    with pytest.raises(Undecided):
+        identity.equal(one, other)
+
+
+UNREADABLE = [
+    "12 13", "x2", "1+", "\\frac{1}", "(1", "1)", "\\foo", "x==1", "a\\neq=1", "0q", "\\int x", "12 or",
+    "\\sqrt12", "(1 or 2)", "x^{2}^{3}", "\u0430", "", "(" * 42 + "x" + ")" * 42,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
+def test_nothing_is_skipped(text):
+    """Catches a text of which a part is read and the rest is thrown away."""
+    with pytest.raises(Unreadable):
+        parse(text)
