@@ -117,7 +117,7 @@ def test_nothing_is_skipped(text):
 
 
 def test_the_table_of_engines_is_ours():
-    """Catches numbers in answer_engines.csv that no longer hold for our verifier, and tables without teeth."""
+    """Catches numbers in answer_engines.csv that do not hold for ours, and tables that any would pass."""
     rows = engines.recorded()
     assert set(rows) == set(engines.ENGINES)
     cases = [row for table in engines.COMPARED for row in pairs(table)]
