@@ -26,5 +26,5 @@ def code_of(function: Callable[..., Any]) -> str:
         return inspect.getsource(function)
     except (TypeError, OSError):
         raise K2ReproError(
-            f"show_code: {function!r} has no source. Pass a function of this package, not a result or a built-in"
+            f"show_code: {function!r} has no source. Pass a function of this package"
         ) from None
