@@ -495,7 +495,7 @@ cut, which spent all its steps at the full budget.
 # The same runs with something broken. If any training of this kind helped,
 # a reward that pays for every answer would help too. Expect no gain from
 # it. Without the group's mean as a baseline, what is paid is pushed up and
-# nothing is pushed down. Textbooks its gain is noisier, and may be small.
+# nothing is pushed down: by the textbook a noisy way to gain little.
 
 # %%
 controls = rlvr_rows.controls(results)
