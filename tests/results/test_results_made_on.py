@@ -22,7 +22,15 @@ def artifact(folder: Path, name: str, **provenance: str) -> Path:
 
 
 def book(folder: Path) -> RowBook:
-    return RowBook("02_sft", profile="laptop", params_hash="p", code="c", data="d", where=HERE, folder=folder)
+    return RowBook(
+        "02_sft",
+        profile="laptop",
+        params_hash="a" * 16,
+        code="b" * 16,
+        data="c" * 16,
+        where=HERE,
+        folder=folder,
+    )
 
 
 def test_rows_of_models_carry_the_machine_that_made_them(tmp_path):
