@@ -1,5 +1,5 @@
 # k2repro: every target sets up its own environment first (.venv, from constraints.txt).
-# Needs: make, bash, and any Python >= 3.11. Try `make help`.
+# Needs: make, bash, and any Python from 3.11 to 3.14. Try `make help`.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help

@@ -1,12 +1,16 @@
 """`make check` beyond ruff and mypy: lints, stale stamps, rows, ledger, tables, status."""
 
+import json
 from collections.abc import Callable
 
+from k2repro.errors import K2ReproError
 from k2repro.notebook.lint import Finding, lint_all, render_findings
 from k2repro.paper.ledger import evaluate_claims
 from k2repro.paper.markdown import render_tables
+from k2repro.reading import read_text
 from k2repro.reproduce import COMMITTED_PROFILE, stale_notebooks
 from k2repro.results import Places, load_profile, load_rows, profile_names
+from k2repro.results.shipped import damages_of_shipped
 
 Say = Callable[[str], None]
 
@@ -14,15 +18,47 @@ Say = Callable[[str], None]
 def run_checks(say: Say) -> list[Finding]:
     """Every check of a checkout; says what it finds and returns the findings."""
     places = Places.find()
-    findings = [*lint_all(places.root), *_stale(places), *_profiles(places), *_results(places)]
+    findings = [
+        *lint_all(places.root),
+        *_stale(places),
+        *_profiles(places),
+        *_results(places),
+        *_timings(places),
+        *_shipped(places),
+    ]
     say(render_findings(findings))
     return findings
 
 
 def _stale(places: Places) -> list[Finding]:
     return [
-        Finding(f"notebooks/{name}.ipynb", "", "stale", f"{' and '.join(why)} changed; run `make notebooks`")
+        Finding(f"notebooks/{name}.ipynb", "all", "stale", f"{why}; run `make notebooks`")
         for name, why in stale_notebooks(places).items()
+    ]
+
+
+def _shipped(places: Places) -> list[Finding]:
+    """Every shipped artifact is whole; a damaged one would be trained anew for half an hour."""
+    return [
+        Finding(f"artifacts/{folder.name}/{name}", "all", "damaged", damage)
+        for folder in sorted((places.root / "artifacts").glob("*"))
+        if folder.is_dir()
+        for name, damage in damages_of_shipped(folder)
+    ]
+
+
+def _timings(places: Places) -> list[Finding]:
+    """Every committed notebook says what it cost."""
+    place = f"results/{COMMITTED_PROFILE}/timings.jsonl"
+    try:
+        lines = read_text(places.root / place).splitlines()
+        timed = {str(json.loads(line)["notebook"]) for line in lines}
+    except (K2ReproError, ValueError, LookupError, TypeError) as error:
+        return [Finding(place, "all", "damaged", f"cannot be read: {error}; run `make notebooks`")]
+    built = {path.stem for path in places.notebooks.glob("[0-9][0-9]_*.ipynb")}
+    return [
+        Finding(place, "all", "damaged", f"says nothing of {name}; run `make notebooks`")
+        for name in sorted(built - timed)
     ]
 
 

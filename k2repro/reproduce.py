@@ -227,19 +227,23 @@ def status_markdown(places: Places) -> str:
     )
 
 
-def stale_notebooks(places: Places) -> dict[str, list[str]]:
+def stale_notebooks(places: Places) -> dict[str, str]:
     """Committed notebooks that no longer agree with what made them, with the reasons."""
     profile = load_profile(COMMITTED_PROFILE)
-    stale: dict[str, list[str]] = {}
+    stale: dict[str, str] = {}
     for name in planned(profile, places):
         path = places.notebooks / f"{name}.ipynb"
         if not path.is_file():
-            stale[name] = ["it was never built"]
+            stale[name] = "it was never built"
             continue
         source = find_source(places, name)
         parameters = resolve_parameters(source, profile.name, profile.plan(name).parameters)
         now = make_stamp(source, places, profile.name, parameters, places.results(profile.name) / "rows")
-        reasons = differences(read_stamp(path), now)
+        try:
+            reasons = differences(read_stamp(path), now)
+        except K2ReproError as error:
+            stale[name] = str(error)
+            continue
         if reasons:
-            stale[name] = reasons
+            stale[name] = f"{' and '.join(reasons)} changed"
     return stale

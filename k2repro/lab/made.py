@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
+from k2repro.lab.progress import Report
 from k2repro.results import ArtifactStore, Recipe
+from k2repro.results.locking import alone
 
 OnReport = Callable[[object], None]
 
@@ -132,7 +134,9 @@ def make_now(made: Made, store: ArtifactStore, report: OnReport = no_report) -> 
     if found is not None:
         return found
     needs = {role: make_now(needed, store, report) for role, needed in made.needs.items()}
-    work = store.work_folder(made.recipe)
-    folder = store.build(made.recipe, lambda folder: made.make(Making(folder, work, needs, report)))
-    store.forget_work(made.recipe)
+    # A reader in JupyterLab and a `make reproduce` would take each other's unfinished work away.
+    with alone(store.lock(made.recipe), "making it", lambda words: report(Report(0.0, words))):
+        work = store.work_folder(made.recipe)
+        folder = store.build(made.recipe, lambda folder: made.make(Making(folder, work, needs, report)))
+        store.forget_work(made.recipe)
     return folder

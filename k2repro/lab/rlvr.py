@@ -250,7 +250,7 @@ def carry_out_rl(
     logs: dict[str, dict[int, Log]] = {}
     found: dict[str, dict[int, Scores]] = {}
     for name, seed in all_runs(scale):
-        lines = (folders[records(name, seed, scale).key] / RECORDS).read_text().splitlines()
+        lines = (folders[records(name, seed, scale).key] / RECORDS).read_text(encoding="utf-8").splitlines()
         points = read_points(folders[curve(name, seed, scale).key] / CURVE)
         steps = tuple(StepRecord.from_dict(json.loads(line)) for line in lines)
         logs.setdefault(name, {})[seed] = Log(run_named(name), seed, steps, tuple(points))

@@ -239,10 +239,12 @@ def carry_out_sft(
 
 def read_history(folder: Path) -> dict[str, dict[str, list[float]]]:
     """Loss and tokens of every step, by stage."""
-    found: dict[str, dict[str, list[float]]] = json.loads((folder / HISTORY).read_text())
+    found: dict[str, dict[str, list[float]]] = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     return found
 
 
 def read_curve(folder: Path) -> list[CurvePoint]:
     """The points of a training in order of steps."""
-    return [CurvePoint(**json.loads(line)) for line in (folder / CURVE).read_text().splitlines()]
+    return [
+        CurvePoint(**json.loads(line)) for line in (folder / CURVE).read_text(encoding="utf-8").splitlines()
+    ]

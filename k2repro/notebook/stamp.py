@@ -5,7 +5,7 @@ machine's own normaliser, the parameters, and the rows of other notebooks that i
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,17 @@ def make_stamp(
     )
 
 
+def read_built(path: Path) -> nbformat.NotebookNode:
+    """A built notebook; raises K2ReproError for one that was cut short or is no notebook."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (ValueError, LookupError, TypeError, RecursionError, nbformat.ValidationError) as error:
+        why = " ".join(str(error).split())[:80]
+        raise K2ReproError(
+            f"{path.name} is no notebook ({why}). Usual cause: a clone or an editor that was cut short"
+        ) from None
+
+
 def _scale(source: Path, places: Places, profile: str) -> dict[str, Any]:
     """How large the experiments of a profile are, for notebooks that run or read any."""
     if "k2repro.lab" not in source.read_text(encoding="utf-8"):
@@ -75,8 +86,8 @@ def _scale(source: Path, places: Places, profile: str) -> dict[str, Any]:
 
 def read_stamp(path: Path) -> Stamp:
     """The stamp in a built notebook; raises K2ReproError when it has none."""
-    content = nbformat.read(path, as_version=4).metadata.get(KEY)
-    if content is None:
+    content = read_built(path).metadata.get(KEY)
+    if not isinstance(content, dict) or set(content) != {each.name for each in fields(Stamp)}:
         raise K2ReproError(f"{path.name} carries no stamp. Usual cause: saved by hand; run `make notebooks`")
     return Stamp(**content)
 

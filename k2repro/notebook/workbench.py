@@ -118,7 +118,7 @@ def _made(places: Places) -> Path:
 def _read(bench: Path) -> dict[str, str]:
     """Hashes of the notebooks as they were copied; an unreadable list counts as empty, so nothing is lost."""
     try:
-        content = json.loads((bench / COPIED).read_text())
+        content = json.loads((bench / COPIED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,15 +78,19 @@ class ArtifactStore:
             self._move_aside(own)
         if self.shipped is not None:
             shipped = self.shipped / recipe.kind / recipe.key
-            if shipped.is_dir() and damage_of(shipped) is None:
-                return shipped
+            if shipped.is_dir():
+                damage = damage_of(shipped)
+                if damage is None:
+                    return shipped
+                warnings.warn(_told_damage(shipped, damage), stacklevel=2)
         return None
 
     def build(self, recipe: Recipe, make: Callable[[Path], None]) -> Path:
         """The artifact of `recipe`, made by `make(folder)` unless a whole one exists.
 
         Raises K2ReproError when `make` writes nothing; whatever `make` raises passes through and
-        leaves no trace. Two processes may build at once: the first to finish wins, both get the same.
+        leaves no trace. Two processes may build at once: the first to finish wins, both get the same. Where
+        they share a work folder, they take turns (`lock`).
         """
         found = self.find(recipe)
         if found is not None:
@@ -108,6 +113,10 @@ class ArtifactStore:
         folder = self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def lock(self, recipe: Recipe) -> Path:
+        """The lock file under which one process at a time makes an artifact (see `results.locking`)."""
+        return self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}.lock"
 
     def forget_work(self, recipe: Recipe) -> None:
         """Remove the work folder once the artifact stands."""
@@ -147,10 +156,18 @@ def write_manifest(folder: Path, recipe: Recipe, made: Mapping[str, Any]) -> Non
     write_text(folder / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
+def _told_damage(folder: Path, damage: str) -> str:
+    return (
+        f"the shipped {folder.parent.name} {folder.name} is damaged ({damage}) and is made anew, which may "
+        "take long. Usual causes: a clone that was cut short, or one that turned line ends around; "
+        "`git status` and `k2repro check` say more"
+    )
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of an artifact. Raises K2ReproError where there is none that can be read."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise K2ReproError(f"{folder}: {MANIFEST} is missing or unreadable: {error}") from error
     return manifest
@@ -159,7 +176,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def old_code_hash(folder: Path) -> str | None:
     """The hash of the code in a manifest that was written before keys named numerics words, else None."""
     try:
-        recipe = json.loads((folder / MANIFEST).read_text())["recipe"]
+        recipe = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["recipe"]
         return None if "numerics" in recipe else str(recipe["code_hash"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -170,8 +187,10 @@ def damage_of(folder: Path) -> str | None:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         expected: dict[str, str] = manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         return f"{MANIFEST} is missing or unreadable: {error}"
+    if not isinstance(expected, dict) or not expected:
+        return f"{MANIFEST} lists no files"
     for name, wanted in expected.items():
         path = folder / name
         if not path.is_file():

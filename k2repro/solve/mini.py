@@ -73,7 +73,7 @@ def shipped_checkpoint(artifacts: Path) -> Path:
     for manifest in sorted(artifacts.glob("*/*/manifest.json")):
         if not (manifest.parent / "model.safetensors").is_file():
             continue
-        recipe = json.loads(manifest.read_text())["recipe"]
+        recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
         found[recipe["params"].get("name", recipe["kind"])] = manifest.parent
     for name in ("rl-from-sft", "rlvr-run", "sft"):
         if name in found:

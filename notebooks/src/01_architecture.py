@@ -18,15 +18,19 @@
 # attention saves, what a long context costs, what fits on which device, and
 # a decoder equal to the one in `transformers`.
 #
-# K2-Think is Qwen2.5-32B with further training. Its architecture is a plain
-# Qwen2 decoder: nothing in it is special to reasoning. That makes it easy to
-# take apart, and every number in this notebook follows from one small file,
-# the model's `config.json`.
+# **In short:** nothing in the architecture is special to reasoning. Three
+# quarters of the weights sit in feed-forward blocks, sharing key and value
+# heads makes long thoughts five times cheaper to remember, and 16-bit weights
+# alone do not fit one wafer.
 #
-# You will follow one token through the layers, count every parameter, weigh
-# the memory of a long context, and see which devices hold the model. At the
-# end, the decoder of this repository is compared with the one in
-# `transformers`, weight for weight.
+# K2-Think is Qwen2.5-32B with further training
+# ([paper](https://arxiv.org/abs/2509.07604),
+# [Qwen2.5 report](https://arxiv.org/abs/2412.15115)): a plain decoder. Every
+# number in this notebook follows from one small file, the model's
+# `config.json`. You follow one token through the layers, count every
+# parameter, weigh the memory of a long context, and see which devices hold
+# the model. At the end the decoder of this repository is compared with the
+# one in `transformers`, weight for weight.
 #
 # Nothing here needs the real weights. What is *exact* follows from the config;
 # what is *mini* was measured on tiny random models on this machine.
@@ -43,7 +47,8 @@ from dataclasses import replace
 import torch
 
 from k2repro.architecture import ModelConfig
-from k2repro.notebook import checked_parameters, show, show_table, tell
+from k2repro.notebook import (
+    checked_parameters, expected, show, show_table, tell)
 from k2repro.paper import load_facts
 from k2repro.pictures import architecture as pictures
 from k2repro.results import open_rows
@@ -58,9 +63,9 @@ published = load_facts()
 # %% [markdown]
 # ## The shape, in one table
 #
-# A decoder is described by a dozen numbers. Expect two that matter more than
-# the rest: 40 query heads share 8 key and value heads, and the feed-forward
-# block is more than five times wider than the stream it reads from.
+# A decoder is described by a dozen numbers. Two matter more than the rest: 40
+# query heads share 8 key and value heads, and the feed-forward block is more
+# than five times wider than the stream it reads from.
 
 # %%
 meanings = {
@@ -91,9 +96,9 @@ show_table([
 # layers, on PyTorch's *meta* device: shapes without memory. It decodes one
 # token that looks back on a full context. Hooks note every output.
 #
-# Expect the vector to keep one width throughout, the *residual stream*. It is
-# widened twice: briefly in every feed-forward block, and once at the end, to a
-# score for each token of the vocabulary.
+# The vector keeps one width throughout, the *residual stream*. It is widened
+# twice: briefly in every feed-forward block, and once at the end, to a score
+# for each token of the vocabulary.
 
 # %%
 from k2repro.architecture.journey import trace_token
@@ -114,7 +119,9 @@ show_table([{
 figure, records = pictures.journey_picture(steps)
 show(figure, alt="Bars of the vector's width at each step: a constant "
      "stream, narrow keys and values, a wide feed-forward block, and a "
-     "very wide head.", table=records)
+     "very wide head.", table=records,
+     takeaway="Keys and values are a fifth of the stream: what has to be "
+     "remembered of every token is small on purpose.")
 
 # %%
 together = sum(step.parameters for step in steps)
@@ -131,13 +138,24 @@ tell(rows, "The steps of the table use "
 # ## Where the parameters sit
 #
 # `count_parameters` adds up products of the numbers above; no model is built.
-# Expect the three matrices of the feed-forward block to hold most of it, and
-# attention to hold little: sharing key and value heads saves weights too.
+# With hidden size $d$, feed-forward width $f$, $h$ query heads and $g$ key and
+# value heads of size $e$, one layer has
+#
+# $$\underbrace{3 d f}_{\text{feed-forward}} +
+#   \underbrace{2 d h e + 2 d g e + (h + 2g) e}_{\text{attention}} +
+#   \underbrace{2 d}_{\text{norms}}$$
+#
+# The three matrices of the feed-forward block hold most of it; attention holds
+# little, because sharing key and value heads saves weights too.
 
-# %%
+# %% tags=["show-code"]
 from k2repro.architecture import count_parameters
 
 count = count_parameters(k2)
+print(f"{count.total:,} parameters, "
+      f"{count.non_embedding:,} of them in layers")
+
+# %%
 feed_forward = sum(number for name, number in count.by_component.items()
                    if name.startswith("mlp"))
 rows.add("architecture.k2-think.feed_forward_share",
@@ -156,7 +174,9 @@ for component, number in count.by_component.items():
 figure, records = pictures.parameters_picture(k2)
 show(figure, alt="Bars of parameters by component: the three feed-forward "
      "matrices are equal and far larger than queries, outputs, embedding "
-     "and head; keys, values and norms are small.", table=records)
+     "and head; keys, values and norms are small.", table=records,
+     takeaway="Most of the model is the feed-forward blocks; attention, "
+     "the part that everybody talks about, is small.")
 
 # %%
 keys = ["article/K2-Think/parameters (headline)",
@@ -170,17 +190,20 @@ show_table([{
     caption="Published sizes beside the exact count, in billions")
 
 # %%
+stated = published.number(keys[1])
+rows.add("architecture.k2-think.size_gap",
+         1 - stated * 1e9 / count.total, unit="fraction")
 tell(rows, "K2-Think has {architecture.k2-think.parameters.total:,} "
      "parameters, {architecture.k2-think.parameters.non_embedding:,} "
      "without embedding and head. The feed-forward blocks hold "
-     "{architecture.k2-think.feed_forward_share:pct}. The published sizes "
-     "round this number down, each in its own way.")
+     "{architecture.k2-think.feed_forward_share:pct}. The headline's size "
+     "is a class; the finer figure, which Qwen's own card prints too, "
+     "is {architecture.k2-think.size_gap:.1%} below the sum: no rounding of it.")
 
 # %% [markdown]
 # How does that change with size? The vocabulary is almost the same for every
-# member of the family, so expect the smallest model to spend the largest share
-# on it. Expect a step as well: from 7B on, embedding and head are two separate
-# matrices.
+# member of the family, so small models spend a large share on it. There is a
+# step as well: from 7B on, embedding and head are two separate matrices.
 
 # %% tags=["nbval-ignore-output"]
 sizes = ["0.5b", "1.5b", "3b", "7b", "14b", "32b", "72b"]
@@ -189,18 +212,39 @@ figure, records = pictures.composition_picture(
 show(figure, alt="Stacked shares for seven Qwen2.5 sizes: the part "
      "of embedding and head falls from over a quarter to a few percent, "
      "with a step up at 7B; feed-forward is the largest everywhere.",
-     table=records)
+     table=records,
+     takeaway="A small model pays for its vocabulary first.")
+
+# %%
+shares = [record["embedding and head"] for record in records]
+expected("The smallest model spends most on its vocabulary.",
+         holds=max(shares) == shares[0])
 
 # %% [markdown]
 # ## Positions: a clock for every pair of dimensions
 #
-# Attention itself does not know about order. The rotary embedding turns each
-# pair of dimensions in a query or key by an angle that grows with its
-# position. Fast pairs tell neighbours apart; slow ones tell chapters apart.
+# Attention itself does not know about order. The rotary embedding
+# ([RoFormer](https://arxiv.org/abs/2104.09864)) turns each pair of dimensions
+# of a query or key by an angle that grows with its position $p$:
 #
-# Two things to expect. With the base of K2-Think, the slowest clocks do not
-# complete a turn within the whole context. And only *distances* matter:
-# shifting all positions must leave the logits alone, up to rounding.
+# $$\varphi_i(p) = p\, \theta^{-2i/e}, \qquad i = 0 \dots e/2 - 1$$
+#
+# with the base $\theta$ of the config and heads of size $e$. Fast pairs tell
+# neighbours apart; slow ones tell chapters apart.
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.clocks_picture(
+    k2, [0, 1, 2, 5, 10, 100, 1000, 10000, 100000])
+show(figure, alt="A grid of 64 small clocks, one for each pair of a head: "
+     "thin hands have come round, thick hands are in their first turn.",
+     table=records,
+     takeaway="Every position sets 64 hands. The first few tell this token "
+     "from the next, the last few this chapter from another.")
+
+# %% [markdown]
+# With the base of K2-Think, the slowest clocks do not complete a turn within
+# the whole context. And only *distances* matter: shifting all positions leaves
+# the logits alone, up to rounding.
 
 # %% tags=["nbval-ignore-output"]
 from k2repro.architecture import RopeScaling
@@ -214,7 +258,9 @@ figure, records = pictures.wavelengths_picture({
 show(figure, alt="Turning times of the rotary pairs on a log scale: "
      "straight lines from a few tokens upwards; base 1e6 rises above the "
      "context length, base 1e4 does not; YaRN lifts only the slow pairs.",
-     table=records)
+     table=records,
+     takeaway="A larger base slows the slow clocks: they do not come "
+     "round within the context.")
 
 # %%
 from k2repro.architecture.parity import random_decoder, relative_difference
@@ -244,15 +290,19 @@ tell(rows, "{architecture.rope.pairs_slower_than_context} of the pairs "
 #
 # Keys and values of all past tokens are kept in the *KV cache*; otherwise each
 # new token would repeat the work of all before it. The cache grows with
-# layers, KV heads and context. Forty query heads sharing eight KV heads cut it
-# to a fifth. Move the slider to change the context.
+# layers $L$, KV heads $g$ and context $c$: $2 L g e c$ values, two for keys
+# and values ([GQA](https://arxiv.org/abs/2305.13245)). Forty query heads
+# sharing eight KV heads cut it to a fifth.
 
-# %%
+# %% tags=["show-code"]
 from k2repro.architecture import kv_cache_bytes
 
 per_token = kv_cache_bytes(k2, 1)
 unshared = kv_cache_bytes(
     replace(k2, num_key_value_heads=k2.num_attention_heads), 1)
+print(f"{per_token:,} bytes a token, {unshared:,} without sharing")
+
+# %%
 rows.add("architecture.k2-think.kv_bytes_per_token", per_token,
          unit="bytes")
 rows.add("architecture.k2-think.kv_saving", unshared / per_token,
@@ -264,11 +314,13 @@ for name, size in sizes_gb.items():
     rows.add(f"architecture.k2-think.kv_gb_{name}", size / 1e9, unit="GB")
 
 # %% tags=["nbval-ignore-output"]
-contexts = [1024, 4096, 16384, 32768, 65536, 131072]
+contexts = [8192, 16384, 32768, 65536, 131072]
 figure, records = pictures.sharing_picture(k2, contexts)
-show(figure, alt="Bars of KV cache size for different numbers of KV heads, "
-     "on a log scale: each doubling of heads doubles the cache; the eight "
-     "heads of this model are hatched.", table=records)
+show(figure, alt="Bars of KV cache size for different numbers of KV heads: "
+     "each doubling of heads doubles the cache; the eight heads of this "
+     "model are hatched.", table=records,
+     takeaway="Eight heads in place of forty: a fifth of the memory, for "
+     "every token of every thought.")
 
 # %%
 tell(rows, "Every token costs "
@@ -282,17 +334,22 @@ tell(rows, "Every token costs "
 #
 # Decoding one token reads every weight once and the whole cache once. Two
 # shares grow with the context: the *bytes* of the cache beside the weights,
-# and the *arithmetic* of attention beside the matrix products.
-#
-# Expect arithmetic to be hit first. Sharing KV heads saves bytes, but every
-# query head still meets every key.
+# and the *arithmetic* of attention beside the matrix products. Sharing KV heads
+# saves bytes, but every query head still meets every key.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.context_picture(
     k2, [2**power for power in range(9, 18)])
 show(figure, alt="Two rising curves over the context length: the share of "
      "attention in the arithmetic climbs faster and higher than the share "
-     "of the cache in the bytes read.", table=records)
+     "of the cache in the bytes read.", table=records,
+     takeaway="Long thoughts cost arithmetic before they cost bandwidth.")
+
+# %%
+expected("At full context attention has a larger share of the arithmetic "
+         "than the cache of the bytes.",
+         holds=records[-1]["attention FLOPs (%)"]
+         > records[-1]["cache bytes read (%)"])
 
 # %%
 from k2repro.architecture import decode_flops, prefill_flops
@@ -337,8 +394,6 @@ tell(rows, "The first token costs "
 # with its scales; the figure divides by the memory of real devices. Only
 # capacity is compared here: activations and the software's own memory come on
 # top, and speed is the matter of notebook 07.
-#
-# Expect 16-bit weights to be too large for one wafer of on-chip memory.
 
 # %%
 from k2repro.architecture import memory_by_precision, weight_bytes
@@ -362,10 +417,14 @@ names = ["RTX4090", "L40S", "A100-80GB-SXM", "H100-SXM", "H200",
 devices = {name: load_devices()[name] for name in names}
 figure, records = pictures.fit_picture(
     k2, devices, [1024, 32768, 65536, 131072], batch_size)
+full = {record["device"]: record for record in records
+        if record["context"] == 131072}
 show(figure, alt="Grid of devices against precisions with the number of "
-     "devices needed: one for large GPUs in 16 bit, two wafers in 16 bit, "
-     "and one wafer only with quantised weights and a short context.",
-     table=records)
+     f"devices needed; in 16 bit {full['H100-SXM']['bf16']} H100-SXM and "
+     f"{full['WSE-3']['bf16']} WSE-3 at the longest context.",
+     table=records,
+     takeaway="In 16 bit the weights alone are too large for the on-chip "
+     "memory of one wafer, whatever the context.")
 
 # %%
 from k2repro.architecture import devices_needed
@@ -386,8 +445,8 @@ rows.add("architecture.k2-think.devices.wse-3.bf16_weights_only",
 tell(rows, "In 16 bit the weights alone take "
      "{architecture.k2-think.weight_bytes.16bit:,} bytes and need "
      "{architecture.k2-think.devices.wse-3.bf16_weights_only} WSE-3, "
-     "before any cache. The article describes one wafer with 16-bit "
-     "weights: both cannot hold on on-chip memory alone.")
+     "before any cache. The article (K2Think.in) speaks of 16-bit weights "
+     "and of one chip: both cannot hold on on-chip memory alone.")
 
 # %% [markdown]
 # Try your own numbers: in JupyterLab the next cell draws controls that
@@ -424,7 +483,7 @@ if "K2REPRO_RUN" not in os.environ:
 # Counting is one thing, computing another. The decoder of this repository and
 # `transformers.Qwen2ForCausalLM` get the same random weights and the same
 # tokens: in one pass, token by token with a cache, and with padding on the
-# left. Expect every line to be equal within the bar of 32-bit rounding.
+# left. Equal means within 32-bit rounding.
 
 # %%
 from k2repro.architecture.parity import compare_logits, transformers_twin
@@ -489,8 +548,8 @@ tell(rows, "Largest difference in the comparisons above: "
 # ## A checkpoint, there and back
 #
 # `save_pretrained` writes what `transformers` and vLLM load: a config, weights
-# in safetensors, in several files when they are large. Expect identical
-# logits, not close ones, from both readers.
+# in safetensors, in several files when they are large. Both readers must give
+# identical logits, not close ones.
 
 # %%
 import tempfile
@@ -566,12 +625,13 @@ saved = rows.save()
 # %% [markdown]
 # ## Try it
 #
-# 1. How many KV heads would let one full-length sequence and the 8-bit weights
-#    share one WSE-3? Change `num_key_value_heads` in `replace(k2, ...)`.
-# 2. Make the rotary base a hundred times larger. Which clocks change most, and
-#    does the shift experiment still hold?
-# 3. In `tiny_config`, set `num_key_value_heads=1`. Do the logits still agree
-#    with transformers? Should they?
+# 1. *(5 minutes)* How many KV heads would let one full-length sequence and
+#    the 8-bit weights share one WSE-3? Change `num_key_value_heads` in
+#    `replace(k2, ...)`.
+# 2. *(5 minutes)* Make the rotary base a hundred times larger in the clocks
+#    above. Which clocks change most, and does the shift experiment still hold?
+# 3. *(5 minutes)* In `tiny_config`, set `num_key_value_heads=1`. Do the logits
+#    still agree with transformers? Should they?
 
 # %% [markdown]
 # ## Exercises

@@ -1,5 +1,7 @@
 """Catches: a thing that needs itself, things made twice or before what they need."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -131,3 +133,31 @@ def test_the_board_says_how_far_each_job_is():
     assert board.line() == "a: step 1/4, 1.5 min left | b: half"
     board.hear("b", FINISHED)
     assert (board.done, board.line()) == (1.25, "a: step 1/4, 1.5 min left")
+
+
+MAKER = """
+import sys, time
+from pathlib import Path
+from k2repro.lab.made import Made, Making, make_now
+from k2repro.results import ArtifactStore
+
+def make(making: Making) -> None:
+    point = making.work / "point"
+    point.write_text("1", encoding="utf-8")
+    time.sleep(1.0)
+    (making.folder / "made").write_text(point.read_text(encoding="utf-8"), encoding="utf-8")
+
+made = Made("specimen", "one", 0, make)
+print(make_now(made, ArtifactStore(Path(sys.argv[1]))), flush=True)
+"""
+
+
+def test_two_processes_that_make_the_same_thing_take_turns(tmp_path):
+    """Catches the first to finish removing the work folder of the second, after half an hour of training."""
+    both = [
+        subprocess.Popen([sys.executable, "-c", MAKER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    folders = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert folders[0] == folders[1] != ""

@@ -67,7 +67,7 @@ def test_find_python_says_what_to_do(path_folder: Path, names: list[str]) -> Non
     found = find_python(path_folder)
     assert found.returncode == 1
     assert found.stdout == ""
-    assert "no Python 3.11 or newer was found" in found.stderr
+    assert "no Python 3.11 to 3.14 was found" in found.stderr
     assert "make setup PYTHON=" in found.stderr
 
 
@@ -174,3 +174,58 @@ def test_every_target_sets_up_first() -> None:
     assert len(users) >= 7
     assert all("setup" in needs.split() for needs in users.values())
     assert os.access(FIND, os.X_OK)
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"), [((3, 10), False), ((3, 11), True), ((3, 14), True), ((3, 15), False)]
+)
+def test_find_python_takes_versions_that_torch_is_built_for(path_folder: Path, version, fits) -> None:
+    """Python 3.15 in front: set-up would run for minutes and end in pip's words about versions."""
+    program = FIND.read_text(encoding="utf-8")
+    [question] = re.findall(r"-c '(import sys; sys.exit[^']*)'", program)
+    asked = question.replace("sys.version_info[:2]", repr(version))
+    assert (subprocess.run([sys.executable, "-c", asked]).returncode == 0) is fits
+
+
+def test_bootstrap_refuses_a_python_without_torch(tmp_path: Path, monkeypatch) -> None:
+    """PYTHON=python3.15 given by hand: refused with the versions that work, before anything is made."""
+    module = load_bootstrap(tmp_path)
+    monkeypatch.setattr(module.sys, "version_info", (3, 15, 0, "final", 0))
+    with pytest.raises(SystemExit, match=r"this is Python 3\.15\.0; torch comes for 3\.11 to 3\.14"):
+        module.main()
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_an_index_that_does_not_answer_is_said(tmp_path: Path, monkeypatch, capsys) -> None:
+    """Gigabytes of CUDA fetched in silence behind a mirror; where the index answers, it is taken."""
+    module = load_bootstrap(tmp_path)
+    monkeypatch.delenv("K2REPRO_TORCH_INDEX", raising=False)
+    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr(module, "NVIDIA", tmp_path / "none")
+    report = '{"install": [{"metadata": {"version": "2.13.0"}}]}'
+    answer = subprocess.CompletedProcess([], 0, stdout=report)
+    monkeypatch.setattr(module.subprocess, "run", lambda *args, **options: answer)
+    monkeypatch.setattr(module, "CPU_INDEX", "http://127.0.0.1:9")
+    assert module.torch_index() == []
+    said = capsys.readouterr().out
+    assert "does not answer" in said and "CUDA" in said and "K2REPRO_TORCH_INDEX" in said
+    monkeypatch.setattr(module, "answers", lambda url: True)
+    assert module.torch_index() == ["--extra-index-url", "http://127.0.0.1:9"]
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "WARNING: Retrying ... NewConnectionError ... ERROR: ResolutionImpossible",
+            "did not reach the package index",
+        ),
+        ("ERROR: Could not install: [Errno 28] No space left on device", "disk is full"),
+        ("ERROR: No matching distribution found for torch==2.13.0", "3.11 to 3.14"),
+        ("ERROR: something else", ""),
+    ],
+)
+def test_a_failed_set_up_names_the_cause(tmp_path: Path, log, said) -> None:
+    """An offline first set-up that ends on "loosen the range", and never says the word network."""
+    cause = load_bootstrap(tmp_path).cause_of(log)
+    assert said in cause and bool(said) == bool(cause)

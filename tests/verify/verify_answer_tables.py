@@ -9,7 +9,8 @@ TABLES = {
     "answer_pairs.csv": 362,
     "answer_pairs_kinds.csv": 520,
     "answer_pairs_reports.csv": 529,
-    "answer_pairs_attack.csv": 360,
+    "answer_pairs_attack.csv": 400,
+    "answer_pairs_regressions.csv": 10,
 }
 
 

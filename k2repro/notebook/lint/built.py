@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from k2repro.errors import K2ReproError
 from k2repro.notebook.lint.code import call_name
 from k2repro.notebook.lint.finding import Finding
 
@@ -24,9 +25,12 @@ Message = tuple[str, str]
 
 def lint_built(path: Path) -> list[Finding]:
     """Findings in one executed notebook."""
-    import nbformat
+    from k2repro.notebook.stamp import read_built
 
-    notebook = nbformat.read(path, as_version=4)
+    try:
+        notebook = read_built(path)
+    except K2ReproError as error:
+        return [Finding(str(path), "all", "damaged", str(error))]
     findings = []
     size = path.stat().st_size
     if size > LARGEST_BYTES:

@@ -167,11 +167,15 @@ def tokens(text: str) -> list[Token]:
 
 
 def _command(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], int]:
+    if name == "|":
+        raise Unreadable("a norm")
     name = _SAME.get(name, name)
     if name in _FONTS:
         return _font(name, text, at, spaced)
-    if name in ("{", "}", "|"):
+    if name in ("{", "}"):
         return [Token("cmd", f"\\{name}", spaced)], at
+    if len(name) == 1 and not name.isalpha():
+        return [Token("sym", name, spaced)], at  # such as lvert, gt, cdot
     return [Token("cmd", name, spaced)], at
 
 
