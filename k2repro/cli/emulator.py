@@ -3,22 +3,34 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k2repro.cli.command import EMULATOR, MACHINE, Command, json_option, say
 
+if TYPE_CHECKING:
+    from k2repro.wafer.commands import Hardware
+
+
+def _hardware(args: argparse.Namespace) -> "Hardware":
+    from k2repro.wafer.commands import Hardware
+
+    own = {key: getattr(args, key) for key in ("bandwidth", "memory", "peak", "power")}
+    return Hardware(
+        args.device, args.precision, args.devices, args.engine, args.layer_split, args.kv_bits, own
+    )
+
 
 def run_emulate(args: argparse.Namespace) -> int:
-    from k2repro.wafer.commands import emulate
+    from k2repro.wafer.commands import emulate, read_draft, read_tokens
 
     say(
         emulate(
             args.model,
-            args.device,
-            precision=args.precision,
+            _hardware(args),
             batch=args.batch,
-            context=args.context,
-            devices=args.devices,
-            engine=args.engine,
+            context=read_tokens(args.context),
+            draft=None if args.draft is None else read_draft(args.draft),
+            price=args.price,
             as_json=args.json,
         )
     )
@@ -26,9 +38,19 @@ def run_emulate(args: argparse.Namespace) -> int:
 
 
 def run_score_rates(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from k2repro.wafer.calibration.render import score_rates_file
 
-    say(score_rates_file(args.file, as_json=args.json))
+    with tqdm(unit="fit", leave=False, disable=not sys.stderr.isatty()) as bar:
+
+        def progress(stage: str, done: int, total: int) -> None:
+            bar.set_description(stage)
+            bar.total, bar.n = total, done
+            bar.refresh()
+
+        text = score_rates_file(args.file, as_json=args.json, progress=progress)
+    say(text)
     return 0
 
 
@@ -39,13 +61,15 @@ def run_replay(args: argparse.Namespace) -> int:
         replay_file(
             args.file,
             model=args.model,
-            device=args.device,
-            precision=args.precision,
-            devices=args.devices,
-            engine=args.engine,
+            hardware=_hardware(args),
             planner_model=args.planner_model,
             planner_device=args.planner_device,
+            planner_devices=args.planner_devices,
+            draft_model=args.draft_model,
+            draft_cost_ratio=args.draft_cost,
             policy=args.policy,
+            copies=args.copies,
+            partial=args.partial,
             as_json=args.json,
         )
     )
@@ -55,7 +79,13 @@ def run_replay(args: argparse.Namespace) -> int:
 def run_race(args: argparse.Namespace) -> int:
     from k2repro.wafer.commands import race
 
-    race(args.lanes, tokens=args.tokens, seconds=args.seconds, write=sys.stdout.write)
+    race(
+        args.lanes,
+        tokens=args.tokens,
+        seconds=args.seconds,
+        write=sys.stdout.write,
+        terminal=sys.stdout.isatty(),
+    )
     return 0
 
 
@@ -77,18 +107,33 @@ def run_measure(args: argparse.Namespace) -> int:
 
 
 def _hardware_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", required=True, help="a name such as k2-think, or a config.json")
-    command.add_argument("--device", required=True, help="a name such as H100-SXM, WSE-3, RTX4090")
-    command.add_argument("--precision", default="bf16", help="bf16, fp8, int4, q4_k_m, ... (default: bf16)")
-    command.add_argument("--devices", type=int, default=1, help="devices that share the model (default: 1)")
+    command.add_argument("--model", required=True, help="a name such as k2-think, a hub id, or a config.json")
+    command.add_argument(
+        "--device", required=True, help="a name such as H100-SXM or 8xH100, or a device file (.toml, .json)"
+    )
+    command.add_argument(
+        "--precision", default="bf16", help="bf16, fp8, int4, q4_k_m, 4bit, ... (default: bf16)"
+    )
+    command.add_argument("--devices", type=int, help="devices that share the model (default: 1)")
     command.add_argument("--engine", help="what runs the model; default: the device's usual one")
+    command.add_argument("--kv-bits", type=float, default=16.0, help="bits per cached value (default: 16)")
+    command.add_argument(
+        "--layer-split", action="store_true", help="devices hold layers in turn instead of sharing each layer"
+    )
+    own = command.add_argument_group("a device of your own, or other figures for a known one, with units")
+    own.add_argument("--bandwidth", help="of one device, for example 1008GB/s")
+    own.add_argument("--memory", help="of one device, for example 24GB")
+    own.add_argument("--peak", help="dense 16-bit arithmetic, for example 165TFLOP/s")
+    own.add_argument("--power", help="of one device, for example 450W")
     json_option(command)
 
 
 def _emulate_options(command: argparse.ArgumentParser) -> None:
     _hardware_options(command)
     command.add_argument("--batch", type=int, default=1, help="sequences decoded together (default: 1)")
-    command.add_argument("--context", type=int, default=1024, help="tokens of context (default: 1024)")
+    command.add_argument("--context", default="1024", help="tokens of context, 32000 or 32k (default: 1024)")
+    command.add_argument("--draft", help="TOKENS:ACCEPTANCE[:COST] of a draft model, for example 4:0.8:0.05")
+    command.add_argument("--price", type=float, help="money per device and hour; adds the price of tokens")
 
 
 def _score_options(command: argparse.ArgumentParser) -> None:
@@ -101,6 +146,11 @@ def _replay_options(command: argparse.ArgumentParser) -> None:
     _hardware_options(command)
     command.add_argument("--planner-model", help="planner's and judge's model")
     command.add_argument("--planner-device", help="... on this device")
+    command.add_argument("--planner-devices", type=int, help="... on so many of them")
+    command.add_argument("--draft-model", help="model of the draft that the trace used, on the same device")
+    command.add_argument("--draft-cost", type=float, default=0.0, help="its cost per token in target steps")
+    command.add_argument("--copies", type=int, default=1, help="users who ask the same at once (default: 1)")
+    command.add_argument("--partial", action="store_true", help="read a trace that was cut off in the middle")
     command.add_argument("--policy", default="batch", help="batch or sequential samples (default: batch)")
 
 
@@ -125,7 +175,9 @@ COMMANDS = (
         EMULATOR,
         examples="""\
   k2repro emulate --model k2-think --device H100-SXM --devices 8
-  k2repro emulate --model k2-think --device WSE-3 --devices 3 --context 32768""",
+  k2repro emulate --model k2-think --device WSE-3 --devices 3 --context 32k --draft 4:0.8
+  k2repro emulate --model Qwen/Qwen3-30B-A3B --device RTX4090 --precision q4_k_m --engine llama.cpp
+  k2repro emulate --model ./config.json --device "my card" --bandwidth 1008GB/s --memory 24GB""",
     ),
     Command(
         "score-rates",

@@ -5,7 +5,8 @@ The two largest are the published Qwen2.5 shapes; the smaller ones keep their pr
 so that the output head stays a third to a half of the model as it is in Qwen2.5-0.5B.
 """
 
-from k2repro.wafer.model.shapes import ModelShape, find_shape
+from k2repro.wafer.model.names import find_shape
+from k2repro.wafer.model.shapes import ModelShape
 
 
 def _tied(name: str, layers: int, hidden: int, q_heads: int, ffn: int, vocab: int) -> ModelShape:

@@ -14,18 +14,22 @@ def slide(
     suffix: str = "",
     *,
     play: bool = False,
+    start: int = -1,
 ) -> "Figure":
-    """A figure whose traces a slider switches; works without a kernel. Starts at the last state."""
+    """A figure whose traces a slider switches; works without a kernel.
+
+    start: the state that is shown at first; the last one if not told.
+    """
     import plotly.graph_objects as go
 
     frames = [go.Frame(data=list(state), name=label) for state, label in zip(states, labels, strict=True)]
     jump = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     steps = [{"label": label, "method": "animate", "args": [[label], jump]} for label in labels]
-    figure = go.Figure(data=list(states[-1]), frames=frames)
+    figure = go.Figure(data=list(states[start]), frames=frames)
     figure.update_layout(
         sliders=[
             {
-                "active": len(states) - 1,
+                "active": range(len(states))[start],
                 "currentvalue": {"prefix": prefix, "suffix": suffix},
                 "pad": {"t": 60},
                 "steps": steps,

@@ -16,30 +16,17 @@ from k2repro.pictures.sliders import slide
 from k2repro.pictures.style import HATCHES, Picture, Records
 from k2repro.wafer.calibration.rates import Rate
 from k2repro.wafer.model.answers import Prediction
-from k2repro.wafer.model.devices import Device, find_device
+from k2repro.wafer.model.breakdown import CAUSES
+from k2repro.wafer.model.device_names import find_device
+from k2repro.wafer.model.devices import Device
 from k2repro.wafer.model.mesh import best_cores_per_layer, layer_seconds, load_mesh_parameters, place
-from k2repro.wafer.model.prediction import Config, sweep
-from k2repro.wafer.model.shapes import ModelShape, find_shape
+from k2repro.wafer.model.names import Config, find_shape
+from k2repro.wafer.model.prediction import sweep
+from k2repro.wafer.model.shapes import ModelShape
 from k2repro.wafer.model.speculation import needed_acceptance
 
 if TYPE_CHECKING:
     pass
-
-# Causes of a breakdown under names that a reader knows.
-CAUSES = {
-    "bandwidth": "reading weights",
-    "unit_wall": "reading weights",
-    "load": "reading weights",
-    "kv_cache": "reading the cache",
-    "compute": "arithmetic",
-    "layer_overhead": "overhead of layers",
-    "layer_start": "overhead of layers",
-    "step_overhead": "overhead of the step",
-    "communication": "between devices",
-    "hops": "hops across the mesh",
-    "queueing": "waiting for others",
-    "draft": "the draft",
-}
 
 
 def roofline_picture(devices: Sequence[Device], shape: ModelShape, batches: Sequence[int]) -> Picture:
@@ -179,7 +166,7 @@ def _grouped(prediction: Prediction) -> dict[str, float]:
     """Milliseconds by the names of CAUSES."""
     grouped: dict[str, float] = {}
     for cause, seconds in prediction.breakdown.items():
-        name = CAUSES[cause]
+        name = CAUSES[cause].label
         grouped[name] = grouped.get(name, 0.0) + 1e3 * seconds
     return {name: value for name, value in grouped.items() if value > 0}
 
@@ -316,9 +303,12 @@ def contexts_picture(
                 for context, rate in zip(contexts, rates.tolist(), strict=True)
             ]
         states.append(state)
-    figure = slide(states, [str(batch) for batch in batches], "batch: ")
+    figure = slide(states, [str(batch) for batch in batches], "batch: ", start=0)
+    # One axis for all states: a slider that pushes lines off the plot hides what it is about.
+    shown = [record["tokens/s per sequence"] for record in records]
+    ends = [math.log10(min(shown) * 0.8), math.log10(max(shown) * 1.25)]
     figure.update_xaxes(type="log", title="context (tokens)")
-    figure.update_yaxes(type="log", title="tokens per second of one sequence")
+    figure.update_yaxes(type="log", title="tokens per second of one sequence", range=ends)
     figure.update_layout(title="What context and batch cost", height=520)
     return figure, records
 

@@ -111,3 +111,55 @@ def score_records(scores: Sequence[Score]) -> list[dict[str, Any]]:
         }
         for score in scores
     ]
+
+
+def drift_picture(groups: dict[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
+    """Predicted over measured of several groups of rows, as medians with the middle eighty per cent.
+
+    groups: name -> (predicted, measured), both shape (n,).
+    """
+    import plotly.graph_objects as go
+
+    records: Records = []
+    for name, (predicted, measured) in groups.items():
+        ratio = predicted / measured
+        low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
+        records.append(
+            {
+                "rows": name,
+                "n": len(ratio),
+                "median ratio": round(float(middle), 3),
+                "lowest tenth below": round(float(low), 3),
+                "highest tenth above": round(float(high), 3),
+                "median error (%)": round(100 * float(np.median(np.abs(ratio - 1))), 1),
+            }
+        )
+    middles = [record["median ratio"] for record in records]
+    figure = go.Figure(
+        go.Scatter(
+            x=middles,
+            y=[record["rows"] for record in records],
+            mode="markers",
+            marker={"size": 11},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [r["highest tenth above"] - r["median ratio"] for r in records],
+                "arrayminus": [r["median ratio"] - r["lowest tenth below"] for r in records],
+            },
+        )
+    )
+    names = [record["rows"] for record in records]
+    figure.add_scatter(
+        x=[1, 1],
+        y=[names[0], names[-1]],
+        mode="lines",
+        name="equal",
+        line={"dash": "dot", "color": "#6B7280"},
+    )
+    figure.update_xaxes(type="log", title="predicted over measured")
+    figure.update_yaxes(autorange="reversed")
+    figure.update_layout(
+        title="What a fit of the past says about machines of 2026", height=380, showlegend=False
+    )
+    return figure, records

@@ -1,4 +1,4 @@
-"""The wafer-scale bandwidth emulator: decode rates of any dense model on CPU, GPU or wafer.
+"""The wafer-scale bandwidth emulator: decode rates of any model on CPU, GPU or wafer.
 
 Notebook 07. `predict` gives a rate with its interval and says where the time goes; `score_rates`
 holds the emulator against measured rates, leaving sources and devices out; `data/` ships rates,
@@ -10,14 +10,17 @@ from k2repro.wafer.calibration.rates import Rate, RateTable, load_rates, read_ra
 from k2repro.wafer.calibration.score import ScoreReport, score_rates
 from k2repro.wafer.model.answers import Prediction, require_fit
 from k2repro.wafer.model.cost import Cost, cost_per_million_tokens
-from k2repro.wafer.model.devices import Device, find_device, load_devices
-from k2repro.wafer.model.prediction import predict, prefill_time, sweep
-from k2repro.wafer.model.shapes import ModelShape, find_shape, load_shapes
+from k2repro.wafer.model.device_names import find_device
+from k2repro.wafer.model.devices import Device, load_devices
+from k2repro.wafer.model.names import find_shape
+from k2repro.wafer.model.prediction import predict, predict_prefill, prefill_time, sweep
+from k2repro.wafer.model.shapes import Experts, ModelShape, load_shapes
 from k2repro.wafer.model.speculation import Speculation, needed_acceptance
 
 __all__ = [
     "Cost",
     "Device",
+    "Experts",
     "ModelShape",
     "Prediction",
     "Rate",
@@ -33,6 +36,7 @@ __all__ = [
     "load_shapes",
     "needed_acceptance",
     "predict",
+    "predict_prefill",
     "prefill_time",
     "read_rates",
     "require_fit",

@@ -4,16 +4,19 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model.answers import Prediction
-from k2repro.wafer.model.cost import cost_per_million_tokens
-from k2repro.wafer.model.prediction import Config, predict
-from k2repro.wafer.model.shapes import ModelShape, find_shape
+from k2repro.wafer.model.cost import Cost, cost_per_million_tokens
+from k2repro.wafer.model.device_file import ask_device
+from k2repro.wafer.model.devices import Device
+from k2repro.wafer.model.names import find_config
+from k2repro.wafer.model.prediction import predict
+from k2repro.wafer.model.speculation import Speculation
 from k2repro.wafer.replay.live import Clock, Lane, Sleep, draw_frame, lane_at_rate, run_race
 from k2repro.wafer.replay.replayer import Servers, replay
 from k2repro.wafer.replay.step_times import Server
@@ -25,52 +28,92 @@ _BAR = 32
 _REDRAW = "\x1b[1A\x1b[2K"
 
 
-def find_config(model: str) -> Config:
-    """A model by name, or from a config.json or checkpoint folder when such a path exists."""
-    if Path(model).exists():
-        from k2repro.architecture import ModelConfig
+@dataclass(frozen=True)
+class Hardware:
+    """What `--device` and its neighbours say. own: quantities with units, None where not given.
 
-        return ModelShape.from_config(ModelConfig.from_file(model), name=Path(model).stem)
-    return find_shape(model)
+    devices None: as many as the device's name says ("8xH100"), or one.
+    """
+
+    device: str
+    precision: str = "bf16"
+    devices: int | None = None
+    engine: str | None = None
+    layer_split: bool = False
+    kv_bits: float = 16.0
+    own: Mapping[str, str | None] = field(default_factory=dict)
+
+    def resolve(self) -> tuple[Device, int]:
+        """The device and how many of it; K2ReproError when the name and --devices contradict."""
+        count, device = ask_device(self.device, self.own)
+        if self.devices is not None and count not in (1, self.devices):
+            raise K2ReproError(
+                f"{self.device!r} names {count} devices and --devices {self.devices}; give one"
+            )
+        return device, count if self.devices is None else self.devices
+
+
+def read_tokens(text: str) -> int:
+    """A number of tokens: 32000, 32k (32,768) or 1m; K2ReproError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([km]?)", text.strip().lower().replace(",", ""))
+    count = float(found[1]) * {"": 1, "k": 1024, "m": 1024**2}[found[2]] if found else 0.0
+    if count < 1:
+        raise K2ReproError(f"{text!r} is no number of tokens; write 32000, 32k or 1m")
+    return round(count)
+
+
+def read_draft(text: str) -> Speculation:
+    """A draft from "4:0.8" (tokens a pass, acceptance) or "4:0.8:0.05" (and cost of a draft step)."""
+    parts = text.split(":")
+    try:
+        tokens, acceptance = int(parts[0]), float(parts[1])
+        cost = float(parts[2]) if len(parts) == 3 else 0.0
+    except (ValueError, IndexError):
+        raise K2ReproError(
+            f"draft {text!r} is not understood; write TOKENS:ACCEPTANCE or TOKENS:ACCEPTANCE:COST, "
+            "for example 4:0.8:0.05"
+        ) from None
+    return Speculation(acceptance, tokens, cost)
 
 
 def emulate(
     model: str,
-    device: str,
+    hardware: Hardware,
     *,
-    precision: str = "bf16",
     batch: int = 1,
     context: int = 1024,
-    devices: int = 1,
-    engine: str | None = None,
+    draft: Speculation | None = None,
+    price: float | None = None,
     as_json: bool = False,
 ) -> str:
-    """One prediction as text or JSON.
+    """One prediction as text or JSON. price: money per device and hour.
 
     Raises K2ReproError as `predict` does; a model that does not fit says by how much, and how many
     devices it needs.
     """
+    device, devices = hardware.resolve()
     found = predict(
         find_config(model),
         device,
-        precision=precision,
+        precision=hardware.precision,
         batch_size=batch,
         context_length=context,
         devices=devices,
-        engine=engine,
+        engine=hardware.engine,
+        layer_split=hardware.layer_split,
+        kv_bytes_per_value=hardware.kv_bits / 8,
+        speculation=draft,
     )
-    if as_json:
-        return (
-            json.dumps(
-                _plain({**asdict(found), "aggregate_tokens_per_second": found.aggregate_tokens_per_second}),
-                indent=1,
-            )
-            + "\n"
-        )
-    return _describe(found)
+    cost = cost_per_million_tokens(found, price_per_device_hour=price)
+    if not as_json:
+        return _describe(found, cost)
+    fields = {**asdict(found), "aggregate_tokens_per_second": found.aggregate_tokens_per_second}
+    if price is not None:
+        fields["price_per_million_tokens"] = cost.price
+    return json.dumps(_plain(fields), indent=1) + "\n"
 
 
-def _describe(found: Prediction) -> str:
+def _describe(found: Prediction, cost: Cost) -> str:
     each = " per sequence" if found.batch_size > 1 else ""
     lines = [
         f"{found.model} on {found.devices} x {found.device}, {found.precision}, batch "
@@ -91,11 +134,16 @@ def _describe(found: Prediction) -> str:
     lines += ["", f"  fits; at least {found.devices_needed} x {found.device} needed"]
     joules = found.joules_per_token
     if joules is not None:
-        energy = cost_per_million_tokens(found).kilowatt_hours or 0.0
         lines.append(
-            f"  at most {_number(joules)} J per token, {_number(energy)} kWh per million "
-            "tokens (full board power)"
+            f"  at most {_number(joules)} J per token, {_number(cost.kilowatt_hours or 0.0)} kWh per million "
+            "tokens (full power)"
         )
+    if cost.price is not None:
+        lines.append(f"  {cost.price:,.2f} per million tokens at the price given")
+    if math.isfinite(found.simple_tokens_per_second):
+        simple = _number(found.simple_tokens_per_second)
+        lines.append(f"  one share of bandwidth, fitted for this kind of software, would say {simple} tok/s")
+    lines += [f"  note: {note}" for note in found.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -135,13 +183,10 @@ def replay_file(
     path: str | Path,
     *,
     model: str,
-    device: str,
-    precision: str = "bf16",
-    devices: int = 1,
-    engine: str | None = None,
+    hardware: Hardware,
     planner_model: str | None = None,
     planner_device: str | None = None,
-    planner_devices: int = 1,
+    planner_devices: int | None = None,
     draft_model: str | None = None,
     draft_cost_ratio: float = 0.0,
     policy: str = "batch",
@@ -156,19 +201,17 @@ def replay_file(
     for an unreadable trace (line and rule named) and for whatever `predict` refuses.
     """
     trace = read_trace(path, partial=partial)
+    device, devices = hardware.resolve()
+    draft = None if draft_model is None else find_config(draft_model)
     solver = Server(
-        find_config(model),
-        device,
-        precision,
-        devices,
-        engine,
-        None if draft_model is None else find_config(draft_model),
-        draft_cost_ratio,
+        find_config(model), device, hardware.precision, devices, hardware.engine, draft, draft_cost_ratio
     )
     planner = None
     if planner_model or planner_device:
+        where = replace(hardware, device=planner_device, own={}) if planner_device else hardware
+        device, devices = replace(where, devices=planner_devices).resolve()
         planner = Server(
-            find_config(planner_model or model), planner_device or device, precision, planner_devices, engine
+            find_config(planner_model or model), device, hardware.precision, devices, hardware.engine
         )
     timeline = replay(trace, Servers(solver, planner), policy=policy, copies=copies)
     return _timeline_json(timeline) if as_json else _timeline_text(timeline, Path(path).name)
@@ -243,18 +286,23 @@ def race(
     tokens: int = 2000,
     seconds: float = 20.0,
     write: Callable[[str], object],
+    terminal: bool = True,
     clock: Clock = time.monotonic,
     sleep: Sleep = time.sleep,
 ) -> str:
     """Run a race in a terminal through `write`; returns the last picture.
 
     lanes: as for `parse_lane`; the usual ones are 20, 200 and 2000 tokens per second.
+    terminal: False writes the last picture only, without control codes.
     """
     runners = [parse_lane(text, tokens) for text in lanes]
     picture = ""
     for frame in run_race(runners, seconds=seconds, clock=clock, sleep=sleep):
-        if picture:
+        if picture and terminal:
             write(_REDRAW * (picture.count("\n") + 1))
         picture = draw_frame(runners, frame)
+        if terminal:
+            write(picture + "\n")
+    if not terminal:
         write(picture + "\n")
     return picture

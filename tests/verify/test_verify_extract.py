@@ -9,6 +9,7 @@ from k2repro.verify import extract_answer
 RIGHT = {
     "<think>6*2</think><answer>12</answer>": "12",
     "<think>6*2</think><answer>12</answer><|im_end|>": "12",
+    "<think>6*2</think><answer>12</answer>\n<|im_end|>\n<|endoftext|>": "12",
     "<think>6*2</think>\n\nSo it is:\n<answer> 12 </answer>\n": "12",
     "6*2</think><answer>12</answer>": "12",
     r"<think>6*2</think><answer>\boxed{12}</answer>": "12",
@@ -37,6 +38,14 @@ WRONG = {
     "empty box": r"<think>a</think><answer>\boxed{}</answer>",
     "nothing": "",
     "no tags": "The answer is 12",
+    "a second answer behind": "<think>a</think><answer>12</answer> or is it 13?",
+    "a second answer before": "<think>a</think>It is 13 or <answer>12</answer>",
+    "a box before": r"<think>a</think>\boxed{x}<answer>12</answer>",
+    "shouted tags": "<think>a</think><ANSWER>13</ANSWER><answer>12</answer>",
+    "spaced tags": "<think>a</think>< answer>x</answer ><answer>12</answer>",
+    "a tag in the block": "<think>a</think><answer>12</ answer >13</answer>",
+    "another turn": "<think>a</think><answer>12</answer><|im_end|><|im_start|>user no, 13<|im_end|>",
+    "a turn before": "<think>a</think><|im_end|><answer>12</answer>",
 }
 
 

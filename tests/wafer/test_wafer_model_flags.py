@@ -13,12 +13,17 @@ FLAGGED = {flag.id: flag for flag in flag_rates(shipped_table().rates)}
 def test_every_known_impossible_row_is_flagged():
     """A filter that lets them pass: Argonne's bad row, all M2 Max CPU rows, all drafts."""
     for row in shipped_table().rates:
-        known_bad = "BAD ROW" in row.note or row.hardware == "Apple-M2Max-CPU" or row.speculative
+        known_bad = (
+            any(word in row.note for word in ("BAD ROW", "above the roofline"))
+            or row.hardware == "Apple-M2Max-CPU"
+            or row.speculative
+            or row.id == "w163"  # GLM-4.7 on wafers: draft not stated, above the mesh by 8 %
+        )
         assert (row.id in FLAGGED) == known_bad, row.id
 
 
 def test_no_scored_row_is_flagged():
-    """A filter without a margin: 549 honest rows stay, the Ryzen at 95 % of its bandwidth too."""
+    """A filter without a margin: 648 honest rows stay, the Ryzen at 95 % of its bandwidth too."""
     assert shipped_report().flagged_scored_rows == 0
     assert max(row.tokens_per_second / ceiling(row) for row in shipped_table().scored()) < 1.0
 
@@ -26,20 +31,20 @@ def test_no_scored_row_is_flagged():
 def test_physics_alone_catches_the_drafts():
     """A filter that only reads the label: drafts of known shapes are above the ceiling by themselves."""
     drafts = [row for row in shipped_table().rates if row.speculative and row.shape_known]
-    assert len(drafts) == 6
+    assert len(drafts) == 7
     for row in drafts:
         assert row.tokens_per_second > 1.02 * ceiling(row), row.id
 
 
 def test_honest_wafer_rates_are_not_flagged():
-    """The mesh as a hard ceiling: published no-draft rates of WSE-2 and WSE-3 stay below it."""
+    """The mesh as a hard ceiling: published rates of WSE-2 and WSE-3 that state no draft stay below it."""
     honest = [
         row
         for row in shipped_table().rates
         if row.device.device_class == "wafer" and not row.speculative and row.shape_known
     ]
-    assert len(honest) == 14
-    assert not any(row.id in FLAGGED for row in honest)
+    assert len(honest) == 19
+    assert [row.id for row in honest if row.id in FLAGGED] == ["w163"]
 
 
 def test_one_bad_row_does_not_refute_its_device():

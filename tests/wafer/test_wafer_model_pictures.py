@@ -53,7 +53,8 @@ def test_bands_hold_their_point_and_ask_for_more_where_slower():
         )
     needed = {record["deployment"]: record["acceptance"] for record in records}
     assert needed["1 x H100"] is None
-    assert needed["4 wafers"] < needed["2 wafers"]
+    # The declared placement gives every number of wafers that holds the model the same rate.
+    assert needed["4 wafers"] == pytest.approx(needed["2 wafers"])
 
 
 def test_the_mesh_figure_passes_through_its_rows():
@@ -105,7 +106,7 @@ def test_the_validation_figure_shows_held_out_points():
     figure, records = draw(
         pictures_validation.validation_picture(shipped_table().rates, report.held_out_points)
     )
-    assert sum(record["rows"] for record in records) == 549
+    assert sum(record["rows"] for record in records) == 648
     shown = np.concatenate([trace.y for trace in figure.data if trace.mode == "markers"])
     assert sorted(shown) == pytest.approx(sorted(point[1] for point in report.held_out_points))
     assert report.held_out_points != report.points
@@ -116,4 +117,4 @@ def test_the_methods_figure_is_the_table():
     scores = shipped_report().baselines
     figure, records = draw(pictures_validation.methods_picture(scores))
     assert list(figure.data[0].x) == [100 * score.median_error for score in scores]
-    assert [record["rows"] for record in records] == [549, 549, 549]
+    assert [record["rows"] for record in records] == [648, 648, 648, 648]

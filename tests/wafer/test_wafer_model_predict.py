@@ -223,7 +223,7 @@ def test_prefill_grows_faster_than_the_prompt():
     ("name", "kind", "vendor", "expected"),
     [
         ("vLLM 0.6.3", "gpu", "NVIDIA", "serving"),
-        ("vLLM", "gpu", "AMD", "uncaptured"),
+        ("vLLM 0.6.1", "gpu", "AMD", "uncaptured"),
         ("vLLM 0.9.1", "gpu", "AMD", "serving"),
         ("llama.cpp (May 2024)", "gpu", "", "ggml"),
         ("llama.cpp CPU, 2 threads", "cpu", "", "ggml-cpu"),

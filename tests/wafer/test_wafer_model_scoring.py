@@ -25,7 +25,7 @@ HELD_OUT = ["leave one source out", "leave one hardware out"]
 def test_held_out_error_reaches_its_bar(name):
     """An emulator that only knows its own rows: at most 9 % median error, 75 % of rows within 20 %."""
     score = overall(name)
-    assert score.rows == 549
+    assert score.rows == 648
     assert score.median_error <= 0.09
     assert score.within_20_percent >= 0.75
 
@@ -37,10 +37,10 @@ def test_held_out_intervals_cover_what_they_say(name):
 
 
 def test_it_beats_the_published_formulas_side_by_side():
-    """A comparison on other rows: same 549 rows, plain roofline and LLM-Viewer are far behind."""
+    """A comparison on other rows: same 648 rows, plain roofline and LLM-Viewer are far behind."""
     found = {score.name: score for score in shipped_report().baselines}
     ours = overall("leave one source out")
-    assert {score.rows for score in found.values()} == {549}
+    assert {score.rows for score in found.values()} == {648}
     assert found["plain roofline"].median_error > 1.0
     assert found["LLM-Viewer formulas"].median_error > 10 * ours.median_error
     assert min(s.median_error for s in found.values()) > 4 * ours.median_error
@@ -59,8 +59,8 @@ def test_a_held_out_source_does_not_touch_its_own_prediction(source):
     held = sample.sources == source
     tripled = replace(sample, rates=np.where(held, 3 * sample.rates, sample.rates))
     keep = np.isin(sample.sources, [source, "Qwen2.5 vLLM", "WaferLLM A100", "Apple #4167"])
-    before = forecast_held_out(sample.keep(keep), sample.sources[keep])
-    after = forecast_held_out(tripled.keep(keep), sample.sources[keep])
+    before = forecast_held_out(sample.keep(keep), sample.sources[keep], 20)
+    after = forecast_held_out(tripled.keep(keep), sample.sources[keep], 20)
     mine = held[keep]
     assert np.allclose(before.rates[mine], after.rates[mine], rtol=1e-4)
     assert np.allclose(before.half_widths[mine], after.half_widths[mine], rtol=1e-3)
@@ -81,9 +81,9 @@ def test_every_fold_is_fitted_without_its_label():
     """A mask the wrong way round: folds partition the rows and differ from the full fit."""
     sample = fitting_sample()
     folds = leave_out(sample, sample.sources, load_parameters())
-    assert np.sum([held for held, _ in folds.values()], axis=0).tolist() == [1] * len(sample.rows)
-    for label, (held, parameters) in folds.items():
-        assert set(sample.sources[held]) == {label}
+    assert np.sum([held for held, _ in folds], axis=0).tolist() == [1] * len(sample.rows)
+    for held, parameters in folds[::4]:
+        (label,) = set(sample.sources[held])
         direct = fit_parameters(sample.keep(~held))
         assert np.allclose(parameters.log_values, direct.log_values, atol=0.02), label
 
@@ -91,9 +91,9 @@ def test_every_fold_is_fitted_without_its_label():
 def test_the_frozen_file_is_what_the_script_writes():
     """Parameters edited by hand: the fit on the shipped rows gives the shipped file again."""
     shipped = resources.files("k2repro.wafer").joinpath("data/parameters.toml").read_text("utf-8")
-    ours, theirs = tomllib.loads(render("2026-11-24")), tomllib.loads(shipped)
+    ours, theirs = tomllib.loads(render("2026-11-29")), tomllib.loads(shipped)
     assert ours["fitted_on"] == theirs["fitted_on"]
-    for section in ("roofline", "mesh", "interval"):
+    for section in ("roofline", "mesh", "simple"):
         for name, value in theirs[section].items():
             assert ours[section][name] == pytest.approx(value, rel=1e-3), name
 
@@ -166,11 +166,13 @@ def test_one_large_source_does_not_decide_alone(monkeypatch):
 def test_new_things_get_wider_intervals():
     """Certainty about what was never seen: unknown sources, engines and devices widen in order."""
     known = load_widths()
-    assert known.known_source < known.new_source <= known.new_engine
-    assert known.new_source <= known.new_device
     seen = {"source_known": True, "engine_known": True, "device_known": True}
-    assert known.choose(**seen) == known.known_source
-    assert known.choose(**{**seen, "device_known": False}) == known.new_device
+    for family in known.new_source:
+        certain = known.choose(family, **seen)
+        assert certain == pytest.approx(known.known_source[family])
+        assert known.choose(family, **{**seen, "engine_known": False}) > certain
+        assert known.choose(family, **{**seen, "device_known": False}) > certain
+    assert known.choose("never calibrated", **seen) == max(known.known_source.values())
 
 
 def test_weighted_quantile_counts_weights():
@@ -188,8 +190,8 @@ def test_errors_are_counted_as_stated():
     assert score.coverage == pytest.approx(1.0)
 
 
-def test_a_file_with_one_source_is_scored_without_leaving_it_out():
-    """Leaving out the only source: its held-out score has no rows, the frozen one has all."""
+def test_a_file_with_one_source_is_predicted_without_it():
+    """Leaving out the only source: shipped rows of other sources still predict it, and nothing of it does."""
     rows = csv_lines(
         {"tok_s_per_user": "85"},
         {"tok_s_per_user": "90", "hardware": "H100-SXM", "bandwidth_gbs_per_device": "3350"},
@@ -198,5 +200,5 @@ def test_a_file_with_one_source_is_scored_without_leaving_it_out():
     by_name = {score.name: score for score in report.overall}
     assert by_name["frozen"].rows == 2
     assert by_name["frozen, sources not fitted"].rows == 2
-    assert by_name["leave one source out"].rows == 0
+    assert by_name["leave one source out"].rows == 2
     assert by_name["leave one hardware out"].rows == 2

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.commands import emulate, find_config, parse_lane, race, replay_file
+from k2repro.wafer.commands import Hardware, emulate, parse_lane, race, replay_file
+from k2repro.wafer.model.names import find_config
 from k2repro.wafer.model.prediction import predict
 from k2repro.wafer.replay.live import Lane, draw_frame, lane_at_rate, race_frames, run_race, stream_tokens
 from k2repro.wafer.replay.trace import CallLengths, k2_think_answer_trace
@@ -133,13 +134,13 @@ def test_the_race_command_redraws_in_place():
 def test_emulate_prints_what_predict_says():
     """Catches text that shows another interval, bound or device count than the prediction."""
     found = predict("k2-think", "H100-SXM", devices=8, batch_size=4, context_length=2048)
-    text = emulate("k2-think", "H100-SXM", devices=8, batch=4, context=2048)
+    text = emulate("k2-think", Hardware("H100-SXM", devices=8), batch=4, context=2048)
     assert f"{found.tokens_per_second:.0f} tok/s per sequence" in text
     assert f"{found.aggregate_tokens_per_second:,.0f} tok/s of the whole batch" in text
     assert f"waits for {found.bound}" in text
     shares = [float(line.split()[-2]) for line in text.splitlines() if line.endswith(" %")]
     assert sum(shares) == pytest.approx(100, abs=0.6)
-    values = json.loads(emulate("k2-think", "H100-SXM", devices=8, batch=4, context=2048, as_json=True))
+    values = json.loads(emulate("k2-think", Hardware("8xH100"), batch=4, context=2048, as_json=True))
     assert values["tokens_per_second"] == found.tokens_per_second
     assert sum(values["breakdown"].values()) == pytest.approx(values["step_seconds"])
 
@@ -157,7 +158,7 @@ def test_emulate_reads_a_config_file(tmp_path):
 def test_emulate_says_how_many_devices_are_missing():
     """Catches a rate for a model that does not fit its device."""
     with pytest.raises(K2ReproError, match="it needs 2"):
-        emulate("k2-think", "WSE-3")
+        emulate("k2-think", Hardware("WSE-3"))
 
 
 @pytest.fixture
@@ -173,11 +174,13 @@ def trace_path(tmp_path):
 
 def test_replay_file_prints_latency_and_parts(trace_path):
     """Catches a report whose parts do not add up to its latency."""
-    values = json.loads(replay_file(trace_path, model="k2-think", device="WSE-3", devices=3, as_json=True))
+    values = json.loads(
+        replay_file(trace_path, model="k2-think", hardware=Hardware("WSE-3", devices=3), as_json=True)
+    )
     assert sum(values["breakdown"].values()) == pytest.approx(values["seconds"])
     assert values["latency"]["low"] < values["seconds"] < values["latency"]["high"]
     assert values["tokens"] == 3 * (900 + 50 + 80) + 2 * 40
-    text = replay_file(trace_path, model="k2-think", device="WSE-3", devices=3)
+    text = replay_file(trace_path, model="k2-think", hardware=Hardware("WSE-3", devices=3))
     assert "solve: decode" in text and "first solver token" in text
 
 
@@ -186,8 +189,7 @@ def test_replay_file_takes_another_planner(trace_path):
     text = replay_file(
         trace_path,
         model="k2-think",
-        device="WSE-3",
-        devices=3,
+        hardware=Hardware("WSE-3", devices=3),
         planner_model="Qwen2.5-7B",
         planner_device="H100-SXM",
     )
@@ -200,4 +202,4 @@ def test_replay_file_names_the_broken_line(trace_path):
     lines[2] = lines[2].replace("planner", "planer")
     trace_path.write_text("\n".join(lines))
     with pytest.raises(K2ReproError, match="answer.jsonl, line 3: unknown role 'planer'"):
-        replay_file(trace_path, model="k2-think", device="WSE-3", devices=3)
+        replay_file(trace_path, model="k2-think", hardware=Hardware("WSE-3", devices=3))

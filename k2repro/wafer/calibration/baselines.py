@@ -2,6 +2,7 @@
 
 - *plain roofline*: bytes over bandwidth, nothing else (no parameter);
 - *one efficiency*: the same divided by one fitted share (one parameter, refitted per fold);
+- *simple model*: one fitted share per family of software;
 - *LLM-Viewer* (hahnyuan/LLM-Viewer, `model_analyzer.py` at 01b269d, MIT): a roofline per operation
   of a layer, written here from its published formulas. It knows activations, cache and arithmetic,
   but no efficiency, no overhead, no communication and no prefill share. Its README says that only
@@ -10,12 +11,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from k2repro.wafer.calibration.fit import Sample
 from k2repro.wafer.calibration.rates import Rate
+from k2repro.wafer.calibration.widths import rate_family
 from k2repro.wafer.model.parameters import FloatArray
 from k2repro.wafer.model.shapes import ModelShape
 
@@ -24,9 +25,29 @@ _ACTIVATION_BYTES = 2.0
 
 def plain_roofline(sample: Sample) -> FloatArray:
     """Tokens/s per sequence from bytes and bandwidth alone, shape (n,)."""
-    work: Any = sample.work
-    moved = work.weight_bytes + work.batch * work.context * work.kv_bytes_per_token
-    return work.ways * work.bandwidth / moved
+    model, request, machine = sample.work.model, sample.work.request, sample.work.machine
+    moved = model.weight_bytes + request.batch * request.context * model.kv_bytes_per_token
+    return np.asarray(machine.ways * machine.bandwidth / moved)
+
+
+def fit_family_efficiencies(sample: Sample) -> dict[str, float]:
+    """The simple model: one share of bandwidth per family of software, the median over its sources."""
+    ratios = sample.rates / plain_roofline(sample)
+    families = np.array([rate_family(row) for row in sample.rows])
+    found = {}
+    for name in sorted(set(families.tolist())):
+        chosen = families == name
+        sources = sample.sources[chosen]
+        medians = [np.median(ratios[chosen][sources == source]) for source in sorted(set(sources.tolist()))]
+        found[name] = float(np.median(medians))
+    return found
+
+
+def simple_rates(sample: Sample, efficiencies: dict[str, float]) -> FloatArray:
+    """Tokens/s per sequence of the simple model, shape (n,)."""
+    usual = float(np.median(list(efficiencies.values())))
+    shares = [efficiencies.get(rate_family(row), usual) for row in sample.rows]
+    return np.asarray(plain_roofline(sample) * np.array(shares))
 
 
 def fit_one_efficiency(sample: Sample) -> float:
@@ -87,9 +108,9 @@ def _layer_operations(row: Rate, weight_bytes: float) -> Iterator[Operation]:
 
 def llm_viewer_rate(row: Rate) -> float:
     """Tokens/s per sequence by LLM-Viewer's decode formulas for one measured row."""
-    fields = row.fields()
+    machine = row.workload().machine
     per_weight = row.weight_read_gb * 1e9 / row.shape.decode_parameters
-    bandwidth, peak = fields["bandwidth"], fields["peak_flops"]
+    bandwidth, peak = float(machine.bandwidth), float(machine.peak_flops)
     layer = sum(operation.seconds(bandwidth, peak) for operation in _layer_operations(row, per_weight))
     head = _linear(row.shape.hidden, row.shape.vocab, row.batch, per_weight, float(row.ways))
     return 1.0 / (row.shape.layers * layer + head.seconds(bandwidth, peak))

@@ -53,7 +53,7 @@ def make_sample(rows: Sequence[Rate]) -> Sample:
         raise K2ReproError("no rows to fit or score; all were refused or filtered out")
     return Sample(
         tuple(rows),
-        stack([row.fields() for row in rows]),
+        stack([row.workload() for row in rows]),
         np.array([row.tokens_per_second for row in rows]),
         np.array([row.source for row in rows]),
         np.array([row.hardware for row in rows]),
@@ -107,8 +107,7 @@ def fit_parameters(sample: Sample, start: Parameters | None = None) -> Parameter
     residuals = log_residuals(sample, Parameters(logs))
     cost = _cost(residuals, weights, logs - centre, spread)
     for _ in range(_ROUNDS):
-        variants = Parameters(logs + _STEP * np.eye(len(logs)))
-        jacobian = (log_residuals(sample, variants) - residuals) / _STEP
+        jacobian = derivatives(sample, Parameters(logs))[1]
         robust = weights**2 / np.sqrt(1.0 + (weights * residuals / NOISE) ** 2)
         curvature = (jacobian * robust) @ jacobian.T + np.diag(pull)
         slope = (jacobian * robust) @ residuals + pull * (logs - centre)
@@ -127,16 +126,66 @@ def fit_parameters(sample: Sample, start: Parameters | None = None) -> Parameter
     return Parameters(logs)
 
 
-def leave_out(
-    sample: Sample, labels: np.ndarray, start: Parameters
-) -> dict[str, tuple[np.ndarray, Parameters]]:
-    """For every label: the mask of its rows, and parameters fitted on all rows without it.
+@dataclass(frozen=True)
+class Linearised:
+    """A fit seen as a least-squares problem, so that rows can be left out without fitting again.
 
-    A label that owns all rows cannot be left out and has no fold.
+    At the optimum, leaving rows out moves the parameters by one Gauss-Newton step; residuals follow
+    their derivative. Exact where the model is linear in its log-parameters, close elsewhere, and a
+    thousand times cheaper than a fit: what interval widths need, which look at hundreds of folds.
     """
-    folds = {}
-    for label in sorted(set(labels.tolist())):
-        held = labels == label
+
+    parameters: Parameters
+    weighted: FloatArray
+    jacobian: FloatArray
+    residuals: FloatArray
+
+    @staticmethod
+    def at(sample: Sample, parameters: Parameters) -> "Linearised":
+        """Around a fit of this sample. weighted: Jacobian times robust weights, shape (P, n)."""
+        residuals, jacobian = derivatives(sample, parameters)
+        weights = source_weights(sample.sources)
+        robust = weights**2 / np.sqrt(1.0 + (weights * residuals / NOISE) ** 2)
+        return Linearised(parameters, jacobian * robust, jacobian, residuals)
+
+    def step_without(self, held: np.ndarray) -> FloatArray:
+        """How the log-parameters move when the rows of the mask are left out, shape (P,)."""
+        centre, spread = prior_logs()
+        pull = PRIOR_ROWS * NOISE**2 / spread**2
+        kept = ~held
+        curvature = self.weighted[:, kept] @ self.jacobian[:, kept].T + np.diag(pull)
+        slope = self.weighted[:, kept] @ self.residuals[kept] + pull * (self.parameters.log_values - centre)
+        return np.asarray(-np.linalg.solve(curvature, slope))
+
+
+def derivatives(sample: Sample, parameters: Parameters) -> tuple[FloatArray, FloatArray]:
+    """Residuals (n,) and their derivatives by the log-parameters (P, n), by finite differences."""
+    logs = parameters.log_values
+    residuals = log_residuals(sample, parameters)
+    variants = log_residuals(sample, Parameters(logs + _STEP * np.eye(len(logs))))
+    return residuals, (variants - residuals) / _STEP
+
+
+def group_labels(labels: np.ndarray, most: int) -> list[set[str]]:
+    """Labels to leave out together: one by one up to `most`, otherwise dealt into that many groups.
+
+    The largest labels come first, so that no group holds most of the rows.
+    """
+    counts = Counter(labels.tolist())
+    order = sorted(counts, key=lambda label: (-counts[label], label))
+    return [set(order[start::most]) for start in range(min(most, len(order)))]
+
+
+def leave_out(
+    sample: Sample, labels: np.ndarray, start: Parameters, most: int = 1000
+) -> list[tuple[np.ndarray, Parameters]]:
+    """For every group of labels: the mask of its rows, and parameters fitted on all rows without it.
+
+    A group that owns all rows cannot be left out and has no fold.
+    """
+    folds = []
+    for group in group_labels(labels, most):
+        held = np.isin(labels, sorted(group))
         if not held.all():
-            folds[label] = (held, fit_parameters(sample.keep(~held), start))
+            folds.append((held, fit_parameters(sample.keep(~held), start)))
     return folds

@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from k2repro.wafer.calibration.mesh_fit import mesh_region
+from k2repro.wafer.calibration.mesh_fit import mesh_side
 from k2repro.wafer.calibration.rates import Rate
-from k2repro.wafer.model import mesh
+from k2repro.wafer.model.answers import Prediction
+from k2repro.wafer.model.prediction import predict
 from k2repro.wafer.model.roofline import roofline_rate
-from k2repro.wafer.model.workload import Workload
 
 # Rounding of published numbers: a row at 1.002 of its stated bandwidth is honest.
 MARGIN = 0.02
@@ -34,47 +34,51 @@ class Flag:
     reason: str
 
 
+def predict_rate(rate: Rate) -> Prediction:
+    """The public prediction of a row on a wafer: the same `predict` that everybody calls.
+
+    Formats that a wafer does not store are unpacked to sixteen bits when the model is loaded.
+    """
+    known = rate.device.supports(rate.precision)
+    return predict(
+        rate.shape,
+        rate.device,
+        precision=rate.precision.name if known else "fp16",
+        batch_size=int(rate.batch),
+        context_length=rate.mean_context,
+        devices=rate.n_devices,
+        mesh_side=mesh_side(rate),
+        check_fit=False,
+    )
+
+
 def wafer_seconds(rate: Rate) -> float:
-    """Seconds per token of a wafer row by the frozen mesh: its own mesh, or layers spread evenly."""
-    if "mesh" in rate.parallelism:
-        region = mesh_region(rate)
-    else:
-        cores = rate.n_devices * (rate.device.execution_units or 900_000)
-        region = mesh.place(
-            rate.shape,
-            cores / rate.shape.layers,
-            bits=rate.precision.bits,
-            context_length=rate.mean_context,
-            kv_bytes_per_token=rate.kv_bytes_per_token,
-        )
-    return rate.shape.layers * sum(mesh.layer_seconds(region, mesh.load_mesh_parameters()).values())
+    """Seconds per token of a wafer row, by the placement that `predict` uses; its own mesh if named."""
+    return predict_rate(rate).step_seconds
 
 
 def ceiling(rate: Rate) -> float:
     """Tokens/s per sequence that no dense decode without a draft can exceed."""
     if rate.device.device_class == "wafer":
-        return (1.0 + mesh.TRANSFER_SPREAD) / wafer_seconds(rate)
-    fields = rate.fields()
-    if rate.parallelism.upper().startswith("TP"):
-        fields["ways"] = float(rate.n_devices)
-    return float(roofline_rate(Workload(**fields)))
+        return predict_rate(rate).ceiling_tokens_per_second
+    ways = float(rate.n_devices) if rate.parallelism.upper().startswith("TP") else None
+    return float(roofline_rate(rate.workload(ways=ways)))
 
 
 def flag_rates(rates: Sequence[Rate]) -> list[Flag]:
     """All rows that cannot be plain decode rates, in file order."""
-    ratios = {rate.line: rate.tokens_per_second / ceiling(rate) for rate in rates}
-    groups: dict[tuple[str, str, float], list[Rate]] = defaultdict(list)
-    for rate in rates:
+    ratios = [rate.tokens_per_second / ceiling(rate) for rate in rates]
+    groups: dict[tuple[str, str, float], list[float]] = defaultdict(list)
+    for rate, ratio in zip(rates, ratios, strict=True):
         if not rate.speculative:
-            groups[rate.source, rate.hardware, rate.bandwidth_gbs].append(rate)
+            groups[rate.source, rate.hardware, rate.bandwidth_gbs].append(ratio)
     refuted = set()
     for key, members in groups.items():
-        above = sum(ratios[rate.line] > 1 + MARGIN for rate in members)
+        above = sum(ratio > 1 + MARGIN for ratio in members)
         if above >= 2 and above >= REFUTED_SHARE * len(members):
             refuted.add(key)
     flags = []
-    for rate in rates:
-        ratio = ratios[rate.line]
+    for rate, ratio in zip(rates, ratios, strict=True):
         reason = ""
         if rate.speculative:
             reason = "used a draft: no plain decode rate"

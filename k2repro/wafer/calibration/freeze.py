@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.calibration.baselines import fit_family_efficiencies
 from k2repro.wafer.calibration.fit import fit_parameters, fitting_rows, make_sample
 from k2repro.wafer.calibration.mesh_fit import fit_mesh
 from k2repro.wafer.calibration.rates import Rate, load_rates
@@ -28,7 +29,7 @@ def _list(name: str, values: list[str], per_line: int = 12) -> str:
 def hash_rows(rows: list[Rate]) -> str:
     """SHA-256 over id and every number that the fit used, in id order."""
     text = "\n".join(
-        f"{row.id} {row.tokens_per_second!r} {sorted(row.fields().items())!r}"
+        f"{row.id} {row.tokens_per_second!r} {row.workload()!r}"
         for row in sorted(rows, key=lambda row: row.id)
     )
     return hashlib.sha256(text.encode()).hexdigest()
@@ -55,7 +56,13 @@ def render(date: str) -> str:
             f'"{prior.name}" = {values[prior.name]:.6g}\n'
         )
     out.append("\n# Half-widths of log(rate) at that level, in uncertainty scales.\n[interval]\n")
-    out += [f"{name} = {getattr(widths, name):.6g}\n" for name in NOVELTIES]
+    out += [f"{name} = {widths.by_novelty[name]:.6g}\n" for name in NOVELTIES]
+    for part, families in (("new_source", widths.new_source), ("known_source", widths.known_source)):
+        out.append(f"[interval.family_{part}]\n")
+        out += [f"{name} = {value:.6g}\n" for name, value in sorted(families.items())]
+    out.append("\n# The simple model: share of bandwidth by family, nothing else.\n[simple]\n")
+    simple = fit_family_efficiencies(sample)
+    out += [f"{name} = {value:.6g}\n" for name, value in sorted(simple.items())]
     out.append(
         "\n# WSE-2 rows only; WSE-3 rates are predicted, never fitted.\n[mesh]\n"
         f"start_s = {mesh.start_s:.6g}\nhop_s = {mesh.hop_s:.6g}\n"

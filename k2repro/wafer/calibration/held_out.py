@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from k2repro.wafer.calibration.fit import Sample, fit_parameters, leave_out, log_residuals
-from k2repro.wafer.calibration.widths import calibrate
+from k2repro.wafer.calibration.fit import Sample, fit_parameters, group_labels, log_residuals
+from k2repro.wafer.calibration.widths import calibrate, rate_family
 from k2repro.wafer.model.intervals import Widths, uncertainty_scale
 from k2repro.wafer.model.parameters import FloatArray, Parameters
 from k2repro.wafer.model.roofline import break_down
@@ -37,6 +37,7 @@ def half_widths(
     scale = uncertainty_scale(break_down(sample.work, parameters))
     chosen = [
         widths.choose(
+            rate_family(row),
             source_known=row.source in known_sources,
             engine_known=row.engine.known,
             device_known=row.device_known,
@@ -53,18 +54,23 @@ def forecast(sample: Sample, parameters: Parameters, widths: Widths, known_sourc
 
 
 def forecast_held_out(
-    sample: Sample, labels: np.ndarray, progress: Progress = lambda done, total: None
+    sample: Sample, labels: np.ndarray, most: int, progress: Progress = lambda done, total: None
 ) -> Forecast:
     """Predict the rows of every label with a fit and widths that never saw them.
 
-    labels: shape (n,), the source or the hardware of each row. A label that owns all rows cannot
-    be left out; its rows come back as nan.
+    labels: shape (n,), the source or the hardware of each row. Up to `most` labels are left out one
+    by one; more are left out in that many groups, which is harder. A label that owns all rows
+    cannot be left out; its rows come back as nan.
     """
     rates, halves = np.full(len(labels), np.nan), np.full(len(labels), np.nan)
-    folds = leave_out(sample, labels, fit_parameters(sample))
-    for done, (held, parameters) in enumerate(folds.values()):
-        progress(done, len(folds))
+    start, groups = fit_parameters(sample), group_labels(labels, most)
+    for done, group in enumerate(groups):
+        progress(done, len(groups))
+        held = np.isin(labels, sorted(group))
+        if held.all():
+            continue
         rest = sample.keep(~held)
+        parameters = fit_parameters(rest, start)
         widths = calibrate(rest, parameters, with_novelty=False)
         found = forecast(sample.keep(held), parameters, widths, set(rest.sources.tolist()))
         rates[held], halves[held] = found.rates, found.half_widths

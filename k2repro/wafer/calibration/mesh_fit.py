@@ -11,27 +11,33 @@ from k2repro.wafer.model.mesh import MeshParameters, Region, layer_seconds, plac
 from k2repro.wafer.model.parameters import FloatArray
 
 
+def mesh_side(rate: Rate) -> float | None:
+    """Side of the mesh that a row names, "mesh 420x420 cores" in its parallelism column; None without."""
+    match = re.search(r"(\d+)x(\d+)", rate.parallelism) if "mesh" in rate.parallelism else None
+    return None if match is None else float(np.sqrt(float(match[1]) * float(match[2])))
+
+
 def mesh_region(rate: Rate) -> Region:
-    """The region of a measured row, from "mesh 420x420 cores" in its parallelism column."""
-    match = re.search(r"(\d+)x(\d+)", rate.parallelism)
-    if match is None:
+    """The region of a measured row; K2ReproError when it names no mesh."""
+    side = mesh_side(rate)
+    if side is None:
         raise K2ReproError(
             f"line {rate.line}: parallelism {rate.parallelism!r} names no mesh; write 'mesh 420x420 cores'"
         )
-    cores = float(match[1]) * float(match[2])
     return place(
-        rate.shape,
-        cores,
-        bits=rate.precision.bits,
-        context_length=rate.mean_context,
-        kv_bytes_per_token=rate.kv_bytes_per_token,
+        rate.shape, side**2, context_length=rate.mean_context, kv_bytes_per_token=rate.kv_bytes_per_token
     )
 
 
 def _design(rows: Sequence[Rate]) -> tuple[FloatArray, FloatArray]:
     """Columns (1, side, kB per core), shape (n, 3), and measured seconds per layer, shape (n,)."""
     regions = [mesh_region(row) for row in rows]
-    columns = np.array([[1.0, region.side, region.kilobytes_per_core] for region in regions])
+    columns = np.array(
+        [
+            [1.0, region.side, region.kilobytes_per_core + region.cache_kilobytes_per_core]
+            for region in regions
+        ]
+    )
     seconds = np.array([1.0 / (row.tokens_per_second * row.shape.layers) for row in rows])
     return columns, seconds
 

@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from k2repro.wafer.calibration.score import Score, ScoreReport, score_rates
+
+Tell = Callable[[str, int, int], None]
 
 
 def _percent(value: float | None) -> str:
@@ -77,7 +80,9 @@ def render_json(report: ScoreReport) -> str:
     return json.dumps(_plain(asdict(report)), indent=1) + "\n"
 
 
-def score_rates_file(path: str | Path | None = None, as_json: bool = False) -> str:
-    """What `k2repro score-rates FILE.csv [--json]` prints."""
-    report = score_rates(path)
+def score_rates_file(
+    path: str | Path | None = None, as_json: bool = False, progress: Tell = lambda stage, done, total: None
+) -> str:
+    """What `k2repro score-rates FILE.csv [--json]` prints; progress(stage, done, total) while it works."""
+    report = score_rates(path, progress=progress)
     return render_json(report) if as_json else render_text(report)

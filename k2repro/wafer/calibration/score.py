@@ -22,6 +22,8 @@ from k2repro.wafer.model.intervals import load_widths
 from k2repro.wafer.model.parameters import load_parameters, read_frozen
 
 WITHIN = 0.20
+# Labels beyond these many are left out in groups: a fit per group, not per label.
+_SOURCE_FOLDS, _DEVICE_FOLDS = 20, 12
 _BY_SOURCE, _BY_DEVICE = _HELD_OUT = ("leave one source out", "leave one hardware out")
 _SIZES = (
     (1.0, "below 1B"),
@@ -133,6 +135,17 @@ def _one_efficiency_held_out(sample: Sample) -> np.ndarray:
     return found
 
 
+def _simple_held_out(sample: Sample) -> np.ndarray:
+    """The simple model, a share per family, with each source left out, shape (n,)."""
+    found = np.full(len(sample.rates), np.nan)
+    for source in set(sample.sources.tolist()):
+        held = sample.sources == source
+        if not held.all():
+            shares = baselines.fit_family_efficiencies(sample.keep(~held))
+            found[held] = baselines.simple_rates(sample.keep(held), shares)
+    return found
+
+
 def _score_wafers(rates: Sequence[Rate]) -> WaferScore | None:
     """WSE-2 leave-one-model-out, and other wafers; None when there are no wafer rows."""
     wafers = [
@@ -153,11 +166,19 @@ def _score_wafers(rates: Sequence[Rate]) -> WaferScore | None:
 
 
 def _held_out(rates: Sequence[Rate], by_device: bool, progress: Progress) -> Forecast:
-    """Forecast of the scored rows of a table; helper rows (eager hosts) only help to fit."""
-    sample = make_sample(fitting_rows(RateTable(tuple(rates), ())))
-    found = forecast_held_out(sample, sample.devices if by_device else sample.sources, progress)
-    scored = np.array([row.purpose == 1 for row in sample.rows])
-    return Forecast(found.rates[scored], found.half_widths[scored])
+    """Forecast of the scored rows of a table; shipped rows of other sources help to fit.
+
+    Rows that only help (eager hosts, shipped rows) are not scored. Shipped rows of a source that
+    the table holds are left away: the table has its own.
+    """
+    rows = fitting_rows(RateTable(tuple(rates), ()))
+    own = {row.source for row in rates}
+    helpers = [row for row in fitting_rows(load_rates()) if row.source not in own]
+    sample = make_sample([*rows, *helpers])
+    labels, most = (sample.devices, _DEVICE_FOLDS) if by_device else (sample.sources, _SOURCE_FOLDS)
+    found = forecast_held_out(sample, labels, most, progress)
+    scored = np.array([row.purpose == 1 for row in rows])
+    return Forecast(found.rates[: len(rows)][scored], found.half_widths[: len(rows)][scored])
 
 
 def score_table(
@@ -199,7 +220,7 @@ def score_table(
         found = apart[label] = _held_out(table.rates, label == _BY_DEVICE, tell)
         overall.append(measure_errors(label, found.rates, sample.rates, found.half_widths))
     found_flags = tuple(flags.flag_rates(table.rates))
-    lines = {row.line for row in rows}
+    scored = {(row.id, row.line) for row in rows}
     return ScoreReport(
         file=name,
         parameters_date=str(read_frozen()["date"]),
@@ -215,7 +236,7 @@ def score_table(
         },
         wafer=_score_wafers(table.rates),
         flags=found_flags,
-        flagged_scored_rows=sum(flag.line in lines for flag in found_flags),
+        flagged_scored_rows=sum((flag.id, flag.line) in scored for flag in found_flags),
         points=_points(rows, frozen),
         held_out_points=_points(rows, apart[_BY_SOURCE]) if held_out else (),
     )
@@ -235,6 +256,7 @@ def _score_baselines(sample: Sample) -> tuple[Score, ...]:
         measure_errors(
             "roofline x one efficiency, leave one source out", _one_efficiency_held_out(sample), measured
         ),
+        measure_errors("simple model, leave one source out", _simple_held_out(sample), measured),
         measure_errors("LLM-Viewer formulas", baselines.llm_viewer(sample), measured),
     )
 

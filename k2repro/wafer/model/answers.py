@@ -8,32 +8,8 @@ import math
 from dataclasses import dataclass, field, replace
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.model.breakdown import name_bound
 from k2repro.wafer.model.speculation import Speculation
-
-# Causes of a breakdown, grouped for the word that `bound` gives.
-_BOUNDS = {
-    "bandwidth": "bandwidth",
-    "unit_wall": "bandwidth",
-    "compute": "compute",
-    "kv_cache": "kv_cache",
-    "layer_overhead": "overhead",
-    "step_overhead": "overhead",
-    "communication": "communication",
-    "queueing": "queueing",
-    "prefill": "prefill",
-    "layer_start": "hops",
-    "hops": "hops",
-    "load": "load",
-    "draft": "draft",
-}
-
-
-def name_bound(breakdown: dict[str, float]) -> str:
-    """The word for what a step waits for most: causes of one kind are added up first."""
-    grouped: dict[str, float] = {}
-    for cause, seconds in breakdown.items():
-        grouped[_BOUNDS[cause]] = grouped.get(_BOUNDS[cause], 0.0) + seconds
-    return max(grouped, key=lambda word: grouped[word])
 
 
 @dataclass(frozen=True)
@@ -49,6 +25,9 @@ class Prediction:
     roofline_tokens_per_second: what bandwidth and arithmetic alone allow, per sequence.
     ceiling_tokens_per_second: no rate without a draft can be above (the roofline; on a wafer the
     hop model plus its transfer spread). joules_per_token: at full board power, None if unknown.
+    simple_tokens_per_second: what one share of bandwidth for this family of software would say; it
+    stands beside the answer, inf where no such share was fitted.
+    notes: what a reader should know about this answer, empty if nothing.
     """
 
     model: str
@@ -73,6 +52,8 @@ class Prediction:
     ceiling_tokens_per_second: float = math.inf
     joules_per_token: float | None = None
     tokens_per_step: float = 1.0
+    simple_tokens_per_second: float = math.inf
+    notes: tuple[str, ...] = ()
 
     @property
     def aggregate_tokens_per_second(self) -> float:
@@ -101,26 +82,27 @@ def require_fit(prediction: Prediction) -> Prediction:
     )
 
 
-def add_draft(prediction: Prediction, speculation: Speculation) -> Prediction:
-    """The same prediction with a draft: a longer pass that yields more tokens.
+def add_draft(checked: Prediction, speculation: Speculation, plain_step_seconds: float) -> Prediction:
+    """The prediction of a pass that verifies draft_tokens + 1 tokens, with the draft before it.
 
-    The prediction must already be of a pass that verifies draft_tokens + 1 tokens.
+    checked: must be of that longer pass. plain_step_seconds: of a pass of one token, in which the
+    draft's cost is counted.
     """
-    draft = prediction.step_seconds * speculation.draft_share
-    step = prediction.step_seconds + draft
-    gain = speculation.expected_tokens * prediction.step_seconds / step
-    breakdown = dict(prediction.breakdown)
+    draft = plain_step_seconds * speculation.draft_share
+    step = checked.step_seconds + draft
+    gain = speculation.expected_tokens * checked.step_seconds / step
+    breakdown = dict(checked.breakdown)
     if draft > 0:
         breakdown["draft"] = draft
-    energy = prediction.joules_per_token
+    energy = checked.joules_per_token
     return replace(
-        prediction,
+        checked,
         breakdown=breakdown,
         step_seconds=step,
         bound=name_bound(breakdown),
-        tokens_per_second=prediction.tokens_per_second * gain,
-        low=prediction.low * gain,
-        high=prediction.high * gain,
+        tokens_per_second=checked.tokens_per_second * gain,
+        low=checked.low * gain,
+        high=checked.high * gain,
         tokens_per_step=speculation.expected_tokens,
         joules_per_token=None if energy is None else energy / gain,
     )

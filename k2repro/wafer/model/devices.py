@@ -6,10 +6,9 @@ efficiency by its own sustained bandwidth, cache and per-layer overhead.
 """
 
 import functools
-import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from k2repro.errors import K2ReproError, unknown
+from k2repro.errors import K2ReproError
 from k2repro.reading import shipped_lines
 from k2repro.wafer.model.precisions import Precision
 
@@ -18,6 +17,7 @@ _PEAK_COLUMNS = {
     "fp8": "peak_fp8_dense_tflops",
     "int8": "peak_int8_dense_tops",
     "fp4": "peak_fp4_dense_tflops",
+    "fp32": "peak_fp32_tflops",
 }
 
 
@@ -29,7 +29,8 @@ class Device:
     infinite when not known.
     peak_tflops: dense peaks by arithmetic format, TFLOP/s (int8: TOP/s); may be empty.
     execution_units, clock_ghz: SMs / CUs / GPU cores / wafer cores and their boost clock.
-    matrix_tile: tokens that one matrix instruction computes at least (wgmma 64, mma 16).
+    vector_bits: width of a CPU core's vector unit (8: none). node_devices: devices that a fast link
+    joins. matrix_tile: tokens that one matrix instruction computes at least (wgmma 64, mma 16).
     native_precisions: formats that the arithmetic units multiply.
     sustained_gbs, cache_mb, cache_gbs, layer_overhead_s, step_overhead_s: measured values
     (None when nobody measured), used instead of fitted ones. stream_share: share of
@@ -49,6 +50,8 @@ class Device:
     execution_units: int | None = None
     clock_ghz: float | None = None
     matrix_tile: int = 1
+    vector_bits: int = 256
+    node_devices: int = 8
     native_precisions: tuple[str, ...] = ("fp32", "fp16", "bf16")
     sustained_gbs: float | None = None
     stream_share: float | None = None
@@ -74,10 +77,32 @@ class Device:
         tflops = self.peak_tflops.get("bf16")
         return None if tflops is None else tflops * 1e12
 
+    def peak_flops(self, precision: Precision) -> float | None:
+        """Dense peak in FLOP/s for the arithmetic of a format; None when nobody publishes one.
+
+        Without tensor units for it, fp32 runs on the vector lanes: 128 fused multiply-adds per
+        unit and cycle. So does everything on Apple's GPUs, in 16 bit as in 32.
+        """
+        found = self.peak_tflops.get(precision.arithmetic)
+        if found is None and precision.arithmetic in ("bf16", "fp16", "fp32"):
+            if precision.arithmetic != "fp32":
+                found = self.peak_tflops.get("bf16")
+            if found is None and self.device_class in ("gpu", "soc"):
+                units, clock = self.execution_units, self.clock_ghz
+                lanes = self.vendor == "Apple" or precision.arithmetic == "fp32"
+                found = 256 * units * clock / 1e3 if lanes and units and clock else None
+            if found is None and self.device_class == "cpu":
+                found = self.peak_tflops.get("bf16")
+        elif found is None:
+            found = self.peak_tflops.get("bf16")
+        return None if found is None else found * 1e12
+
     def supports(self, precision: Precision) -> bool:
         """Whether the arithmetic exists; storage formats need a GPU, CPU or SoC with a kernel."""
+        if precision.name in self.native_precisions:
+            return True
         if precision.storage_only:
-            return self.device_class in ("gpu", "cpu", "soc")
+            return self.device_class in ("gpu", "cpu", "soc", "tpu")
         return precision.arithmetic in self.native_precisions
 
     @staticmethod
@@ -135,6 +160,8 @@ def _read_device(line: dict[str, str]) -> Device:
         execution_units=None if units is None else int(units),
         clock_ghz=_number(line["clock_ghz"]),
         matrix_tile=int(line["matrix_tile"] or 1),
+        vector_bits=int(line["vector_bits"] or 256),
+        node_devices=int(line["node_devices"] or 8),
         native_precisions=tuple(line["native_precisions"].split()),
         sustained_gbs=_number(line["sustained_gbs"]),
         source=line["source"],
@@ -148,127 +175,3 @@ def load_devices() -> dict[str, Device]:
     """All devices of `data/hardware.csv`, by name, in file order."""
     devices = shipped_lines("k2repro.wafer", "data/hardware.csv", _read_device)
     return {device.name: device for device in devices}
-
-
-# Names that rate tables and people use for a device of hardware.csv, in folded form.
-ALIASES = {
-    "a100": "A100-80GB-SXM",
-    "a10080gb": "A100-80GB-SXM",
-    "a10040gb": "A100-40GB-SXM",
-    "a100sxm": "A100-80GB-SXM",
-    "a100pcie": "A100-80GB-PCIe",
-    "h100": "H100-SXM",
-    "h10080gb": "H100-SXM",
-    "h20": "H20-96GB",
-    "gh200": "GH200-96GB",
-    "b200": "B200-HGX",
-    "a10g": "A10",
-    "wse2": "WSE-2",
-    "wse3": "WSE-3",
-    "cs2": "WSE-2",
-    "cs3": "WSE-3",
-    "ryzen7950x": "Ryzen-7950X-effective",
-    "rtxa6000ada": "RTX6000Ada",
-    "a6000": "RTXA6000",
-    "jetsonorin": "Jetson-AGX-Orin",
-    "7900xtx": "RX7900XTX",
-}
-_NOISE = re.compile(r"nvidia|geforce|tesla|amd|radeon|cerebras|google|instinct|[^a-z0-9]")
-
-
-def _fold(name: str) -> str:
-    """Lower case without vendor words and punctuation: "NVIDIA GeForce RTX 4090" -> rtx4090."""
-    return _NOISE.sub("", name.lower())
-
-
-def match_device(name: str) -> Device | None:
-    """The device that a name means, or None.
-
-    Vendor words, spaces and hyphens do not matter. Variants carry their number of GPU cores
-    (`Apple-M2Ultra-76c`) or the half of a package that was used (`MI250X-GCD`).
-    """
-    folded = {_fold(key): device for key, device in load_devices().items()}
-    key = _fold(name)
-    if key.endswith("gcd") and key[:-3] in folded:
-        return _half_package(folded[key[:-3]], name)
-    device = folded.get(_fold(ALIASES.get(key, key)))
-    if device is not None:
-        return device
-    cores = re.fullmatch(r"(.+)-(\d+)c(?:ores?)?", name.strip(), re.IGNORECASE)
-    if cores and _fold(cores[1]) in folded:
-        return replace(folded[_fold(cores[1])], name=name, execution_units=int(cores[2]))
-    return None
-
-
-def match_variant(name: str) -> Device | None:
-    """Like `match_device`, and also variants that a table of rates may name.
-
-    "4x H100-SXM5-80GB" means the H100-SXM; "L40" does not mean the L4, and "Apple-M2Max-CPU" not
-    the GPU of that chip.
-    """
-    name = re.sub(r"^\s*\d+\s*x\s+", "", name)
-    device = match_device(name)
-    key = _fold(re.sub(r"[-_ ]\d+ ?gb", "", name, flags=re.IGNORECASE))
-    if device is not None or "cpu" in key:
-        return device
-    known = {**{_fold(known): known for known in load_devices()}, **ALIASES}
-    starts = [start for start in known if len(start) > 1 and re.match(start + r"(?!\d)", key)]
-    return match_device(known[max(starts, key=len)]) if starts else None
-
-
-_CLASS_WORDS = (
-    ("soc", ("apple", "macbook", "mac studio")),
-    (
-        "cpu",
-        (
-            "cpu",
-            "ryzen",
-            "xeon",
-            "epyc",
-            "core i",
-            "i5-",
-            "i7-",
-            "i9-",
-            "threadripper",
-            "ddr",
-            "graviton",
-            "raspberry",
-            "snapdragon",
-        ),
-    ),
-    ("tpu", ("tpu",)),
-    ("wafer", ("wse", "cerebras")),
-    ("lpu", ("lpu", "groq")),
-    ("rdu", ("sn40", "sambanova")),
-)
-
-
-def guess_class(name: str, framework: str = "") -> str:
-    """The kind of a device that is not in the table, from the words in its name ("gpu" if none)."""
-    text = name.lower()
-    for kind, words in _CLASS_WORDS:
-        if any(word in text for word in words):
-            return kind
-    return "cpu" if " cpu" in framework.lower() else "gpu"
-
-
-def _half_package(device: Device, name: str) -> Device:
-    peaks = {key: value / 2 for key, value in device.peak_tflops.items()}
-    units = device.execution_units
-    return replace(
-        device,
-        name=name,
-        bandwidth_gbs=device.bandwidth_gbs / 2,
-        capacity_gb=device.capacity_gb / 2,
-        peak_tflops=peaks,
-        tdp_w=None if device.tdp_w is None else device.tdp_w / 2,
-        execution_units=None if units is None else units // 2,
-    )
-
-
-def find_device(name: str) -> Device:
-    """The device of that name; K2ReproError with near names when it is not known."""
-    device = match_device(name)
-    if device is None:
-        raise unknown("device", name, load_devices())
-    return device

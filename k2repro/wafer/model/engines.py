@@ -4,6 +4,10 @@ A measured rate names its software in free text ("vLLM 0.6.3", "llama.cpp (May 2
 below map that text to a class; parameters are fitted per class (`data/parameters.toml`). Software
 that no rule knows gets the usual class of its device, is marked unknown and gets a wider interval.
 A class is declared by what the software does at run time, never by the residual of a row.
+
+Two engines changed on a known day and are dated: vLLM captured HIP graphs on AMD from 0.7 on, and
+llama.cpp replays CUDA graphs since pull request 6766 (May 2024), on Ampere and newer. A row without
+a date or a build number is taken for a current one.
 """
 
 import re
@@ -12,8 +16,18 @@ from dataclasses import dataclass
 from k2repro.errors import unknown
 from k2repro.wafer.model.parameters import SOFTWARE
 
-COMPILED, SERVING, UNCAPTURED, GGML, EAGER, TORCH_CPU, GGML_CPU = range(7)
-CLASSES = ("compiled", "serving", "uncaptured", "ggml", "eager", "torch-cpu", "ggml-cpu")
+CLASSES = (
+    "compiled",
+    "serving",
+    "uncaptured",
+    "ggml",
+    "eager",
+    "torch-cpu",
+    "ggml-cpu",
+    "ggml-graph",
+    "tiled",
+)
+COMPILED, SERVING, UNCAPTURED, GGML, EAGER, TORCH_CPU, GGML_CPU, GGML_GRAPH, TILED = range(len(CLASSES))
 
 
 @dataclass(frozen=True)
@@ -35,16 +49,25 @@ class Engine:
         return CLASSES[self.class_code]
 
 
-# The first rule with all its words in the name wins.
+# The first rule with all its words in the name wins: a name inside another comes after it.
 _RULES: tuple[tuple[str, int], ...] = (
     ("torch cpu", TORCH_CPU),
     ("k2repro", TORCH_CPU),
+    ("ktransformers", GGML),
+    ("ctransformers", GGML),
+    ("tt-metal", TILED),
+    ("tt_transformers", TILED),
+    ("tt-transformers", TILED),
     ("llama.cpp", GGML),
     ("llama-cpp", GGML),
+    ("llamacpp", GGML),
+    ("llama-bench", GGML),
     ("ollama", GGML),
     ("ggml", GGML),
+    ("gguf", GGML),
     ("koboldcpp", GGML),
     ("lm studio", GGML),
+    ("lmstudio", GGML),
     ("llamafile", GGML),
     ("gpt4all", GGML),
     ("tensorrt", COMPILED),
@@ -58,12 +81,21 @@ _RULES: tuple[tuple[str, int], ...] = (
     ("mlc", COMPILED),
     ("tvm", COMPILED),
     ("exllama", COMPILED),
+    ("tabbyapi", COMPILED),
     ("jetstream", COMPILED),
     ("maxtext", COMPILED),
     ("mlx", COMPILED),
     ("openvino", COMPILED),
     ("sambaflow", COMPILED),
     ("groq", COMPILED),
+    ("vllm", SERVING),
+    ("sglang", SERVING),
+    ("tgi", SERVING),
+    ("text-generation", SERVING),
+    ("text generation inference", SERVING),
+    ("deepspeed", SERVING),
+    ("aphrodite", SERVING),
+    ("lightllm", SERVING),
     ("transformers", EAGER),
     ("hugging", EAGER),
     ("eager", EAGER),
@@ -72,26 +104,32 @@ _RULES: tuple[tuple[str, int], ...] = (
     ("accelerate", EAGER),
     ("autogptq", EAGER),
     ("autoawq", EAGER),
-    ("vllm", SERVING),
-    ("sglang", SERVING),
-    ("tgi", SERVING),
-    ("text-generation", SERVING),
-    ("deepspeed", SERVING),
-    ("aphrodite", SERVING),
-    ("lightllm", SERVING),
 )
 _USUAL = {"gpu": SERVING, "soc": GGML, "cpu": GGML_CPU}
 # vLLM captured HIP graphs on AMD only from about 0.7 on; before, every kernel was launched alone.
 _FIRST_CAPTURED_ON_AMD = (0, 7)
+# llama.cpp replays CUDA graphs from build 2814 (8 May 2024) on, and never on Turing or older.
+_FIRST_GRAPH_BUILD = 2814
+_WITHOUT_GRAPHS = ("P40", "V100", "T4", "RTX20", "GTX")
 
 
 def _runs_uncaptured(text: str, vendor: str) -> bool:
     if vendor != "AMD" or "vllm" not in text:
         return False
     version = re.search(r"(\d+)\.(\d+)", text)
-    if version is None:
-        return True
-    return (int(version[1]), int(version[2])) < _FIRST_CAPTURED_ON_AMD
+    # A row that names no version is a current one.
+    return version is not None and (int(version[1]), int(version[2])) < _FIRST_CAPTURED_ON_AMD
+
+
+def _replays_graphs(text: str, vendor: str, device: str) -> bool:
+    """Whether this build of llama.cpp replays CUDA graphs on this device."""
+    if vendor != "NVIDIA" or device.startswith(_WITHOUT_GRAPHS) or "vulkan" in text:
+        return False
+    build = re.search(r"\bb(\d{3,5})\b", text)
+    if build is not None:
+        return int(build[1]) >= _FIRST_GRAPH_BUILD
+    year = re.search(r"\b(20\d\d)\b", text)
+    return year is None or int(year[1]) > 2024
 
 
 def _software_code(text: str) -> int:
@@ -99,10 +137,11 @@ def _software_code(text: str) -> int:
     return next((i for i, name in enumerate(SOFTWARE) if name in text), -1)
 
 
-def find_engine(name: str | None, device_class: str, vendor: str = "") -> Engine:
+def find_engine(name: str | None, device_class: str, vendor: str = "", device: str = "") -> Engine:
     """The class of the named engine; None means the usual engine of that kind of device.
 
-    A name that no rule knows is accepted, with `known=False`.
+    A name that no rule knows is accepted, with `known=False`. vendor, device: decide which of two
+    classes of one engine applies.
     """
     usual = _USUAL.get(device_class, COMPILED)
     if name is None:
@@ -117,12 +156,14 @@ def find_engine(name: str | None, device_class: str, vendor: str = "") -> Engine
         code = UNCAPTURED
     if code == GGML and (device_class == "cpu" or " cpu" in text):
         code = GGML_CPU
+    if code == GGML and _replays_graphs(text, vendor, device):
+        code = GGML_GRAPH
     return Engine(name, code, _software_code(text))
 
 
-def require_engine(name: str | None, device_class: str, vendor: str = "") -> Engine:
+def require_engine(name: str | None, device_class: str, vendor: str = "", device: str = "") -> Engine:
     """Like `find_engine`, for a person who typed the name: unknown names are refused."""
-    engine = find_engine(name, device_class, vendor)
+    engine = find_engine(name, device_class, vendor, device)
     if not engine.known:
         raise unknown(
             "engine",

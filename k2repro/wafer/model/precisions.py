@@ -19,6 +19,7 @@ class Precision:
     head_bits: bits per weight of the output head (GPTQ, AWQ and fp8 checkpoints keep 16 bit).
     kernel: which family of matrix-vector kernels runs it (the fitted efficiency goes by this).
     arithmetic: the format that the multipliers see; names the peak rate used for compute.
+    dense_bits: bits outside the experts of a mixture, where only the experts are packed.
     storage_only: True when any device with a kernel may run it.
     """
 
@@ -28,10 +29,12 @@ class Precision:
     kernel: str
     arithmetic: str
     storage_only: bool = False
+    dense_bits: float | None = None
 
 
 # Bits per weight of GGUF types are the block layouts of ggml (ggml-common.h: bytes per block x 8 /
 # values per block); the K mixtures (Q4_K_M, ...) are file size / parameters of Llama-3-8B.
+# mxfp4 is gpt-oss as llama.cpp ships it: experts in 4.25 bits, the rest in q8_0.
 # GPTQ/AWQ: group 128 with a 16-bit scale and a packed zero point.
 _FORMATS = [
     Precision("fp32", 32, 32, "dense", "fp32"),
@@ -39,7 +42,7 @@ _FORMATS = [
     Precision("fp16", 16, 16, "dense", "fp16"),
     Precision("fp8", 8, 16, "native8", "fp8"),
     Precision("fp4", 4.5, 16, "native8", "fp4"),
-    Precision("mxfp4", 4.25, 16, "packed4", "fp4", storage_only=True),
+    Precision("mxfp4", 4.25, 8.5, "packed4", "bf16", storage_only=True, dense_bits=8.5),
     Precision("int8", 8, 8, "packed8", "bf16", storage_only=True),
     Precision("int4g32", 5, 5, "packed4", "bf16", storage_only=True),
     Precision("int4", 4.5, 4.5, "packed4", "bf16", storage_only=True),
@@ -74,12 +77,11 @@ _ALIASES = {
 
 
 def find_precision(name: str) -> Precision:
-    """The format of that name (case does not matter: `F16`, `Q4_K_M`); error lists the known."""
-    key = name.strip().lower()
-    key = _ALIASES.get(key, key)
-    if key not in PRECISIONS:
+    """The format of that name (`F16`, `Q4_K_M`, `4bit`); K2ReproError lists the known."""
+    found = match_precision(name)
+    if found is None:
         raise unknown("precision", name, PRECISIONS)
-    return PRECISIONS[key]
+    return found
 
 
 # Number of bits in names such as 4bit, 4.25bpw, int4-awq, nf4, w4a16, q4f16_1, IQ4_XS, Q5_1.

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.wafer.model.speculation import Speculation
 from k2repro.wafer.replay.step_times import Server
 from k2repro.wafer.replay.timeline import PhaseTiming, Timeline
 from k2repro.wafer.replay.trace import Phase, Stream, Trace, decode_runs
@@ -95,21 +96,17 @@ def _replay_phase(
             "step has no time; leave it out of the trace"
         )
     groups = [streams] if policy == "batch" else [(stream,) for stream in streams]
-    clock, prefill = start, 0.0
-    ends, emitted, weights = [], [], []
-    for group in groups:
-        batch = _gather(group)
-        waiting = server.prefill_seconds(
-            float(np.mean([stream.prompt_tokens for stream in group])), len(group) * copies
-        )
+    batches = [_gather(group) for group in groups]
+    clock, waits, ends = start, np.zeros(3), []
+    for group, batch in zip(groups, batches, strict=True):
+        prompt = float(np.mean([stream.prompt_tokens for stream in group]))
+        prefilled = server.prefill(prompt, len(group) * copies)
         _require_fit(server, batch, copies)
         seconds = server.step_seconds(batch.live * copies, batch.context, phase.draft_tokens)
-        ends.append(clock + waiting + np.cumsum(seconds))
-        emitted.append(batch.tokens * copies)
-        weights.append(batch)
-        prefill += waiting
+        waits += (prefilled.seconds, prefilled.low, prefilled.high)
+        ends.append(clock + prefilled.seconds + np.cumsum(seconds))
         clock = float(ends[-1][-1])
-    low, high = _relative_interval(server, weights[0], copies, phase.draft_tokens)
+    low, high = _relative_interval(server, batches[0], copies, phase.draft_tokens)
     watts = server.watts
     return PhaseTiming(
         request,
@@ -117,16 +114,17 @@ def _replay_phase(
         phase.role,
         server.describe(),
         start,
-        prefill,
-        clock - start - prefill,
+        float(waits[0]),
+        clock - start - float(waits[0]),
         len(streams) * copies,
         sum(len(part) for part in ends),
         phase.output_tokens * copies,
         low,
         high,
+        (float(waits[1]), float(waits[2])),
         None if watts is None else watts * (clock - start),
         np.concatenate(ends),
-        np.concatenate(emitted),
+        np.concatenate([batch.tokens * copies for batch in batches]),
     )
 
 
@@ -139,7 +137,9 @@ def _require_fit(server: Server, batch: _Batch, copies: int) -> None:
 def _relative_interval(server: Server, batch: _Batch, copies: int, draft_tokens: int) -> tuple[float, float]:
     """(low, high) of the decode rate over the rate, in the middle of the phase."""
     middle = len(batch.live) // 2
-    found = server.predict(batch.live[middle] * copies, float(batch.context[middle]), check_fit=False)
+    # Acceptance does not matter here: it moves the rate and its ends alike.
+    draft = Speculation(1.0, draft_tokens, server.draft_cost_ratio) if draft_tokens else None
+    found = server.predict(batch.live[middle] * copies, float(batch.context[middle]), draft, check_fit=False)
     return found.low / found.tokens_per_second, found.high / found.tokens_per_second
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model.answers import Prediction
-from k2repro.wafer.model.devices import Device, find_device
-from k2repro.wafer.model.prediction import Config, predict, prefill_time, sweep
-from k2repro.wafer.model.shapes import as_shape
+from k2repro.wafer.model.device_names import find_device
+from k2repro.wafer.model.devices import Device
+from k2repro.wafer.model.names import Config, as_shape
+from k2repro.wafer.model.prediction import Prefill, predict, predict_prefill, sweep
 from k2repro.wafer.model.speculation import Speculation
 
 FloatArray = NDArray[np.float64]
@@ -80,11 +81,11 @@ class Server:
             check_fit=self.check_fit if check_fit is None else check_fit,
         )
 
-    def prefill_seconds(self, prompt_tokens: float, batch: int) -> float:
-        """Seconds to process `batch` prompts of that length together; 0 for empty prompts."""
+    def prefill(self, prompt_tokens: float, batch: int) -> Prefill:
+        """Time to process `batch` prompts of that length together; nothing for empty prompts."""
         if prompt_tokens <= 0:
-            return 0.0
-        return prefill_time(
+            return Prefill(0.0, 0.0, 0.0)
+        return predict_prefill(
             self.model,
             self.device,
             prompt_tokens=prompt_tokens,

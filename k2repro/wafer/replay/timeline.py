@@ -16,8 +16,9 @@ class PhaseTiming:
 
     steps: decode steps of the longest stream (of all streams when they ran in turn).
     tokens: emitted by all streams. relative_low, relative_high: the 80 % interval of the decode
-    rate, divided by the rate. step_ends, step_tokens: end of each step, tokens it emitted over all
-    live streams. joules: None where the power is not known.
+    rate, divided by the rate. prefill_band: low and high of prefill_seconds. step_ends, step_tokens:
+    end of each step, tokens it emitted over all live streams. joules: None where the power is not
+    known.
     """
 
     request: str
@@ -32,6 +33,7 @@ class PhaseTiming:
     tokens: int
     relative_low: float
     relative_high: float
+    prefill_band: tuple[float, float]
     joules: float | None
     step_ends: FloatArray
     step_tokens: FloatArray
@@ -40,6 +42,14 @@ class PhaseTiming:
     def seconds(self) -> float:
         """Prefill and decode together."""
         return self.prefill_seconds + self.decode_seconds
+
+    @property
+    def band(self) -> tuple[float, float]:
+        """The least and the most seconds of prefill and decode together."""
+        return (
+            self.prefill_band[0] + self.decode_seconds / self.relative_high,
+            self.prefill_band[1] + self.decode_seconds / self.relative_low,
+        )
 
     @property
     def end(self) -> float:
@@ -103,8 +113,8 @@ class Timeline:
         """
         return Interval(
             self.seconds,
-            sum(phase.seconds / phase.relative_high for phase in self.phases),
-            sum(phase.seconds / phase.relative_low for phase in self.phases),
+            sum(phase.band[0] for phase in self.phases),
+            sum(phase.band[1] for phase in self.phases),
         )
 
     def time_to_first_token(self) -> Interval:
@@ -116,10 +126,13 @@ class Timeline:
         before, first = self.phases[:index], self.phases[index]
         start = self.phases[0].start
         own = float(first.step_ends[0]) - first.start
+        # Taken in turn, the first stream does not wait for the others' prompts.
+        share = min(1.0, own / first.prefill_seconds) if first.prefill_seconds > 0 else 0.0
+        step = own - share * first.prefill_seconds
         return Interval(
             float(first.step_ends[0]) - start,
-            sum(p.seconds / p.relative_high for p in before) + own / first.relative_high,
-            sum(p.seconds / p.relative_low for p in before) + own / first.relative_low,
+            sum(p.band[0] for p in before) + share * first.prefill_band[0] + step / first.relative_high,
+            sum(p.band[1] for p in before) + share * first.prefill_band[1] + step / first.relative_low,
         )
 
     def breakdown(self) -> dict[str, float]:
