@@ -26,7 +26,9 @@ def run_solve(args: argparse.Namespace) -> int:
     solution = _on_endpoint(question, args) if args.base_url else _on_mini(question, args)
     if args.trace:
         write_trace(args.trace, [solution], source=args.model or "mini-K2")
-    say(json.dumps(_record(solution), indent=2, ensure_ascii=False) if args.json else _summary(solution))
+    say(
+        json.dumps(_record(solution), indent=2, ensure_ascii=False) if args.json else _summary(solution, args)
+    )
     return 0 if solution.answer is not None else 1
 
 
@@ -64,7 +66,7 @@ def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
     served = serve(endpoints(args), args, journal=journal, on_text=heard)
     try:
         dialect = ChatDialect(args.system, INSTRUCTIONS["maths"])
-        tell = None if args.json else say
+        tell = None if args.json else say if heard is None else heard.say
         found = solve(question, served.roles, dialect, settings, seed=args.seed, tell=tell)
     finally:
         served.close()
@@ -80,17 +82,25 @@ class FirstSample:
 
     def __init__(self) -> None:
         self._shown: Request | None = None
+        self._open = False
+
+    def say(self, line: str) -> None:
+        """A line of its own, after whatever was streamed."""
+        say(f"\n\n{line}" if self._open else line)
+        self._open = False
 
     def __call__(self, request: "Request", sample: int, piece: str) -> None:
         if request.role == "solver" and sample == 0 and self._shown in (None, request):
-            self._shown = request
+            self._shown, self._open = request, True
             sys.stdout.write(piece)
             sys.stdout.flush()
 
 
-def _summary(solution: "Solution") -> str:
+def _summary(solution: "Solution", args: argparse.Namespace) -> str:
+    from k2repro.engine.budget import Price
     from k2repro.tables import Table
 
+    price, priced = Price(args.price_prompt, args.price_output), bool(args.price_prompt or args.price_output)
     bill = [
         {
             "role": role,
@@ -98,6 +108,7 @@ def _summary(solution: "Solution") -> str:
             "prompt tokens": usage.prompt_tokens,
             "output tokens": usage.output_tokens,
             "seconds": round(usage.seconds, 2),
+            **({"money": round(price.cost(usage.prompt_tokens, usage.output_tokens), 6)} if priced else {}),
         }
         for role, usage in solution.usage.items()
     ]
@@ -276,7 +287,8 @@ others. The key is read from the environment variable of --key-env. Exit code 1:
   k2repro solve --base-url http://127.0.0.1:8000/v1 --model LLM360/K2-Think --plan --best-of 3 \\
       -q 'How many positive divisors has 360?'
   k2repro solve ... --judge-base-url https://HOST/v1 --judge-model JUDGE --judge-key-env JUDGE_KEY
-  k2repro solve ... --trace answer.jsonl && k2repro replay answer.jsonl
+  k2repro solve ... --trace answer.jsonl
+  k2repro replay answer.jsonl --model k2-think --device H100-SXM --devices 8
 """,
     ),
     Command(

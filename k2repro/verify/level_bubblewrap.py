@@ -7,18 +7,15 @@ filter refuses every other way to leave something behind.
 """
 
 import atexit
-import contextlib
 import os
-import re
-import select
 import shutil
-import signal
 import socket
 import subprocess
 import threading
 from pathlib import Path
 
 from k2repro.verify import forker
+from k2repro.verify.forked import Forked
 from k2repro.verify.level import LevelMissing, one_line
 from k2repro.verify.level_cpython import (
     ENVIRONMENT,
@@ -34,7 +31,6 @@ from k2repro.verify.schema import Limits
 from k2repro.verify.talk import Peer
 
 _NOBODY = "65534"
-_END_SECONDS = 5.0  # for a killed process to be gone
 
 
 class BubblewrapLevel(CPythonLevel):
@@ -73,11 +69,12 @@ class _Forker:
     """One sandbox with a Python in it that forks. It ends when this process does: its socket closes then."""
 
     def __init__(self) -> None:
+        self._owner = os.getpid()
         self._socket, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [python(), *PYTHON_FLAGS, "-c", Path(forker.__file__).read_text(encoding="utf-8")]
         try:
             self._process = subprocess.Popen(
-                [_program(), *_options(), *command, str(inside.fileno())],
+                [_program(), *_options(), *command, "socket", str(inside.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -111,7 +108,7 @@ class _Forker:
             message, handles, _, _ = socket.recv_fds(self._socket, 16, 1)
             if message != b"started" or len(handles) != 1:
                 raise OSError("the sandbox has ended")
-            return _Forked(handles[0], requests, replies)
+            return Forked(handles[0], requests, replies)
         except OSError:
             os.close(requests)
             os.close(replies)
@@ -124,6 +121,8 @@ class _Forker:
         """End the sandbox and all in it; the first line that bwrap said to stderr."""
         atexit.unregister(self.end)
         self._socket.close()
+        if self._owner != os.getpid():
+            return ""  # a forked copy of the one who started it
         self._process.kill()
         with self._process as process:
             said = process.stderr.read() if process.stderr and not process.stderr.closed else b""
@@ -134,29 +133,6 @@ def _pipe() -> tuple[int, int]:
     """Ends for (us, them) of a pipe that we write to. Neither outlives an exec."""
     read, write = os.pipe()
     return write, read
-
-
-class _Forked(Peer):
-    """A process that the forker started: two pipe ends, and a descriptor that stands for it."""
-
-    def __init__(self, handle: int, stdin: int, stdout: int) -> None:
-        self._handle, self.stdin, self.stdout = handle, stdin, stdout
-        about = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii")
-        self.pid = int(re.findall(r"^Pid:\s*(-?\d+)", about, re.MULTILINE)[0])
-
-    def end(self, grace: float = 0.0) -> str:
-        """Kill, wait until it is gone, close. How the process had ended is not known."""
-        if self._handle < 0:
-            return ""
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
-            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
-        gone = select.poll()
-        gone.register(self._handle, select.POLLIN)
-        gone.poll(1000 * _END_SECONDS)
-        for descriptor in (self._handle, self.stdin, self.stdout):
-            os.close(descriptor)
-        self._handle = -1
-        return ""
 
 
 def _program() -> str:

@@ -209,12 +209,20 @@ def _named(reply: Reply) -> Exception:
 def _start_pool() -> Any:
     if importlib.util.find_spec("pydantic_monty") is None:
         raise LevelMissing("the package pydantic-monty is not installed")
-    from pydantic_monty import Monty
-
-    pool = Monty(max_processes=os.cpu_count() or 2, max_checkouts_per_worker=1000)
     try:
+        from pydantic_monty import Monty
+    except ImportError as error:  # its library is for another system, or something that it needs is missing
+        raise LevelMissing(f"pydantic-monty does not load: {one_line(error)}") from error
+
+    try:
+        pool = Monty(max_processes=os.cpu_count() or 2, max_checkouts_per_worker=1000)
         pool.__enter__()
     except (OSError, RuntimeError) as error:
         raise LevelMissing(f"the monty worker does not start: {one_line(error)}") from error
-    atexit.register(pool.__exit__, None, None, None)
+    atexit.register(_end_pool, pool, os.getpid())
     return pool
+
+
+def _end_pool(pool: Any, owner: int) -> None:
+    if owner == os.getpid():  # a forked copy of the one who started it would wait for ever
+        pool.__exit__(None, None, None)

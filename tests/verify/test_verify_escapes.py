@@ -1,5 +1,6 @@
 """Nothing that a hostile program tries gets out of a sandbox, hurts, or passes; on every level here."""
 
+import atexit
 import os
 import socket
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from k2repro.verify import CodeTest, FunctionTest, Limits, available_levels, run_tests
+from k2repro.verify import CodeTest, FunctionTest, Limits, available_levels, run_tests, targets
 
 LEVELS = available_levels()
 QUICK = Limits(seconds=0.4, memory_mb=128)
@@ -275,3 +276,42 @@ def test_the_superuser_is_nobody_inside(level):
     """Catches a sandbox that keeps the capabilities of a parent which runs as root."""
     source = "import os\ndef f():\n    return os.getuid()"
     assert run_tests(source, [FunctionTest((), 65534)], QUICK, level=level).passed
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_hundreds_of_runs_leave_nothing_in_this_process(level):
+    """Catches descriptors, threads and processes that pile up over a training run."""
+
+    def held() -> tuple[int, int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count(), len(targets._descendants())
+
+    sources = [
+        "def f(a, b): return a + b",
+        "def f(a, b): return 0",
+        "import os\nos._exit(1)",
+        "raise SystemExit",
+    ]
+    seen = []
+    for _ in range(3):
+        for source in sources * 6:  # as many as one sandlock sandbox has pipes for: the same point each time
+            run_tests(source, [ADD], level=level)
+        seen.append(held())
+    assert max(seen[1:]) <= seen[0], seen
+
+
+@pytest.mark.skipif(not {"bubblewrap", "sandlock"} & set(LEVELS), reason="needs a level of real Python")
+def test_a_forked_copy_of_this_process_ends_no_sandbox_of_ours():
+    """Catches multiprocessing: the copy's exit, or its first run, must not end what the parent uses."""
+    level = next(name for name in LEVELS if name != "monty")
+    assert run_tests("def f(a, b): return a + b", [ADD], level=level).passed
+    child = os.fork()
+    if child == 0:
+        try:
+            passed = run_tests("def f(a, b): return a + b", [ADD], level=level).passed
+            atexit._run_exitfuncs()
+            os._exit(0 if passed else 1)
+        finally:
+            os._exit(2)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert run_tests("def f(a, b): return a + b", [ADD], level=level).passed

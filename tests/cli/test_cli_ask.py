@@ -1,0 +1,63 @@
+"""`k2repro solve` and `probe` from the command line: out of the box on mini-K2, streamed on a server."""
+
+import json
+
+import pytest
+from stubs import stub
+
+from k2repro.cli import main
+
+
+def cli(*words):
+    """The exit code of a command line."""
+    with pytest.raises(SystemExit) as info:
+        main([str(word) for word in words])
+    return info.value.code or 0
+
+
+def test_mini_k2_answers_out_of_the_box_and_its_trace_is_replayed(tmp_path, capsys):
+    """Catches a command that needs a server, a download or a second terminal, and a trace nobody can read."""
+    trace = tmp_path / "trace.jsonl"
+    assert cli("solve", "-q", "q=7 m: - p i i=4 p: + q i ? m p q", "--trace", trace, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["answer"] == "m=7 p=1 q=7"
+    assert [plan["source"] for plan in found["plans"]] == ["own"]
+    assert cli("replay", trace, "--model", "k2-think", "--device", "H100-SXM", "--devices", 8) == 0
+    assert str(found["usage"]["solver"]["output_tokens"]) in capsys.readouterr().out
+
+
+def test_a_question_in_english_is_refused_with_an_example(capsys):
+    assert cli("solve", "-q", "What is 2 + 2?") == 2
+    assert "q=7 m: - p i i=4" in capsys.readouterr().err
+
+
+def test_a_server_is_streamed_planned_judged_and_billed(tmp_path, capsys):
+    """Catches a first sample that is not shown, and a bill without the planner's and the judge's part."""
+    with stub() as url:
+        words = ["--base-url", url, "--model", "stub", "-q", "What is 12 + 30?", "--plan", "--best-of", 3]
+        assert cli("solve", *words, "--price-prompt", 1, "--price-output", 10) == 0
+        said = capsys.readouterr().out
+        assert cli("probe", "--base-url", url, "--model", "stub", "--json") == 0
+    assert "<think>12 + 30 makes 42</think>" in said
+    assert "answer: 42" in said
+    bill = {
+        line.split()[0]: line.split()
+        for line in said.splitlines()
+        if line.startswith(("judge", "planner", "solver"))
+    }
+    assert [bill[role][1] for role in ("judge", "planner", "solver")] == ["2", "6", "3"]
+    assert "money" in said
+    assert {each["name"] for each in json.loads(capsys.readouterr().out)} >= {
+        "temperature",
+        "seed",
+        "stop",
+        "n",
+    }
+
+
+def test_a_selector_that_does_not_exist_is_named_with_those_that_do(capsys):
+    assert (
+        cli("solve", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "-q", "x", "--select", "best")
+        == 2
+    )
+    assert "round-robin" in capsys.readouterr().err
