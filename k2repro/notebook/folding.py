@@ -10,7 +10,7 @@ SHOW_TAG = "show-code"
 PARAMETERS = "parameters"
 EXERCISE = "exercise"
 FOLDED_FROM = 0.5
-SPEAKING = {"show", "show_table", "tell", "note", "expected", "display", "record"}
+SPEAKING = {"show", "show_table", "tell", "show_code", "note", "expected", "display", "record"}
 FIGURE_CALLS = ("add_", "update_")
 
 

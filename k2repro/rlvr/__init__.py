@@ -13,7 +13,16 @@ from k2repro.rlvr.batch import MicroBatch, Rollout, completion_logprobs, micro_b
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.diagnostics import Diagnostics, combine
 from k2repro.rlvr.groups import Group, Selection, advantages_of, overlong_penalty, select
-from k2repro.rlvr.loss import LOSS_TYPES, PolicyTerms, Whole, average, grpo_loss, policy_terms, token_logprobs
+from k2repro.rlvr.loss import (
+    LOSS_TYPES,
+    LossSettings,
+    PolicyTerms,
+    StepBatch,
+    average,
+    grpo_loss,
+    policy_terms,
+    token_logprobs,
+)
 from k2repro.rlvr.records import StepProgress, StepRecord
 from k2repro.rlvr.rewards import Prompt, Reward, RewardError, score
 from k2repro.rlvr.rollouts import Clock, PromptStream, Sample, Source, cycle, draw_groups
@@ -26,6 +35,7 @@ NUMERICS = "rlvr-1"
 __all__ = [
     "NUMERICS",
     "LOSS_TYPES",
+    "LossSettings",
     "Clock",
     "Diagnostics",
     "DivergedError",
@@ -45,7 +55,7 @@ __all__ = [
     "StepProgress",
     "StepRecord",
     "StepResult",
-    "Whole",
+    "StepBatch",
     "advantages_of",
     "average",
     "combine",

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.rlvr.advantages import SCALES, STD_EPSILON
-from k2repro.rlvr.loss import LEVELS, LOSS_TYPES, check_bounds
+from k2repro.rlvr.loss import LEVELS, LOSS_TYPES, LossSettings, check_bounds
 
 OVERLONG = ("keep", "mask", "penalise")
 UNIFORM_GROUPS = ("train", "skip", "drop")
 
 
 @dataclass(frozen=True, kw_only=True)
-class GrpoConfig:
+class GrpoConfig(LossSettings):
     """Settings of a GRPO run. Learning rate and weight decay belong to the optimizer that is passed in.
 
     Raises K2ReproError for values that do not fit together.
@@ -40,14 +40,8 @@ class GrpoConfig:
     center: bool = True  # Guru, TRL (False only as a control: there is no baseline then)
     std_epsilon: float = STD_EPSILON  # TRL: advantages / (std_rewards + 1e-4)
 
-    # --- loss
-    loss_type: str = "dapo"  # TRL "dapo"; Guru loss_agg_mode token-mean: the same average
-    importance_sampling_level: str = "token"  # TRL "token" ("sequence" is GSPO)
-    epsilon_low: float = 0.2  # Guru clip low 0.2; TRL epsilon = 0.2
-    epsilon_high: float = 0.2  # Guru clip high 0.2 (DAPO: 0.28)
+    # --- loss: LossSettings, with one bound more
     delta: float | None = 10.0  # Guru clip_ratio_c = 10.0 (TRL: None); without effect on policy
-    beta: float = 0.0  # Guru kl off; TRL beta = 0.0
-    use_bias_correction_kl: bool = True  # TRL True (arXiv 2512.02556); without effect at beta = 0
 
     # --- updates
     updates_per_rollout: int = 1  # on policy, TRL (Guru: 512 / 64 = 8 mini-batches)

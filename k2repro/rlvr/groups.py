@@ -14,7 +14,7 @@ from k2repro.errors import K2ReproError
 from k2repro.rlvr.advantages import group_advantages
 from k2repro.rlvr.batch import Rollout
 from k2repro.rlvr.config import GrpoConfig
-from k2repro.rlvr.loss import Whole
+from k2repro.rlvr.loss import StepBatch
 from k2repro.rlvr.rewards import Prompt
 
 
@@ -37,7 +37,7 @@ class Selection:
     """The completions to train on and the batch that their losses are averaged over."""
 
     rollouts: list[Rollout]
-    whole: Whole
+    whole: StepBatch
 
 
 def check_group(prompt: Prompt, completions: Sequence[Completion], group_size: int) -> None:
@@ -97,4 +97,4 @@ def select(groups: Sequence[Group], advantages: Tensor, config: GrpoConfig) -> S
         tokens += sum(len(member.completion) for member in members)
         if config.uniform_groups != "skip" or advantage.any():
             chosen += members
-    return Selection(chosen, Whole(sequences, tokens))
+    return Selection(chosen, StepBatch(sequences, tokens))

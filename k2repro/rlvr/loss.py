@@ -28,8 +28,32 @@ LEVELS = ("token", "sequence")
 ROWS = 128
 
 
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """How advantages become a loss; a `GrpoConfig` is one of these. Sources: see `config.py`.
+
+    loss_type: how tokens are averaged, see `average`. importance_sampling_level: one ratio for each
+        "token" (GRPO) or for each "sequence" (GSPO).
+    epsilon_low, epsilon_high: the ratio is clipped to [1 - low, 1 + high]. delta: upper bound of the ratio
+        where the advantage is negative and clipping does not act (verl's clip_ratio_c, INTELLECT-2).
+    beta: weight of the KL to a reference. use_bias_correction_kl: multiply it by the ratio,
+        which changes its gradient even where the ratio is 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
+    """
+
+    loss_type: str = "dapo"  # TRL "dapo"; Guru loss_agg_mode token-mean: the same average
+    importance_sampling_level: str = "token"  # TRL "token" ("sequence" is GSPO)
+    epsilon_low: float = 0.2  # Guru clip low 0.2; TRL epsilon = 0.2
+    epsilon_high: float = 0.2  # Guru clip high 0.2 (DAPO: 0.28)
+    delta: float | None = None  # TRL None
+    beta: float = 0.0  # Guru kl off; TRL beta = 0.0
+    use_bias_correction_kl: bool = True  # TRL True (arXiv 2512.02556); without effect at beta = 0
+
+
+DEFAULT = LossSettings()
+
+
 @dataclass(frozen=True)
-class Whole:
+class StepBatch:
     """The batch of one optimisation step, of which a micro-batch is a part.
 
     sequences: completions in it. tokens: their tokens that count (mask). micro_batches: number of parts.
@@ -56,7 +80,7 @@ def token_logprobs(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probability of each chosen token, and the entropy of its distribution without a gradient, in nats.
 
     logits: [..., V]; the one at a place predicts the token in `targets` [...] of the same place. Both results
-    are float32 [...] (float64 for float64 logits). One copy of the logits is kept for the way back, as
+    are float32 [...] (float64 for float64 logits). One copy of the logits is kept for the backward pass, as
     cross entropy does.
     """
     if targets.shape != logits.shape[:-1]:
@@ -101,25 +125,20 @@ def policy_terms(
     old_logprobs: Tensor | None,
     advantages: Tensor,
     mask: Tensor,
+    settings: LossSettings = DEFAULT,
     *,
-    importance_sampling_level: str = "token",
-    epsilon_low: float = 0.2,
-    epsilon_high: float = 0.2,
-    delta: float | None = None,
-    beta: float = 0.0,
     reference_logprobs: Tensor | None = None,
-    use_bias_correction_kl: bool = True,
 ) -> PolicyTerms:
     """-min(ratio * A, clip(ratio) * A) + beta * KL for each token; arguments as in `grpo_loss`."""
     old = logprobs.detach() if old_logprobs is None else old_logprobs
     # Padding may hold anything, NaN included: 0 * NaN would be NaN.
     log_ratio = (logprobs - old).masked_fill(~mask, 0.0)
-    if importance_sampling_level == "sequence":
+    if settings.importance_sampling_level == "sequence":
         # The geometric mean over the tokens (GSPO): a product would over- or underflow with length.
         log_ratio = log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True).clamp(min=1)
     ratio = log_ratio.exp()
-    clipped = ratio.clamp(1 - epsilon_low, 1 + epsilon_high)
-    free = ratio if delta is None else ratio.clamp(max=delta)
+    clipped = ratio.clamp(1 - settings.epsilon_low, 1 + settings.epsilon_high)
+    free = ratio if settings.delta is None else ratio.clamp(max=settings.delta)
     advantage = advantages.to(logprobs.dtype)[:, None]
     # The minimum keeps the worse of the two, so that clipping never hides a step in the wrong direction.
     per_token = -torch.minimum(free * advantage, clipped * advantage).expand_as(logprobs)
@@ -129,10 +148,10 @@ def policy_terms(
         # negative, because exp(x) >= 1 + x.
         gap = (reference_logprobs - logprobs).masked_fill(~mask, 0.0)
         kl = gap.exp() - gap - 1
-        if use_bias_correction_kl:
+        if settings.use_bias_correction_kl:
             # k3 is unbiased, its gradient is not: the ratio's own gradient makes it that of the KL.
             kl = kl * ratio
-        per_token = per_token + beta * kl
+        per_token = per_token + settings.beta * kl
     return PolicyTerms(per_token.masked_fill(~mask, 0.0), ratio, kl)
 
 
@@ -142,7 +161,7 @@ def average(
     loss_type: str,
     *,
     max_completion_length: int | None = None,
-    whole: Whole | None = None,
+    whole: StepBatch | None = None,
 ) -> Tensor:
     """One number from the losses of the tokens [S, C]; the parts of a whole add up to its average.
 
@@ -151,7 +170,7 @@ def average(
     dr_grpo  sum over tokens / (sequences * max_completion_length): a constant, no length bias
     bnpo     mean over the tokens of the micro-batch, then over micro-batches: depends on the split, as in TRL
     """
-    whole = whole or Whole(per_token.shape[0], int(mask.sum()))
+    whole = whole or StepBatch(per_token.shape[0], int(mask.sum()))
     total = per_token.sum(1)
     if loss_type == "grpo":
         return (total / mask.sum(1).clamp(min=1)).sum() / max(whole.sequences, 1)
@@ -174,56 +193,36 @@ def grpo_loss(
     old_logprobs: Tensor | None,
     advantages: Tensor,
     mask: Tensor,
+    settings: LossSettings = DEFAULT,
     *,
-    loss_type: str = "dapo",
-    importance_sampling_level: str = "token",
-    epsilon_low: float = 0.2,
-    epsilon_high: float = 0.2,
-    delta: float | None = None,
-    beta: float = 0.0,
     reference_logprobs: Tensor | None = None,
-    use_bias_correction_kl: bool = True,
     max_completion_length: int | None = None,
     entropy: Tensor | None = None,
-    whole: Whole | None = None,
+    whole: StepBatch | None = None,
 ) -> tuple[Tensor, Diagnostics]:
     """The loss, a scalar to call `backward` on, and what to log about it.
 
     logprobs: float [S, C] of the completion tokens under the model in training, with gradient.
     old_logprobs: [S, C] under the policy that sampled; None on policy, where they are equal.
     advantages: [S], see `group_advantages`. mask: [S, C], true for tokens that count, false for padding.
-    loss_type: how tokens are averaged, see `average`. importance_sampling_level: one ratio for each
-        "token" (GRPO) or for each "sequence" (GSPO).
-    epsilon_low, epsilon_high: the ratio is clipped to [1 - low, 1 + high]. delta: upper bound of the ratio
-        where the advantage is negative and clipping does not act (verl's clip_ratio_c, INTELLECT-2).
-    beta: weight of the KL to `reference_logprobs` [S, C]. use_bias_correction_kl: multiply it by the ratio,
-        which changes its gradient even where the ratio is 1 (DeepSeek-V3.2, arXiv 2512.02556; TRL's default).
-    max_completion_length: response budget, needed by "dr_grpo".
+    reference_logprobs: [S, C], of the KL term. max_completion_length: response budget, needed by "dr_grpo".
     entropy: [S, C], only for the diagnostics. whole: the step this micro-batch belongs to; the losses of its
         micro-batches then add up to the loss of the step. None: this is all of it.
     Raises K2ReproError for arguments that do not fit.
     """
     _check_shapes(logprobs, mask := mask.bool(), advantages, old_logprobs, reference_logprobs, entropy)
-    if importance_sampling_level not in LEVELS:
-        raise unknown("importance_sampling_level", importance_sampling_level, LEVELS)
-    check_bounds(epsilon_low, epsilon_high, delta)
-    if beta and reference_logprobs is None:
-        raise K2ReproError(f"beta = {beta} asks for a KL term, but reference_logprobs is missing")
+    if settings.importance_sampling_level not in LEVELS:
+        raise unknown("importance_sampling_level", settings.importance_sampling_level, LEVELS)
+    check_bounds(settings.epsilon_low, settings.epsilon_high, settings.delta)
+    if settings.beta and reference_logprobs is None:
+        raise K2ReproError(f"beta = {settings.beta} asks for a KL term, but reference_logprobs is missing")
     terms = policy_terms(
-        logprobs,
-        old_logprobs,
-        advantages,
-        mask,
-        importance_sampling_level=importance_sampling_level,
-        epsilon_low=epsilon_low,
-        epsilon_high=epsilon_high,
-        delta=delta,
-        beta=beta,
-        reference_logprobs=reference_logprobs,
-        use_bias_correction_kl=use_bias_correction_kl,
+        logprobs, old_logprobs, advantages, mask, settings, reference_logprobs=reference_logprobs
     )
-    loss = average(terms.per_token, mask, loss_type, max_completion_length=max_completion_length, whole=whole)
-    bounds = (1 - epsilon_low, 1 + epsilon_high)
+    loss = average(
+        terms.per_token, mask, settings.loss_type, max_completion_length=max_completion_length, whole=whole
+    )
+    bounds = (1 - settings.epsilon_low, 1 + settings.epsilon_high)
     return loss, diagnose(loss, terms.ratio, terms.kl, entropy, advantages, mask, bounds)
 
 

@@ -1,6 +1,6 @@
 """One optimisation step over micro-batches: the gradient does not depend on how the batch was split.
 
-The losses of the micro-batches are parts of one sum (`loss.Whole`), so their gradients simply add up.
+The losses of the micro-batches are parts of one sum (`loss.StepBatch`), so their gradients simply add up.
 Averaging the micro-batches instead, as gradient accumulation is often written, weighs a token by the company
 it is in; tests/rlvr/test_rlvr_step.py has that as a wrong twin.
 """
@@ -18,7 +18,7 @@ from k2repro.errors import K2ReproError
 from k2repro.rlvr.batch import MicroBatch, completion_logprobs
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.diagnostics import Diagnostics, combine
-from k2repro.rlvr.loss import Whole, grpo_loss
+from k2repro.rlvr.loss import StepBatch, grpo_loss
 from k2repro.rlvr.passes import add_gradients
 from k2repro.training.optimizer import Optimizer
 
@@ -94,7 +94,7 @@ def train_step(
     optimizer: Optimizer | torch.optim.Optimizer,
     config: GrpoConfig,
     *,
-    whole: Whole | None = None,
+    whole: StepBatch | None = None,
     max_completion_length: int | None = None,
     factor: float = 1.0,
     on_policy: bool = True,
@@ -150,9 +150,9 @@ def _check_weights(model: Qwen2, step: int) -> None:
             )
 
 
-def whole_of(batches: Sequence[MicroBatch]) -> Whole:
+def whole_of(batches: Sequence[MicroBatch]) -> StepBatch:
     """Sequences and tokens of all `batches` together."""
-    return Whole(
+    return StepBatch(
         sequences=sum(batch.mask.shape[0] for batch in batches),
         tokens=sum(int(batch.mask.sum()) for batch in batches),
         micro_batches=len(batches),
@@ -164,7 +164,7 @@ def _loss(
     entropy: Tensor,
     batch: MicroBatch,
     config: GrpoConfig,
-    whole: Whole,
+    whole: StepBatch,
     max_completion_length: int | None,
 ) -> tuple[Tensor, Diagnostics]:
     return grpo_loss(
@@ -172,14 +172,8 @@ def _loss(
         batch.old_logprobs,
         batch.advantages,
         batch.mask,
-        loss_type=config.loss_type,
-        importance_sampling_level=config.importance_sampling_level,
-        epsilon_low=config.epsilon_low,
-        epsilon_high=config.epsilon_high,
-        delta=config.delta,
-        beta=config.beta,
+        config,
         reference_logprobs=batch.reference_logprobs,
-        use_bias_correction_kl=config.use_bias_correction_kl,
         max_completion_length=max_completion_length,
         entropy=entropy,
         whole=whole,

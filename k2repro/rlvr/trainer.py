@@ -21,7 +21,7 @@ from k2repro.fast import fits_fused
 from k2repro.rlvr.batch import MicroBatch, Rollout, micro_batches
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.groups import Group, advantages_of, select
-from k2repro.rlvr.loss import Whole
+from k2repro.rlvr.loss import StepBatch
 from k2repro.rlvr.records import StepProgress, StepRecord, summarise
 from k2repro.rlvr.rollouts import Clock, Source, draw_groups
 from k2repro.rlvr.step import (
@@ -67,7 +67,7 @@ class _Run:
         config, shares = self.config, self.config.updates_per_rollout
         advantages = advantages_of(groups, config, budget)
         bounds = [len(groups) * share // shares for share in range(shares + 1)]
-        batches: list[tuple[list[MicroBatch], Whole]] = []
+        batches: list[tuple[list[MicroBatch], StepBatch]] = []
         for start, stop in pairwise(bounds):
             chosen = select(groups[start:stop], advantages[start:stop], config)
             if chosen.rollouts:

@@ -198,7 +198,7 @@ tell(rows, "K2-Think has {architecture.k2-think.parameters.total:,} "
      "without embedding and head. The feed-forward blocks hold "
      "{architecture.k2-think.feed_forward_share:pct}. The headline's size "
      "is a class; the finer figure, which Qwen's own card prints too, "
-     "is {architecture.k2-think.size_gap:.1%} below the sum: no rounding of it.")
+     "is {architecture.k2-think.size_gap:.1%} below the sum: not rounded.")
 
 # %% [markdown]
 # How does that change with size? The vocabulary is almost the same for every

@@ -18,6 +18,11 @@
 # pass@k before and after, the same model without reasoning, and where its
 # remaining errors begin.
 #
+# **In short:** what fine-tuning on long chains of thought brings is the chain
+# itself. The same model, on the same problems, trained to answer at once,
+# learns next to nothing. And seeds differ by far more than the intervals of
+# any one of them.
+#
 # K2-Think's first pillar is *supervised fine-tuning* (SFT) on long chains of
 # thought. The paper reports that it lifts pass@1 fast and early, that the
 # curve then flattens, and that the fine-tuned model beats its base at every
@@ -39,7 +44,8 @@ from k2repro.lab.sft_recipe import BASE, SFT
 from k2repro.lessons import published, specimens
 from k2repro.lessons.wording import words
 from k2repro.mini.benchmarks import BENCHMARKS, benchmark_problems
-from k2repro.notebook import checked_parameters, show, show_table, tell
+from k2repro.notebook import (
+    checked_parameters, expected, show, show_code, show_table, tell)
 from k2repro.paper import load_facts
 from k2repro.pictures import sft as pictures
 from k2repro.results import open_rows
@@ -119,8 +125,9 @@ show_table(published.recipe_records(book),
 show_table(published.source_records(book), caption="The sources")
 
 # %% [markdown]
-# What the published data consists of. Expect maths to be far from half of the
-# instances, yet to hold most of the response tokens: its traces are long.
+# What the published data consists of. Maths is far from half of the instances;
+# its traces are long, so its share of the response tokens is larger, about that
+# of general chat.
 
 # %%
 show_table(published.data_records(book),
@@ -184,6 +191,50 @@ change by up to {sft.packing.difference.together:pct} of the largest.
 """)
 
 # %% [markdown]
+# ## The whole method on one page
+#
+# Supervised fine-tuning is three short functions. They stand in
+# `k2repro/training/plain_sft.py`, and the fast path that trains below is held
+# equal to them by tests. First the texts of a row, with what is to be learned:
+# for a text of prompt $x$ and response $y$ the loss is
+#
+# $$-\frac{1}{|y|} \sum_t \log p(y_t \mid x, y_{<t})$$
+#
+# averaged over the response tokens of all texts, with texts of one row kept
+# apart.
+
+# %%
+from k2repro.training.plain_sft import (
+    fine_tune, pack_plainly, sft_loss, sft_step)
+
+show_code(pack_plainly)
+
+# %%
+show_code(sft_loss, sft_step)
+
+# %% [markdown]
+# Now a few steps for real: an untrained model, and the searching responses of
+# some validation problems of the easiest tier.
+
+# %% tags=["show-code", "nbval-ignore-output"]
+from k2repro.mini import tokenizer
+from k2repro.mini.data import reference_response
+
+lessons = [
+    (tokenizer.encode(tokenizer.prompt_text(each.question)),
+     tokenizer.encode(reference_response(each, "searching")))
+    for each in benchmark_problems("tier-1", "validation", 16)]
+page = pack_plainly(lessons, length=512)
+pupil = new_model(MODEL, 0, MODEL.num_hidden_layers)
+losses = fine_tune(pupil, [page] * 10, steps=10)
+print(f"{len(page.tokens)} rows of {page.tokens.shape[1]} tokens; loss "
+      f"from {losses[0]:.2f} to {losses[-1]:.2f} nats a token in ten steps")
+
+# %%
+expected("Ten steps on the same page lower its loss.",
+         holds=losses[-1] < losses[0])
+
+# %% [markdown]
 # ## Training
 #
 # The next cell makes whatever is missing: bases, fine-tuned models and direct
@@ -217,7 +268,7 @@ show(figure, alt="The loss of the base against tokens on a log scale, one "
 figure, records = pictures.loss_picture(
     results.histories["sft"], "Loss of fine-tuning")
 show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
-     "one line for each seed, falling to a hundredth and below.",
+     "one line for each seed; the lines end at different heights.",
      table=records)
 
 # %% [markdown]
@@ -269,9 +320,9 @@ show_table([{
 # ## Base and SFT at every k
 #
 # pass@k is the chance that at least one of k samples is right. It tells
-# whether fine-tuning brought something new, or only made likely what the base
-# already had among many samples. The paper's Figure 3 has SFT above base at
-# every k. Expect the same here, and a base that gains much from more samples.
+# whether fine-tuning brought something new, or only made likely what the
+# base already had among many samples. The paper's Figure 3 has SFT above
+# base at every k. On mini-K2 the base gains much from further samples.
 
 # %%
 found = sft_rows.pass_at_k_rows(results)
@@ -295,20 +346,26 @@ tell(rows, "The smallest gain of SFT over base, over all k, is "
 # ## With and without reasoning
 #
 # The same base, the same problems, but trained to answer at once. If the gain
-# came from more training alone, direct answers would show it too. Expect them
-# to stay near the base: a network of four layers cannot follow a chain of
-# steps without writing it down.
+# came from more training alone, direct answers would show it too. A network of
+# four layers cannot follow a chain of steps without writing it down.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.contrast_picture(rows)
 show(figure, alt="Bars of pass@1 for base, direct answers and SFT on each "
-     "benchmark; only SFT is high.", table=records)
+     "benchmark; only SFT is high.", table=records,
+     takeaway="The same base, the same problems: without written steps "
+     "training brings nothing.")
 
 # %%
-tell(rows, "Reasoning beats direct answers by "
-     "{sft.cot_minus_direct.tier-3:pct} on the third tier and by "
-     "{sft.cot_minus_direct.tier-4:pct} on the hardest. On programs the "
-     "difference is {sft.cot_minus_direct.code:pct}.")
+expected("Direct answers end no higher than the base began.",
+         holds=rows["sft.pass_at_1.direct.mean"].value
+         <= rows["sft.pass_at_1.base.mean"].value)
+
+# %%
+tell(rows, "Reasoning minus direct answers: "
+     "{sft.cot_minus_direct.tier-3:pts} on the third tier and "
+     "{sft.cot_minus_direct.tier-4:pts} on the hardest; on programs "
+     "{sft.cot_minus_direct.code:pts}.")
 
 # %% [markdown]
 # It costs tokens. Expect responses that grow with the tier.
@@ -355,7 +412,6 @@ show(figure, alt="A response under its question, token by token, with "
 #
 # A wrong answer says little. A wrong *step* says what is missing, and a
 # program can find the first one, since it knows what should stand there.
-# Expect errors to grow with the tier.
 
 # %%
 mistaken = sft_rows.mistake_rows(results)
@@ -364,7 +420,8 @@ sft_rows.add_rows(rows, mistaken)
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.mistakes_picture(mistaken)
 show(figure, alt="Stacked bars of the kind of first mistake for each "
-     "benchmark; the hardest tier has the longest bar.", table=records)
+     "benchmark: the share of wrong responses grows with the tier.",
+     table=records)
 
 # %%
 for tier in ("tier-4", "code"):
@@ -385,9 +442,9 @@ show_table(specimens.read_aloud(wrong),
 # %% [markdown]
 # ## The checkpoint in other hands
 #
-# A checkpoint that only its maker's code can read is not released. Expect
-# `transformers` to load it, to give the same greedy responses token for token,
-# and its `AutoTokenizer` to agree on every prompt and trace.
+# A checkpoint that only its maker's code can read is not released. So
+# `transformers` loads it here, answers greedily token for token, and its
+# `AutoTokenizer` reads every prompt and trace.
 
 # %%
 some = [problem for tier in BENCHMARKS
@@ -404,8 +461,8 @@ for name, agreed in (
 # ## Do the seeds agree?
 #
 # Each seed draws its own weights, batches and samples; the test problems are
-# the same. Expect differences between seeds that are larger than the
-# intervals of one: an interval over problems does not know about training.
+# the same. An interval over problems does not know about training: look how
+# far seeds lie apart.
 
 # %%
 show_table(pictures.seed_records(results),
@@ -430,7 +487,7 @@ tell(rows, """
   {sft.pass_at_1.final.mean:pct} on the maths tiers; on programs it ends at
   {sft.pass_at_1.final.code:pct}.
 - It is above its base at every k, by at least {sft.pass_at_k.min_gain:.3f}.
-- The same model without reasoning stays at
+- The same model without reasoning ends at
   {sft.pass_at_1.direct.mean:pct}: the steps have to be written down.
 - The hardest tier ends at {sft.pass_at_1.final.tier-4:pct}. RL, planning
   and best-of-N have room.

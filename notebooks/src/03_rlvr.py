@@ -18,12 +18,18 @@
 # fine-tuned model and from the base, with a response budget that is cut and
 # restored, and with a broken reward; every gain with its interval.
 #
+# **In short:** a program that checks answers is enough to teach; what it pays
+# for is what is learnt, meant or not. On the fine-tuned model a lower
+# temperature does much of what training does. And the loss curve shows none of
+# this.
+#
 # K2-Think's second pillar is *reinforcement learning with verifiable
 # rewards* (RLVR). The model answers, a program judges, and what was right
 # becomes more likely. The paper's Figure 4 makes four statements: the
 # fine-tuned model gains a little, the base gains much, the base still ends
-# below, and a run whose responses were cut short does not recover when the
-# full budget returns.
+# below, and a run whose responses were cut short struggles to recover the
+# original performance when the full budget returns (its AIME curve touches
+# that level once, and ends below it).
 #
 # Here the four are measured on **mini-K2**, each run three times, on
 # problems that training has never seen. Two controls ask whether the
@@ -39,7 +45,8 @@ from k2repro.lab import bars, rlvr_rows
 from k2repro.lab.scale import Scale
 from k2repro.lessons import lax, published, sandbox
 from k2repro.mini.benchmarks import MATHS, benchmark_problems
-from k2repro.notebook import checked_parameters, show, show_table, tell
+from k2repro.notebook import (
+    checked_parameters, expected, show, show_code, show_table, tell)
 from k2repro.paper import load_facts
 from k2repro.pictures import rlvr as pictures
 from k2repro.results import open_rows
@@ -107,12 +114,68 @@ show_table([
 assert rows["rlvr.first_step.loss"].value < 1e-6
 
 # %% [markdown]
+# ## The whole method on one page
+#
+# GRPO ([DeepSeekMath](https://arxiv.org/abs/2402.03300), section 4.1) needs no
+# learned reward and no value network. For a group of $G$ answers with rewards
+# $r_i$:
+#
+# $$A_i = \frac{r_i - \bar r}{s_r + 10^{-4}}, \qquad
+#   L = -\frac{1}{\sum_i T_i} \sum_{i,t} \min\big(\rho_{it} A_i,\;
+#   \mathrm{clip}(\rho_{it}, 1 - c, 1 + c)\, A_i\big)$$
+#
+# where $\rho_{it}$ says how much likelier token $t$ of answer $i$ became since
+# it was sampled. The page is `k2repro/rlvr/grpo.py`; the fast path that trains
+# below is held equal to it by tests.
+
+# %%
+from k2repro.rlvr.grpo import (
+    advantages_in_group, answer_logprobs, grpo_step, policy_loss)
+
+show_code(advantages_in_group, answer_logprobs)
+
+# %%
+show_code(policy_loss)
+
+# %%
+show_code(grpo_step)
+
+# %% [markdown]
+# Now some steps for real, on a model of random weights that never saw a text.
+# Its judge pays for an answer whose first token has an even number: a rule
+# that only a reward can teach.
+
+# %% tags=["show-code", "nbval-ignore-output"]
+from k2repro.architecture import ModelConfig
+from k2repro.architecture.parity import random_decoder
+
+tiny = ModelConfig(
+    vocab_size=32, hidden_size=32, intermediate_size=64,
+    num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2)
+policy = random_decoder(tiny, torch.Generator().manual_seed(0))
+optimizer = torch.optim.AdamW(policy.parameters(), lr=3e-3)
+chance = torch.Generator().manual_seed(1)
+paid = []
+for _ in range(12):
+    numbers = torch.rand(4, 8, 3, dtype=torch.float64, generator=chance)
+    step = grpo_step(
+        policy, optimizer, [[1], [2], [3], [4]],
+        lambda question, answer: float(answer[0] % 2 == 0),
+        numbers, stop=[0])
+    paid.append(step.rewards.mean().item())
+print("mean reward, step by step:", " ".join(f"{r:.2f}" for r in paid))
+
+# %%
+expected("Reward alone teaches the rule: the last four steps are paid more "
+         "than the first four.", holds=sum(paid[-4:]) > sum(paid[:4]))
+
+# %% [markdown]
 # ## The settings, published and here
 #
-# K2-Think's own script for this stage was not published. The table shows
-# the public example of the same group, and what mini-K2 does instead.
-# Expect larger learning rates and smaller batches here: a model of a
-# million parameters needs both.
+# K2-Think's own script for this stage was not published. The table shows the
+# public example of the same group, and what mini-K2 does instead. Learning
+# rates are larger and batches smaller here: a model of a million parameters
+# needs both.
 
 # %%
 show_table(published.grpo_records(book),
@@ -201,14 +264,15 @@ rows.rest_on(results.machine)
 # %% [markdown]
 # ### The loss says nothing
 #
-# Expect a loss near zero from the first step to the last, while the reward
-# rises.
+# The loss stays small beside what the reward does. In the first steps from base
+# it lies below zero, since right answers are longer there: it shows how length
+# goes with reward, not how much was learnt.
 
 # %% tags=["nbval-ignore-output"]
 logs = results.logs
 figure, records = pictures.loss_picture(
     [logs["from-sft"][0], logs["from-base"][0]])
-show(figure, alt="Loss of two runs step by step, flat around zero, and "
+show(figure, alt="Loss of two runs step by step, small throughout, and "
      "below it their rewards: the one from base rises far, "
      "the one from SFT a little.", table=records)
 
@@ -217,8 +281,8 @@ show(figure, alt="Loss of two runs step by step, flat around zero, and "
 #
 # Each step asks other problems, some hard, some easy. The grey line shows
 # what a model that never changes would earn on batches of the same kind.
-# Expect it to swing as much as the run does: a single step tells next to
-# nothing.
+# A single step tells next to nothing: much of the way up and down is the
+# problems, not the learning.
 
 # %%
 one = logs["from-sft"][0]
@@ -292,9 +356,9 @@ assert largest["training and 64 bit"] < 10 * largest["module and 64 bit"]
 # at the time, as in the paper's figure. On the right, the paper's curves,
 # read off a screenshot. Heights cannot be compared, shapes can.
 #
-# Expect the run from base to climb far and stay below. Expect the run with
-# a short budget to start low, since most long responses do not fit, and to
-# jump where the full budget returns.
+# Expect the run from base to climb far and stay below. The run with a short
+# budget starts low, since long responses do not fit, and jumps where the
+# full budget returns.
 
 # %%
 curves = rlvr_rows.curves(results, list(pictures.PUBLISHED))
@@ -328,8 +392,8 @@ show_table([
 ], caption="pass@1 on the test problems (%), mean over seeds")
 
 # %% [markdown]
-# The gains, as differences of pass@1: one percent is one answer in a
-# hundred. Expect few from SFT, which is high already, and many from base.
+# The gains are differences of pass@1, in points: one point is one answer in a
+# hundred. The model from SFT is high already and has little room.
 
 # %%
 gains = rlvr_rows.gains(results)
@@ -346,9 +410,9 @@ show(figure, alt="Gains with intervals by tier: a few points from SFT, "
 
 # %%
 tell(rows, """
-From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
-{rlvr.gain_from_base:ci pct}. The run from SFT still ends higher, by
-{rlvr.final_from_sft_minus_final_from_base:ci pct}.
+From SFT: {rlvr.gain_from_sft.mean:ci pts}. From base:
+{rlvr.gain_from_base:ci pts}. The run from SFT still ends higher, by
+{rlvr.final_from_sft_minus_final_from_base:ci pts}.
 """)
 
 # %% [markdown]
@@ -361,9 +425,8 @@ From SFT: {rlvr.gain_from_sft.mean:ci pct}. From base:
 # is what the gain from SFT looks like beside a temperature of 0.7, and what
 # is left of it when both models are sampled there.
 #
-# Expect the temperature alone to bring most of what training brings, and a
-# smaller gain to be left beside it: at this size, reinforcement learning
-# mostly makes likely what the model could do already.
+# If a temperature alone brings what training brings, reinforcement learning
+# made likely what the model could do already.
 
 # %%
 from k2repro.lab.pools import SHARP
@@ -382,9 +445,9 @@ show_table(pictures.effect_records(
 
 # %%
 tell(rows, """
-A temperature of 0.7 alone brings {rlvr.sharp_sft_minus_sft:ci pct},
-training {rlvr.gain_from_sft.mean:ci pct}. With both models at 0.7 the gain
-is {rlvr.sharp_from_sft_minus_sharp_sft:ci pct}.
+A temperature of 0.7 alone brings {rlvr.sharp_sft_minus_sft:ci pts},
+training {rlvr.gain_from_sft.mean:ci pts}. With both models at 0.7 the gain
+is {rlvr.sharp_from_sft_minus_sharp_sft:ci pts}.
 """)
 
 # %% [markdown]
@@ -414,12 +477,17 @@ show_table(pictures.effect_records(
     caption="A short response budget, and after")
 
 # %%
+recovers = rows["rlvr.two_stage_minus_sft"].value > 0
+expected("On mini-K2 the restored run ends above the fine-tuned start: "
+         "the opposite of the paper's sentence.", holds=bool(recovers))
 tell(rows, """
 Of the SFT model's responses, {rlvr.sft_within_short_budget:pct} are right
 within the short budget. Training under it moves them by
-{rlvr.short_budget_minus_sft.both_short:pct}. After the full budget is back,
-the run ends {rlvr.two_stage_minus_full_budget:ci pct} from the one that was
-never cut.
+{rlvr.short_budget_minus_sft.both_short:pts}. After the full budget is back,
+the run ends {rlvr.two_stage_minus_sft:ci pts} against the fine-tuned start,
+which is what the paper's caption speaks of ("original performance"), and
+{rlvr.two_stage_minus_full_budget:ci pts} against the run that was never
+cut, which spent all its steps at the full budget.
 """)
 
 # %% [markdown]
@@ -428,7 +496,7 @@ never cut.
 # The same runs with something broken. If any training of this kind helped,
 # a reward that pays for every answer would help too. Expect no gain from
 # it. Without the group's mean as a baseline, what is paid is pushed up and
-# nothing is pushed down. Textbooks expect a noisier, smaller gain.
+# nothing is pushed down: by the textbook a noisy way to gain little.
 
 # %%
 controls = rlvr_rows.controls(results)
@@ -444,8 +512,8 @@ show(figure, alt="Differences of the broken runs to their start and to "
 
 # %%
 tell(rows, """
-The broken reward moves the model by {rlvr.broken_reward_minus_sft:ci pct}.
-Without a baseline the run ends {rlvr.uncentred_minus_sound_run:ci pct} from
+The broken reward moves the model by {rlvr.broken_reward_minus_sft:ci pts}.
+Without a baseline the run ends {rlvr.uncentred_minus_sound_run:ci pts} from
 the sound one of the same seed; a single seed cannot tell what the baseline
 is worth.
 """)
@@ -453,8 +521,8 @@ is worth.
 # %% [markdown]
 # ## What changes in the responses
 #
-# First the length. Expect responses of about the same length from SFT, and
-# much longer ones from base, which begins with short, direct answers.
+# First the length. The base begins with short, direct answers, so its
+# responses have room to grow.
 
 # %%
 MODELS = ("base", "from-base", "sft", "from-sft")
@@ -469,8 +537,8 @@ show(figure, alt="Mean response length by tier for base and SFT, "
      "before and after reinforcement learning.", table=records)
 
 # %% [markdown]
-# Then the first mistake of each wrong response, found by a program. Expect
-# the kinds that a model makes in most of its errors to shrink.
+# Then the first mistake of each wrong response, found by a program. Which
+# kinds shrink, and which do not?
 
 # %%
 mistakes = rlvr_rows.mistakes(results, MODELS)
@@ -533,17 +601,17 @@ show(figure, alt="The response to one problem after a number of steps, "
 # %% [markdown]
 # ## Code, by executed tests alone
 #
-# The runs on programs know nothing but whether hidden tests passed. Expect
-# the base to gain much, and less from SFT, of which a single run is shown.
+# The runs on programs know nothing but whether hidden tests passed. Of the run
+# from SFT a single seed is shown, so it decides nothing.
 
 # %%
 code = rlvr_rows.code(results)
 rlvr_rows.add_rows(rows, code)
 tell(rows, """
 On programs, pass@1 of the base goes from {rlvr.code.before:pct} to
-{rlvr.code.after:pct}: a gain of {rlvr.code.gain:ci pct}. The SFT model goes
+{rlvr.code.after:pct}: a gain of {rlvr.code.gain:ci pts}. The SFT model goes
 from {rlvr.code-from-sft.before:pct} to {rlvr.code-from-sft.after:pct}:
-{rlvr.code-from-sft.gain:ci pct}.
+{rlvr.code-from-sft.gain:ci pts}.
 """)
 
 # %% [markdown]
@@ -565,7 +633,7 @@ if before and after:
                caption="Hidden tests on the program after")
 
 # %% [markdown]
-# ## What was asked for
+# ## Predicted before the run
 #
 # The bars were declared before the run for the laptop profile; a smaller
 # profile is held against the same ones, and misses them.
@@ -580,17 +648,17 @@ show_table(bars.standings(
 
 # %%
 tell(rows, """
-- A verifier and nothing else adds {rlvr.gain_from_sft.mean:pct} to the
-  fine-tuned model and {rlvr.gain_from_base:pct} to the base.
+- A verifier and nothing else adds {rlvr.gain_from_sft.mean:pts} to the
+  fine-tuned model and {rlvr.gain_from_base:pts} to the base.
 - Without training, a temperature of 0.7 adds
-  {rlvr.sharp_sft_minus_sft:pct} to the fine-tuned model. With both there,
-  training still adds {rlvr.sharp_from_sft_minus_sharp_sft:pct}.
-- The base, trained this way, stays
-  {rlvr.final_from_sft_minus_final_from_base:pct} below.
+  {rlvr.sharp_sft_minus_sft:pts} to the fine-tuned model. With both there,
+  training still adds {rlvr.sharp_from_sft_minus_sharp_sft:pts}.
+- The run from SFT ends {rlvr.final_from_sft_minus_final_from_base:pts}
+  against the run from base.
 - A reward that pays for any answer moves the model by
-  {rlvr.broken_reward_minus_sft:pct}.
-- On programs, executed tests alone are worth {rlvr.code.gain:pct} to the
-  base, and {rlvr.code-from-sft.gain:pct} to the fine-tuned model (one run).
+  {rlvr.broken_reward_minus_sft:pts}.
+- On programs, executed tests alone are worth {rlvr.code.gain:pts} to the
+  base, and {rlvr.code-from-sft.gain:pts} to the fine-tuned model (one run).
 """)
 saved = rows.save()
 

@@ -133,6 +133,17 @@ SOURCES = [
     ("show-alt", "# %%\nshow(fig, table=t)\n", '# %%\nshow(fig, alt="A rising line of dots.", table=t)\n'),
     ("show-alt", '# %%\nshow(fig, alt="A line.", table=t)\n', "# %%\nshow(fig, alt=words, table=t)\n"),
     ("show-table", "# %%\nshow(fig, alt=words)\n", "# %%\nshow(fig, words, records)\n"),
+    (
+        "expectation",
+        "# %% [markdown]\n# Expect code to gain less from SFT\n# than from base.\n",
+        "# %% [markdown]\n# Expect one figure. Code gains as the table says.\n",
+    ),
+    (
+        "points",
+        '# %%\ntell(rows, "{rlvr.gain.mean:ci pct}")\n',
+        '# %%\ntell(rows, "{rlvr.gain.mean:ci pts}")\n',
+    ),
+    ("points", '# %%\ntell(rows, "{a.minus_b:pct}")\n', '# %%\ntell(rows, "{a.gain_share:pct}")\n'),
     ("rows-saved", '# %%\nrows = open_rows("a")\n', '# %%\nrows = open_rows("a")\nrows.save()\n'),
     ("syntax", "# %%\nx = = 1\n", "# %%\nx = 1\n"),
 ]

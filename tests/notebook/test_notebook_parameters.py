@@ -1,6 +1,7 @@
 """The parameters cell: an edit counts, a profile brings its sizes, a slip is named."""
 
 import ast
+import re
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from k2repro.errors import K2ReproError
 from k2repro.notebook.build import build
 from k2repro.notebook.parameters import Parameter, checked_parameters, declared, fold, parameters_cell
 from k2repro.notebook.source import read_source, source_names
-from k2repro.results import Places, load_profile
+from k2repro.results import Places
 from k2repro.results.profiles import NotebookPlan, Profile
 
 PLACES = Places.find()
@@ -57,37 +58,60 @@ def test_every_notebook_asks_for_its_own_parameters_and_uses_them(name):
         assert parameter.name == "profile" or parameter.high < float("inf"), f"{parameter.name} has no range"
 
 
-def test_another_profile_brings_its_sizes_and_an_edit_goes_first():
+@pytest.fixture
+def planned(monkeypatch):
+    """A profile `smoke` that plans a shorter context for notebook 01."""
+    plan = NotebookPlan(60, 2000, parameters={"context_length": 2048, "batch_size": 2})
+    profile = Profile("smoke", "test", 1, {"01_architecture": plan})
+    monkeypatch.setattr("k2repro.notebook.parameters.load_profile", lambda name: profile)
+
+
+def test_another_profile_brings_its_sizes_and_an_edit_goes_first(planned):
     """Catches `-p profile smoke` that runs the laptop's sizes under the name of smoke."""
-    planned = load_profile("smoke").plan("02_sft").parameters
-    cell = parameters_cell(PLACES.sources / "02_sft.py")
-    smoke = values_of("02_sft", fold(cell, {"profile": "smoke"}))
-    assert planned and {name: smoke[name] for name in planned} == planned
-    edited = values_of("02_sft", fold(cell, {"profile": "smoke", "probe": 7}))
-    assert edited["probe"] == 7 and edited["problems"] == planned["problems"]
+    cell = parameters_cell(PLACES.sources / "01_architecture.py")
+    smoke = values_of("01_architecture", fold(cell, {"profile": "smoke"}))
+    assert (smoke["context_length"], smoke["batch_size"]) == (2048, 2)
+    edited = values_of("01_architecture", fold(cell, {"profile": "smoke", "batch_size": 7}))
+    assert (edited["context_length"], edited["batch_size"]) == (2048, 7)
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"problems": "many"}, "is str, its default 500 is int"),
-        ({"problems": 2.5}, "is float"),
-        ({"problems": 0}, "0 is outside 2 .. 100000"),
-        ({"steps": 1.5}, "1.5 is outside"),
-        ({"steps": float("nan")}, "nan is outside"),
-        ({"samples": True}, "is bool"),
-        ({"seeds": []}, "is empty"),
-        ({"seeds": [0, "1"]}, "member '1' is str"),
-        ({"seeds": [-1]}, "-1 is outside"),
+        ({"batch_size": "many"}, "is str, its default 1 is int"),
+        ({"batch_size": 2.5}, "is float"),
+        ({"batch_size": 0}, "0 is outside 1 .. 1024"),
+        ({"batch_size": True}, "is bool"),
         ({"profile": "laptp"}, "did you mean 'laptop'"),
     ],
 )
 def test_a_slip_is_refused_with_its_name(change, named):
     """Catches a wrong value that surfaces an hour later, or is taken for another one."""
-    known = declared(PLACES.sources / "02_sft.py")
+    known = declared(PLACES.sources / "01_architecture.py")
     namespace = {name: parameter.default for name, parameter in known.items()} | change
-    with pytest.raises(K2ReproError, match=named.replace(".", r"\.")):
-        checked_parameters("02_sft", namespace)
+    with pytest.raises(K2ReproError, match=re.escape(named)):
+        checked_parameters("01_architecture", namespace)
+
+
+@pytest.mark.parametrize(
+    ("default", "value", "named"),
+    [
+        ([0, 1], [], "is empty"),
+        ([0, 1], [0, "1"], "member '1' is str"),
+        ([0, 1], [-1], "-1 is outside"),
+        (0.5, 1.5, "1.5 is outside"),
+        (0.5, float("nan"), "nan is outside"),
+        (0.5, 1, None),
+    ],
+)
+def test_lists_and_shares_are_checked_member_by_member(default, value, named):
+    """Catches a range that looks at a list as a whole, and NaN, which is outside of nothing."""
+    parameter = Parameter("x", default, 0, 1)
+    if named is None:
+        assert parameter.check(value, "02") == value
+        return
+    with pytest.raises(K2ReproError, match=re.escape(named)):
+        parameter.check(value, "02")
 
 
 def test_a_cell_that_was_not_run_is_named():

@@ -1,12 +1,15 @@
 """A tiny decoder with every weight random, and rollouts of unequal length for it."""
 
+from dataclasses import fields
+
 import numpy as np
 import torch
 
+from k2repro import rlvr
 from k2repro.architecture import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import sample
-from k2repro.rlvr import GrpoConfig, Prompt, Rollout, Source, cycle, group_advantages
+from k2repro.rlvr import GrpoConfig, LossSettings, Prompt, Rollout, Source, cycle, group_advantages
 
 VOCABULARY = 61
 STOP = 2
@@ -94,3 +97,22 @@ def even(prompts, completions):
 
 def source(reward=even, prompts=PROMPTS, sampler=sample, stop=(STOP,)) -> Source:
     return Source(cycle(prompts, seed=0), {"even": reward}, sampler, stop=stop)
+
+
+def settings_of(**given) -> tuple[LossSettings, dict]:
+    """Loss settings among keyword arguments, and what is left."""
+    names = {field.name for field in fields(LossSettings)}
+    inside = {name: value for name, value in given.items() if name in names}
+    return LossSettings(**inside), {name: value for name, value in given.items() if name not in names}
+
+
+def grpo_loss(logprobs, old_logprobs, advantages, mask, **given):
+    """`rlvr.grpo_loss` with its settings as keyword arguments."""
+    settings, rest = settings_of(**given)
+    return rlvr.grpo_loss(logprobs, old_logprobs, advantages, mask, settings, **rest)
+
+
+def policy_terms(logprobs, old_logprobs, advantages, mask, **given):
+    """`rlvr.policy_terms` with its settings as keyword arguments."""
+    settings, rest = settings_of(**given)
+    return rlvr.policy_terms(logprobs, old_logprobs, advantages, mask, settings, **rest)

@@ -2,22 +2,24 @@
 
 import dataclasses
 import inspect
+import re
 
 import pytest
 import rlvr_tiny as tiny
 
 from k2repro.errors import K2ReproError
-from k2repro.rlvr import GrpoConfig, config
+from k2repro.rlvr import GrpoConfig, LossSettings, config
 
 
 def test_every_default_names_its_source():
     """Catches a number that came from nowhere: settings of the method carry a source in their comment."""
-    lines = inspect.getsource(GrpoConfig).splitlines()
+    lines = [*inspect.getsource(GrpoConfig).splitlines(), *inspect.getsource(LossSettings).splitlines()]
     of_this_project = {"max_new_tokens", "max_skipped_steps", "seed", "gap_warning", "gap_error"}
     for field in dataclasses.fields(GrpoConfig):
         if field.name in of_this_project:
             continue
-        at = next(i for i, line in enumerate(lines) if line.strip().startswith(f"{field.name}:"))
+        declared = re.compile(rf"    {field.name}: .* = ")
+        at = next(i for i, line in enumerate(lines) if declared.match(line))
         above = at
         while lines[above - 1].strip().startswith("#"):
             above -= 1

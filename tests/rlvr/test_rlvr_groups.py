@@ -7,7 +7,7 @@ import rlvr_tiny as tiny
 import torch
 
 from k2repro.errors import K2ReproError
-from k2repro.rlvr import Group, Prompt, Whole, advantages_of, overlong_penalty, select
+from k2repro.rlvr import Group, Prompt, StepBatch, advantages_of, overlong_penalty, select
 from k2repro.rlvr.groups import check_group
 
 
@@ -25,7 +25,7 @@ GROUPS = [group([1, 0, 0, 1]), group([1, 1, 1, 1]), group([0, 0, 0, 0])]
 
 @pytest.mark.parametrize(
     ("choice", "trained", "whole"),
-    [("train", 12, Whole(12, 36)), ("skip", 4, Whole(12, 36)), ("drop", 4, Whole(4, 12))],
+    [("train", 12, StepBatch(12, 36)), ("skip", 4, StepBatch(12, 36)), ("drop", 4, StepBatch(4, 12))],
 )
 def test_uniform_groups(choice, trained, whole):
     """Catches skipped groups that vanish from the average, and dropped ones that stay in it."""
@@ -60,7 +60,7 @@ def test_masked_completions_leave_the_loss_but_not_the_baseline():
     assert torch.equal(advantages, advantages_of(groups, keeping, 9))
     selection = select(groups, advantages, masking)
     assert [rollout.advantage for rollout in selection.rollouts] == advantages[0, [0, 2]].tolist()
-    assert selection.whole == Whole(sequences=4, tokens=6)
+    assert selection.whole == StepBatch(sequences=4, tokens=6)
 
 
 @pytest.mark.slow

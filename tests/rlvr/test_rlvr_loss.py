@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rlvr_tiny import grpo_loss, policy_terms
 
 from k2repro.errors import K2ReproError
-from k2repro.rlvr import LOSS_TYPES, Whole, average, grpo_loss, policy_terms, token_logprobs
+from k2repro.rlvr import LOSS_TYPES, StepBatch, average, token_logprobs
 from k2repro.rlvr import loss as loss_module
 from k2repro.rlvr.diagnostics import combine
 
@@ -249,7 +250,7 @@ def test_parts_add_up(seed, cut, loss_type):
         )
 
     every, diagnostics = part(slice(0, 4))
-    parts = [part(at, whole=Whole(4, int(mask.sum()))) for at in (slice(0, cut), slice(cut, 4))]
+    parts = [part(at, whole=StepBatch(4, int(mask.sum()))) for at in (slice(0, cut), slice(cut, 4))]
     together = combine([part for _, part in parts])
     assert sum(loss.item() for loss, _ in parts) == pytest.approx(every.item(), rel=1e-5, abs=1e-6)
     for name, value in vars(diagnostics).items():

@@ -10,14 +10,13 @@ from dataclasses import replace
 import pytest
 import rlvr_tiny as tiny
 import torch
+from rlvr_tiny import grpo_loss, policy_terms
 
 from k2repro.rlvr import (
-    Whole,
+    StepBatch,
     completion_logprobs,
     group_advantages,
-    grpo_loss,
     micro_batches,
-    policy_terms,
     train_step,
     with_reference,
 )
@@ -276,7 +275,7 @@ def test_masked_truncated_completions_equal_trls(peer, decoder):
         peer.trainer.compute_loss(peer.trainer.model, inputs).backward()
         (batch,) = micro_batches(finished, max_tokens=100_000)
         logprobs, _ = completion_logprobs(decoder, batch)
-        whole = Whole(sequences=8, tokens=int(batch.mask.sum()))
+        whole = StepBatch(sequences=8, tokens=int(batch.mask.sum()))
         loss, _ = grpo_loss(
             logprobs,
             None,

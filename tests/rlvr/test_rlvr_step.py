@@ -10,15 +10,15 @@ import rlvr_tiny as tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rlvr_tiny import grpo_loss
 
 from k2repro.engine import sample
 from k2repro.errors import K2ReproError
 from k2repro.rlvr import (
     DivergedError,
     Rollout,
-    Whole,
+    StepBatch,
     completion_logprobs,
-    grpo_loss,
     micro_batches,
     train_step,
     with_old_logprobs,
@@ -80,7 +80,7 @@ def test_order_of_prompts_and_groups_does_not_matter(order, loss_type):
 def test_completions_without_advantage_need_no_pass():
     """Catches skipped groups that change the gradient of the others: they must stay in the count."""
     rollouts = tiny.rollouts(rewards=[1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
-    whole = Whole(8, sum(len(rollout.completion) for rollout in rollouts))
+    whole = StepBatch(8, sum(len(rollout.completion) for rollout in rollouts))
     for loss_type in ("grpo", "dapo", "dr_grpo"):
         config = free(loss_type)
         every = moved(rollouts, config)

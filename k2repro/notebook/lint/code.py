@@ -1,6 +1,7 @@
 """Rules for the code of notebook cells: what is called, and how figures are shown."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 from k2repro.notebook.lint.markdown import typed_numbers
@@ -74,6 +75,8 @@ def _call_messages(node: ast.Call) -> Iterator[Message]:
         yield "figure-past-show", f"{name}(): use show(fig, alt=..., table=...)"
     if name == "show":
         yield from _show_messages(node)
+    if name == "tell":
+        yield from _differences_in_percent(node)
     if name in SPEAKERS:
         yield from _spoken_numbers(node, name)
 
@@ -123,6 +126,18 @@ def _spoken_numbers(node: ast.Call, name: str) -> Iterator[Message]:
     words = "".join(str(part.value) if isinstance(part, ast.Constant) else "{filled.in}" for part in parts)
     for message in typed_numbers(FIELD.sub(" … ", words)):
         yield "typed-number", f"{name}(): {message}"
+
+
+DIFFERENCE = re.compile(r"\{([a-z0-9._-]*(?:gain|minus|change)[a-z0-9._-]*):(?:ci )?pct\}")
+
+
+def _differences_in_percent(node: ast.Call) -> Iterator[Message]:
+    """A difference of two percentages is in points; only a level, or a share of something, is in per cent."""
+    text = _argument(node, "template", 1)
+    if isinstance(text, ast.Constant):
+        for name in DIFFERENCE.findall(str(text.value)):
+            if "share" not in name:
+                yield "points", f"{{{name}}} is a difference: tell it with :pts, not :pct"
 
 
 def _bare_figure(tree: ast.Module) -> Iterator[Message]:

@@ -10,6 +10,13 @@ HEADING = re.compile(r"^(#{1,6})\s+\S", re.MULTILINE)
 PICTURE_WITHOUT_ALT = re.compile(r"!\[\s*\]\(|<img\b(?![^>]*\balt=\"[^\"]+\")[^>]*>", re.IGNORECASE)
 FILLER = re.compile(r"\b(simply|just|obviously)\b", re.IGNORECASE)
 
+# A comparison that is expected has to be decided by code: expected("...", holds=...).
+EXPECTATION = re.compile(
+    r"\bexpect(?:s|ed)?\b[^.]*?\b(?:more|less|most|least|fewer|near|nearly|same|larger|smaller|higher|lower|"
+    r"longer|shorter)\b[^.]*",
+    re.IGNORECASE,
+)
+
 NUMBER = r"(?<![\w.@-])[-−+]?\d[\d,]*(?:\.\d+)?"
 QUANTITY = (
     r"(?:accurac(?:y|ies)|scores?|pass rate|solve rate|success rate|rewards?|loss|perplexity|speed-?up|"
@@ -77,3 +84,9 @@ def pictures_without_alt(markdown: str) -> list[str]:
 def filler_words(markdown: str) -> list[str]:
     """Words that tell a struggling reader that the matter is easy."""
     return [match.group() for match in FILLER.finditer(prose(markdown))]
+
+
+def open_expectations(markdown: str) -> list[str]:
+    """Sentences that expect a comparison and tie it to no row: they stay when the numbers change."""
+    text = " ".join(prose(markdown).split())
+    return [match.group()[:70] for match in EXPECTATION.finditer(text)]

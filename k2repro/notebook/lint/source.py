@@ -8,7 +8,13 @@ from typing import Any
 from k2repro.notebook.lint.code import code_messages
 from k2repro.notebook.lint.finding import Finding
 from k2repro.notebook.lint.links import link_targets
-from k2repro.notebook.lint.markdown import filler_words, heading_levels, pictures_without_alt, typed_numbers
+from k2repro.notebook.lint.markdown import (
+    filler_words,
+    heading_levels,
+    open_expectations,
+    pictures_without_alt,
+    typed_numbers,
+)
 
 MOST_LINES = 20
 MOST_COLUMNS = 76
@@ -37,6 +43,9 @@ def _markdown_messages(cell: Any, path: Path) -> Iterator[Message]:
         yield "picture-alt", f"{picture!r} has no alternative text; say what one sees"
     for word in filler_words(cell.source):
         yield "filler-word", f"{word!r}: leave it out; it tells a struggling reader that this is easy"
+    for sentence in open_expectations(cell.source):
+        message = f"{sentence!r} is tied to no row; use expected(sentence, holds=...) below the cell"
+        yield "expectation", message
     for target in link_targets(cell.source):
         if not _link_exists(path.parent.parent, target):
             yield "link", f"{target!r} does not exist beside the built notebook"
