@@ -10,6 +10,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from k2repro.engine.backend import Completion, Finish, Message, Request
 from k2repro.errors import K2ReproError
 
@@ -71,6 +74,7 @@ def read_response(body: Mapping[str, Any], stop: Sequence[int | str], seconds: f
     return Completion(
         tokens=(),
         finish=_finish(choice.get("finish_reason"), stopped),
+        logprobs=_logprobs(choice),
         text=text,
         reasoning=reasoning,
         counted=counted if isinstance(counted, int) else estimated_tokens(kept + content),
@@ -138,6 +142,20 @@ def _cut(kept: str, content: str, stop: Sequence[str]) -> tuple[str, str, bool]:
 def _first(text: str, stop: Sequence[str]) -> int | None:
     places = [text.find(string) for string in stop if string in text]
     return min(places) if places else None
+
+
+def _logprobs(choice: Mapping[str, Any]) -> NDArray[np.float32] | None:
+    """Log-probabilities of the tokens of a response, float32 [tokens]; None where the server gives none.
+
+    Which temperature they belong to is the server's business, and differs.
+    """
+    told = (choice.get("logprobs") or {}).get("content")
+    if not isinstance(told, list) or not told:
+        return None
+    try:
+        return np.array([each["logprob"] for each in told], dtype=np.float32)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadResponse(f"logprobs that cannot be read: {json.dumps(told)[:200]}") from error
 
 
 def _finish(reason: str | None, stopped: bool) -> Finish:

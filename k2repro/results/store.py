@@ -66,7 +66,7 @@ def marks_of(run_folder: Path) -> dict[str, set[str]]:
     }
 
 
-def _listed(target: Path) -> dict[str, set[str]]:
+def listed(target: Path) -> dict[str, set[str]]:
     """What ships already, by notebook."""
     found: dict[str, set[str]] = {}
     listing = target / LISTING
@@ -82,7 +82,7 @@ def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> i
     Of notebooks that the run did not execute, what shipped before stays.
     Raises K2ReproError when a marked artifact is nowhere, or when all together exceed SHIPPED_LIMIT.
     """
-    by_notebook = _listed(target) | marks_of(run_folder)
+    by_notebook = listed(target) | marks_of(run_folder)
     wanted = set().union(*by_notebook.values())
     for artifact in sorted(wanted):
         place, own = target / artifact, store.root / artifact
@@ -113,7 +113,7 @@ def list_shipped(target: Path, renamed: Mapping[str, Sequence[str]]) -> None:
             for each in ships
             for new in (renamed.get(each, (each,)) if not (target / each).is_dir() else (each,))
         }
-        for name, ships in _listed(target).items()
+        for name, ships in listed(target).items()
     }
     _write_lists(target, by_notebook)
 

@@ -1,7 +1,7 @@
 """The procedure on mini-K2: the shipped models, their language, and the solver's own order as the plan.
 
-No planner was obtained for mini-K2 (the tries are in notebook 04), so the plan is the order in which the
-solver's likeliest first pass evaluated the variables. It is labelled "own": it is no second model's view.
+mini-K2 ships no planner, so the plan is the order in which the solver's likeliest first pass evaluated the
+variables. It is labelled "own": it is no second model's view.
 """
 
 import json

@@ -5,10 +5,13 @@ import random
 from fractions import Fraction
 
 import pytest
+import verify_answer_engines as engines
 import verify_answer_space as space
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from verify_answer_tables import pairs
 
+from k2repro.verify import compare_answers
 from k2repro.verify.maths import identity
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.statements import parse
@@ -111,3 +114,21 @@ def test_nothing_is_skipped(text):
     """Catches a text of which a part is read and the rest is thrown away."""
     with pytest.raises(Unreadable):
         parse(text)
+
+
+def test_the_table_of_engines_is_ours():
+    """Catches numbers in answer_engines.csv that do not hold for ours, and tables that any would pass."""
+    rows = engines.recorded()
+    assert set(rows) == set(engines.ENGINES)
+    cases = [row for table in engines.COMPARED for row in pairs(table)]
+    verdicts = [
+        (row["verdict"] == "equal", compare_answers(row["gold"], row["answer"]).equal) for row in cases
+    ]
+    own = rows["k2repro"]
+    assert int(own["pairs"]) == len(cases)
+    assert int(own["false_accepts"]) == sum(paid and not right for right, paid in verdicts)
+    assert int(own["false_rejects"]) == sum(right and not paid for right, paid in verdicts)
+    for name, row in rows.items():
+        if name != "k2repro":
+            assert int(row["false_accepts"]) > int(own["false_accepts"])
+            assert int(row["false_rejects"]) > int(own["false_rejects"])
