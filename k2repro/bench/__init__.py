@@ -6,6 +6,7 @@ machine, ratios mostly do not.
 
 # name -> "module:function"; imported when asked for, since the peers take seconds to import.
 BENCHES = {
+    "speculative": "k2repro.bench.speculative:bench_speculative",
     "startup": "k2repro.bench.startup:bench_startup",
     "architecture": "k2repro.bench.architecture:bench_architecture",
     "engine": "k2repro.bench.engine:bench_engine",

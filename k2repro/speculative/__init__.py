@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from k2repro.speculative.drafts import Draft
     from k2repro.speculative.prediction import expected_speedup, expected_tokens
-    from k2repro.speculative.sampling import Speculated, Statistics, speculative_sample
+    from k2repro.speculative.sampling import Speculated, SpeculativeSampler, Statistics, speculative_sample
 
 _HOMES = {
     "drafts": ("Draft",),
     "prediction": ("expected_speedup", "expected_tokens"),
-    "sampling": ("Speculated", "Statistics", "speculative_sample"),
+    "sampling": ("Speculated", "SpeculativeSampler", "Statistics", "speculative_sample"),
 }
 
-__all__ = ["Draft", "Speculated", "Statistics", "expected_speedup", "expected_tokens", "speculative_sample"]
+__all__ = [
+    "Draft",
+    "Speculated",
+    "SpeculativeSampler",
+    "Statistics",
+    "expected_speedup",
+    "expected_tokens",
+    "speculative_sample",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -48,9 +48,7 @@ class Draft:
         counts = np.ones((words, words))
         for text in texts:
             np.add.at(counts, (np.asarray(text[:-1]), np.asarray(text[1:])), 1000.0)
-        wide = np.zeros((words, words + -words % 32 + 32), np.float32)
-        wide[:, :words] = np.log(counts)
-        return Draft("bigram", table=wide)
+        return Draft("bigram", table=np.log(counts).astype(np.float32))
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from k2repro.architecture.qwen2 import Qwen2
+from k2repro.engine import checks
 from k2repro.engine.choose import choose
 from k2repro.engine.streams import uniforms
 from k2repro.errors import K2ReproError, unknown
@@ -84,6 +85,88 @@ class Speculated:
     of_prompts: list[Statistics]
 
 
+class SpeculativeSampler:
+    """A target and a draft made ready; reusable. Arguments as those of `speculative_sample`.
+
+    positions: most tokens of a prompt and its response together; the model's context by default.
+    """
+
+    def __init__(
+        self,
+        model: Qwen2,
+        draft: Draft | None,
+        *,
+        gamma: int = 7,
+        rule: str = "coupled",
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        stop: Sequence[int] = (),
+        confidence: float = 0.0,
+        batch: int = 1,
+        positions: int | None = None,
+    ) -> None:
+        _check_settings(model, draft, gamma, rule, temperature, batch)
+        self._temperature, self._top_p = temperature, checks.check_top_p(top_p)
+        self._config, context = model.config, model.config.max_position_embeddings
+        self._positions = context if positions is None else min(context, positions)
+        self._speculator = Speculator(
+            model,
+            None if draft is None else draft.model,
+            kind="lookup" if draft is None else draft.kind,
+            table=None if draft is None else draft.table,
+            rows=batch,
+            gamma=0 if draft is None else gamma,
+            positions=self._positions,
+            rule=rule,
+            temperature=temperature,
+            top_p=top_p,
+            confidence=confidence,
+            stop=stop,
+        )
+
+    def sample(
+        self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, seeds: Sequence[int], n: int = 1
+    ) -> Speculated:
+        """`n` responses to each prompt."""
+        checks.whole("n", n)
+        checks.whole("max_new_tokens", max_new_tokens)
+        checks.check_prompts(prompts, None, self._config.vocab_size, self._positions)
+        if not prompts:
+            raise K2ReproError("no prompt: pass at least one list of token ids")
+        checks.prompt_seeds(seeds, None, len(prompts), self._temperature == 0)
+        work = [(p, j) for p in range(len(prompts)) for j in range(n)]
+        found: dict[tuple[int, int], tuple[Response, NDArray[np.int64]]] = {}
+        for first in range(0, len(work), self._speculator.rows):
+            part = work[first : first + self._speculator.rows]
+            self._speculator.begin([self._begin(prompts[p], seeds[p], j, max_new_tokens) for p, j in part])
+            _run(self._speculator, self._temperature, self._top_p)
+            for row, name in enumerate(part):
+                cycles = self._speculator.state.cycles[row].copy()
+                found[name] = _response(self._speculator, row), cycles
+        responses = [[found[p, j][0] for j in range(n)] for p in range(len(prompts))]
+        of_prompts = [
+            Statistics(
+                np.sum([found[p, j][1] for j in range(n)], 0), sum(len(one.tokens) for one in responses[p])
+            )
+            for p in range(len(prompts))
+        ]
+        whole = Statistics(
+            np.sum([one.cycles for one in of_prompts], 0), sum(one.tokens for one in of_prompts)
+        )
+        return Speculated(responses, whole, of_prompts)
+
+    def _begin(
+        self, prompt: Sequence[int], seed: int, sample: int, most: int
+    ) -> tuple[Sequence[int], NDArray[np.float64], int]:
+        """Prompt, numbers and budget of a row."""
+        budget = min(most, self._positions - len(prompt))
+        if self._speculator.coupled:
+            return prompt, uniforms(seed, sample, budget), budget
+        # Drafting, judging and replacing each take numbers of their own; none is used twice.
+        numbers = budget * (2 * self._speculator.gamma + 2)
+        return prompt, uniforms(seed, _OTHER_STREAM + sample, numbers), budget
+
+
 def speculative_sample(
     model: Qwen2,
     draft: Draft | None,
@@ -105,55 +188,22 @@ def speculative_sample(
     draft: see `drafts.py`; None decodes without one. gamma: most tokens that it proposes in a cycle.
     rule: "coupled", "token" or "block"; at temperature 0 all three are greedy decoding. batch: rows that are
     written together. confidence: the draft stops early where its likeliest token has less than this
-    probability; 0 never. Other arguments as those of `engine.sample`.
+    probability; 0 never. stop: token ids. Other arguments as those of `engine.sample`.
     Raises K2ReproError for input that cannot be served and logits that are not finite.
     """
-    _check(model, draft, prompts, gamma, rule, temperature, batch, n, seeds)
-    context = model.config.max_position_embeddings
-    speculator = Speculator(
+    sampler = SpeculativeSampler(
         model,
-        None if draft is None else draft.model,
-        kind="lookup" if draft is None else draft.kind,
-        table=None if draft is None else draft.table,
-        rows=min(batch, len(prompts) * n),
-        gamma=0 if draft is None else gamma,
-        positions=min(context, max(map(len, prompts)) + max_new_tokens),
+        draft,
+        gamma=gamma,
         rule=rule,
         temperature=temperature,
         top_p=top_p,
-        confidence=confidence,
         stop=stop,
+        confidence=confidence,
+        batch=min(checks.whole("batch", batch), max(1, len(prompts) * n)),
+        positions=max(map(len, prompts), default=1) + checks.whole("max_new_tokens", max_new_tokens),
     )
-    work = [(p, j) for p in range(len(prompts)) for j in range(n)]
-    found: dict[tuple[int, int], tuple[Response, NDArray[np.int64]]] = {}
-    for first in range(0, len(work), speculator.rows):
-        part = work[first : first + speculator.rows]
-        begun = [
-            _begin(prompts[p], seeds[p], j, min(max_new_tokens, context - len(prompts[p])), speculator)
-            for p, j in part
-        ]
-        speculator.begin(begun)
-        _run(speculator, temperature, top_p)
-        for row, name in enumerate(part):
-            found[name] = _response(speculator, row), speculator.state.cycles[row].copy()
-    responses = [[found[p, j][0] for j in range(n)] for p in range(len(prompts))]
-    of_prompts = [
-        Statistics(sum(found[p, j][1] for j in range(n)), sum(len(found[p, j][0].tokens) for j in range(n)))
-        for p in range(len(prompts))
-    ]
-    whole = Statistics(sum(one.cycles for one in of_prompts), sum(one.tokens for one in of_prompts))
-    return Speculated(responses, whole, of_prompts)
-
-
-def _begin(
-    prompt: Sequence[int], seed: int, sample: int, budget: int, speculator: Speculator
-) -> tuple[Sequence[int], NDArray[np.float64], int]:
-    """Prompt, numbers and budget of a row."""
-    if speculator.coupled:
-        return prompt, uniforms(seed, sample, budget), budget
-    # Drafting, judging and replacing each take numbers of their own; none is used twice.
-    most = budget * (2 * speculator.gamma + 2)
-    return prompt, uniforms(seed, _OTHER_STREAM + sample, most), budget
+    return sampler.sample(prompts, max_new_tokens=max_new_tokens, seeds=seeds, n=n)
 
 
 def _run(speculator: Speculator, temperature: float, top_p: float) -> None:
@@ -182,42 +232,29 @@ def _response(speculator: Speculator, row: int) -> Response:
     )
 
 
-def _check(
-    model: Qwen2,
-    draft: Draft | None,
-    prompts: Sequence[Sequence[int]],
-    gamma: int,
-    rule: str,
-    temperature: float,
-    batch: int,
-    n: int,
-    seeds: Sequence[int],
+def _check_settings(
+    model: Qwen2, draft: Draft | None, gamma: int, rule: str, temperature: float, batch: int
 ) -> None:
-    from k2repro.engine import checks
-
     if rule not in RULES:
         raise unknown("rule", rule, RULES)
-    for name, value in (("gamma", gamma), ("batch", batch), ("n", n)):
-        checks.whole(name, value)
+    checks.whole("gamma", gamma)
+    checks.whole("batch", batch)
     checks.check_temperature(temperature)
-    config = model.config
-    checks.check_prompts(prompts, None, config.vocab_size, config.max_position_embeddings)
-    if not prompts:
-        raise K2ReproError("no prompt: pass at least one list of token ids")
-    checks.prompt_seeds(seeds, None, len(prompts), temperature == 0)
-    if gamma >= config.max_position_embeddings:
+    if gamma >= model.config.max_position_embeddings:
         raise K2ReproError(
-            f"gamma = {gamma}: must be below the model's context of {config.max_position_embeddings} tokens"
-        )
-    if draft is not None and draft.kind not in KINDS:
-        raise unknown("draft", draft.kind, KINDS)
-    if draft is not None and draft.words not in (None, config.vocab_size):
-        raise K2ReproError(
-            f"the draft knows {draft.words} words, the target {config.vocab_size}: must be equal. Usual "
-            "cause: one of the two is padded (resize the smaller table), or another tokenizer's model"
+            f"gamma = {gamma}: must be below the context of {model.config.max_position_embeddings} tokens"
         )
     if rule == "coupled" and temperature > 1:
         raise K2ReproError(
             f"rule 'coupled' at temperature {temperature:g}: above 1 two models seldom draw the same token "
             "with the same number, and nearly every draft is thrown away. Take rule='block' or 'token'"
+        )
+    if draft is None:
+        return
+    if draft.kind not in KINDS:
+        raise unknown("draft", draft.kind, KINDS)
+    if draft.words not in (None, model.config.vocab_size):
+        raise K2ReproError(
+            f"the draft knows {draft.words} words, the target {model.config.vocab_size}: must be equal. "
+            "Usual cause: one of the two is padded (resize the smaller table), or another tokenizer's model"
         )

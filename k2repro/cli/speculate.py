@@ -1,0 +1,82 @@
+"""Will a draft help on this machine: speculate."""
+
+import argparse
+from typing import Any
+
+from k2repro.cli.command import MODELS, Command, json_option, say
+
+
+def run_speculate(args: argparse.Namespace) -> int:
+    import json
+
+    from k2repro.speculative.advice import advice_text, advise
+
+    target, drafts, prompts, stop = _own_pair(args) if args.target else _mini_pair()
+    found = advise(target, drafts, prompts, temperature=args.temperature, stop=stop)
+    say(json.dumps(found, indent=1) if args.json else advice_text(found))
+    return 0
+
+
+def _mini_pair() -> tuple[Any, dict[str, Any], list[list[int]], list[int]]:
+    """The fine-tuned mini-K2 with its drafts, on validation problems."""
+    from k2repro.lab.scale import Scale
+    from k2repro.lab.speculative import carry_out_speculation, drafts_of, prompts_of, stop_tokens
+    from k2repro.mini.checkpoint import load_checkpoint
+    from k2repro.results.store import open_store
+
+    folders = carry_out_speculation(Scale.of_profile("laptop"), open_store("laptop"))
+    target, base, draft = (load_checkpoint(folders[role]) for role in ("target", "base", "draft"))
+    return target, drafts_of(target, base, draft), prompts_of("validation", 24), stop_tokens()
+
+
+def _own_pair(args: argparse.Namespace) -> tuple[Any, dict[str, Any], list[list[int]], list[int]]:
+    """A checkpoint of the user's, with a draft if one is given, and look-up."""
+    from pathlib import Path
+
+    import torch
+    from tokenizers import Tokenizer
+
+    from k2repro.architecture import load_pretrained
+    from k2repro.engine.text import TextCodec
+    from k2repro.errors import K2ReproError
+    from k2repro.speculative import Draft
+    from k2repro.speculative.advice import read_prompts
+
+    if not args.prompts:
+        raise K2ReproError("--target without --prompts: acceptance is measured on prompts like yours")
+    target = load_pretrained(Path(args.target), dtype=torch.float32).eval()
+    drafts = {"look-up": Draft.lookup()}
+    if args.draft:
+        drafts["model"] = Draft.of(load_pretrained(Path(args.draft), dtype=torch.float32).eval())
+    tokenizer = Tokenizer.from_file(str(Path(args.target) / "tokenizer.json"))
+    codec = TextCodec(tokenizer, target.config.vocab_size)
+    return target, drafts, [codec.encode(text) for text in read_prompts(Path(args.prompts))], []
+
+
+def _options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--advise", action="store_true", help="what the command does; may be left out")
+    command.add_argument(
+        "--target", help="folder of a Qwen2 checkpoint; mini-K2's fine-tuned model without it"
+    )
+    command.add_argument(
+        "--draft", help="folder of the draft's checkpoint; mini-K2's distilled draft without it"
+    )
+    command.add_argument("--prompts", help="JSON lines with a field `prompt`; mini-K2's problems without it")
+    command.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
+    json_option(command)
+
+
+COMMANDS = (
+    Command(
+        "speculate",
+        "Measure for a minute whether a draft helps here, and how to use it",
+        run_speculate,
+        _options,
+        MODELS,
+        about="Times passes of target and draft in place, in CPU time of one thread, and measures acceptance "
+        "on prompts. Then it says tokens a pass, speed and the best number of guesses for each draft, from "
+        "which acceptance a draft helps, and up to which batch. Nothing is written.",
+        examples="k2repro speculate --advise\n"
+        "k2repro speculate --target DIR --draft DIR --prompts FILE.jsonl    a pair of your own",
+    ),
+)
