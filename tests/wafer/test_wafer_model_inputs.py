@@ -1,0 +1,154 @@
+"""Any model, any device, any table: what is understood, and what is refused by name."""
+
+import json
+import re
+
+import pytest
+from wafer_tables import table_of
+
+from k2repro.errors import K2ReproError
+from k2repro.wafer import find_shape, load_shapes, predict, predict_prefill
+from k2repro.wafer.calibration.units import refuse_wrong_units
+from k2repro.wafer.commands import Hardware, emulate, read_draft, read_tokens
+from k2repro.wafer.model.configs import read_config
+from k2repro.wafer.model.device_file import ask_device, read_device_file
+from k2repro.wafer.model.names import find_config
+
+LLAMA = {
+    "model_type": "llama",
+    "num_hidden_layers": 80,
+    "hidden_size": 8192,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "intermediate_size": 28672,
+    "vocab_size": 250112,
+    "tie_word_embeddings": False,
+}
+
+
+def test_a_llama_configuration_is_read():
+    """Sizes under other keys: K2-Think-V2's own configuration gives its preset."""
+    shape = read_config(LLAMA, "K2-Think-V2")
+    assert shape == load_shapes()["K2-Think-V2"]
+    assert shape.parameters == 72_548_876_288
+
+
+def test_configurations_of_transformers_are_read():
+    """Default configurations of the reference library: experts, latent attention, text part."""
+    configs = pytest.importorskip("transformers")
+    oss = read_config(configs.GptOssConfig().to_dict(), "gpt-oss-120b")
+    assert oss.experts == find_shape("gpt-oss-120b").experts
+    deepseek = read_config(configs.DeepseekV3Config().to_dict(), "DeepSeek-V3-671B")
+    assert deepseek.parameters == pytest.approx(671e9, rel=0.01)
+    assert deepseek.kv_width == 576
+    gemma = read_config({"text_config": {**LLAMA, "model_type": "gemma3_text"}}, "x")
+    assert gemma.layers == 80
+
+
+def test_an_unknown_architecture_names_the_keys_it_lacks(tmp_path):
+    """A traceback, or sizes made up: the missing keys are named."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model_type": "mamba", "hidden_size": 2048}))
+    with pytest.raises(K2ReproError, match="'mamba' is not understood; missing key.s. num_hidden_layers"):
+        find_config(str(path))
+    with pytest.raises(K2ReproError, match="no such file"):
+        find_config("./nope.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("Qwen/Qwen2.5-7B-Instruct", "Qwen2.5-7B"),
+        ("Qwen/Qwen2.5-7B-Instruct-AWQ", "Qwen2.5-7B"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "Llama-3.1-8B"),
+        ("deepseek-r1:14b", "Qwen2.5-14B"),
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507", "Qwen3-30B-A3B"),
+        ("openai/gpt-oss-20b", "gpt-oss-20b"),
+        ("google/gemma-3-27b-it", "gemma-3-27b"),
+    ],
+)
+def test_hub_names_are_understood(name, shape):
+    """An owner, a tuning or a format in the name that hides a known shape."""
+    assert find_shape(name) is load_shapes()[shape]
+
+
+def test_a_size_in_a_name_is_a_guess_and_says_so():
+    """A guess sold as knowledge: the shape is marked and the prediction has a note."""
+    assert find_shape("Foo-13B").parameters == pytest.approx(13e9, rel=0.05)
+    assert "guess" in " ".join(predict("Foo-13B", "H100-SXM").notes)
+
+
+def test_a_device_of_ones_own(tmp_path):
+    """Quantities without units, unknown keys, and a file that says what the options say."""
+    path = tmp_path / "card.toml"
+    path.write_text('bandwidth = "1008 GB/s"\nmemory = "24 GB"\npeak = "165 TFLOP/s"\nclass = "gpu"\n')
+    asked = {"bandwidth": "1008GB/s", "memory": "24GB", "peak": "165TFLOP/s"}
+    assert ask_device("card", asked)[1].bandwidth_gbs == read_device_file(path).bandwidth_gbs == 1008
+    path.write_text("bandwidth = 1008\nmemory = '24 GB'\n")
+    with pytest.raises(K2ReproError, match="bandwidth = 1008 has no unit; write .* GB/s"):
+        read_device_file(path)
+    with pytest.raises(K2ReproError, match="unknown device key 'bandwith'"):
+        path.write_text("bandwith = '1008 GB/s'\n")
+        read_device_file(path)
+
+
+def test_the_command_line_accepts_what_people_type():
+    """8xH100, 32k, a draft: understood, and their slips refused."""
+    assert (read_tokens("32k"), read_tokens("32000")) == (32768, 32000)
+    assert read_draft("4:0.8:0.05").cost_ratio == 0.05
+    for wrong in (lambda: read_tokens("many"), lambda: read_draft("4"), lambda: read_draft("4:1.8")):
+        with pytest.raises(K2ReproError):
+            wrong()
+    assert Hardware("8xH100").resolve()[1] == 8
+    with pytest.raises(K2ReproError, match="names 8 devices and --devices 2"):
+        Hardware("8xH100", devices=2).resolve()
+    text = emulate("k2-think", Hardware("8xH100"), price=2.5)
+    assert "per million tokens at the price given" in text
+
+
+def test_a_prefill_without_a_peak_is_refused():
+    """A first token made up from a bandwidth: without a peak there is no prefill time."""
+    with pytest.raises(K2ReproError, match="nobody publishes its peak"):
+        predict_prefill("Qwen2.5-7B", "DDR5-5600-dual", prompt_tokens=1000)
+    found = predict_prefill("Qwen2.5-7B", "A100-80GB-SXM", prompt_tokens=1000)
+    assert found.low < found.seconds < found.high
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"parallelism": "DP8", "n_devices": "8"}, "copies of a model"),
+        ({"parallelism": "somehow"}, "parallelism = 'somehow' is not understood"),
+        ({"parallelism": "TP8", "n_devices": "4"}, "needs 8 devices"),
+        ({"spec_decode": "maybe"}, "spec_decode = 'maybe'"),
+        ({"metric_kind": "tpot_ms"}, "metric_kind = 'tpot_ms'.*no rate"),
+        ({"n_devices": "2.5"}, "n_devices = '2.5'"),
+        ({"n_devices": "0"}, "n_devices = '0'"),
+        ({"tok_s_total": "9000"}, "tok_s_total = 9000"),
+        ({"model": "Other", "params_b": "30", "active_params_b": "40"}, "active_params_b = 40 is above"),
+        ({"precision": "fp8"}, "no arithmetic for fp8"),
+    ],
+)
+def test_cells_that_were_misread_are_refused(cells, message):
+    """A word that changes what the number means, read as something else without a word."""
+    table = table_of({}, cells)
+    assert len(table.rates) == 1
+    assert re.search(message, table.refused[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "devices", "ways"), [("TP4 PP2", 8, 4), ("EP8", 8, 8), ("tensor parallel", 4, 4), ("PP", 4, 1)]
+)
+def test_layouts_are_read(text, devices, ways):
+    """Eight devices of a pipeline of two counted as eight ways."""
+    assert table_of({"parallelism": text, "n_devices": str(devices)}).rates[0].ways == ways
+
+
+def test_a_draft_is_a_draft_in_any_spelling():
+    """A rate with a draft scored as plain because the cell says yes."""
+    assert table_of({"spec_decode": "yes"}).rates[0].speculative
+
+
+def test_a_rate_far_below_the_prediction_stays():
+    """The emulator's worst miss hidden: a real rate of a slow machine is scored, not refused."""
+    assert refuse_wrong_units(table_of({"tok_s_per_user": "0.24"})).refused == ()
