@@ -7,7 +7,7 @@ and of every training its records, a line for each step, and its curve: a probe 
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from k2repro.mini.benchmarks import MAX_NEW_TOKENS, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint, load_snapshot, save_checkpoint, save_snapshot
 from k2repro.results import ArtifactStore
 from k2repro.results.atomic import canonical_json, write_text
+from k2repro.results.provenance import made_on
 from k2repro.rlvr import NUMERICS as RLVR
 from k2repro.rlvr.records import StepProgress, StepRecord
 from k2repro.training import NUMERICS as TRAINING
@@ -229,11 +230,13 @@ class RlResults:
     scores   by model and seed: of the runs, of "<run>@switch" where the budget changed, of "base" and "sft",
              and of end and start at a lower temperature, "<run>@sharp" and "<run>@start-sharp"
     tuned    folder of the weights that ship
+    machine  that made them, see `made_on`
     """
 
     logs: Mapping[str, Mapping[int, Log]]
     scores: Mapping[str, Mapping[int, Scores]]
     tuned: Path
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     def compared(self, model: str, name: str) -> dict[int, Scores]:
         """Scores of `model` cut down to the seeds and tiers of the run `name`, to be compared with it."""
@@ -260,4 +263,4 @@ def carry_out_rl(
     for start, seed in starts_of(scale):
         folder = folders[sft.scores(start, seed, scale).key]
         found.setdefault(start, {})[seed] = pools.read_scores(folder)
-    return RlResults(logs, found, folders[weights(SHIPPED, 0, scale).key])
+    return RlResults(logs, found, folders[weights(SHIPPED, 0, scale).key], made_on(folders.values()))

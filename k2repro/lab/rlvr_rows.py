@@ -85,6 +85,7 @@ def add_rows(rows: RowBook, found: Mapping[str, Effect], *, unit: str = "fractio
             seeds=effect.seeds,
             interval=(effect.interval.low, effect.interval.high),
             interval_method=effect.interval.method,
+            of_models=True,
         )
 
 

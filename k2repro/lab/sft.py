@@ -29,6 +29,7 @@ from k2repro.mini.benchmarks import BENCHMARKS, TEMPERATURE, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint, load_snapshot, new_model, save_checkpoint, save_snapshot
 from k2repro.results import ArtifactStore
 from k2repro.results.atomic import canonical_json, write_text
+from k2repro.results.provenance import made_on
 from k2repro.training import NUMERICS as TRAINING
 from k2repro.training.loop import TrainingProgress
 
@@ -208,12 +209,14 @@ class SftResults:
     histories   loss and tokens of every step, by stage
     curves      points of the training curve; none for "base"
     checkpoints folders of "base" and "sft" of the first seed
+    machine     that made them, see `made_on`
     """
 
     scores: Mapping[str, Mapping[int, Scores]]
     histories: Mapping[str, Mapping[int, History]]
     curves: Mapping[str, Curves]
     checkpoints: Mapping[str, Path]
+    machine: Mapping[str, str]
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -234,6 +237,7 @@ def carry_out_sft(
         histories={name: by_seed(history, name, read_history) for name in MODELS},
         curves={name: by_seed(curve, name, read_curve) for name in FOLLOWED},
         checkpoints={name: folders[weights(name, 0, scale).key] for name in SHIPPED},
+        machine=made_on(folders.values()),
     )
 
 

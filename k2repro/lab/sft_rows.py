@@ -69,6 +69,7 @@ def add_rows(rows: RowBook, found: Mapping[str, Effect]) -> None:
             interval=(interval.low, interval.high),
             interval_method=f"{interval.method}, {interval.level:.0%}",
             seeds=effect.seeds,
+            of_models=True,
         )
 
 

@@ -72,9 +72,9 @@ def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[st
 
 
 def expected(sentence: str, holds: bool) -> None:
-    """Display an expectation and whether it came out, decided by code and not by the author.
+    """Display a sentence about results and whether it holds, decided by code and not by the author.
 
-    sentence   what was expected before the cell ran, as one sentence
+    sentence   what a reader should find; what was predicted before a run stands in the predictions instead
     holds      the predicate on rows or records, evaluated
     Raises K2ReproError when `holds` is no truth value: a number would always count as true.
     """
@@ -82,8 +82,8 @@ def expected(sentence: str, holds: bool) -> None:
 
     if not isinstance(holds, bool):
         raise K2ReproError(f"expected: {sentence!r} is decided by {holds!r}, not by True or False")
-    outcome = "It came out so." if holds else "It came out **otherwise**."
-    text = f"*Expected:* {sentence.strip()} {outcome}"
+    outcome = "It holds." if holds else "It does **not** hold."
+    text = f"*Checked:* {sentence.strip()} {outcome}"
     display(Bundle({"text/markdown": text, "text/plain": text}))
 
 

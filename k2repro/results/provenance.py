@@ -1,9 +1,11 @@
 """Where, by which code and how wide something was made: said in a manifest, never part of a key."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,21 @@ def provenance() -> dict[str, Any]:
         "code_hash": _package_hash(),
         "workers": int(os.environ.get(WORKERS, "1")),
     }
+
+
+def made_on(folders: Iterable[Path]) -> dict[str, str]:
+    """The kind of machine that made some artifacts: python, torch and cpu_capability of their manifests.
+
+    Where they differ the kinds are joined by "+", which equals no single machine. Artifacts that name none,
+    made before manifests did, are left out.
+    """
+    kinds: dict[str, set[str]] = {}
+    for folder in folders:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        for name in ("python", "torch", "cpu_capability"):
+            if name in manifest.get("provenance", {}):
+                kinds.setdefault(name, set()).add(manifest["provenance"][name])
+    return {name: "+".join(sorted(values)) for name, values in kinds.items()}
 
 
 def _threads() -> int:

@@ -8,6 +8,7 @@ Provenance (hashes, fingerprint, profile) is filled in here, so that no notebook
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class RowBook(Mapping[str, Row]):
         self.notebook = notebook
         self.profile = profile
         self._params_hash, self._code_hash, self._data_hash = params_hash, code, data
-        self._fingerprint = where
+        self._fingerprint = self._models_made_on = where
         self._folder = folder
         self._rows: dict[str, Row] = {}
 
@@ -57,6 +58,13 @@ class RowBook(Mapping[str, Row]):
     def __contains__(self, row_id: object) -> bool:
         return row_id in self._rows
 
+    def rest_on(self, machine: Mapping[str, str]) -> None:
+        """From here on rows `of_models` carry the machine that made the artifacts behind them.
+
+        Their bits were decided there, not where a notebook reads them. machine: see `made_on`.
+        """
+        self._models_made_on = replace(self._fingerprint, **machine)
+
     def add(
         self,
         row_id: str,
@@ -70,11 +78,13 @@ class RowBook(Mapping[str, Row]):
         seeds: Iterable[int] = (),
         paper_ref: str | None = None,
         data_hash: str | None = None,
+        of_models: bool = False,
     ) -> None:
         """Add one number; raises K2ReproError when a rule of the schema is broken.
 
         Adding an id again replaces it only with the very same number: a reader may re-run a cell,
         but two different numbers under one id are an error. `data_hash` names this row's own inputs.
+        of_models: it is drawn from what trained models answered, see `rest_on`.
         """
         row = Row(
             id=row_id,
@@ -88,7 +98,7 @@ class RowBook(Mapping[str, Row]):
             params_hash=self._params_hash,
             code_hash=self._code_hash,
             data_hash=data_hash or self._data_hash,
-            fingerprint=self._fingerprint,
+            fingerprint=self._models_made_on if of_models else self._fingerprint,
             scale=scale,
             paper_ref=paper_ref,
         )

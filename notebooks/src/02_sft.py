@@ -252,6 +252,7 @@ from k2repro.lab.sft import carry_out_sft
 from k2repro.results.store import open_store
 
 results = carry_out_sft(scale, open_store(profile))
+rows.rest_on(results.machine)
 
 # %% [markdown]
 # Expect the loss to fall in steps, and to jump up where a new stage brings a

@@ -259,6 +259,7 @@ from k2repro.lab.rlvr import carry_out_rl
 from k2repro.results.store import open_store
 
 results = carry_out_rl(scale, open_store(profile))
+rows.rest_on(results.machine)
 
 # %% [markdown]
 # ### The loss says nothing

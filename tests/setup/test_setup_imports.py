@@ -71,3 +71,9 @@ def test_architecture_opens_without_torch() -> None:
 def test_the_watch_sees_what_it_watches() -> None:
     """A check that never fires: numpy is seen in a room that uses it."""
     assert loaded_after(["k2repro.evaluate"], "numpy", "torch") == ["numpy"]
+
+
+def test_every_folder_of_code_is_a_package() -> None:
+    """A folder without __init__.py works in a checkout and is missing from the wheel."""
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert [str(folder) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []

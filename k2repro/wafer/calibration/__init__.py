@@ -1,0 +1,1 @@
+"""Measured rates: read, fitted, held out, scored."""

@@ -1,0 +1,1 @@
+"""What is predicted: devices, shapes, roofline, mesh, and the prediction put together."""
