@@ -354,7 +354,8 @@ rows.add("wafer.k2-think.3xwse-3.four_drafts.rate",
          interval_method="declared")
 tell(rows, "With four draft tokens at an acceptance of .8, three wafers "
      "are predicted at "
-     "{wafer.k2-think.3xwse-3.four_drafts.rate:,.0f} tokens a second, in a wide band. The published rate lies inside.")
+     "{wafer.k2-think.3xwse-3.four_drafts.rate:,.0f} tokens a second, in "
+     "a wide band. The published rate lies inside.")
 
 # %%
 compiled = predict(k2, h100, devices=8, engine="compiled",
