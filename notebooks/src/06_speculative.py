@@ -148,7 +148,8 @@ from k2repro.speculative.plain import reader, speculate_plainly
 
 text = torch.tensor(prompts[0])
 generator = torch.Generator().manual_seed(0)
-longer = speculate_plainly(reader(target), reader(draft), text, 4, generator)
+longer = speculate_plainly(
+    reader(target), reader(draft), text, 4, generator)
 new = longer[len(text):].tolist()
 print(len(new), "tokens of one pass:", repr(tokenizer.decode(new)))
 
@@ -227,15 +228,15 @@ show_table(pictures.length_records(counts["gammas"]),
 # %% [markdown]
 # ### Which tokens are hard
 #
-# Expect operators and letters, which copy what the problem says, to be
-# guessed well by every draft, and digits, which have to be computed, to
-# divide good drafts from poor ones.
+# Expect look-up to guess what the text has said before, operators, digits
+# and letters, and to fail at the words between them; and drafts that are
+# models to guess all kinds, words a little less often than the rest.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.kinds_picture(counts["kinds"])
-show(figure, alt="Acceptance by kind of token: drafts that are models accept "
-     "nearly all kinds; look-up fails at words, the bigram table at "
-     "everything but operators.", table=records)
+show(figure, alt="Acceptance by kind of token: drafts that are models are "
+     "accepted for all kinds; look-up fails at words and markup, the "
+     "bigram table at everything.", table=records)
 
 # %% [markdown]
 # ### Temperature, and three rules
@@ -264,9 +265,9 @@ figure, records = pictures.sizes_picture(
     counts["gammas"]["trained"], sizes["draft"],
     {"mini-K2, 1M": sizes["target"], "grown, 27M": 27_000_000,
      "grown, 92M": 92_000_000})
-show(figure, alt="Modelled speed over the number of guesses: near one and a "
-     "half for the small target whatever the number, rising steeply for "
-     "the grown ones.", table=records)
+show(figure, alt="Modelled speed over the number of guesses: up to about "
+     "one and a half for the small target, rising steeply for the grown "
+     "ones.", table=records)
 
 # %%
 tell(rows, "By bytes, mini-K2 itself writes "

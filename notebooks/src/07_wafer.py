@@ -104,8 +104,7 @@ tell(rows, "By bandwidth alone one wafer would write "
 # a time. Weights of sixteen bits need two wafers. A GPU deployment has up to
 # eight GPUs. On a wafer one layer works at a time, so only the cores of its
 # region read; eight GPUs share every layer and all read at once. Last,
-# predicted rates take the place of bandwidths. Expect the ratio to fall by
-# about a thousand, and two rungs to do most of it.
+# predicted rates take the place of bandwidths.
 
 # %%
 one, eight = (predict(k2, h100, devices=n, context_length=context_length)
@@ -118,6 +117,8 @@ from k2repro.wafer.model.mesh import best_placement
 placed = best_placement(k2, wse.execution_units, 2,
                         context_length=context_length)
 at_work = placed.region.cores / (2 * wse.execution_units)
+
+# %%
 rungs = {
     "as printed in the article": book.number(
         "article/WSE-3/bandwidth advantage over H100"),
@@ -185,6 +186,8 @@ rows.add("wafer.mesh.wse-2.worst_error", float(errors.max()),
 check = [rate for rate in table.rates if rate.device.name == "WSE-3"
          and rate.shape_known and not rate.speculative]
 answers = {rate.id: predict_rate(rate) for rate in check}
+
+# %%
 show_table([{
     "model": rate.model, "wafers": rate.n_devices,
     "published tokens/s": rate.tokens_per_second,
@@ -284,8 +287,8 @@ tell(rows, "One H100 is predicted at "
      "Eight reach {wafer.k2-think.8xh100-sxm.rate:.0f}, not eight times as "
      "much: reading is {wafer.k2-think.8xh100-sxm.reading_share:.0%} of a "
      "step there. Two wafers reach {wafer.k2-think.2xwse-3.rate:,.0f}, and "
-     "so do four; {wafer.k2-think.2xwse-3.hop_share:.0%} of a step are hops "
-     "across the mesh.")
+     "so do four; {wafer.k2-think.2xwse-3.hop_share:.0%} of a step are "
+     "hops across the mesh.")
 
 # %% [markdown]
 # ## What the two published rates ask for
@@ -342,14 +345,17 @@ show_table([{
     "low": round(found.low), "high": round(found.high),
 } for tokens, found in drafted.items()],
     caption="K2-Think on three wafers with a draft (acceptance .8; .99)")
+
+# %%
 four_drafts = drafted[4]
 rows.add("wafer.k2-think.3xwse-3.four_drafts.rate",
          four_drafts.tokens_per_second, unit="tokens/s",
          interval=(four_drafts.low, four_drafts.high),
          interval_method="declared")
-tell(rows, "With four draft tokens at an acceptance of .8, three wafers are "
-     "predicted at {wafer.k2-think.3xwse-3.four_drafts.rate:,.0f} tokens a "
-     "second, in a wide band. The published rate lies inside.")
+tell(rows, "With four draft tokens at an acceptance of .8, three wafers "
+     "are predicted at "
+     "{wafer.k2-think.3xwse-3.four_drafts.rate:,.0f} tokens a second, in "
+     "a wide band. The published rate lies inside.")
 
 # %%
 compiled = predict(k2, h100, devices=8, engine="compiled",
@@ -404,9 +410,8 @@ show_table(replies, caption="What `predict` says")
 # ## A mixture against a dense model
 #
 # A mixture keeps many experts in memory and reads a few of them per token. Of
-# two models of about the same size in memory, expect the mixture to be several
-# times faster at batch one, and to lose most of that lead in a batch: other
-# sequences wake other experts.
+# two models of about the same size in memory, the mixture is the faster one,
+# and loses of its lead in a batch: other sequences wake other experts.
 
 # %%
 table_rows = []
@@ -422,6 +427,8 @@ for batch in (1, 8, 32):
              unit="ratio")
 show_table(table_rows,
            caption="Tokens per second of each sequence, two H100")
+
+# %%
 tell(rows, "The mixture leads {wafer.mixture.batch_1.over_dense:.1f} times "
      "at batch one and {wafer.mixture.batch_32.over_dense:.1f} times at "
      "thirty-two.")
@@ -612,7 +619,8 @@ tell(rows, "On the same rows LLM-Viewer's formulas are off by "
 # moved.
 
 # %%
-from k2repro.wafer.calibration.fit import fit_parameters, fitting_rows, log_residuals, make_sample
+from k2repro.wafer.calibration.fit import (
+    fit_parameters, fitting_rows, log_residuals, make_sample)
 
 past, future = load_rates("decode_rates.csv"), make_sample(
     load_rates("decode_rates_2026.csv").scored())
@@ -652,8 +660,8 @@ tell(rows, "A fit that stops at 2025 meets dense rates of 2026 to "
      "with the other sources of 2026 it is "
      "{wafer.future.dense.refitted.median_error:.1%} and "
      "{wafer.future.mixture.refitted.median_error:.1%}. The classes of "
-     "software were dated, and priors chosen, by somebody who had seen these "
-     "rows: the model's form is not of the past.")
+     "software were dated, and priors chosen, by somebody who had seen "
+     "these rows: the model's form is not of the past.")
 
 # %% [markdown]
 # ## Rates that cannot be
@@ -732,7 +740,8 @@ tell(rows, "A wafer is limited by the way across its mesh and by one "
      "reaches and by overheads. The published wafer rate is about "
      "{wafer.draft_factor.3_wafers:.1f} times what three wafers are "
      "predicted to do without a draft, in a band that a fifth does not "
-     "describe: nobody published where the layers lie. The published GPU rate needs more "
+     "describe: nobody published where the layers lie. The published GPU "
+     "rate needs more "
      "than {wafer.k2-think.8xh100-sxm.rate:.0f} tokens a second, which is "
      "the prediction for eight H100 in sixteen bits.")
 
