@@ -63,7 +63,13 @@ class RowBook(Mapping[str, Row]):
 
         Their bits were decided there, not where a notebook reads them. machine: see `made_on`.
         """
-        self._models_made_on = replace(self._fingerprint, **machine)
+        here = self._fingerprint
+        self._models_made_on = replace(
+            here,
+            python=machine.get("python", here.python),
+            torch=machine.get("torch", here.torch),
+            cpu_capability=machine.get("cpu_capability", here.cpu_capability),
+        )
 
     def add(
         self,
