@@ -212,7 +212,11 @@ def test_install_lines_are_recognised(line: str, is_wrong: bool) -> None:
 def test_workflow_runs_the_common_script_and_keeps_the_build() -> None:
     """A CI that checks something else than what everybody runs, or loses the evidence."""
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
-    [job] = workflow["jobs"].values()
+    assert set(workflow["jobs"]) == {"run", "laptop"}
+    [weekly] = [step["run"] for step in workflow["jobs"]["laptop"]["steps"] if "run" in step]
+    assert weekly == "make reproduce PROFILE=laptop"
+    assert workflow[True]["schedule"], "YAML reads the key `on` as true"
+    job = workflow["jobs"]["run"]
     steps = job["steps"]
     assert job["runs-on"] == "ubuntu-latest"
     assert [step["run"] for step in steps if "run" in step] == ["bash .ci/run"]
