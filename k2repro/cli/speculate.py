@@ -33,24 +33,14 @@ def _own_pair(args: argparse.Namespace) -> tuple[Any, dict[str, Any], list[list[
     """A checkpoint of the user's, with a draft if one is given, and look-up."""
     from pathlib import Path
 
-    import torch
-    from tokenizers import Tokenizer
-
-    from k2repro.architecture import load_pretrained
-    from k2repro.engine.text import TextCodec
     from k2repro.errors import K2ReproError
-    from k2repro.speculative import Draft
-    from k2repro.speculative.advice import read_prompts
+    from k2repro.speculative.advice import load_pair
 
     if not args.prompts:
         raise K2ReproError("--target without --prompts: acceptance is measured on prompts like yours")
-    target = load_pretrained(Path(args.target), dtype=torch.float32).eval()
-    drafts = {"look-up": Draft.lookup()}
-    if args.draft:
-        drafts["model"] = Draft.of(load_pretrained(Path(args.draft), dtype=torch.float32).eval())
-    tokenizer = Tokenizer.from_file(str(Path(args.target) / "tokenizer.json"))
-    codec = TextCodec(tokenizer, target.config.vocab_size)
-    return target, drafts, [codec.encode(text) for text in read_prompts(Path(args.prompts))], []
+    draft = Path(args.draft) if args.draft else None
+    target, drafts, prompts = load_pair(Path(args.target), draft, Path(args.prompts))
+    return target, drafts, prompts, []
 
 
 def _options(command: argparse.ArgumentParser) -> None:

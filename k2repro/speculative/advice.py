@@ -5,7 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from k2repro.architecture import Qwen2
+import torch
+from tokenizers import Tokenizer
+
+from k2repro.architecture import Qwen2, load_pretrained
+from k2repro.engine.text import TextCodec
 from k2repro.errors import K2ReproError
 from k2repro.fast.speculator import Speculator
 from k2repro.speculative.drafts import Draft
@@ -47,6 +51,21 @@ def advise(
         costs = _costs(target, draft, max(map(len, prompts)))
         found["drafts"][name] = _of_draft(made.acceptance, costs)
     return found
+
+
+def load_pair(
+    target: Path, draft: Path | None, prompts: Path
+) -> tuple[Qwen2, dict[str, Draft], list[list[int]]]:
+    """A checkpoint in 32 bit, the drafts to try (look-up, and a model if one is named), the prompts as tokens.
+
+    prompts: JSON lines, see `read_prompts`; encoded by the target's tokenizer.json.
+    """
+    model = load_pretrained(target, dtype=torch.float32).eval()
+    drafts = {"look-up": Draft.lookup()}
+    if draft is not None:
+        drafts["model"] = Draft.of(load_pretrained(draft, dtype=torch.float32).eval())
+    codec = TextCodec(Tokenizer.from_file(str(target / "tokenizer.json")), model.config.vocab_size)
+    return model, drafts, [codec.encode(text) for text in read_prompts(prompts)]
 
 
 def _costs(target: Qwen2, draft: Draft, longest: int) -> Costs:

@@ -22,7 +22,7 @@
 # that somebody else guessed costs one pass as well, and on most hardware not
 # a much longer one. So a small *draft* guesses, the large *target* checks,
 # and what it agrees with is kept. The article says that accuracy is
-# unchanged and that speed varies by about 20 per cent either way.
+# unchanged and that speed varies by about a fifth either way.
 #
 # Everything is measured on **mini-K2**. Numbers here are counts: tokens,
 # passes, bytes. Times belong to one machine; `k2repro bench speculative`
@@ -92,7 +92,7 @@ show(figure, alt="Nearly all tokens of the response are accepted drafts; "
 #
 # Two programs write the same four responses from the same seeds: the
 # sampler of the other notebooks, token by token, and the loop with a draft.
-# Expect equal texts, and fewer passes than tokens.
+# The texts should be equal, the passes fewer than the tokens.
 
 # %%
 from k2repro.engine import sample
@@ -107,7 +107,8 @@ show_table([
     for at, (one, equal) in enumerate(
         zip(found.of_prompts, same, strict=True))
 ], caption="Four responses, written twice")
-assert all(same)
+expected("Equal texts, and fewer passes than tokens.", holds=all(same)
+         and all(one.passes < one.tokens for one in found.of_prompts))
 
 # %% [markdown]
 # That is stronger than "the same distribution". Draft and target draw with
@@ -158,7 +159,7 @@ print(len(new), "tokens of one pass:", repr(tokenizer.decode(new)))
 #
 # A wrong rule writes fluent text, and no reader notices. So the next cell
 # writes down **every** branch of a cycle on a vocabulary of three words:
-# each guess, each decision, each replacement, as fractions. Expect an error
+# each guess, each decision, each replacement, as fractions. Look for an error
 # of exactly 0 for the coupled rule, the token rule above, and *block
 # verification*, which judges all guesses together and keeps a few more.
 
@@ -205,8 +206,8 @@ expected("Every wrong rule has an error.",
 # %% [markdown]
 # ## How many tokens a pass
 #
-# Expect the lines of good drafts to rise nearly with the number of guesses,
-# and those of poor ones to stay flat. *Look-up* has no model at all: it
+# A good draft's line rises nearly with the number of guesses; a poor one's
+# stays flat. *Look-up* has no model at all: it
 # repeats what followed the same words earlier in the text. *Early exit* is
 # the target without its last layer. The *bigram* table knows what follows
 # each token, and nothing else.
@@ -228,9 +229,9 @@ show_table(pictures.length_records(counts["gammas"]),
 # %% [markdown]
 # ### Which tokens are hard
 #
-# Expect look-up to guess what the text has said before, operators, digits
-# and letters, and to fail at the words between them; and drafts that are
-# models to guess all kinds, words a little less often than the rest.
+# Look-up can guess what the text has said before: operators, digits and
+# letters. It knows nothing of the words between them. A draft that is a model
+# can guess every kind.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.kinds_picture(counts["kinds"])
@@ -255,8 +256,8 @@ show_table(pictures.rule_records(counts["rules"]),
 # A draft is not for nothing. Where memory decides, a cycle reads the target
 # once and the draft once a guess. For a target of a million parameters the
 # draft is half as large, and more guesses soon cost what they bring. The
-# other lines are targets of 27 and 92 million parameters, grown so that they
-# give the very same logits. **They compute a small function in a large
+# other lines are larger targets, grown from it so that they give the very
+# same logits. **They compute a small function in a large
 # model**: a small draft agrees with them far more often than it would with a
 # model that uses its size.
 
@@ -285,8 +286,8 @@ tell(rows, "Counted in bytes, mini-K2 itself would write "
 # ### Leviathan's formula
 #
 # Two published tables follow from one formula,
-# $(1 - \alpha^{\gamma + 1}) / ((1 - \alpha)(\gamma c + 1))$. Expect the six
-# entries of Table 1 to come out to the printed digit. The formula takes a
+# $(1 - \alpha^{\gamma + 1}) / ((1 - \alpha)(\gamma c + 1))$. The six
+# entries of Table 1 should come out to the printed digit. The formula takes a
 # pass over eight tokens to cost what a pass over one does; the bench shows
 # what it costs on your machine, and the prediction with that cost.
 
@@ -308,18 +309,17 @@ show_table([
 # %% [markdown]
 # ## How much it varies
 #
-# The article says that output speed varies by about 20 per cent either way.
+# The article says that output speed varies by about a fifth either way.
 # Nobody published the spread for K2-Think. Here it is the standard deviation
 # over test problems of tokens a pass, over its mean; the number of guesses
-# was chosen for speed, not for this number. Expect it to grow with the
-# number of guesses.
+# was chosen for speed, not for this number.
 
 # %% tags=["nbval-ignore-output"]
 stated = book.number(
     "article/speculative decoding/spread of the output speed")
 figure, records = pictures.spread_picture(counts["gammas"], stated / 100)
 show(figure, alt="Spread over prompts against the number of guesses: it "
-     "grows with it and stays below the article's 20 per cent for the "
+     "grows with it and stays below what the article states for the "
      "trained draft.", table=records)
 
 # %%
