@@ -60,17 +60,7 @@ class Speculator:
             float(top_p),
             words,
         )
-        wide = -(-words // PANEL) * PANEL + PANEL
-        self._scratch = Scratch(
-            drafts=np.zeros((rows, max(1, gamma)), np.int64),
-            many=np.zeros(rows, np.int64),
-            q=np.zeros((rows * max(1, gamma), wide), np.float32),
-            q_sums=np.zeros(rows * max(1, gamma)),
-            p=np.zeros((gamma + 1, wide), np.float32),
-            p_sums=np.zeros(gamma + 1),
-            batch=np.zeros((4, rows * (gamma + 3)), np.int64),
-            table=np.zeros((1, 1), np.float32) if table is None else np.ascontiguousarray(table, np.float32),
-        )
+        self._scratch = _scratch(rows, gamma, words, table)
         self._positions, self._stops = positions, np.zeros(words, np.bool_)
         self._stops[list(stop)] = True
         self.state: Rows
@@ -135,6 +125,21 @@ class Speculator:
         batch[2] = context + np.arange(tokens)
         batch[3] = np.arange(tokens)
         read_cycles(self.target, self.draft, batch, tokens, gamma, cycles)
+
+
+def _scratch(rows: int, gamma: int, words: int, table: NDArray[np.float32] | None) -> Scratch:
+    """Room for one cycle: guesses, both distributions with their sums, and what the target is to read."""
+    wide = -(-words // PANEL) * PANEL + PANEL
+    return Scratch(
+        drafts=np.zeros((rows, max(1, gamma)), np.int64),
+        many=np.zeros(rows, np.int64),
+        q=np.zeros((rows * max(1, gamma), wide), np.float32),
+        q_sums=np.zeros(rows * max(1, gamma)),
+        p=np.zeros((gamma + 1, wide), np.float32),
+        p_sums=np.zeros(gamma + 1),
+        batch=np.zeros((4, rows * (gamma + 3)), np.int64),
+        table=np.zeros((1, 1), np.float32) if table is None else np.ascontiguousarray(table, np.float32),
+    )
 
 
 def _reader(model: Qwen2, rows: int, gamma: int, positions: int) -> Reader:

@@ -56,7 +56,7 @@ def advise(
 def load_pair(
     target: Path, draft: Path | None, prompts: Path
 ) -> tuple[Qwen2, dict[str, Draft], list[list[int]]]:
-    """A checkpoint in 32 bit, the drafts to try (look-up, and a model if one is named), the prompts as tokens.
+    """A checkpoint in 32 bit, the drafts to try (look-up, and a model if named), the prompts as tokens.
 
     prompts: JSON lines, see `read_prompts`; encoded by the target's tokenizer.json.
     """
