@@ -117,15 +117,7 @@ def report(
     ]
     rows += _token_rows(writer, found, n)
     notes = protocol.deviations
-    equal = equal_tokens(found, attempts, generator)
-    for each in equal:
-        scores.append(each.difference)
-        rows.append(
-            writer.row(
-                slug(each.difference.name), each.difference.value, "fraction", n, each.difference.interval
-            )
-        )
-        rows.append(writer.row(f"{slug(each.cell)}.votes-for-its-tokens", each.votes, "samples", n))
+    rows += _equal_token_rows(writer, found, attempts, generator, scores, n)
     rows += _adaptive_rows(writer, attempts, protocol, generator, scores, n)
     change = length_change(attempts, generator)
     if change is not None:
@@ -145,6 +137,24 @@ def _token_rows(writer: _Writer, found: Iterable[Cell], n: int) -> list[Row]:
         for role, tokens in cell.tokens.items():
             rows.append(writer.row(f"{slug(cell.name)}.tokens.{role}", tokens, "tokens", n))
         rows.append(writer.row(f"{slug(cell.name)}.tokens.all", cell.total, "tokens", n))
+    return rows
+
+
+def _equal_token_rows(
+    writer: _Writer,
+    found: Sequence[Cell],
+    attempts: Sequence[Attempt],
+    generator: np.random.Generator,
+    scores: list[Score],
+    n: int,
+) -> list[Row]:
+    """Each cell against plain votes that cost the same tokens; its differences are added to `scores`."""
+    rows = []
+    for each in equal_tokens(found, attempts, generator):
+        apart = each.difference
+        scores.append(apart)
+        rows.append(writer.row(slug(apart.name), apart.value, "fraction", n, apart.interval))
+        rows.append(writer.row(f"{slug(each.cell)}.votes-for-its-tokens", each.votes, "samples", n))
     return rows
 
 

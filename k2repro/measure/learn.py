@@ -9,7 +9,6 @@ import numpy as np
 
 from k2repro.measure.bandwidth import Bandwidth, best_read
 from k2repro.measure.caches import Cache, declared_caches, find_knees
-from k2repro.measure.costs import GlueCost, ProductCost
 from k2repro.measure.gemm import MatrixRates, processor_name, read_cpuinfo
 from k2repro.measure.machine import Machine, build_glue, build_product
 from k2repro.measure.matvec import BYTES_PER_WEIGHT
@@ -74,21 +73,8 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress, run: Runner 
     )
     rates = ask({"job": "matrix_rates", "size": 1024 if quick else 2048, "runs": runs})
     matrix_rates = MatrixRates(**{**rates, "flags": tuple(rates["flags"])})
-    products: dict[str, tuple[ProductCost, ...]] = {}
-    glue: dict[str, GlueCost] = {}
-    for precision in ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",):
-        costs = ask(
-            {
-                "job": "costs",
-                "precision": precision,
-                "cache_bytes": cache,
-                "context": CONTEXT,
-                "bytes_per_weight": BYTES_PER_WEIGHT[precision],
-                "quick": quick,
-            }
-        )
-        products[precision] = tuple(build_product(cost) for cost in costs["products"])
-        glue[precision] = build_glue(costs["glue"])
+    precisions = ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",)
+    costs = {precision: ask(_costs_request(precision, cache, quick)) for precision in precisions}
     return Machine(
         name=f"{processor_name(read_cpuinfo())}, {threads} threads",
         threads=threads,
@@ -101,9 +87,21 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress, run: Runner 
         curve=curve,
         knees=tuple(find_knees(curve)),
         matrix_rates=matrix_rates,
-        products=products,
-        glue=glue,
+        products={name: tuple(map(build_product, found["products"])) for name, found in costs.items()},
+        glue={name: build_glue(found["glue"]) for name, found in costs.items()},
     )
+
+
+def _costs_request(precision: str, cache: int, quick: bool) -> dict[str, Any]:
+    """What `run_job` is asked for the costs of products and glue; cache: bytes of the largest."""
+    return {
+        "job": "costs",
+        "precision": precision,
+        "cache_bytes": cache,
+        "context": CONTEXT,
+        "bytes_per_weight": BYTES_PER_WEIGHT[precision],
+        "quick": quick,
+    }
 
 
 def now() -> str:

@@ -218,22 +218,25 @@ def _as_row(
     machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
 ) -> dict[str, str]:
     """The columns of `decode_rates.csv` and the prediction that was on file."""
-    rate, read = max(found["rates"]), found["read_bytes"]
-    # The share of one run is taken of the read right before it: both had the same neighbours.
-    shares = [
-        tokens_s * read / (gbs * 1e9)
-        for tokens_s, gbs in zip(found["rates"], found["reads_gbs"], strict=True)
-    ]
-    others = found["others_cores"]
-    reference = max(machine.read_gbs, *found["reads_gbs"])
-    kernels = ", ".join(f"{name} x{count}" for name, count in sorted(found["kernels"].items()))
+    return _setting_columns(machine, shape, plan, tokens, found) | _rate_columns(machine, plan, found)
+
+
+def _reference_gbs(machine: Machine, found: dict[str, Any]) -> float:
+    """The fastest read seen, in the micro-benchmarks or between the runs."""
+    return max(machine.read_gbs, *found["reads_gbs"])
+
+
+def _setting_columns(
+    machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
+) -> dict[str, str]:
+    """What was run, the first columns of `decode_rates.csv`."""
     return {
         "id": plan.id,
         "model": shape.name,
         "params_b": f"{shape.parameters / 1e9:.4g}",
         "active_params_b": f"{shape.parameters / 1e9:.4g}",
         "precision": plan.precision,
-        "weight_read_gb": f"{read / 1e9:.4g}",
+        "weight_read_gb": f"{found['read_bytes'] / 1e9:.4g}",
         "weight_basis": "all blocks + output head, counted",
         "kv_bytes_per_token": f"{shape.kv_bytes_per_token(_KEY_VALUE_BYTES):.0f}",
         "batch": "1",
@@ -242,14 +245,28 @@ def _as_row(
         "mean_context": f"{plan.context + tokens / 2:.1f}",
         "hardware": machine.name,
         "n_devices": "1",
-        "bandwidth_gbs_per_device": f"{reference:.4g}",
+        "bandwidth_gbs_per_device": f"{_reference_gbs(machine, found):.4g}",
         "parallelism": "single",
         "framework": f"{ENGINE}, {machine.threads} threads",
         "metric_kind": "pure_decode",
         "spec_decode": "0",
+    }
+
+
+def _rate_columns(machine: Machine, plan: PlannedRow, found: dict[str, Any]) -> dict[str, str]:
+    """What came out, and what had been predicted."""
+    rate, read = max(found["rates"]), found["read_bytes"]
+    # The share of one run is taken of the read right before it: both had the same neighbours.
+    shares = [
+        tokens_s * read / (gbs * 1e9)
+        for tokens_s, gbs in zip(found["rates"], found["reads_gbs"], strict=True)
+    ]
+    others = found["others_cores"]
+    kernels = ", ".join(f"{name} x{count}" for name, count in sorted(found["kernels"].items()))
+    return {
         "tok_s_per_user": f"{rate:.4g}",
         "tok_s_total": f"{rate:.4g}",
-        "roofline_fraction": f"{rate * read / reference / 1e9:.4f}",
+        "roofline_fraction": f"{rate * read / _reference_gbs(machine, found) / 1e9:.4f}",
         "source": "k2repro measure",
         "source_url": "",
         "source_locator": "this machine",

@@ -16,12 +16,11 @@ twice) is a mistake only if no new value comes of it and the text ends there. An
 spite of a wrong step (a zero times anything); then the response is right.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from k2repro.errors import K2ReproError, unknown
+from k2repro.errors import unknown
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TRACE, is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
@@ -53,14 +52,6 @@ def classify(problem: Problem, response: str) -> str:
     Raises K2ReproError for a problem of another family.
     """
     return diagnose(problem, response).kind
-
-
-def count_kinds(problems: Sequence[Problem], responses: Sequence[str]) -> dict[str, int]:
-    """How often each kind occurs, in the order of KINDS; kinds that never occur are 0."""
-    if len(problems) != len(responses):
-        raise K2ReproError(f"{len(problems)} problems and {len(responses)} responses: must be equally many")
-    found = Counter(map(classify, problems, responses))
-    return {kind: found[kind] for kind in KINDS}
 
 
 def diagnose(problem: Problem, response: str) -> Diagnosis:

@@ -13,7 +13,6 @@ from k2repro.errors import unknown
 from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.loading import load_facts
 
-CHANGE = "K2-Think vs SFT+RL checkpoint: change in mean response length"
 FIRST_CARD = "macro, FIRST version of the model card (superseded)"
 
 

@@ -216,30 +216,18 @@ def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> P
     book = book or load_facts()
     figure = go.Figure()
     records: list[dict[str, Any]] = []
-    for place, model in enumerate(("sft", "base")):
-        found = {
-            int(match[1]): row
-            for name, row in rows.items()
-            if (match := re.fullmatch(rf"sft\.pass_at_k\.{model}\.tier-1\.k(\d+)", name))
-        }
-        ks = sorted(found)
-        errors = [found[k].interval or (found[k].value, found[k].value) for k in ks]
-        values = [100 * float(found[k].value) for k in ks]
+    for place, (model, label) in enumerate((("sft", "SFT"), ("base", "base"))):
+        found = _pass_at_k(rows, model)
         figure.add_scatter(
-            x=ks,
-            y=values,
-            name=f"mini-K2, {model.upper() if model == 'sft' else model}, easiest tier",
+            **_percent_curve(found),
+            name=f"mini-K2, {label}, easiest tier",
             mode="lines+markers",
             line={"dash": DASHES[place], "color": PALETTE[place]},
             marker={"symbol": MARKERS[place], "color": PALETTE[place]},
-            error_y={
-                "type": "data",
-                "array": [100 * high - v for v, (_, high) in zip(values, errors, strict=True)],
-                "arrayminus": [v - 100 * low for v, (low, _) in zip(values, errors, strict=True)],
-            },
         )
         records += [
-            {"model": model, "k": k, "pass@k (%)": round(v, 1)} for k, v in zip(ks, values, strict=True)
+            {"model": model, "k": k, "pass@k (%)": round(100 * float(row.value), 1)}
+            for k, row in found.items()
         ]
     level = book.number(SATURATION)
     ks = sorted({record["k"] for record in records}) or [1]
@@ -259,3 +247,28 @@ def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> P
         legend={"orientation": "h", "y": -0.22},
     )
     return figure, records
+
+
+def _pass_at_k(rows: Mapping[str, Row], model: str) -> dict[int, Row]:
+    """pass@k of a model on the easiest tier, by k, ascending."""
+    found = {
+        int(match[1]): row
+        for name, row in rows.items()
+        if (match := re.fullmatch(rf"sft\.pass_at_k\.{model}\.tier-1\.k(\d+)", name))
+    }
+    return dict(sorted(found.items()))
+
+
+def _percent_curve(found: Mapping[int, Row]) -> dict[str, Any]:
+    """x, y and error bars in per cent; a row without an interval gets bars of no length."""
+    values = [100 * float(row.value) for row in found.values()]
+    intervals = [row.interval or (row.value, row.value) for row in found.values()]
+    return {
+        "x": list(found),
+        "y": values,
+        "error_y": {
+            "type": "data",
+            "array": [100 * high - v for v, (_, high) in zip(values, intervals, strict=True)],
+            "arrayminus": [v - 100 * low for v, (low, _) in zip(values, intervals, strict=True)],
+        },
+    }

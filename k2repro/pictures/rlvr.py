@@ -10,7 +10,7 @@ import numpy as np
 
 from k2repro.evaluate.effects import Effect
 from k2repro.lab.rlvr import Log
-from k2repro.lab.rlvr_rows import CurveEffect
+from k2repro.lab.rlvr_curves import CurveEffect
 from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import curve as published_curve
@@ -53,17 +53,7 @@ def loss_picture(logs: Sequence[Log]) -> Picture:
                 legendgroup=name,
                 showlegend=row == 1,
             )
-        records += [
-            {
-                "run": name,
-                "step": record.step + 1,
-                "loss": _rounded(record.loss),
-                "reward": _rounded(record.reward),
-                "gradient norm": _rounded(record.grad_norm),
-                "groups with nothing to learn": record.all_right + record.all_wrong,
-            }
-            for record in log.records
-        ]
+        records += _step_records(name, log)
     losses = [record.loss for log in logs for record in log.records if record.loss is not None]
     largest = max(map(abs, losses), default=0.0)
     figure.update_yaxes(title="loss", range=[-max(0.1, 1.5 * largest), max(0.1, 1.5 * largest)], row=1, col=1)
@@ -71,6 +61,20 @@ def loss_picture(logs: Sequence[Log]) -> Picture:
     figure.update_xaxes(title="step", row=2, col=1)
     figure.update_layout(title="The loss says nothing, the reward does", height=520, legend=BELOW)
     return figure, records
+
+
+def _step_records(name: str, log: Log) -> Records:
+    return [
+        {
+            "run": name,
+            "step": record.step + 1,
+            "loss": _rounded(record.loss),
+            "reward": _rounded(record.reward),
+            "gradient norm": _rounded(record.grad_norm),
+            "groups with nothing to learn": record.all_right + record.all_wrong,
+        }
+        for record in log.records
+    ]
 
 
 def noise_picture(run: Sequence[float], still: Sequence[float]) -> Picture:
@@ -81,16 +85,7 @@ def noise_picture(run: Sequence[float], still: Sequence[float]) -> Picture:
     shown = list(still[: len(run)])
     steps = list(range(1, len(run) + 1))
     figure = go.Figure()
-    figure.add_scatter(x=[1, len(run)], y=[high, high], mode="lines", line={"width": 0}, showlegend=False)
-    figure.add_scatter(
-        x=[1, len(run)],
-        y=[low, low],
-        mode="lines",
-        line={"width": 0},
-        fill="tonexty",
-        fillcolor="rgba(107,114,128,0.2)",
-        name="holds 95 % of a still model's batches",
-    )
+    _add_band(figure, len(run), low, high)
     figure.add_scatter(
         x=steps,
         y=shown,
@@ -115,6 +110,21 @@ def noise_picture(run: Sequence[float], still: Sequence[float]) -> Picture:
         for step, mine, other in zip(steps, run, shown, strict=False)
     ]
     return figure, records
+
+
+def _add_band(figure: "Figure", steps: int, low: float, high: float) -> None:
+    """A grey band between two levels, over all steps."""
+    ends = [1, steps]
+    figure.add_scatter(x=ends, y=[high, high], mode="lines", line={"width": 0}, showlegend=False)
+    figure.add_scatter(
+        x=ends,
+        y=[low, low],
+        mode="lines",
+        line={"width": 0},
+        fill="tonexty",
+        fillcolor="rgba(107,114,128,0.2)",
+        name="holds 95 % of a still model's batches",
+    )
 
 
 def curves_picture(curves: Mapping[str, Sequence[CurveEffect]], book: FactBook) -> Picture:

@@ -6,13 +6,12 @@ wants.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import DASHES, MARKERS
-from k2repro.pictures.sliders import slide
+from k2repro.notebook.slider import with_slider
 from k2repro.pictures.style import HATCHES, Picture, Records
 from k2repro.wafer.calibration.rates import Rate
 from k2repro.wafer.model.answers import Prediction
@@ -24,9 +23,6 @@ from k2repro.wafer.model.names import Config, find_shape
 from k2repro.wafer.model.prediction import sweep
 from k2repro.wafer.model.shapes import ModelShape
 from k2repro.wafer.model.speculation import needed_acceptance
-
-if TYPE_CHECKING:
-    pass
 
 
 def roofline_picture(devices: Sequence[Device], shape: ModelShape, batches: Sequence[int]) -> Picture:
@@ -123,9 +119,10 @@ def mesh_picture(rows: Sequence[Rate], models: Sequence[str]) -> Picture:
             line={"dash": dash},
             legendgroup=model,
         )
-        measured = [row for row in rows if row.model == model]
         points = [
-            (float(row.parallelism.split()[1].split("x")[0]), row.tokens_per_second) for row in measured
+            (float(row.parallelism.split()[1].split("x")[0]), row.tokens_per_second)
+            for row in rows
+            if row.model == model
         ]
         if points:
             figure.add_scatter(
@@ -136,30 +133,28 @@ def mesh_picture(rows: Sequence[Rate], models: Sequence[str]) -> Picture:
                 legendgroup=model,
                 marker={"symbol": MARKERS[index], "size": 11},
             )
-        best = math.sqrt(best_cores_per_layer(shape, load_mesh_parameters(), context_length=4096))
-        records += [
-            {
-                "model": model,
-                "side (cores)": side,
-                "measured tokens/s": rate,
-                "predicted tokens/s": float(_curve(shape, np.array([side]), 4096)[0]),
-            }
-            for side, rate in points
-        ]
-        records.append(
-            {
-                "model": f"{model}, best side",
-                "side (cores)": best,
-                "measured tokens/s": None,
-                "predicted tokens/s": float(_curve(shape, np.array([best]), 4096)[0]),
-            }
-        )
+        records += _mesh_records(model, shape, points)
     figure.update_xaxes(
         type="log", title="cores along one side of a layer's region", tickvals=[60, 100, 200, 420, 660, 900]
     )
     figure.update_yaxes(title="tokens per second", rangemode="tozero")
     figure.update_layout(title="More cores on a layer: faster at first, then slower", height=460)
     return figure, records
+
+
+def _mesh_records(model: str, shape: ModelShape, points: Sequence[tuple[float, float]]) -> Records:
+    """Measured (side, rate) points beside the curve, and the side at which the curve is highest."""
+    best = math.sqrt(best_cores_per_layer(shape, load_mesh_parameters(), context_length=4096))
+    wanted = [(model, side, rate) for side, rate in points] + [(f"{model}, best side", best, None)]
+    return [
+        {
+            "model": name,
+            "side (cores)": side,
+            "measured tokens/s": rate,
+            "predicted tokens/s": float(_curve(shape, np.array([side]), 4096)[0]),
+        }
+        for name, side, rate in wanted
+    ]
 
 
 def _grouped(prediction: Prediction) -> dict[str, float]:
@@ -243,25 +238,28 @@ def bands_picture(
             name=claim,
             line={"dash": DASHES[index + 1]},
         )
-        for label, found in predictions.items():
-            factors = [rate / value for value in (found.high, found.tokens_per_second, found.low)]
-            low, middle, high = (_acceptance(factor, draft_tokens) for factor in factors)
-            records.append(
-                {
-                    "claim": claim,
-                    "deployment": label,
-                    "needs times": factors[1],
-                    "at best": factors[0],
-                    "at worst": factors[2],
-                    "acceptance": middle,
-                    "acceptance, low": low,
-                    "acceptance, high": high,
-                }
-            )
+        records += [
+            {"claim": claim, "deployment": label} | _what_it_takes(rate, found, draft_tokens)
+            for label, found in predictions.items()
+        ]
     figure.update_xaxes(type="log", title="tokens per second of one sequence")
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(title="What the two published rates ask for", height=460)
     return figure, records
+
+
+def _what_it_takes(rate: float, found: Prediction, draft_tokens: int) -> dict[str, float | None]:
+    """How many times faster the claimed rate is than the predicted one, and the acceptance that asks for."""
+    factors = [rate / value for value in (found.high, found.tokens_per_second, found.low)]
+    low, middle, high = (_acceptance(factor, draft_tokens) for factor in factors)
+    return {
+        "needs times": factors[1],
+        "at best": factors[0],
+        "at worst": factors[2],
+        "acceptance": middle,
+        "acceptance, low": low,
+        "acceptance, high": high,
+    }
 
 
 def _acceptance(factor: float, draft_tokens: int) -> float | None:
@@ -303,7 +301,7 @@ def contexts_picture(
                 for context, rate in zip(contexts, rates.tolist(), strict=True)
             ]
         states.append(state)
-    figure = slide(states, [str(batch) for batch in batches], "batch: ", start=0)
+    figure = with_slider(states, [str(batch) for batch in batches], "batch: ", first=0)
     # One axis for all states: a slider that pushes lines off the plot hides what it is about.
     shown = [record["tokens/s per sequence"] for record in records]
     ends = [math.log10(min(shown) * 0.8), math.log10(max(shown) * 1.25)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from k2repro.pictures.sliders import slide
+from k2repro.notebook.slider import with_slider
 from k2repro.pictures.style import Picture, Records
 from k2repro.wafer.replay.live import Frame, Lane
 
@@ -22,7 +22,7 @@ def race_picture(lanes: Sequence[Lane], frames: Sequence[Frame]) -> Picture:
         ]
         for frame in frames
     ]
-    figure = slide(states, [f"{frame.seconds:.1f}" for frame in frames], "after ", " s", play=True)
+    figure = with_slider(states, [f"{frame.seconds:.1f}" for frame in frames], "after ", " s", play=True)
     total = max(lane.times.size for lane in lanes)
     figure.update_xaxes(title="tokens written", range=[0, total * 1.05])
     figure.update_yaxes(autorange="reversed")

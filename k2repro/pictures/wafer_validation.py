@@ -120,20 +120,9 @@ def drift_picture(groups: dict[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
     """
     import plotly.graph_objects as go
 
-    records: Records = []
-    for name, (predicted, measured) in groups.items():
-        ratio = predicted / measured
-        low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
-        records.append(
-            {
-                "rows": name,
-                "n": len(ratio),
-                "median ratio": round(float(middle), 3),
-                "lowest tenth below": round(float(low), 3),
-                "highest tenth above": round(float(high), 3),
-                "median error (%)": round(100 * float(np.median(np.abs(ratio - 1))), 1),
-            }
-        )
+    records: Records = [
+        {"rows": name} | _ratio_record(predicted / measured) for name, (predicted, measured) in groups.items()
+    ]
     middles = [record["median ratio"] for record in records]
     figure = go.Figure(
         go.Scatter(
@@ -163,3 +152,15 @@ def drift_picture(groups: dict[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
         title="What a fit of the past says about machines of 2026", height=380, showlegend=False
     )
     return figure, records
+
+
+def _ratio_record(ratio: np.ndarray) -> dict[str, Any]:
+    """Median and middle eighty per cent of predicted over measured, shape (n,)."""
+    low, middle, high = np.quantile(ratio, [0.1, 0.5, 0.9])
+    return {
+        "n": len(ratio),
+        "median ratio": round(float(middle), 3),
+        "lowest tenth below": round(float(low), 3),
+        "highest tenth above": round(float(high), 3),
+        "median error (%)": round(100 * float(np.median(np.abs(ratio - 1))), 1),
+    }

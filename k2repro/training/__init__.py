@@ -3,7 +3,6 @@
 Muon, build_optimizer     optimiser of matrices by orthogonalised momentum; AdamW for the rest
 warmup_cosine, ...        learning-rate schedules, as factors of a peak
 pack, Batch               token rows that hold several texts, with the loss on responses only
-TrainingState             everything that an exact resumption needs, saved atomically
 """
 
 from k2repro.training.muon import Muon, orthogonalize

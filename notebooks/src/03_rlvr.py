@@ -41,7 +41,7 @@
 profile = "laptop"
 
 # %%
-from k2repro.lab import bars, rlvr_rows
+from k2repro.lab import bars, rlvr_curves, rlvr_rows
 from k2repro.lab.scale import Scale
 from k2repro.lessons import lax, published, sandbox
 from k2repro.mini.benchmarks import MATHS, benchmark_problems
@@ -287,7 +287,7 @@ show(figure, alt="Loss of two runs step by step, small throughout, and "
 # %%
 one = logs["from-sft"][0]
 run = [each.reward for each in one.records]
-still = rlvr_rows.still_rewards(
+still = rlvr_curves.still_rewards(
     results.compared("sft", "from-sft")[0], one.run.tiers,
     prompts=scale.prompts, group=scale.group, steps=1000,
     generator=rlvr_rows.generator_of("rlvr.still"))
@@ -361,8 +361,8 @@ assert largest["training and 64 bit"] < 10 * largest["module and 64 bit"]
 # full budget returns.
 
 # %%
-curves = rlvr_rows.curves(results, list(pictures.PUBLISHED))
-rlvr_rows.add_rows(rows, rlvr_rows.landmark_rows(curves))
+curves = rlvr_curves.curves(results, list(pictures.PUBLISHED))
+rlvr_rows.add_rows(rows, rlvr_curves.landmark_rows(curves))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curves_picture(curves, book)
@@ -554,7 +554,7 @@ show(figure, alt="Stacked bars: share of responses by kind of first "
 # corrects its p-values for the number of comparisons (Holm).
 
 # %%
-entropies = rlvr_rows.entropies(results, ["from-sft", "from-base"])
+entropies = rlvr_curves.entropies(results, ["from-sft", "from-base"])
 rlvr_rows.add_rows(rows, entropies, unit="nats")
 changes = (rlvr_rows.trace_changes(results, "from-sft", "sft")
            | rlvr_rows.trace_changes(results, "from-base", "base"))

@@ -24,7 +24,7 @@ from k2repro.evaluate.effects import (
     tokens,
 )
 from k2repro.evaluate.pool import Attempts, Score, Scores
-from k2repro.lab.rlvr_rows import still_rewards
+from k2repro.lab.rlvr_curves import still_rewards
 from k2repro.mini.mistakes import ARITHMETIC, RIGHT, UNFINISHED
 
 

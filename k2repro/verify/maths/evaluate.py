@@ -12,13 +12,13 @@ from fractions import Fraction
 from hashlib import sha256
 from typing import Any
 
-from flint import acb, arb, ctx, fmpz
+from flint import acb, arb, ctx
 
 from k2repro.verify.maths import value as values
-from k2repro.verify.maths.tree import Node, number, rebuilt, walk
+from k2repro.verify.maths import whole_numbers
+from k2repro.verify.maths.tree import Node, has_letters, number, rebuilt, walk
 from k2repro.verify.maths.value import NotReal, Unclear, Undecided, Undefined, Value, rational
 
-LARGEST_FACTORIAL = 2000
 _I = Node("sym", value="i")
 
 
@@ -56,7 +56,7 @@ class Evaluator:
 
     def degree(self) -> float:
         """Of the field that holds all values met."""
-        return math.prod(self.radicals.values()) * euler_phi(self.order)
+        return math.prod(self.radicals.values()) * whole_numbers.euler_phi(self.order)
 
     def _unknown(self, node: Node) -> Value:
         raise Undecided(node.head)
@@ -210,7 +210,7 @@ class Evaluator:
     def _fn(self, node: Node) -> Value:
         name = str(node.value)
         if name in ("max", "min", "gcd", "lcm"):
-            return self._of_rationals(name, [self.value(part) for part in node.args])
+            return rational(whole_numbers.of_rationals(name, [self.value(part) for part in node.args]))
         if len(node.args) != 1:
             raise Undecided
         inside = node.args[0]
@@ -241,17 +241,6 @@ class Evaluator:
         sine = values.mul(half, values.add(up, values.neg(down)))
         cosine = values.mul(half, values.add(up, down))
         return {"sinh": sine, "cosh": cosine}.get(name) or values.mul(sine, values.inverse(cosine))
-
-    def _of_rationals(self, name: str, parts: list[Value]) -> Value:
-        exact = [part.exact for part in parts if part.exact is not None and part.is_rational]
-        if len(exact) != len(parts) or not exact:
-            raise Undecided
-        if name in ("max", "min"):
-            return rational(max(exact) if name == "max" else min(exact))
-        if any(each.denominator != 1 for each in exact):
-            raise Undefined
-        whole = [each.numerator for each in exact]
-        return rational(math.gcd(*whole) if name == "gcd" else math.lcm(*whole))
 
     def right_angle(self) -> Value:
         """Half of pi."""
@@ -329,12 +318,9 @@ class Evaluator:
 
     def _fact(self, node: Node) -> Value:
         inside = self.value(node.args[0])
-        exact = inside.exact
-        if inside.is_rational and exact is not None and exact.denominator == 1:
-            if exact < 0:
-                raise Undefined
-            if exact <= LARGEST_FACTORIAL:
-                return rational(math.factorial(exact.numerator))
+        exact = whole_numbers.factorial(inside)
+        if exact is not None:
+            return rational(exact)
         return self.gamma(values.add(inside, rational(1)))
 
     def gamma(self, inside: Value) -> Value:
@@ -342,46 +328,15 @@ class Evaluator:
         return Value(None, values.finite(inside.ball.gamma()), formal=True)
 
     def _binom(self, node: Node) -> Value:
-        above, below = (self.value(part) for part in node.args)
-        if not (above.is_rational and below.is_rational):
-            raise Undecided
-        n, k = above.exact, below.exact
-        assert n is not None and k is not None
-        if n.denominator == k.denominator == 1 and n >= 0:
-            return self._whole_binomial(n.numerator, k.numerator)
-        if k.denominator != 1 or not 0 <= k <= 50:
-            raise Undecided
-        return rational(math.prod((n - step) / (step + 1) for step in range(k.numerator)) if k else 1)
-
-    def _whole_binomial(self, n: int, k: int) -> Value:
-        if not 0 <= k <= n:
-            return rational(0)
-        if n <= LARGEST_FACTORIAL or min(k, n - k) * n.bit_length() <= 5000:
-            return rational(math.comb(n, k))
-        logs = [(arb(fmpz(each)) + 1).lgamma() for each in (n, k, n - k)]
-        return self.large((logs[0] - logs[1] - logs[2]).exp())
+        above, below = node.args
+        found = whole_numbers.binomial(self.value(above), self.value(below))
+        return self.large(found) if isinstance(found, arb) else rational(found)
 
     def large(self, ball: Any) -> Value:
         """A whole number that is only known in size."""
         return Value(None, values.finite(ball), formal=True)
 
 
-def euler_phi(n: int) -> int:
-    """How many numbers below n share no factor with it."""
-    result = n
-    for prime, _ in fmpz(n).factor() if n > 1 else []:
-        result -= result // int(prime)
-    return result
-
-
 def precision(bits: int) -> None:
     """Set the working precision of all balls."""
     ctx.prec = bits
-
-
-def has_letters(node: Node) -> bool:
-    """Whether the value depends on variables or unknown functions."""
-    return any(
-        (part.head == "sym" and part.value not in ("e", "i", "\\pi")) or part.head == "apply"
-        for part in walk(node)
-    )

@@ -9,9 +9,9 @@ from hashlib import sha256
 from flint import ctx
 
 from k2repro.verify.maths import value as values
-from k2repro.verify.maths.evaluate import Evaluator, Point, has_letters, precision
+from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.proof import proved_zero
-from k2repro.verify.maths.tree import Node, minus, variables, walk
+from k2repro.verify.maths.tree import Node, has_letters, minus, variables, walk
 from k2repro.verify.maths.value import NotReal, Unclear, Undecided, Undefined
 
 Names = frozenset[str]

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from k2repro.verify.maths.evaluate import has_letters
 from k2repro.verify.maths.identity import sign_at
-from k2repro.verify.maths.tree import Node, is_expression, minus
+from k2repro.verify.maths.tree import Node, has_letters, is_expression, minus
 from k2repro.verify.maths.value import Undefined
 
 REALS = Node("sym", value="\\mathbb{R}")

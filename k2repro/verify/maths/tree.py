@@ -54,6 +54,14 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(part)
 
 
+def has_letters(node: Node) -> bool:
+    """Whether the value depends on variables or unknown functions."""
+    return any(
+        (part.head == "sym" and part.value not in ("e", "i", "\\pi")) or part.head == "apply"
+        for part in walk(node)
+    )
+
+
 def rebuilt(node: Node, change: Callable[[Node], Node | None]) -> Node:
     """A copy in which every node that `change` answers for is replaced, from the top."""
     new = change(node)

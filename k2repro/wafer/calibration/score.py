@@ -193,24 +193,11 @@ def score_table(
     Raises K2ReproError when no scored row is left.
     """
     table = refuse_wrong_units(table)
-    # The same rows, in the same order, as the leave-one-out sample will hold.
-    rows = [row for row in table.scored() if row.device.device_class not in ("wafer", "lpu")]
-    if not rows:
-        raise K2ReproError(
-            f"{name}: no scored row (use_for_scoring = 1) is left"
-            + (f"; first refusal: {table.refused[0]}" if table.refused else "")
-        )
+    rows = _scored_rows(table, name)
     sample = make_sample(rows)
     seen = set(read_frozen()["fitted_on"]["sources"])
     frozen = forecast(sample, load_parameters(), load_widths(), seen)
-    overall = [measure_errors("frozen", frozen.rates, sample.rates, frozen.half_widths)]
-    new = np.array([row.source not in seen for row in rows])
-    if new.any():
-        overall.append(
-            measure_errors(
-                "frozen, sources not fitted", frozen.rates[new], sample.rates[new], frozen.half_widths[new]
-            )
-        )
+    overall = _score_frozen(frozen, sample, np.array([row.source not in seen for row in rows]))
     apart: dict[str, Forecast] = {}
     for label in _HELD_OUT if held_out else ():
 
@@ -228,18 +215,48 @@ def score_table(
         refused=table.refused,
         overall=tuple(overall),
         baselines=_score_baselines(sample),
-        breakdowns={
-            "source": _by([row.source for row in rows], frozen, sample.rates),
-            "device": _by([row.hardware for row in rows], frozen, sample.rates),
-            "engine": _by([row.engine.engine_class for row in rows], frozen, sample.rates),
-            "size": _by([_size(row) for row in rows], frozen, sample.rates),
-        },
+        breakdowns=_breakdowns(rows, frozen, sample.rates),
         wafer=_score_wafers(table.rates),
         flags=found_flags,
         flagged_scored_rows=sum((flag.id, flag.line) in scored for flag in found_flags),
         points=_points(rows, frozen),
         held_out_points=_points(rows, apart[_BY_SOURCE]) if held_out else (),
     )
+
+
+def _scored_rows(table: RateTable, name: str) -> list[Rate]:
+    """The scored rows, the same in the same order as the leave-one-out sample will hold."""
+    rows = [row for row in table.scored() if row.device.device_class not in ("wafer", "lpu")]
+    if not rows:
+        raise K2ReproError(
+            f"{name}: no scored row (use_for_scoring = 1) is left"
+            + (f"; first refusal: {table.refused[0]}" if table.refused else "")
+        )
+    return rows
+
+
+def _score_frozen(frozen: Forecast, sample: Sample, new: np.ndarray) -> list[Score]:
+    """Errors of the shipped fit on all rows, and on those of sources it never saw (`new`, if any)."""
+    overall = [measure_errors("frozen", frozen.rates, sample.rates, frozen.half_widths)]
+    if new.any():
+        overall.append(
+            measure_errors(
+                "frozen, sources not fitted", frozen.rates[new], sample.rates[new], frozen.half_widths[new]
+            )
+        )
+    return overall
+
+
+def _breakdowns(
+    rows: Sequence[Rate], predicted: Forecast, measured: np.ndarray
+) -> dict[str, tuple[Score, ...]]:
+    labels = {
+        "source": [row.source for row in rows],
+        "device": [row.hardware for row in rows],
+        "engine": [row.engine.engine_class for row in rows],
+        "size": [_size(row) for row in rows],
+    }
+    return {name: _by(of_rows, predicted, measured) for name, of_rows in labels.items()}
 
 
 def _points(rows: Sequence[Rate], found: Forecast) -> tuple[tuple[str, float, float, float], ...]:
