@@ -31,6 +31,12 @@ def shown(commit: str, path: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def row_files(commit: str) -> list[str]:
+    """The row files that stood at a commit."""
+    command = ["git", "-C", str(ROOT), "ls-tree", "--name-only", commit, f"{ROWS}/"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
 def rows_of(text: str) -> dict[str, dict[str, object]]:
     """Rows by id, without what may change."""
     rows = (json.loads(line) for line in text.splitlines())
@@ -39,14 +45,8 @@ def rows_of(text: str) -> dict[str, dict[str, object]]:
 
 def row_differences(commit: str, folder: Path) -> list[str]:
     """Every row that is missing, new or different, by notebook."""
-    listing = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-tree", "--name-only", commit, f"{ROWS}/"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
     found = []
-    for path in listing:
+    for path in row_files(commit):
         name = Path(path).name
         if not (folder / name).is_file():
             found.append(f"{name}: was not built here")
@@ -82,8 +82,8 @@ def weight_differences(commit: str) -> list[str]:
 def verdict_differences(commit: str, folder: Path) -> list[str]:
     """Claims whose verdict moved."""
     with tempfile.TemporaryDirectory() as old:
-        for path in folder.glob("*.jsonl"):
-            (Path(old) / path.name).write_text(shown(commit, f"{ROWS}/{path.name}"))
+        for path in row_files(commit):
+            (Path(old) / Path(path).name).write_text(shown(commit, path))
         before = {each.claim.id: each.verdict for each in evaluate_claims(load_rows(Path(old)))}
     here = {each.claim.id: each.verdict for each in evaluate_claims(load_rows(folder))}
     return [
