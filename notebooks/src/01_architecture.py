@@ -541,7 +541,7 @@ show_table([{"mode": one.mode, "equal": one.equal} for one in broken],
 # %% tags=["nbval-ignore-output"]
 tell(rows, "Largest difference in the comparisons above: "
      "{architecture.parity.max_relative_difference} of the largest "
-     "logit; the bar is {architecture.parity.bar:.0e}. Without biases it "
+     "logit; allowed is {architecture.parity.bar:.0e}. Without biases it "
      "is {architecture.parity.without_bias:.2f}.")
 
 # %% [markdown]
