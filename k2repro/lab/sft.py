@@ -8,7 +8,7 @@ and of every training its history; of "sft" and "direct" the curve: a probe alon
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -216,7 +216,7 @@ class SftResults:
     histories: Mapping[str, Mapping[int, History]]
     curves: Mapping[str, Curves]
     checkpoints: Mapping[str, Path]
-    machine: Mapping[str, str]
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def seeds(self) -> tuple[int, ...]:

@@ -153,7 +153,7 @@ def test_a_signal_ends_with_one_line_after_cleaning_up(tmp_path, name, code):
 
 def test_every_extra_is_found_by_the_library_it_brings():
     """Catches advice that installs the wrong extra."""
-    wanted = {"torch": "torch", "safetensors": "torch", "trl": "train", "math_verify": "verify"}
+    wanted = {"torch": "torch", "safetensors": "torch", "trl": "train", "pydantic_monty": "verify"}
     assert {library: extra_of(library) for library in wanted} == wanted
     assert extra_of("something_else") == "all"
 

@@ -87,7 +87,7 @@ def neighbours(rows, head_dim):
 @pytest.mark.parametrize("mutant", [unpaired, neighbours])
 def test_a_wrong_rotary_pairing_is_seen(mutant, monkeypatch):
     """Catches a comparison that passes although positions are rotated in wrong pairs."""
-    monkeypatch.setattr(weights, "_pair", mutant)
+    monkeypatch.setattr(weights, "paired", mutant)
     lean, reference = both_logits(True, NumpyRows)
     assert np.abs(lean[1:] - reference[1:]).max() > 1e-2 * np.abs(reference).max()
 

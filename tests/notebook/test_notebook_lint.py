@@ -320,9 +320,10 @@ def test_ruff_is_told_the_rules_that_it_knows(rule, bad, good):
     """Catches a house rule lost from pyproject: print, a bare except, an error swallowed in library code."""
 
     def broken(text: str) -> bool:
-        command = [sys.executable, "-m", "ruff", "check", "--stdin-filename", "k2repro/specimen.py", "-"]
+        command = [sys.executable, "-m", "ruff", "check", "--output-format", "json"]
+        command += ["--stdin-filename", "k2repro/specimen.py", "-"]
         result = subprocess.run(command, input=text, capture_output=True, text=True, cwd=Places.find().root)
-        return rule in result.stdout
+        return f'"code": "{rule}"' in result.stdout
 
     assert broken(bad) and not broken(good)
 

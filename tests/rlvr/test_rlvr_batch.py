@@ -112,7 +112,7 @@ def test_every_thread_has_an_equal_part():
         for n in generator.integers(5, 100, 64)
     ]
     for threads in (1, 2, 3):
-        batches = micro_batches(rollouts, max_tokens=2000, share_prefixes=True, threads=threads)
+        batches = micro_batches(rollouts, max_tokens=2000, share_prefixes=True, multiple=threads)
         read = [int(batch.logits_at.amax(1).add(1).sum()) for batch in batches]
         assert len(batches) % threads == 0
         assert max(read) - min(read) < 2 * 120

@@ -258,7 +258,13 @@ FIELDS = {
     "seed": ({}, 1),
 }
 # Cost and safety: they change no number, and have tests of their own.
-WITHOUT_EFFECT = {"micro_batch_tokens", "gap_warning", "gap_error", "max_skipped_steps"}
+WITHOUT_EFFECT = {
+    "micro_batch_tokens",
+    "micro_batch_multiple",
+    "gap_warning",
+    "gap_error",
+    "max_skipped_steps",
+}
 
 
 @pytest.mark.parametrize("name", FIELDS)
