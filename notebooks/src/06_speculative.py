@@ -325,4 +325,4 @@ show(figure, alt="Spread over prompts against the number of guesses: it "
 # %%
 tell(rows, "With seven guesses: {speculative.rate_spread:ci .3f} of the "
      "mean, over prompts.")
-rows.save()
+saved = rows.save()
