@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from k2repro.architecture.config import ModelConfig
+from k2repro.bench.timing import alternate
 
 MINI = ModelConfig(
     vocab_size=384,
@@ -45,7 +46,7 @@ def bench_engine(*, repeats: int = 3, jobs: tuple[tuple[int, int], ...] = JOBS) 
     for prompts, samples in jobs:
         tokens = _prompts(prompts)
         batch = torch.tensor(tokens).repeat_interleave(samples, 0)
-        seconds = _alternate(
+        seconds = alternate(
             lambda tokens=tokens, samples=samples: sampler.sample(  # type: ignore[misc]
                 tokens, n=samples, max_new_tokens=NEW_TOKENS, seeds=range(len(tokens))
             ),
@@ -182,16 +183,3 @@ def _generate(model: Any, batch: Any) -> object:
         min_new_tokens=NEW_TOKENS,
         pad_token_id=0,
     )
-
-
-def _alternate(
-    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
-) -> tuple[list[float], list[float]]:
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats + 1):
-        for run, times in zip((ours, theirs), seconds, strict=True):
-            begin = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - begin)
-    # The first run of each side pays for allocation and kernel selection.
-    return seconds[0][1:], seconds[1][1:]

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from k2repro.bench.timing import alternate
+
 # (name, width, layers, units, query heads to a key head) of the grown targets.
 GROWN = (("27M", 512, 10, 1280, 4), ("92M", 512, 35, 1280, 4))
 PROMPTS, NEW_TOKENS = 4, 96
@@ -76,7 +78,9 @@ def _of_target(
             costs = _costs(target, draft, gamma, prompts)
             mine: list[Any] = []
             ours = _writer(target, draft, gamma, prompts, mine)
-            seconds = _alternate(ours, _writer(target, None, gamma, prompts, []), repeats)
+            seconds = alternate(
+                ours, _writer(target, None, gamma, prompts, []), repeats, clock=time.thread_time
+            )
             found = mine[-1]
             share = costs.draft / costs.of_pass(1)
             records.append(
@@ -160,7 +164,7 @@ def _against_transformers(
                     pad_token_id=0,
                 )
 
-        seconds = _alternate(ours, generate, repeats)
+        seconds = alternate(ours, generate, repeats, clock=time.thread_time)
         records.append(
             {
                 "bench": "speculative",
@@ -181,16 +185,3 @@ def _as_transformers(model: Any) -> Any:
     theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
     theirs.load_state_dict(model.state_dict())
     return theirs.eval()
-
-
-def _alternate(
-    ours: Callable[[], object], theirs: Callable[[], object], repeats: int
-) -> tuple[list[float], list[float]]:
-    """CPU seconds of this thread, both sides in turn; the first run of each is not counted."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats + 1):
-        for run, times in zip((ours, theirs), seconds, strict=True):
-            began = time.thread_time()
-            run()
-            times.append(time.thread_time() - began)
-    return seconds[0][1:], seconds[1][1:]

@@ -51,20 +51,34 @@ def paths(q: Law, text: Text, gamma: int) -> Iterator[tuple[Fraction, Text]]:
             yield chance, guess
 
 
-def token_cycle(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
-    """One cycle of the plain page: guesses one by one, the first that goes is replaced."""
-    for chance, guess in paths(q, text, gamma):
+def token_cycle(
+    p: Law,
+    q: Law,
+    text: Text,
+    gamma: int,
+    *,
+    draws: Law | None = None,
+    stays: Any = acceptance,
+    instead: Any = residual,
+    added: Law | None = None,
+) -> Outcomes:
+    """One cycle of the plain page: guesses one by one, the first that goes is replaced.
+
+    Wrong twins exchange a part: what guesses are drawn from (else q), which stay, what replaces one, what
+    the word behind all of them is drawn from (else p).
+    """
+    for chance, guess in paths(draws or q, text, gamma):
         for at in range(gamma):
             here = (*text, *guess[:at])
-            stays = acceptance(p(here), q(here), guess[at])
-            if stays < 1:
-                for word, share in enumerate(residual(p(here), q(here))):
-                    yield chance * (1 - stays) * share, (*guess[:at], word)
-            chance *= stays
+            keep = stays(p(here), q(here), guess[at])
+            if keep < 1:
+                for word, share in enumerate(instead(p(here), q(here))):
+                    yield chance * (1 - keep) * share, (*guess[:at], word)
+            chance *= keep
             if not chance:
                 break
         else:
-            for word, share in enumerate(p((*text, *guess))):
+            for word, share in enumerate((added or p)((*text, *guess))):
                 yield chance * share, (*guess, word)
 
 

@@ -35,35 +35,8 @@ def _sharp(law: Any) -> Any:
     return law * law / (law * law).sum()
 
 
-def _token(
-    p: Law,
-    q: Law,
-    text: Text,
-    gamma: int,
-    *,
-    draws: Law | None = None,
-    stays: Any = acceptance,
-    instead: Any = residual,
-    added: Any = None,
-) -> Outcomes:
-    """`token_cycle` with parts exchanged: what guesses come from, acceptance, replacement, the word added."""
-    for chance, guess in paths(draws or q, text, gamma):
-        for at in range(gamma):
-            here = (*text, *guess[:at])
-            keep = stays(p(here), q(here), guess[at])
-            if keep < 1:
-                for word, share in enumerate(instead(p(here), q(here))):
-                    yield chance * (1 - keep) * share, (*guess[:at], word)
-            chance *= keep
-            if not chance:
-                break
-        else:
-            for word, share in enumerate((added or p)((*text, *guess))):
-                yield chance * share, (*guess, word)
-
-
 def argmax_draft(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
-    return _token(p, q, text, gamma, draws=lambda here: _point(q(here)))
+    return token_cycle(p, q, text, gamma, draws=lambda here: _point(q(here)))
 
 
 def target_untempered(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
@@ -80,7 +53,7 @@ def likeliest_accepted(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
     def stays(p_here: Any, q_here: Any, guess: int) -> Fraction:
         return Fraction(int(guess == int(np.argmax(p_here))))
 
-    return _token(p, q, text, gamma, stays=stays, instead=lambda p_here, q_here: p_here)
+    return token_cycle(p, q, text, gamma, stays=stays, instead=lambda p_here, q_here: p_here)
 
 
 def short_ratio(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
@@ -89,26 +62,26 @@ def short_ratio(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
         mantissa, exponent = np.frexp(float(p_here[guess] / q_here[guess]))
         return min(Fraction(1), Fraction(float(np.ldexp(np.round(mantissa * 256) / 256, exponent))))
 
-    return _token(p, q, text, gamma, stays=stays)
+    return token_cycle(p, q, text, gamma, stays=stays)
 
 
 def replaced_from_p(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
-    return _token(p, q, text, gamma, instead=lambda p_here, q_here: p_here)
+    return token_cycle(p, q, text, gamma, instead=lambda p_here, q_here: p_here)
 
 
 def lenient(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
     def stays(p_here: Any, q_here: Any, guess: int) -> Fraction:
         return min(Fraction(1), p_here[guess] / (Fraction(9, 10) * q_here[guess]))
 
-    return _token(p, q, text, gamma, stays=stays)
+    return token_cycle(p, q, text, gamma, stays=stays)
 
 
 def other_q(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
-    return _token(p, q, text, gamma, draws=lambda here: _sharp(q(here)))
+    return token_cycle(p, q, text, gamma, draws=lambda here: _sharp(q(here)))
 
 
 def stale_bonus(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
-    return _token(p, q, text, gamma, added=lambda here: p(here[:-1]))
+    return token_cycle(p, q, text, gamma, added=lambda here: p(here[:-1]))
 
 
 def bonus_filtered(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
@@ -117,12 +90,12 @@ def bonus_filtered(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
         kept = law * (law >= max(law) / 3)
         return kept / kept.sum()
 
-    return _token(p, q, text, gamma, added=cut)
+    return token_cycle(p, q, text, gamma, added=cut)
 
 
 def soft_lookup(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
     # The guess is certain, as that of a look-up, and judged as if it had been drawn from q.
-    return _token(p, lambda here: _flat(q(here)), text, gamma, draws=lambda here: _point(q(here)))
+    return token_cycle(p, lambda here: _flat(q(here)), text, gamma, draws=lambda here: _point(q(here)))
 
 
 def block_token_residual(p: Law, q: Law, text: Text, gamma: int) -> Outcomes:
