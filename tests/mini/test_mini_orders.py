@@ -1,4 +1,4 @@
-"""Catches an own plan that is not the order of the trace: a planned pass would follow somebody else's plan."""
+"""Catches an own plan that is not the order of the trace: a planned pass would follow another plan."""
 
 import random
 
