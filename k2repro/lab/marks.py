@@ -32,8 +32,8 @@ class Marks:
     split, kind: "search", "own", or one of `candidates.EXHIBITS`. of: which of the distinct texts each
     candidate has; the rest has a value for each distinct text: right, tokens, answer (equal numbers are equal
     answers, -1 is unreadable), log-probability under the solver, the judge, the judge before its training and
-    the judge of shuffled texts (empty where it was not asked), self-certainty, and whether the answer along the
-    text's own order is the same.
+    the judge of shuffled texts (empty where it was not asked), self-certainty, and whether the answer along
+    the text's own order is the same.
     """
 
     id: str
