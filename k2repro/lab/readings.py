@@ -56,11 +56,12 @@ def _read(making: Making) -> None:
     def progress(done: int, total: int) -> None:
         making.report(Report(done / total, f"{done:,} of {total:,} read"))
 
+    prompts = tokenizer.encode_all(prompts_of(askings))
+    context = model.config.max_position_embeddings
     found = read(
         model,
-        prompts_of(askings),
-        [each.texts for each in askings],
-        tokenizer=tokenizer.load(),
+        prompts,
+        [_encoded(each.texts, context - len(prompt)) for each, prompt in zip(askings, prompts, strict=True)],
         progress=progress,
     )
     write_lines(
@@ -74,6 +75,12 @@ def _read(making: Making) -> None:
             for asking, each in zip(askings, found, strict=True)
         ),
     )
+
+
+def _encoded(texts: Sequence[str], most: int) -> list[list[int]]:
+    """Tokens of responses, cut where the context ends: the text of a hardly trained model is no words, and its
+    bytes may take more tokens than were sampled."""
+    return [tokens[:most] for tokens in tokenizer.encode_all(texts)]
 
 
 def read_readings(folder: Path) -> list[Reading]:
