@@ -1,14 +1,17 @@
 """Every number of notebook 05 that trained models stand behind, by row id."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from k2repro.evaluate.effects import Table
 from k2repro.lab import selections
+from k2repro.lab.marks import OWN as OWN_PLAN
 from k2repro.lab.marks import SEARCH, Marks
 from k2repro.lab.selections import BySeed
-from k2repro.lab.test_time import TestTime
+from k2repro.lab.test_time import SolverResults
 from k2repro.lab.two_level_rows import TwoLevelRows
 from k2repro.mini.benchmarks import LEVELS
 from k2repro.results import RowBook
@@ -55,7 +58,7 @@ def accuracy(by_seed: BySeed, name: str, n: int) -> Table:
     return selections.table(by_seed, lambda each: selections.chosen(each, name, n))
 
 
-def add_rows(rows: RowBook, results: TestTime) -> TwoLevelRows:
+def add_rows(rows: RowBook, results: SolverResults) -> TwoLevelRows:
     """All rows of the notebook; returns the tables behind them."""
     book = TwoLevelRows(rows)
     searched = results.of("test", SEARCH)
@@ -127,7 +130,7 @@ def _large_n(book: TwoLevelRows, deep: BySeed, most: int) -> None:
         book.difference(row, accuracy(deep, name, most), accuracy(deep, name, best))
 
 
-def _adaptive(book: TwoLevelRows, results: TestTime) -> None:
+def _adaptive(book: TwoLevelRows, results: SolverResults) -> None:
     """Stop at the first candidate above a threshold, against a fixed N of equal tokens."""
     test, validation = results.of("test", SEARCH), results.of("validation", SEARCH)
     ids = tuple(each.id for each in next(iter(test.values())))
@@ -138,12 +141,12 @@ def _adaptive(book: TwoLevelRows, results: TestTime) -> None:
             )
             for seed in test
         }
-        moving = Table(ids, {seed: each[0] for seed, each in found.items()})
-        fixed = Table(ids, {seed: each[1] for seed, each in found.items()})
+        moving = Table(ids, {seed: each.accuracy for seed, each in found.items()})
+        fixed = Table(ids, {seed: each.fixed for seed, each in found.items()})
         book.level(f"{prefix}.accuracy", moving)
         book.level(f"{prefix}.fixed", fixed)
         book.difference(f"{prefix}_minus_fixed", moving, fixed)
-        samples = Table(ids, {seed: np.full(len(ids), each[2]) for seed, each in found.items()})
+        samples = Table(ids, {seed: np.full(len(ids), each.samples) for seed, each in found.items()})
         book.level(f"{prefix}.samples", samples, unit="samples")
 
 
@@ -165,3 +168,54 @@ def _counts(book: TwoLevelRows, searched: BySeed) -> None:
     book.level(
         "best_of_n.distinct", selections.table(searched, lambda each: len(set(each.of)) / len(each.of))
     )
+
+
+def means(tables: Mapping[str, Table]) -> dict[str, dict[int, float]]:
+    """The mean of each table by seed: the dots of a figure."""
+    return {
+        row: {seed: float(values.mean()) for seed, values in table.by_seed.items()}
+        for row, table in tables.items()
+    }
+
+
+def budget(results: SolverResults) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
+    """(points, line) of accuracy against tokens a question, means over solvers.
+
+    line: (tokens, accuracy) of N searches and the choice by own likelihood. points: adaptive N with the same
+    choice, and two searches with one planned pass.
+    """
+    test, validation, own = (
+        results.of(*which) for which in (("test", SEARCH), ("validation", SEARCH), ("test", OWN_PLAN))
+    )
+    lengths = {
+        seed: float(np.mean([selections.tokens(each) for each in found])) for seed, found in test.items()
+    }
+    accuracies = np.mean(list(curves(_cut(test), (OWN,))[OWN].values()), axis=0)
+    each = float(np.mean(list(lengths.values())))
+    points = []
+    for name in (OWN, BOTH):
+        found = [
+            selections.adaptive_against_fixed(validation[seed], test[seed], name, mean_samples=MEAN_SAMPLES)
+            for seed in test
+        ]
+        points.append(
+            {
+                "name": f"adaptive N, {name}",
+                "tokens": float(np.mean([one.tokens for one in found])),
+                "accuracy": float(np.mean([one.accuracy.mean() for one in found])),
+            }
+        )
+    mixed = [
+        (selections.paired_tokens(a, b), selections.mixed(a, b, OWN))
+        for seed in test
+        for a, b in zip(test[seed], own[seed], strict=True)
+    ]
+    tokens, right = np.mean(mixed, axis=0)
+    points.append({"name": "two searches, one plan", "tokens": float(tokens), "accuracy": float(right)})
+    return points, [(each * (n + 1), float(value)) for n, value in enumerate(accuracies)]
+
+
+def _cut(by_seed: BySeed) -> dict[int, list[Marks]]:
+    """Every pool cut to the smallest, so that curves have one length."""
+    least = min(len(each.of) for found in by_seed.values() for each in found)
+    return {seed: [replace(each, of=each.of[:least]) for each in found] for seed, found in by_seed.items()}

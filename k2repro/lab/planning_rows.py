@@ -9,7 +9,7 @@ from k2repro.lab import selections
 from k2repro.lab.best_of_n_rows import FEW, MEAN, SINGLE, TABLE_2, accuracy, by_level, minus
 from k2repro.lab.marks import OWN, SEARCH, Marks
 from k2repro.lab.selections import BySeed
-from k2repro.lab.test_time import TestTime
+from k2repro.lab.test_time import SolverResults
 from k2repro.lab.two_level_rows import TwoLevelRows
 from k2repro.results import RowBook
 
@@ -17,7 +17,7 @@ from k2repro.results import RowBook
 CHOICES = ("own-sum", "own-mean", "judge", "judge+own")
 
 
-def add_rows(rows: RowBook, results: TestTime) -> TwoLevelRows:
+def add_rows(rows: RowBook, results: SolverResults) -> TwoLevelRows:
     """All rows of the notebook; returns the tables behind them."""
     book = TwoLevelRows(rows)
     select = best_choice(results)
@@ -28,7 +28,7 @@ def add_rows(rows: RowBook, results: TestTime) -> TwoLevelRows:
     return book
 
 
-def best_choice(results: TestTime) -> str:
+def best_choice(results: SolverResults) -> str:
     """The selector that does best on validation among two searches and a planned pass, all seeds together."""
     searched, own = results.of("validation", SEARCH), results.of("validation", OWN)
     return max(CHOICES, key=lambda name: float(_mixed(searched, own, name).mean.mean()))
@@ -59,7 +59,7 @@ def _pairwise(searched: BySeed, planned: BySeed, value: Callable[[Marks, Marks],
     )
 
 
-def _alone(book: TwoLevelRows, results: TestTime, kind: str) -> None:
+def _alone(book: TwoLevelRows, results: SolverResults, kind: str) -> None:
     """One pass along a plan of this kind against one search, by level; and how long it is."""
     planned = results.of("test", kind)
     searched = beside(results.of("test", SEARCH), planned)
@@ -84,7 +84,7 @@ def _rescued(searched: Marks, planned: Marks) -> float:
     return 0.0 if any(searched.column("right")) else float(np.mean(planned.column("right")))
 
 
-def _scores(book: TwoLevelRows, results: TestTime) -> None:
+def _scores(book: TwoLevelRows, results: SolverResults) -> None:
     """The row "Plan only" of the paper's Table 2: one pass along the solver's own plan, or the planner's."""
     kind = results.plan
     planned = results.of("test", kind)
@@ -97,7 +97,7 @@ def _scores(book: TwoLevelRows, results: TestTime) -> None:
     book.difference("best_of_n.gain_exceeds_planning", best, accuracy(planned, SINGLE, 1))
 
 
-def _together(book: TwoLevelRows, results: TestTime, select: str) -> None:
+def _together(book: TwoLevelRows, results: SolverResults, select: str) -> None:
     """Two searches and one planned pass against three searches, both chosen by `select`."""
     own, searches = by_level(results.of("test", OWN)), by_level(results.of("test", SEARCH))
     for level, planned in own.items():

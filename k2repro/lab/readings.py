@@ -78,8 +78,11 @@ def _read(making: Making) -> None:
 
 
 def _encoded(texts: Sequence[str], most: int) -> list[list[int]]:
-    """Tokens of responses, cut where the context ends: the text of a hardly trained model is no words, and its
-    bytes may take more tokens than were sampled."""
+    """Tokens of responses, cut where the context ends.
+
+    The text of a hardly trained model is no words, and its
+    bytes may take more tokens than were sampled.
+    """
     return [tokens[:most] for tokens in tokenizer.encode_all(texts)]
 
 

@@ -83,3 +83,8 @@ class Scale:
         names = ("seeds", "shown_seeds", "problems", "samples", "deep", "deep_samples", "prompts", "group")
         given = {name: getattr(self, name) for name in names}
         return {**given, "steps": self.rl_steps, "probe": self.rl_probe, "points": self.points}
+
+    def test_time_parameters(self) -> dict[str, object]:
+        """What shapes the rows of notebooks 04 and 05, besides the models that they start from."""
+        names = ("steps", "rl_steps", "solver_seeds", "asked", "candidates", "deep", "deep_samples", "chosen")
+        return {name: getattr(self, name) for name in names}

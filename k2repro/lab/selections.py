@@ -1,7 +1,7 @@
 """From marks to values by problem: what each way of choosing gets right, in expectation over the pool."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,29 +106,41 @@ def paired_tokens(searched: Marks, planned: Marks) -> float:
 # ---- adaptive N -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Stopping:
+    """Adaptive N beside a fixed N. accuracy, fixed: float64 [problems]; samples, tokens: means a problem."""
+
+    accuracy: Numbers
+    fixed: Numbers
+    samples: float
+    tokens: float
+    threshold: float
+
+
 def adaptive_against_fixed(
     validation: Sequence[Marks], test: Sequence[Marks], name: str, *, mean_samples: float
-) -> tuple[Numbers, Numbers, float, float]:
-    """(adaptive, fixed, mean samples, threshold): accuracies by problem at equal mean tokens.
+) -> Stopping:
+    """Stop at the first score above a threshold, against a fixed N of equal mean tokens, by the same score.
 
-    The threshold is the best on validation problems among those that keep `mean_samples` there.
+    The threshold is the best on validation problems among those that keep `mean_samples` there. At most as
+    many are drawn as every problem has.
     """
     most = min(len(each.of) for each in (*validation, *test))
-    cut = [replace(each, of=each.of[:most]) for each in test]
-    pools = [(scores(each, name), each.column("right"), each.column("tokens")) for each in validation]
-    threshold = choose_threshold(
-        [tuple(np.asarray(x)[:most] for x in pool) for pool in pools], most, mean_samples=mean_samples
-    )
-    found = [
-        adaptive(scores(each, name), each.column("right"), each.column("tokens"), threshold, most)
-        for each in cut
-    ]
-    spent = np.mean([each.tokens for each in found]) / np.mean([tokens(each) for each in cut])
+    known, asked = ([replace(each, of=each.of[:most]) for each in part] for part in (validation, test))
+    threshold = choose_threshold([_priced(each, name) for each in known], most, mean_samples=mean_samples)
+    found = [adaptive(*_priced(each, name), threshold, most) for each in asked]
+    spent = float(np.mean([each.tokens for each in found]))
+    samples_bought = spent / np.mean([tokens(each) for each in asked])
     grid = np.arange(1, most + 1)
-    fixed = np.array([np.interp(spent, grid, curve(each, name)) for each in cut])
-    return (
-        np.array([each.accuracy for each in found]),
-        fixed,
-        float(np.mean([each.samples for each in found])),
-        threshold,
+    return Stopping(
+        accuracy=np.array([each.accuracy for each in found]),
+        fixed=np.array([np.interp(samples_bought, grid, curve(each, name)) for each in asked]),
+        samples=float(np.mean([each.samples for each in found])),
+        tokens=spent,
+        threshold=threshold,
     )
+
+
+def _priced(marks: Marks, name: str) -> tuple[list[float], list[float], list[float]]:
+    """Scores, verdicts and tokens of the candidates."""
+    return scores(marks, name), marks.column("right"), marks.column("tokens")

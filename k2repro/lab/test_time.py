@@ -27,7 +27,7 @@ def everything(scale: Scale) -> list[Made]:
 
 
 @dataclass(frozen=True)
-class TestTime:
+class SolverResults:
     """What was made.
 
     marks    of all candidates, by solver seed
@@ -61,10 +61,10 @@ class TestTime:
 
 def carry_out_test_time(
     scale: Scale, store: ArtifactStore, *, workers: int = 2, progress: Watch = live
-) -> TestTime:
+) -> SolverResults:
     """Make what is missing, mark what ships, and read it. Raises whatever stops a job."""
     folders = carry_out(everything(scale), store, workers=workers, progress=progress)
-    return TestTime(
+    return SolverResults(
         marks={seed: read_marks(folders[marks(seed, scale).key]) for seed in range(scale.solver_seeds)},
         solver=folders[rlvr.weights(candidates.SOLVER, 0, scale).key],
         judge=folders[judge.judge(0, scale).key],

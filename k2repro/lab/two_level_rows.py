@@ -8,7 +8,7 @@ from k2repro.evaluate.seeds import two_level_interval, two_level_ratio
 from k2repro.mini.problem import item_seed
 from k2repro.results import RowBook
 
-RESAMPLES = 4_000
+RESAMPLES = 2_000
 
 
 class TwoLevelRows:
