@@ -54,7 +54,7 @@ def search(seed: int, split: str, scale: Scale) -> Made:
     params = {**counted(split, scale), "deep_samples": scale.deep_samples, **_asked(split)}
     return Made(
         "candidates",
-        "search",
+        f"search-{split}",
         seed,
         partial(_search, params, seed),
         params,
@@ -73,7 +73,7 @@ def planned(kind: str, seed: int, split: str, scale: Scale) -> Made:
     count = min(scale.deep, scale.asked) if split == "test" else scale.chosen
     params = {"kind": kind, "problems": count, **_asked(split)}
     needs = {"solver": solver(seed, scale)}
-    return Made("candidates", f"planned-{kind}", seed, partial(_planned, params, seed), params, _WORDS, needs)
+    return Made("candidates", f"planned-{kind}-{split}", seed, partial(_planned, params, seed), params, _WORDS, needs)
 
 
 def own(seed: int, split: str, scale: Scale) -> Made:
@@ -85,14 +85,14 @@ def own(seed: int, split: str, scale: Scale) -> Made:
         "search": searched,
         "likelihood": readings.reading(solver(seed, scale), searched),
     }
-    return Made("candidates", "planned-own", seed, partial(_own, params, seed), params, _WORDS, needs)
+    return Made("candidates", f"planned-own-{split}", seed, partial(_own, params, seed), params, _WORDS, needs)
 
 
 def check(seed: int, split: str, scale: Scale) -> Made:
     """Along the order of each searched candidate, the likeliest answer of the same solver."""
     needs = {"solver": solver(seed, scale), "search": search(seed, split, scale)}
     params = _asked(split)
-    return Made("candidates", "check", seed, partial(_check, params, seed), params, _WORDS, needs)
+    return Made("candidates", f"check-{split}", seed, partial(_check, params, seed), params, _WORDS, needs)
 
 
 _WORDS = (ENGINE, POOLS, TEXTS, GRADER)
