@@ -10,9 +10,11 @@ needs the right answer and is a bound, not a method.
 
 from k2repro.best_of_n.adaptive import Adaptive, adaptive, choose_threshold, fixed_at_tokens
 from k2repro.best_of_n.expectation import (
+    accuracy_curve,
     expected_accuracy,
     expected_knock_out,
     expected_round_robin,
+    expected_vote,
     oracle_accuracy,
     sees_the_answer,
 )
@@ -36,6 +38,7 @@ __all__ = [
     "Choice",
     "Selector",
     "Verdicts",
+    "accuracy_curve",
     "adaptive",
     "choose",
     "choose_threshold",
@@ -43,6 +46,7 @@ __all__ = [
     "expected_accuracy",
     "expected_knock_out",
     "expected_round_robin",
+    "expected_vote",
     "fixed_at_tokens",
     "judged_part",
     "knock_out",

@@ -5,6 +5,7 @@ with replacement would let a sample compete with its own copy; both are avoided 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations, permutations
 from math import comb, perm
 
@@ -37,6 +38,46 @@ def expected_accuracy(
         scores = np.array(checked_scores([candidates[i] for i in subset], select))
         total += truth[list(subset)][scores == scores.max()].mean()
     return total / comb(len(candidates), n)
+
+
+def expected_vote(answers: ArrayLike, weights: ArrayLike, right: ArrayLike, n: int) -> float:
+    """Expected accuracy of a weighted vote among n of the candidates, every subset looked at.
+
+    answers: int [M], equal numbers are equal answers, below 0 is unreadable and has no vote. weights: [M];
+    ones for a majority. The same number as `expected_accuracy` of such a selector, for all subsets at once.
+    Raises K2ReproError as `expected_accuracy`.
+    """
+    named, weight = np.asarray(answers), np.asarray(weights, dtype=float)
+    truth = _truth(right, len(named), n)
+    _check_count(comb(len(named), n), n, len(named))
+    subsets = np.array(list(combinations(range(len(named)), n)))  # [S, n]
+    chosen = named[subsets]
+    same = (chosen[:, :, None] == chosen[:, None, :]) & (chosen >= 0)[:, None, :]
+    votes = np.where(chosen >= 0, (same * weight[subsets][:, None, :]).sum(-1), 0.0)  # [S, n]
+    # Sums of equal votes may differ in the last bit, by the order of the candidates.
+    first = votes >= votes.max(-1, keepdims=True) * (1 - 1e-12)
+    return float((np.where(first, truth[subsets], 0.0).sum(-1) / first.sum(-1)).mean())
+
+
+def accuracy_curve(scores: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
+    """Expected accuracy of the highest score at N = 1 .. M, float64 [M], all N at once; ties evenly."""
+    score = np.asarray(scores, dtype=float)
+    truth = _truth(right, len(score), 1)
+    values, place = np.unique(score, return_inverse=True)
+    counts = np.bincount(place)
+    share = np.bincount(place, weights=truth) / counts
+    upto = np.concatenate([[0], np.cumsum(counts)])
+    chance = np.diff(_choices(len(score))[upto], axis=0)  # [values, M]
+    found: NDArray[np.float64] = share @ chance
+    return found
+
+
+@cache
+def _choices(size: int) -> NDArray[np.float64]:
+    """[size + 1, size]: at [k, n - 1] the share of all draws of n that lie within the first k."""
+    return np.array(
+        [[comb(k, n) / comb(size, n) for n in range(1, size + 1)] for k in range(size + 1)], dtype=float
+    )
 
 
 def oracle_accuracy(right: ArrayLike, n: int) -> float:

@@ -113,3 +113,42 @@ def _within(t: float, degrees: int) -> float:
         term *= cos(angle) ** 2 * power / (power + 1)
     total *= sin(angle)
     return 2 / pi * (angle + total) if odd else total
+
+
+def two_level_ratio(
+    above: ArrayLike,
+    below: ArrayLike,
+    *,
+    generator: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 10_000,
+) -> Interval:
+    """Percentile interval of mean(above) / mean(below), seeds and problems resampled as `two_level_interval`.
+
+    above, below: float [seeds, problems], of the same seeds and problems. A share of a gap is such a number:
+    both its parts are uncertain, and together. Raises K2ReproError for tables of other shapes, for fewer than
+    two seeds or problems, and where a resample has no gap to share.
+    """
+    first, second = finite_numbers("above", above), finite_numbers("below", below)
+    check_generator(generator)
+    check_level(level)
+    check_resamples(resamples, level)
+    if first.shape != second.shape or first.ndim != 2 or min(first.shape) < 2:
+        raise K2ReproError(
+            f"shapes {first.shape} and {second.shape}: must be equal, [seeds, problems], two of each at least"
+        )
+    seeds, problems = first.shape
+    found = np.empty(resamples)
+    for at in range(resamples):
+        drawn_seeds = np.bincount(generator.integers(0, seeds, seeds), minlength=seeds)
+        drawn = np.bincount(generator.integers(0, problems, problems), minlength=problems)
+        whole = drawn_seeds @ second @ drawn
+        if whole == 0:
+            raise K2ReproError(
+                "a resample has a mean of 0 below the line: there is nothing to take a share of"
+            )
+        found[at] = drawn_seeds @ first @ drawn / whole
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(
+        float(low), float(high), method="bootstrap by seed and problem, percentile", level=level, n=problems
+    )

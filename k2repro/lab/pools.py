@@ -121,13 +121,22 @@ class Asked:
     """A model that is asked problems, its graded answers kept in `work` as they come."""
 
     def __init__(
-        self, model: Qwen2, seed: int, work: Path | None = None, report: OnReport = no_report
+        self,
+        model: Qwen2,
+        seed: int,
+        work: Path | None = None,
+        report: OnReport = no_report,
+        *,
+        max_new_tokens: int = MAX_NEW_TOKENS,
+        temperature: float = TEMPERATURE,
+        planned: bool = False,
     ) -> None:
-        self.seed, self.work, self.report = seed, work, report
+        """planned: whether the prompt carries the plan of a problem."""
+        self.seed, self.work, self.report, self.planned = seed, work, report, planned
         self._ask = partial(
             Sampler(model.eval()).sample,
-            max_new_tokens=MAX_NEW_TOKENS,
-            temperature=TEMPERATURE,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
             stop=[tokenizer.turn_end()],
             tokenizer=tokenizer.load(),
         )
@@ -144,7 +153,9 @@ class Asked:
                 grade,
                 n=n,
                 seed=self.seed,
-                prompt=lambda problem: tokenizer.prompt_text(problem.question),
+                prompt=lambda problem: tokenizer.prompt_text(
+                    problem.question, problem.plan if self.planned else ""
+                ),
                 journal=None if self.work is None else self.work / f"pool-{number}.jsonl",
                 progress=partial(self._progress, before, total),
             )

@@ -18,6 +18,9 @@ class Scale:
     probe         problems of each benchmark behind every point of the SFT curve; rl_probe: of an RL curve
     prompts       groups of a step of RL, and completions of a group
     points        intervals between points of an RL curve, as many as the steps allow
+    solver_seeds  solvers behind planning and best-of-N, each with a judge from the next one's SFT model
+    asked         test problems of each level for them; the first `deep` of these get `deep_samples`
+    candidates    samples of each of the others, in pairs; chosen: validation problems of each level
     """
 
     seeds: int = 3
@@ -33,6 +36,10 @@ class Scale:
     group: int = 8
     rl_probe: int = 50
     points: int = 4
+    solver_seeds: int = 5
+    asked: int = 300
+    candidates: int = 8
+    chosen: int = 60
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -48,6 +55,11 @@ class Scale:
             )
         if self.deep_samples < self.samples:
             raise K2ReproError(f"deep_samples = {self.deep_samples}: at least samples = {self.samples}")
+        if self.candidates < 4 or self.candidates % 2:
+            raise K2ReproError(
+                f"candidates = {self.candidates}: an even number of at least 4; the best of three is chosen "
+                "among them, and each pair gets a plan"
+            )
         if self.shown_seeds > self.seeds:
             raise K2ReproError(f"shown_seeds = {self.shown_seeds}: must be at most seeds = {self.seeds}")
 
@@ -71,3 +83,8 @@ class Scale:
         names = ("seeds", "shown_seeds", "problems", "samples", "deep", "deep_samples", "prompts", "group")
         given = {name: getattr(self, name) for name in names}
         return {**given, "steps": self.rl_steps, "probe": self.rl_probe, "points": self.points}
+
+    def test_time_parameters(self) -> dict[str, object]:
+        """What shapes the rows of notebooks 04 and 05, besides the models that they start from."""
+        names = ("steps", "rl_steps", "solver_seeds", "asked", "candidates", "deep", "deep_samples", "chosen")
+        return {name: getattr(self, name) for name in names}

@@ -8,8 +8,12 @@ from k2repro.mini.problem import Problem
 
 MATHS = tuple(variables.TIERS)
 BENCHMARKS = (*MATHS, programs.TIER)
+# Longer problems, for planning and best-of-N, beside the same four of the paper's Table 2.
+LEVELS = tuple(variables.LEVELS)
 # Longest response that is sampled, in tokens: above every reference trace of every tier.
 MAX_NEW_TOKENS = 288
+# The same for LEVELS: with the longest prompt and its plan it fills the context.
+MAX_NEW_TOKENS_LEVELS = 400
 TEMPERATURE = 1.0
 
 

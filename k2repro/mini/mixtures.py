@@ -55,6 +55,13 @@ def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]
     return draw
 
 
+def _mispaired(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+    """A question with the solution of another: what a judge must gain nothing from."""
+    prompt, _ = KINDS["searching"](rng, operations)
+    _, response = KINDS["searching"](rng, operations)
+    return prompt, response
+
+
 def _programs(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]]:
     def draw(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
         task = programs.draw_task(rng)
@@ -157,6 +164,7 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "planned": _variables("planned"),
     "direct": _variables("direct"),
     "sloppy": _variables("sloppy"),
+    "mispaired": _mispaired,
     "copy": _copy,
     "recall": _recall,
     "table": _table,

@@ -22,6 +22,9 @@ MODULUS = 10
 ASKED = 3
 # Operations that the asked values need, least and most, in each tier.
 TIERS = {"tier-1": (2, 3), "tier-2": (4, 6), "tier-3": (7, 9), "tier-4": (10, 12)}
+# What test-time methods are judged on: problems hard enough that one sample often fails. Training ends at
+# twelve operations, so the last two are longer than anything learned; 16 is the most that 20 letters allow.
+LEVELS = {"ops-9-10": (9, 10), "ops-11-12": (11, 12), "ops-13-14": (13, 14), "ops-15-16": (15, 16)}
 
 Definition = tuple[str, str, str]  # operator, first operand, second operand
 
@@ -61,12 +64,12 @@ def apply(operator: str, first: int, second: int) -> int:
 
 
 def problems(tier: str, split: str, count: int, *, seed: int = 0, start: int = 0) -> list[Problem]:
-    """`count` problems of a tier from item `start` on; the same arguments give the same problems.
+    """`count` problems of a tier or level from item `start` on; the same arguments give the same problems.
 
     Raises K2ReproError for an unknown tier or split, a count below 1 or a negative start.
     """
-    if tier not in TIERS:
-        raise unknown("tier", tier, list(TIERS))
+    if tier not in TIERS | LEVELS:
+        raise unknown("tier", tier, list(TIERS | LEVELS))
     if split not in SPLITS:
         raise unknown("split", split, list(SPLITS))
     if count < 1:
@@ -79,7 +82,7 @@ def problems(tier: str, split: str, count: int, *, seed: int = 0, start: int = 0
 def _problem(tier: str, split: str, seed: int, index: int) -> Problem:
     rng = item_random(FAMILY, split, tier, seed, index)
     while True:
-        system = draw_system(rng, rng.randint(*TIERS[tier]))
+        system = draw_system(rng, rng.randint(*(TIERS | LEVELS)[tier]))
         if split_of(system) == split:
             break
     return Problem(

@@ -21,7 +21,7 @@ from k2repro.results import Row
 
 SECTIONS = {
     "recompute": {"table", "rows", "columns", "operand", "per_cent"},
-    "measure": {"table", "rows", "columns", "mini", "real"},
+    "measure": {"table", "rows", "columns", "levels", "mini", "real"},
     "outside": {"table", "reason"},
 }
 DIGITISED = "figure-digitised"
@@ -192,16 +192,17 @@ def _check_block(section: str, block: Mapping[str, Any]) -> None:
 
 
 def _plan(named: PaperTable, row: str, column: str) -> _Plan:
-    """Everything `cells.toml` says of one cell, `{row}`, `{column}` and `{part}` filled in."""
+    """Everything `cells.toml` says of one cell, `{row}`, `{column}`, `{part}` and `{level}` filled in."""
     content = _content()
     recompute = _only(content["recompute"], named, row, column)
     measure = _only(content["measure"], named, row, column)
     part = measure["columns"][column] if measure else ""
+    level = measure.get("levels", {}).get(column, part) if measure else ""
     outside = [block["reason"] for block in content["outside"] if block["table"] == named.name]
     return _Plan(
         operand=_fill(recompute["operand"], row, column) if recompute else None,
         per_cent=bool(recompute and recompute.get("per_cent")),
-        mini=measure["mini"].format(part=part) if measure and "mini" in measure else None,
+        mini=measure["mini"].format(part=part, level=level) if measure and "mini" in measure else None,
         real=measure["real"].format(part=part) if measure and "real" in measure else None,
         outside=outside[0] if outside else "nothing here measures it",
     )

@@ -12,11 +12,13 @@ from k2repro.best_of_n import (
     COMPARING,
     SELECTORS,
     Candidate,
+    accuracy_curve,
     adaptive,
     choose_threshold,
     expected_accuracy,
     expected_knock_out,
     expected_round_robin,
+    expected_vote,
     fixed_at_tokens,
     oracle_accuracy,
     sees_the_answer,
@@ -209,3 +211,29 @@ def test_the_threshold_keeps_its_limit_and_fixed_n_is_interpolated():
     with pytest.raises(K2ReproError, match="at least one sample"):
         choose_threshold(pools, 8, mean_samples=0.5)
     assert fixed_at_tokens([0.5, 0.7, 0.8], 100.0, 150.0) == pytest.approx(0.6)
+
+
+@given(
+    st.lists(st.tuples(st.integers(-1, 3), st.sampled_from([0.0, 1.0, 2.5])), min_size=1, max_size=7),
+    st.data(),
+)
+def test_votes_and_curves_are_those_of_the_selectors(pairs, data):
+    """Catches a fast count of votes, or a whole curve at once, that is not the one over subsets."""
+    answers = [answer for answer, _ in pairs]
+    scores = [score for _, score in pairs]
+    right = [answer == 0 for answer in answers]
+    candidates = [Candidate("", None if answer < 0 else str(answer), judge=score) for answer, score in pairs]
+    n = data.draw(st.integers(1, len(pairs)))
+    majority = expected_accuracy(candidates, right, SELECTORS["majority"], n, comparing=True)
+    assert expected_vote(answers, [1.0] * len(pairs), right, n) == pytest.approx(majority)
+    weighted = expected_accuracy(candidates, right, SELECTORS["weighted-vote"], n, comparing=True)
+    weights = np.exp(np.array(scores) - max(scores))
+    assert expected_vote(answers, weights, right, n) == pytest.approx(weighted)
+    assert accuracy_curve(scores, right)[n - 1] == pytest.approx(
+        expected_accuracy(candidates, right, SELECTORS["judge"], n)
+    )
+
+
+def test_unreadable_answers_do_not_vote_for_each_other():
+    """Wrong twin: two that cannot be read would outvote one right answer."""
+    assert expected_vote([0, -1, -1], [1.0] * 3, [True, False, False], 3) == 1.0

@@ -3,6 +3,7 @@
 import inspect
 import math
 import re
+from collections import Counter
 from statistics import fmean, stdev
 
 import nbformat
@@ -18,7 +19,7 @@ from k2repro.results import Places
 from k2repro.results.profiles import NotebookPlan, Profile
 
 PLACES = Places.find()
-COURSE = ("01_architecture", "02_sft", "03_rlvr", "07_wafer")
+COURSE = ("01_architecture", "02_sft", "03_rlvr", "04_planning", "05_best_of_n", "07_wafer")
 
 
 def tagged(name: str, tag: str) -> list:
@@ -34,7 +35,7 @@ def namespace_of(name: str) -> dict:
     from k2repro.architecture import ModelConfig, kv_cache_bytes, weight_bytes
 
     known = {"kv_cache_bytes": kv_cache_bytes, "weight_bytes": weight_bytes, "checks": checks}
-    known |= {"fmean": fmean, "stdev": stdev}
+    known |= {"fmean": fmean, "stdev": stdev, "comb": math.comb, "Counter": Counter}
     return known | {"k2": ModelConfig.preset("k2-think")}
 
 

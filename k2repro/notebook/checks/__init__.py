@@ -10,20 +10,34 @@ from k2repro.notebook.checks.architecture import kv_bytes_per_token, rotated, se
 from k2repro.notebook.checks.outcome import Outcome
 from k2repro.notebook.checks.rlvr import clipped_loss, group_advantages, strict_reward
 from k2repro.notebook.checks.sft import pass_at_k, response_loss, targets_of
+from k2repro.notebook.checks.test_time import (
+    best_of_curve,
+    majority_answer,
+    order_of_trace,
+    plan_works,
+    stop_early,
+    two_ways,
+)
 from k2repro.notebook.checks.wafer import expected_tokens, roofline, tokens_per_second
 
 __all__ = [
     "Outcome",
+    "best_of_curve",
     "clipped_loss",
     "expected_tokens",
     "group_advantages",
     "kv_bytes_per_token",
+    "majority_answer",
+    "order_of_trace",
     "pass_at_k",
+    "plan_works",
     "response_loss",
     "roofline",
     "rotated",
     "sequences_that_fit",
+    "stop_early",
     "strict_reward",
     "targets_of",
     "tokens_per_second",
+    "two_ways",
 ]

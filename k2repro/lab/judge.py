@@ -1,0 +1,83 @@
+"""A judge with weights of its own: the SFT model of another seed, a minute longer on solved problems.
+
+weights "sft" of the next seed -> judge; its verdict on a candidate is how likely it finds the text
+
+K2-Think's judge is another, larger model. Here what counts is that it is *another*: two models of one recipe
+err in different places, so the sum of their log-probabilities knows more than either. It has seen problems of
+13 to 16 operations, which the solver has not; it has seen no answer of the solver.
+
+Small verifiers that were trained to say "right" or "wrong" did no better than chance in the same time, so
+this one says nothing: it reads.
+"""
+
+from dataclasses import asdict
+from functools import partial
+
+from k2repro.lab import sft
+from k2repro.lab.made import Made, Making
+from k2repro.lab.progress import Report
+from k2repro.lab.scale import Scale
+from k2repro.lab.sft_recipe import FINE_TUNING
+from k2repro.lab.stages import Stage, run_stages
+from k2repro.mini import TEXTS
+from k2repro.mini.checkpoint import load_checkpoint, save_checkpoint
+from k2repro.mini.mixtures import Ingredient
+from k2repro.training import NUMERICS as TRAINING
+from k2repro.training.loop import TrainingProgress
+
+# Long problems most of all, because those are judged; a fifth with a plan, because some candidates have one.
+JUDGE = Stage(
+    "judge",
+    (
+        Ingredient("searching", 0.3, (2, 16)),
+        Ingredient("searching", 0.5, (10, 16)),
+        Ingredient("planned", 0.2, (2, 16)),
+    ),
+    steps=96,
+    rows=5,
+    length=400,
+    layers=4,
+    schedule="cosine",
+    warmup=0.2,
+    rates=FINE_TUNING,
+)
+# Wrong twin: the same texts under the questions of other texts.
+SHUFFLED = Stage(
+    **{**vars(JUDGE), "name": "judge-shuffled", "mixture": (Ingredient("mispaired", 1.0, (2, 16)),)}
+)
+
+
+def foreign(solver_seed: int, scale: Scale) -> Made:
+    """The SFT model that a solver's judge begins as: that of the next seed, the last one's is the first."""
+    return sft.weights("sft", (solver_seed + 1) % scale.solver_seeds, scale)
+
+
+def judge(solver_seed: int, scale: Scale, stage: Stage = JUDGE) -> Made:
+    """The judge of a solver. The first solver's ships."""
+    start = foreign(solver_seed, scale)
+    shortened = stage.shortened(scale.steps)
+    return Made(
+        "weights",
+        stage.name,
+        solver_seed,
+        partial(_train, shortened, solver_seed),
+        {"stage": asdict(shortened)},
+        (TRAINING, TEXTS),
+        {"start": start},
+        ships=solver_seed == 0 and stage is JUDGE,
+    )
+
+
+def _train(stage: Stage, seed: int, making: Making) -> None:
+    model, _ = run_stages(
+        load_checkpoint(making.needs["start"]),
+        [stage],
+        seed,
+        work=making.work,
+        progress=lambda now: making.report(_report(now)),
+    )
+    save_checkpoint(model, making.folder)
+
+
+def _report(now: TrainingProgress) -> Report:
+    return Report(now.step / now.steps, f"step {now.step}/{now.steps}, loss {now.loss:.3f}", now.seconds_left)

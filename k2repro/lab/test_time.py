@@ -1,0 +1,72 @@
+"""Planning and best-of-N on mini-K2: five solvers, the same hard problems, one pool of candidates each.
+
+RL from SFT -> candidates -> readings -> marks (ships); SFT of the next seed -> judge (that of solver 0 ships)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from k2repro.lab import candidates, judge, rlvr
+from k2repro.lab.campaign import Watch, carry_out
+from k2repro.lab.made import Made
+from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
+from k2repro.lab.progress import live
+from k2repro.lab.scale import Scale
+from k2repro.results import ArtifactStore
+from k2repro.results.provenance import made_on
+
+
+def everything(scale: Scale) -> list[Made]:
+    """All that notebooks 04 and 05 read."""
+    return [
+        *(marks(seed, scale) for seed in range(scale.solver_seeds)),
+        judge.judge(0, scale),
+        rlvr.weights(candidates.SOLVER, 0, scale),
+    ]
+
+
+@dataclass(frozen=True)
+class SolverResults:
+    """What was made.
+
+    marks    of all candidates, by solver seed
+    solver   folder of the weights of solver 0; judge: of its judge
+    machine  that made them, see `made_on`
+    """
+
+    marks: Mapping[int, Sequence[Marks]]
+    solver: Path
+    judge: Path
+    machine: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def plans_tried(self) -> tuple[str, ...]:
+        """Kinds of plans that were given on test problems."""
+        found = (each.kind for each in next(iter(self.marks.values())) if each.split == "test")
+        return tuple(kind for kind in dict.fromkeys(found) if kind != SEARCH)
+
+    @property
+    def plan(self) -> str:
+        """The plan that stands for the paper's: the planner's where there is one, else the solver's own."""
+        return "planner" if "planner" in self.plans_tried else OWN
+
+    def of(self, split: str, kind: str) -> dict[int, list[Marks]]:
+        """Marks of one split and kind, by solver seed; problems stand in one order."""
+        return {
+            seed: [each for each in found if (each.split, each.kind) == (split, kind)]
+            for seed, found in self.marks.items()
+        }
+
+
+def carry_out_test_time(
+    scale: Scale, store: ArtifactStore, *, workers: int = 2, progress: Watch = live
+) -> SolverResults:
+    """Make what is missing, mark what ships, and read it. Raises whatever stops a job."""
+    folders = carry_out(everything(scale), store, workers=workers, progress=progress)
+    return SolverResults(
+        marks={seed: read_marks(folders[marks(seed, scale).key]) for seed in range(scale.solver_seeds)},
+        solver=folders[rlvr.weights(candidates.SOLVER, 0, scale).key],
+        judge=folders[judge.judge(0, scale).key],
+        machine=made_on(folders.values()),
+    )

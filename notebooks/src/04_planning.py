@@ -1,0 +1,338 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · Planning: think about the way before you walk it
+#
+# **Shows:** what one pass along a plan is worth beside one search, by length
+# of the problem and by quality of the plan; why a plan that does not help
+# alone can help among several answers; every number over five solvers.
+#
+# **In short:** a plan is not a better way to the answer. It is *another* way,
+# with other mistakes, and shorter. That makes it worth having where one of
+# several answers is chosen.
+#
+# K2-Think asks a second model for a plan before it thinks. The paper's
+# ablation is subtle: on AIME 2024 a plan alone *lowers* the score a little,
+# choosing the best of three raises it most, and both together are best, with
+# fewer tokens. Critics asked what the plan itself contributes.
+#
+# Here the question is put to **mini-K2**: five solvers, trained from
+# different seeds, on problems with 9 to 16 operations. Training ended at
+# twelve, so the two longer levels are beyond it. mini-K2 has no second model
+# that plans for it in this comparison. Its plan is the order in which one of
+# its own searches worked the variables out; beside it stand the program's
+# perfect plan and two plans that are wrong on purpose.
+
+# %% tags=["parameters"]
+profile = "laptop"
+
+# %%
+from k2repro.lab import planning_rows
+from k2repro.lab.best_of_n_rows import means
+from k2repro.lab.scale import Scale
+from k2repro.lab.test_time import carry_out_test_time
+from k2repro.mini.benchmarks import LEVELS, benchmark_problems
+from k2repro.notebook import (
+    checked_parameters, expected, show, show_code, show_table, tell)
+from k2repro.paper import load_facts
+from k2repro.pictures import planning as pictures
+from k2repro.results import open_rows
+from k2repro.results.store import open_store
+
+globals().update(checked_parameters("04_planning", globals()))
+scale = Scale.of_profile(profile)
+rows = open_rows("04_planning", profile=profile,
+                 parameters=scale.test_time_parameters())
+book = load_facts()
+
+# %% [markdown]
+# ## What was published
+#
+# The four lines of the paper's Table 2. Look at the second: planning alone
+# loses on the first benchmark and gains on the others.
+
+# %%
+TABLE_2 = "table2_test_time_ablation"
+BENCHMARKS = ("AIME 2024", "AIME 2025", "HMMT25", "Omni-MATH-HARD")
+LINES = ("SFT+RL Checkpoint", "+ Plan only", "+ Bo3 only",
+         "+ Plan + Bo3 (K2-Think)")
+show_table([
+    {"configuration": line} | {
+        name: book.number(f"{TABLE_2}/{line}/{name}") for name in BENCHMARKS}
+    for line in LINES
+], caption="K2-Think, Table 2, per cent")
+
+# %% [markdown]
+# ## The procedure, step by step
+#
+# A planner reads the question and says whether a plan would help, and on
+# which topics. From the topics it writes a plan that must not give the
+# answer. The solver reads question and plan. The same code runs on any chat
+# model (`k2repro solve --help`); what the solver reads is this:
+
+# %%
+from k2repro.planning import Plan, leak_rate, states_an_answer, with_plan
+
+print(with_plan("How many primes are below 20?",
+                Plan("List the odd numbers, strike out multiples.")))
+
+# %% [markdown]
+# A plan that states the answer is no plan. Two of these three are caught by
+# their own words, without looking at the right answer.
+
+# %%
+for plan in ("First factor n. The answer is 12.", "Try \\boxed{8}.",
+             "First factor n, then count the divisors."):
+    print(f"{states_an_answer(plan)!s:5}", plan)
+
+# %% [markdown]
+# On mini-K2 a plan is a list of names, ` plan q m p`: the variables to work
+# out, in an order in which every operand comes first. It holds no number, so
+# it cannot hold the answer. The audit agrees:
+
+# %%
+problems = [each for level in LEVELS
+            for each in benchmark_problems(level, "validation", 20)]
+leak = leak_rate([each.plan for each in problems],
+                 [each.question for each in problems],
+                 [each.gold for each in problems])
+rows.add("planning.leak", leak.held, unit="fraction", scale="mini",
+         n=leak.plans)
+expected("No plan holds its answer.", holds=leak.held == leak.stated == 0)
+
+# %% [markdown]
+# ## One problem, with a plan and without
+#
+# The solver answers validation problems twice: searching for the order by
+# itself, and along the program's plan. Below is a problem that only one of
+# the two got right. What follows the first mistake is marked.
+
+# %%
+results = carry_out_test_time(scale, open_store(profile))
+rows.rest_on(results.machine)
+
+# %%
+from k2repro.lessons.planning import differing, pairs_of_answers
+
+problem, search, planned = differing(pairs_of_answers(
+    results.solver, problems[40:60]))
+print(problem.question)
+print(problem.plan)
+
+# %% tags=["nbval-ignore-output"]
+from IPython.display import HTML, display
+
+display(HTML(pictures.side_by_side_html([
+    pictures.marked_html("searching", search.text, search.good,
+                         search.right),
+    pictures.marked_html("along the plan", planned.text, planned.good,
+                         planned.right)])))
+
+# %% [markdown]
+# A search notes a definition, looks its operands up, opens the first that is
+# unknown, and comes back. The planned pass does none of that, so it is
+# shorter, and it cannot get lost. It has another weakness: at each step it
+# must find its place in the plan.
+
+# %% [markdown]
+# ## What a plan is worth
+#
+# One pass along a plan against one search, on the same problems. *gold* is
+# the program's plan, *own* the order of the likelier of two earlier searches,
+# *shuffled* has the right names in a wrong order, *missing* lacks one name.
+# Expect little from shuffled plans: these solvers trust a plan, whatever it
+# says.
+
+# %%
+tables = planning_rows.add_rows(rows, results).tables
+kinds = results.plans_tried
+seeds = means(tables)
+
+# %% tags=["nbval-ignore-output"]
+values = {kind: {level.removeprefix("ops-"):
+                 seeds[f"planning.alone_minus_search.{kind}.{level}"]
+                 for level in LEVELS} for kind in kinds}
+figure, records = pictures.levels_picture(
+    values, "One pass along a plan, minus one search",
+    "points of pass@1")
+show(figure, alt="Differences to a single search by level and kind of plan, "
+     "bars for the mean, dots for five solvers: shuffled and incomplete "
+     "plans lose most of the score.", table=records,
+     takeaway="A plan is believed, right or wrong; and solvers differ.")
+
+# %%
+tell(rows, "One pass along the program's plan changes the score by "
+     "{planning.alone_minus_search.gold.mean:ci +.1%}, along the solver's own "
+     "by {planning.alone_minus_search.own.mean:ci +.1%}, along a shuffled one "
+     "by {planning.alone_minus_search.shuffled.mean:ci +.1%}. The intervals "
+     "resample solvers and problems.")
+
+# %%
+show_table([
+    {"plan": kind,
+     "score": f"{rows[f'planning.alone.{kind}.mean'].value:.1%}",
+     "tokens, of a search's":
+         f"{rows[f'planning.token_ratio.{kind}'].value:.0%}",
+     "solves, of what no search solved":
+         f"{rows[f'planning.rescued.{kind}'].value:.0%}"
+         if f"planning.rescued.{kind}" in rows else None}
+    for kind in kinds
+], caption="One pass along each kind of plan")
+
+# %% [markdown]
+# ### The dots lie far apart
+#
+# Some solvers follow a plan well and some hardly can. All had the same
+# lessons, with a quarter of the texts planned, and nobody checked whether the
+# skill was there before training went on. So the sign of "plan alone" is
+# partly a matter of the seed, and one seed would have told a wrong story.
+
+# %% [markdown]
+# ## Another way to the answer
+#
+# Two searches of one solver are often wrong together: what confuses one
+# confuses the other. Look at how often *both* are wrong, for two searches,
+# and for a search and the pass along the likelier search's own order.
+
+# %%
+tell(rows, "Two searches are both wrong on "
+     "{planning.both_wrong.two_searches:.1%} of the problems, a search and "
+     "an own-plan pass on {planning.both_wrong.search_and_plan:.1%}.")
+
+# %% [markdown]
+# ## Two searches and one planned pass
+#
+# Now three answers to each problem, of which one is chosen, by the same rule
+# in both lines: three searches; or two searches and one pass along the order
+# of the likelier of them. The rule was picked on validation problems. No gold
+# plan is used, and no other model writes one.
+
+# %% tags=["nbval-ignore-output"]
+lines = {"three searches": "planning.bo3",
+         "two searches, one plan": "best_of_n.score.plan-bo3"}
+values = {line: {level.removeprefix("ops-"): seeds[f"{row}.{level}"]
+                 for level in LEVELS} for line, row in lines.items()}
+figure, records = pictures.levels_picture(
+    values, "Best of three, with and without a planned pass", "per cent right")
+show(figure, alt="Share right by level for three searches and for two "
+     "searches with one planned pass, bars for the mean over solvers, dots "
+     "for each.", table=records,
+     takeaway="The planned pass replaces a third search at fewer tokens.")
+
+# %%
+tell(rows, "The planned pass changes best-of-three by "
+     "{planning.plan_bo3_minus_bo3:ci +.1%}, with "
+     "{planning.plan_bo3_token_ratio:ci .2f} times the solver's tokens.")
+show_table([
+    {"chosen by": planning_rows.best_choice(results),
+     "of": f"{scale.solver_seeds} solvers"}],
+    caption="How one of the three was chosen, in both lines")
+
+# %% [markdown]
+# The plan is read off what the solver had written anyway, so no other role
+# spends tokens. With an external planner its tokens would have to be added;
+# the paper does not report them.
+
+# %% [markdown]
+# ## Predicted before the run
+
+# %%
+from k2repro.lab.predictions import of_room, standings
+
+rows.save()
+show_table(standings(of_room("planning"), rows),
+           caption="Declared before these rows existed, and what came out")
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it.
+
+# %%
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · Does this plan work?
+#
+# *Easy · about 10 minutes.* A plan works when every name in it can be worked
+# out from given values and from names before it.
+#
+# <details><summary>Hint</summary>
+#
+# Keep a set of what is known. When may a name join it?
+#
+# </details>
+
+# %% tags=["exercise"]
+def works(plan, given, operands):
+    """plan: names. given: a set of names. operands[name]: its two operands."""
+    ### BEGIN SOLUTION
+    known = set(given)
+    for name in plan:
+        if not set(operands[name]) <= known:
+            return False
+        known.add(name)
+    return True
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.plan_works(works)
+
+# %% [markdown]
+# ### Exercise 2 · When is a second way worth it?
+#
+# *Medium · about 10 minutes.* Two ways are right with probability p and q.
+# With a judge that always finds a right answer, what is the chance to be
+# right, if their mistakes are independent? And if both fail on exactly the
+# same problems and p = q?
+#
+# <details><summary>Hint</summary>
+#
+# Think of the problems on which *both* fail.
+#
+# </details>
+
+# %% tags=["exercise"]
+def chance_of_two(p, q, independent):
+    """Chance that at least one of the two is right."""
+    ### BEGIN SOLUTION
+    return 1 - (1 - p) * (1 - q) if independent else max(p, q)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.two_ways(chance_of_two)
+
+# %% [markdown]
+# ### Exercise 3 · A plan that nobody wrote
+#
+# *Hard · about 15 minutes.* A trace is a list of moves, `("note", name)`,
+# `("recall", name)` or `("evaluate", name)`. Read off the plan: what was
+# evaluated, each name once, in the order of its first evaluation.
+#
+# <details><summary>Hint</summary>
+#
+# A dictionary keeps the order in which keys came first.
+#
+# </details>
+
+# %% tags=["exercise"]
+def order_of(moves):
+    """A list of names."""
+    ### BEGIN SOLUTION
+    return list(dict.fromkeys(
+        name for action, name in moves if action == "evaluate"))
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.order_of_trace(order_of)

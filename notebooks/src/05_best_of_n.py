@@ -1,0 +1,338 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: tags,-all
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 · Best-of-N: sample several answers, choose one
+#
+# **Shows:** how much eleven ways of choosing recover of what a perfect choice
+# would bring, for 1 to 16 samples; what a judge with weights of its own adds;
+# which choosers get worse when they see more; what a token buys; every number
+# over five solvers, exact over all subsets of a pool.
+#
+# **In short:** a solver's own likelihood is a strong judge for three samples
+# and stops learning anything from more. A judge that errs *elsewhere* keeps
+# gaining. And stopping early, when an answer is likely enough, saves most of
+# the tokens.
+#
+# K2-Think draws three answers and lets a second model compare them in pairs.
+# In the paper's ablation that step gains most. Whatever a chooser does, it
+# lies between two others: a **random** choice, which is a single sample, and
+# the **oracle**, which knows the right answer and is a bound, not a method.
+
+# %% tags=["parameters"]
+profile = "laptop"
+
+# %%
+from k2repro.lab import best_of_n_rows as effects
+from k2repro.lab import selections
+from k2repro.lab.marks import SEARCH
+from k2repro.lab.scale import Scale
+from k2repro.lab.test_time import carry_out_test_time
+from k2repro.notebook import (
+    checked_parameters, expected, show, show_code, show_table, tell)
+from k2repro.pictures import best_of_n as pictures
+from k2repro.results import open_rows
+from k2repro.results.store import open_store
+
+globals().update(checked_parameters("05_best_of_n", globals()))
+scale = Scale.of_profile(profile)
+rows = open_rows("05_best_of_n", profile=profile,
+                 parameters=scale.test_time_parameters())
+results = carry_out_test_time(scale, open_store(profile))
+rows.rest_on(results.machine)
+searched = results.of("test", SEARCH)
+deep = selections.deep(searched)
+most = len(deep[0][0].of)
+tables = effects.add_rows(rows, results).tables
+
+# %% [markdown]
+# ## A pool of answers to one problem
+#
+# Every problem was answered several times, and every answer was read by the
+# solver itself and by a judge. Equal texts have equal marks. A chooser sees
+# these columns, and never the last one.
+
+# %%
+def distinct(marks):
+    return len(set(marks.of))
+
+
+problem = max(deep[0], key=distinct)
+show_table([
+    {"answer": f"text {at + 1}", "times": problem.of.count(at),
+     "tokens": problem.tokens[at],
+     "own log-probability": problem.own[at],
+     "judge's log-probability": problem.judge[at],
+     "right": "yes" if problem.right[at] else "no"}
+    for at in range(len(problem.right))
+], caption=f"Problem {problem.id}: all answers of solver 0")
+
+# %% [markdown]
+# ### You are the judge
+#
+# In JupyterLab a panel below shows a problem and three answers of the solver;
+# pick one and see what the choosers picked. On paper the first round stands
+# here as it is.
+
+# %%
+from k2repro.lessons.judging import panel, rounds
+
+games = rounds(results.solver, results.judge)
+first = games[0]
+print(first.question)
+for at, text in enumerate(first.texts):
+    print(f"[{at + 1}] {text}")
+
+# %% tags=["nbval-ignore-output"]
+import os
+
+if "K2REPRO_RUN" not in os.environ:
+    panel(games)
+
+# %%
+show_table(first.records(), caption="What the choosers picked in round 1")
+
+# %% [markdown]
+# ## Choosers on one page
+#
+# A chooser gives each candidate a score; the highest wins, ties are drawn.
+# What it gets has no place for the right answer.
+
+# %%
+from k2repro.best_of_n.selectors import (
+    judge_and_own, majority, own_sum, weighted_vote)
+
+show_code(own_sum, judge_and_own, majority, weighted_vote)
+
+# %% [markdown]
+# The **judge** is the SFT model of *another seed*, trained one minute longer
+# on solved problems. It writes nothing: its verdict is how likely it finds
+# the text. *foreign* is the same model before that minute. *process* solves
+# the problem again along the order that the candidate used, and looks whether
+# the answer is the same. *self-certainty* asks how far from uniform the
+# solver's distributions were.
+
+# %% [markdown]
+# ### Without luck
+#
+# One pool of 16 answers gives every N: the expected share of right choices
+# over *all* ways to draw N of them, counted and not simulated.
+
+# %%
+from k2repro.best_of_n import accuracy_curve
+
+show_code(accuracy_curve)
+
+# %% [markdown]
+# ## Best of three
+#
+# What each chooser adds to a single sample. Bars are means over the solvers,
+# each dot is a solver. Nothing can lie beyond the oracle.
+
+# %% tags=["nbval-ignore-output"]
+seeds = effects.means(tables)
+lines = {name: seeds[f"best_of_n.gain.{effects.row_name(name)}.n3"]
+         for name in effects.NAMES if name != effects.SINGLE}
+figure, records = pictures.seeds_picture(
+    lines, "Best of three, minus a single sample", "points of pass@1")
+show(figure, alt="Horizontal bars of the gain at three samples, from "
+     "majority to the oracle, with a dot for each of the solvers.",
+     table=records, takeaway="Likelihood recovers most of the way; another "
+     "model's likelihood adds to it.")
+
+# %%
+def shares(n):
+    return [
+        {"chooser": name,
+         "right": f"{rows[f'best_of_n.accuracy.{row}.n{n}'].value:.1%}",
+         "share of the way to the oracle": _share(row, n)}
+        for name in effects.NAMES
+        for row in [effects.row_name(name)]]
+
+
+def _share(row, n):
+    found = rows.get(f"best_of_n.gap_share.{row}.n{n}")
+    if found is None:
+        return None
+    if found.interval is None:
+        return f"{found.value:.0%}"
+    return (f"{found.value:.0%} [{found.interval[0]:.0%}, "
+            f"{found.interval[1]:.0%}]")
+
+
+show_table(shares(3), caption="Three samples: where each chooser stands "
+           "between random and oracle")
+
+# %%
+tell(rows, "The judge gains {best_of_n.gain.judge.n3:ci +.1%}, and judge and "
+     "own likelihood together {best_of_n.judge_own_minus_own.n3:ci +.1%} more "
+     "than own likelihood alone. Intervals resample solvers and problems.")
+
+# %% [markdown]
+# ## More samples
+#
+# Now up to 16, on the problems that were answered so often. The space between
+# random and oracle grows; see who makes use of it.
+
+# %% tags=["nbval-ignore-output"]
+names = ("random", "self-certainty", "own-sum", "process", "judge",
+         "judge+own", "oracle")
+curves = effects.curves(deep, names)
+figure, records = pictures.curves_picture(
+    curves, "Who makes use of more samples?")
+show(figure, alt="Share right over N from 1 to 16: the oracle rises, judge "
+     "and own likelihood together follow it at a distance, own likelihood "
+     "levels off early, self-certainty bends down.", table=records,
+     takeaway="Own likelihood levels off; an independent judge goes on.")
+
+# %%
+show_table(shares(most), caption=f"{most} samples")
+
+# %% [markdown]
+# ### When N grows too large
+#
+# The article warns that selection can get worse again: with more samples
+# there are more that *look* good. That needs a judge whose scores carry too
+# little: right texts repeat and wrong ones are all different, so a noisy
+# judge that takes the highest of many scores finds the odd one out.
+
+# %%
+if most > 3:
+    tell(rows, "From its best N to the largest, self-certainty changes by "
+         "{best_of_n.noisy_judge_large_n:ci +.1%}, the judge by "
+         "{best_of_n.large_n_minus_best_n:ci +.1%}.")
+
+# %% [markdown]
+# ### A judge that learned nothing
+#
+# The same minute of training, but on questions with the solutions of *other*
+# questions. It learns what a solution looks like and not whether it fits. If
+# it gained as much, the judge above would only prefer fluent texts. (One
+# solver; it decides nothing by itself.)
+
+# %%
+tell(rows, "Shuffled judge at three samples: "
+     "{best_of_n.shuffled_judge_gain.n3:+.1%}.")
+
+# %% [markdown]
+# ## What a token buys
+#
+# A fixed N spends as much on easy problems as on hard ones. *Adaptive* N
+# draws until an answer passes a threshold of likelihood. The threshold was
+# chosen on validation problems; the comparison is at equal mean tokens.
+
+# %% tags=["nbval-ignore-output"]
+figure, records = pictures.budget_picture(*effects.budget(results))
+show(figure, alt="Share right against tokens a question: a line for fixed N "
+     "with own likelihood, single points for adaptive N and for two searches "
+     "with one planned pass.", table=records,
+     takeaway="Points above the line get more out of their tokens.")
+
+# %%
+tell(rows, "Adaptive N with own likelihood draws "
+     "{best_of_n.adaptive.samples:.2f} samples on average and is right on "
+     "{best_of_n.adaptive.accuracy:.1%}, against "
+     "{best_of_n.adaptive.fixed:.1%} for a fixed N of equal tokens: "
+     "{best_of_n.adaptive_minus_fixed:ci +.1%}.")
+
+# %% [markdown]
+# ## Predicted before the run
+
+# %%
+from k2repro.lab.predictions import of_room, standings
+
+rows.save()
+show_table(standings(of_room("best_of_n"), rows),
+           caption="Declared before these rows existed, and what came out")
+
+# %% [markdown]
+# ## Exercises
+#
+# Write the missing lines, run the cell, and run the check below it.
+
+# %%
+from collections import Counter
+from math import comb
+
+from k2repro.notebook import checks
+
+# %% [markdown]
+# ### Exercise 1 · A vote
+#
+# *Easy · about 10 minutes.* The answer that is stated most often, `None` when
+# nobody states one. `None` in the list is an answer that cannot be read.
+#
+# <details><summary>Hint</summary>
+#
+# `Counter(...).most_common(1)`, but what may vote?
+#
+# </details>
+
+# %% tags=["exercise"]
+def most_common(answers):
+    """answers: a list of texts and None; the first seen of equals."""
+    ### BEGIN SOLUTION
+    stated = [answer for answer in answers if answer is not None]
+    return Counter(stated).most_common(1)[0][0] if stated else None
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.majority_answer(most_common)
+
+# %% [markdown]
+# ### Exercise 2 · The oracle's curve
+#
+# *Medium · about 10 minutes.* Of `total` samples `right` are right. Draw n of
+# them, all draws equally likely. How often is at least one right?
+#
+# <details><summary>Hint</summary>
+#
+# Count the draws without a right one: `comb(total - right, n)`.
+#
+# </details>
+
+# %% tags=["exercise"]
+def oracle(right, total, n):
+    """A probability."""
+    ### BEGIN SOLUTION
+    return 1 - comb(total - right, n) / comb(total, n)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.best_of_curve(oracle)
+
+# %% [markdown]
+# ### Exercise 3 · Stop when it is good enough
+#
+# *Hard · about 15 minutes.* Answers come one by one with their scores. Take
+# the first whose score reaches the threshold. If none does, take the best of
+# all. Return its place and how many were drawn.
+#
+# <details><summary>Hint</summary>
+#
+# `enumerate`, and `return` inside the loop. What is left when the loop ends?
+#
+# </details>
+
+# %% tags=["exercise"]
+def stop_early(scores, threshold):
+    """(place of the answer taken, from 0; number of answers drawn)."""
+    ### BEGIN SOLUTION
+    for at, score in enumerate(scores):
+        if score >= threshold:
+            return at, at + 1
+    return scores.index(max(scores)), len(scores)
+    ### END SOLUTION
+
+# %% tags=["check"]
+checks.stop_early(stop_early)
