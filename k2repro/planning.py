@@ -74,12 +74,14 @@ class Plan:
 
     text: empty when there is none. source: who made it: "planner", "own" (the solver's own order), "gold"
     (the program's), "given". states_answer: whether it says what the answer is. need: the step before it.
+    fault: why a reply that came is not handed over, empty for none.
     """
 
     text: str
     source: str = "planner"
     states_answer: bool = False
     need: Need | None = None
+    fault: str = ""
 
 
 def need_request(question: str, *, seed: int, n: int = 1, sampling: Sampling = PLANNER) -> Request:

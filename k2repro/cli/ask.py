@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from k2repro.cli.command import MODELS, Command, json_option, say
 from k2repro.cli.serving import add_endpoints, add_sampling
+from k2repro.errors import K2ReproError
 
 if TYPE_CHECKING:
     from k2repro.engine.backend import Request
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from k2repro.harness.protocol import Protocol
     from k2repro.harness.serving import Served
     from k2repro.solve import Solution
+
+# What --planner without a folder stands for.
+TRAINED_HERE = "trained here"
 
 
 def run_solve(args: argparse.Namespace) -> int:
@@ -44,15 +48,41 @@ def _on_mini(question: str, args: argparse.Namespace) -> "Solution":
     dialect.check(question)
     folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
     n = args.best_of or SETTINGS.n
-    planned = args.planned if args.planned is not None else SETTINGS.planned if n > 1 else 0
-    settings = replace(SETTINGS, n=n, planned=planned, select=args.select or SETTINGS.select)
+    planned = SETTINGS.planned if n > 1 or args.planner else 0
+    planned = planned if args.planned is None else args.planned
+    # Several plans of one question have to be drawn; the likeliest one would be the same each time.
+    sampling = replace(SETTINGS.planner, temperature=SETTINGS.planner.temperature if planned < 2 else 1.0)
+    settings = replace(
+        SETTINGS, n=n, planned=planned, select=args.select or SETTINGS.select, planner=sampling
+    )
+    whose = "a planner's" if args.planner else "its own"
     if not args.json:
-        say(f"mini-K2 ({folder.parent.name} {folder.name}): {n} samples, {planned} along its own order")
-    backend = LocalBackend.from_checkpoint(folder, name="mini-K2", compiled=False)
-    return solve(question, Roles(backend), dialect, settings, seed=args.seed, tell=None if args.json else say)
+        say(f"mini-K2 ({folder.parent.name} {folder.name}): {n} samples, {planned} along {whose} order")
+    roles = Roles(
+        LocalBackend.from_checkpoint(folder, name="mini-K2", compiled=False),
+        LocalBackend.from_checkpoint(_planner(args.planner), name="planner", compiled=False)
+        if args.planner
+        else None,
+    )
+    return solve(question, roles, dialect, settings, seed=args.seed, tell=None if args.json else say)
+
+
+def _planner(where: str) -> Path:
+    """The folder of mini-K2's planner; its weights do not ship, so the first use trains it."""
+    if where != TRAINED_HERE:
+        return Path(where)
+    from k2repro.lab.campaign import carry_out
+    from k2repro.lab.planner import planner
+    from k2repro.lab.scale import Scale
+    from k2repro.results.store import open_store
+
+    (folder,) = carry_out([planner(0, Scale.of_profile("laptop"))], open_store("laptop")).values()
+    return folder
 
 
 def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
+    if args.planner:
+        raise K2ReproError("--planner is mini-K2's own planner; on a server name one with --planner-model")
     from k2repro.evaluate.journal import Journal
     from k2repro.harness.grading import INSTRUCTIONS
     from k2repro.harness.serving import endpoints, sampling, serve
@@ -234,6 +264,11 @@ def _solve_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--best-of", type=int, metavar="N", help="samples (default: mini-K2 3, endpoints 1)")
     command.add_argument("--plan", action="store_true", help="plan before every sample (endpoints)")
     command.add_argument("--planned", type=int, metavar="K", help="plan before K of the N samples only")
+    command.add_argument(
+        "--planner", nargs="?", const=TRAINED_HERE, metavar="FOLDER",
+        help="mini-K2: a trained planner writes the plan; without FOLDER the one of the laptop profile, "
+        "trained here on first use (about three minutes of one core)",
+    )  # fmt: skip
     command.add_argument("--journal", help="file that keeps every request and response; asking again is free")
     command.add_argument("--trace", help="write what it cost as a trace for `k2repro replay`")
     command.add_argument("--no-stream", action="store_true", help="do not show the first sample as it comes")
@@ -279,11 +314,13 @@ COMMANDS = (
         MODELS,
         about="""\
 Without --base-url the shipped mini-K2 answers, in its own small language, within seconds and without a
-network. It has no planner: its plan is the order that its likelier first pass found. With --base-url any
-OpenAI-compatible server does: vLLM, llama.cpp, `transformers serve`, a hosted API; planner and judge may be
-others. The key is read from the environment variable of --key-env. Exit code 1: no answer could be read.""",
+network. Its plan is the order that its likelier first pass found, or with --planner what a trained planner
+hands over (its weights do not ship). With --base-url any OpenAI-compatible server does: vLLM, llama.cpp,
+`transformers serve`, a hosted API; planner and judge may be others. The key is read from the
+environment variable of --key-env. Exit code 1: no answer could be read.""",
         examples="""\
   k2repro solve -q 'q=7 m: - p i i=4 p: + q i ? m p q'
+  k2repro solve --planner -q 'q=7 m: - p i i=4 p: + q i ? m p q'
   k2repro solve --base-url http://127.0.0.1:8000/v1 --model LLM360/K2-Think --plan --best-of 3 \\
       -q 'How many positive divisors has 360?'
   k2repro solve ... --judge-base-url https://HOST/v1 --judge-model JUDGE --judge-key-env JUDGE_KEY

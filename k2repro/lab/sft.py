@@ -144,7 +144,7 @@ def _train(stages: Sequence[Stage], seed: int, kept: Sequence[int], making: Maki
         stages,
         seed,
         work=making.work,
-        progress=lambda now: making.report(_report(now)),
+        progress=lambda now: making.report(report_of(now)),
         keep=lambda step, now: save_snapshot(now, making.work / STEPS / f"{step:06d}"),
         keep_at=kept,
     )
@@ -154,7 +154,8 @@ def _train(stages: Sequence[Stage], seed: int, kept: Sequence[int], making: Maki
         shutil.copytree(making.work / STEPS, making.folder / STEPS)
 
 
-def _report(now: TrainingProgress) -> Report:
+def report_of(now: TrainingProgress) -> Report:
+    """Where a training stands, for whoever watches."""
     words = f"{now.stage} {now.step}/{now.steps}, loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s"
     return Report(now.step / now.steps, words, now.seconds_left)
 

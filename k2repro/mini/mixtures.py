@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
-from k2repro.mini import program_traces, programs, tokenizer, traces, variables
+from k2repro.mini import plans, program_traces, programs, tokenizer, traces, variables
 from k2repro.mini.problem import item_random
 from k2repro.training.packing import Batch, Example, pack
 
@@ -50,6 +50,8 @@ def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]
             return _text(question, "", traces.direct_response(system))
         if kind == "sloppy":
             return _text(question, "", traces.sloppy_response(system, rng, SLOPPY))
+        if kind == "planning":
+            return _text(question, "", plans.planning_response(system))
         return _text(question, "", traces.searching_response(system))
 
     return draw
@@ -173,6 +175,7 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "planned-program": _programs("planned"),
     "direct-program": _programs("direct"),
     "sloppy-program": _programs("sloppy"),
+    "planning": _variables("planning"),
 }
 
 

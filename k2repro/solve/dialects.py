@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from k2repro.engine.backend import Completion, Message, Prompt
-from k2repro.planning import Plan, with_plan
+from k2repro.engine.backend import Completion, Message, Prompt, Sampling
+from k2repro.planning import Ask, Plan, make_plans, with_plan
 from k2repro.verify import answers_equal
 from k2repro.verify.extract import closing_brace, unboxed
 
@@ -31,6 +31,9 @@ class Dialect(Protocol):
 
     def same(self, first: str, second: str) -> bool:
         """Whether two answers are one value, so that their votes count together."""
+
+    def plans(self, question: str, ask: Ask, *, count: int, seed: int, sampling: Sampling) -> Sequence[Plan]:
+        """`count` plans by the planner behind `ask`, an empty text for each that is none."""
 
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         """A plan read off the solver's own first passes, for want of a planner; None if it cannot be."""
@@ -59,6 +62,9 @@ class ChatDialect:
 
     def same(self, first: str, second: str) -> bool:
         return answers_equal(first, second)
+
+    def plans(self, question: str, ask: Ask, *, count: int, seed: int, sampling: Sampling) -> Sequence[Plan]:
+        return make_plans(question, ask, count=count, seed=seed, sampling=sampling)
 
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         return None

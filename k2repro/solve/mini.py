@@ -1,7 +1,8 @@
-"""The procedure on mini-K2: the shipped models, their language, and the solver's own order as the plan.
+"""The procedure on mini-K2: the shipped models, their language, and where a plan comes from.
 
-mini-K2 ships no planner, so the plan is the order in which the solver's likeliest first pass evaluated the
-variables. It is labelled "own": it is no second model's view.
+With a planner (`k2repro.lab.planner` trains one; its weights do not ship) the plan is what that model hands
+over. Without one it is the order in which the solver's likeliest first pass evaluated the variables. It is
+labelled "own": it is no second model's view.
 """
 
 import json
@@ -10,21 +11,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2repro.engine.backend import Completion, Message, Prompt, Sampling
+from k2repro.engine.backend import Completion, Message, Prompt, Request, Sampling
 from k2repro.errors import K2ReproError
+from k2repro.mini import plans as planning_texts
 from k2repro.mini.orders import evaluation_order
 from k2repro.mini.question import read_question
 from k2repro.mini.rendering import render_response
 from k2repro.mini.tokenizer import turn_end
-from k2repro.mini.variables import plan_text, question_text
-from k2repro.planning import Plan
+from k2repro.mini.variables import System, plan_text, question_text
+from k2repro.planning import Ask, Plan
 from k2repro.solve.procedure import Settings
 from k2repro.verify.extract import extract_answer
 
 # Above every reference trace of the tiers that training covers; the context of 512 holds it.
 MAX_NEW_TOKENS = 288
-# Two searches, then one pass along the order that the likelier of them found.
-SETTINGS = Settings(n=3, planned=1, select="own-mean", solver=Sampling(MAX_NEW_TOKENS, temperature=1.0))
+# Two searches, then one pass along a plan: the planner's likeliest one, else the order that the likelier
+# search found.
+SETTINGS = Settings(
+    n=3,
+    planned=1,
+    select="own-mean",
+    solver=Sampling(MAX_NEW_TOKENS, temperature=1.0),
+    planner=Sampling(planning_texts.MAX_NEW_TOKENS, temperature=0.0),
+)
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,35 @@ class MiniDialect:
     def same(self, first: str, second: str) -> bool:
         return first == second
 
+    def plans(self, question: str, ask: Ask, *, count: int, seed: int, sampling: Sampling) -> Sequence[Plan]:
+        """What a planner of mini-K2 hands over; its thinking stays with it, on its bill."""
+        request = Request(
+            self.prompt(question, None),
+            sampling.max_new_tokens,
+            n=count,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            stop=sampling.stop,
+            seed=seed,
+            role="planner",
+            label="plan",
+        )
+        system = read_question(question)
+        return [_handed_over(system, reply) for reply in ask([request])[0]]
+
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         """The order of evaluation of the likeliest pass; None when it evaluated nothing."""
         likeliest = max(searched, key=_likelihood)
         order = evaluation_order(self.text(likeliest))
         return Plan(plan_text(order), source="own") if order else None
+
+
+def _handed_over(system: System, reply: Completion) -> Plan:
+    """A plan in the planner's own order, right or wrong; none where there is nothing that could be read."""
+    if reply.failed:
+        return Plan("", fault=reply.error or reply.finish)
+    verdict = planning_texts.judge_reply(system, reply.text or "", finished=reply.finish == "stop")
+    return Plan(verdict.text, fault="" if verdict.text else verdict.kind)
 
 
 def _likelihood(completion: Completion) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from k2repro.best_of_n import SELECTORS, Candidate, Verdicts, choose, knock_out, round_robin, score_all
 from k2repro.engine.backend import Backend, Completion, Request, Sampling, derived_seed
 from k2repro.errors import K2ReproError, unknown
-from k2repro.planning import PLANNER, Ask, Plan, make_plans
+from k2repro.planning import PLANNER, Ask, Plan
 from k2repro.solve.dialects import Dialect
 
 # The published protocol: temperature 1.0, top-p 0.95, 64k tokens, stop at </answer>.
@@ -227,7 +227,7 @@ class _Run:
 
     def _planner(self) -> list[Plan]:
         assert self.roles.planner is not None
-        plans = make_plans(
+        plans = self.dialect.plans(
             self.question,
             self.recorder.ask(self.roles.planner),
             count=self.settings.planned,
@@ -235,8 +235,9 @@ class _Run:
             sampling=self.settings.planner,
         )
         for index, plan in enumerate(plans):
-            self.say(f"plan {index + 1}: {plan.text or '(none: the planner saw no need)'}")
-        return plans
+            none = f"(none: {plan.fault or 'the planner saw no need'})"
+            self.say(f"plan {index + 1}: {plan.text.strip() or none}")
+        return list(plans)
 
     def _request(self, plan: Plan | None, n: int, index: int) -> Request:
         settings, sampling = self.settings, self.settings.solver

@@ -26,6 +26,28 @@ def test_mini_k2_answers_out_of_the_box_and_its_trace_is_replayed(tmp_path, caps
     assert str(found["usage"]["solver"]["output_tokens"]) in capsys.readouterr().out
 
 
+def test_mini_k2_takes_a_planner_from_a_folder_and_its_tokens_stand_on_the_bill(capsys):
+    """Catches a planner that is trained or loaded and never asked; here a solver's checkpoint stands in."""
+    from k2repro.results import Places
+    from k2repro.solve.mini import shipped_checkpoint
+
+    folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
+    words = ["-q", "q=7 m: - p i i=4 p: + q i ? m p q", "--planner", folder]
+    assert cli("solve", *words, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["usage"]["planner"]["calls"] == 1
+    # A solver writes answers, no plans: nothing is handed over, and the third sample is a search.
+    assert [plan["text"] for plan in found["plans"]] == [""]
+    assert [each["planned"] for each in found["candidates"]] == [False] * 3
+    assert cli("solve", *words) == 0
+    assert "plan 1: (none: " in capsys.readouterr().out
+
+
+def test_a_planner_of_mini_k2_is_refused_on_a_server(capsys):
+    assert cli("solve", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "-q", "x", "--planner") == 2
+    assert "--planner-model" in capsys.readouterr().err
+
+
 def test_a_question_in_english_is_refused_with_an_example(capsys):
     assert cli("solve", "-q", "What is 2 + 2?") == 2
     assert "q=7 m: - p i i=4" in capsys.readouterr().err

@@ -1,9 +1,11 @@
 """The whole procedure on a server and on mini-K2: what is asked, who is chosen, what it costs."""
 
+from dataclasses import replace
+
 import pytest
 from stubs import stub
 
-from k2repro.engine.backend import Sampling
+from k2repro.engine.backend import Completion, Sampling
 from k2repro.engine.endpoint import EndpointBackend
 from k2repro.engine.server import Endpoint
 from k2repro.errors import K2ReproError
@@ -116,6 +118,81 @@ def test_mini_k2_solves_out_of_the_box_by_its_own_order(mini):
         assert found.scores[found.chosen] == max(found.scores)
         right += found.answer == problem.gold.strip()
     assert right >= 5
+
+
+class Planner:
+    """A planner of mini-K2 that gives one reply after the other."""
+
+    name = "planner"
+
+    def __init__(self, *replies, finish="stop"):
+        self.replies, self.finish, self.requests = replies, finish, []
+
+    def complete(self, requests, *, progress=None):
+        self.requests += requests
+        return [
+            [
+                Completion((1,) * 9, self.finish, text=text, error="" if text else "gone")
+                for text in self.replies[: each.n]
+            ]
+            for each in requests
+        ]
+
+
+QUESTION = "q=7 m: - p i i=4 p: + q i ? m p q"
+
+
+def test_mini_k2_follows_what_a_planner_hands_over_and_nothing_else_of_it(mini):
+    """Catches a solver that reads the planner's thinking, and a planner whose tokens nobody counts."""
+    from k2repro.mini.plans import planning_response
+    from k2repro.mini.question import read_question
+    from k2repro.solve.mini import SETTINGS, MiniDialect
+
+    reply = planning_response(read_question(QUESTION)) + "<|im_end|>"
+    planner = Planner(reply)
+    found = solve(QUESTION, Roles(mini, planner), MiniDialect(), SETTINGS, seed=0)
+    assert found.plans == (Plan(" plan p m"),)
+    assert [each.planned for each in found.candidates] == [False, False, True]
+    assert (found.usage["planner"].calls, found.usage["planner"].output_tokens) == (1, 9)
+    assert [each.role for each in planner.requests] == ["planner"]
+    (asked,) = {each.prompt[0].content for each in planner.requests}
+    assert asked == MiniDialect().check(QUESTION)
+    assert "? p=" not in found.candidates[2].text
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "fault"),
+    [
+        ("<think></think><answer> plan p z</answer>", "stop", "undefined name"),
+        ("<think></think><answer> plan p m=7</answer>", "stop", "undefined name"),
+        ("<think></think><answer> plan</answer>", "stop", "empty"),
+        ("<think></think><answer> plan p m</answer>", "length", "unfinished"),
+        ("plan p m", "stop", "unreadable"),
+        ("", "error", "gone"),
+    ],
+)
+def test_a_reply_that_is_no_plan_is_said_and_costs_no_sample(mini, reply, finish, fault):
+    """Catches a stranger's name that reaches the solver, and a reply that is dropped without a word."""
+    from k2repro.solve.mini import SETTINGS, MiniDialect
+
+    said = []
+    roles = Roles(mini, Planner(reply, finish=finish))
+    found = solve(QUESTION, roles, MiniDialect(), SETTINGS, seed=0, tell=said.append)
+    assert found.plans == (Plan("", fault=fault),)
+    assert [each.planned for each in found.candidates] == [False] * 3
+    assert f"plan 1: (none: {fault})" in said
+
+
+def test_several_plans_reach_a_sample_each(mini):
+    """Catches one plan for all, and a wrong plan that is held back: who would know that it is wrong?"""
+    from k2repro.solve.mini import SETTINGS, MiniDialect
+
+    replies = [f"<think></think><answer> plan {names}</answer>" for names in ("p m", "m p")]
+    settings = replace(SETTINGS, n=2, planned=2)
+    found = solve(QUESTION, Roles(mini, Planner(*replies)), MiniDialect(), settings, seed=0)
+    assert [plan.text for plan in found.plans] == [" plan p m", " plan m p"]
+    firsts = [each.text.partition("<think>")[2][:3] for each in found.candidates]
+    assert firsts == [" p:", " m:"]
 
 
 def test_a_dialect_without_an_own_plan_says_that_a_planner_is_missing(mini):
