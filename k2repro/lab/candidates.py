@@ -15,7 +15,7 @@ from typing import Any
 from k2repro.engine import NUMERICS as ENGINE
 from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
-from k2repro.lab import readings, rlvr
+from k2repro.lab import planner, readings, rlvr
 from k2repro.lab.asking import FILE, Asking, read_askings
 from k2repro.lab.lines import write_lines
 from k2repro.lab.made import Made, Making
@@ -28,8 +28,9 @@ from k2repro.mini.orders import evaluation_order
 from k2repro.mini.problem import Problem, item_random
 
 SOLVER = rlvr.SHIPPED
-# Plans that show what a plan is worth: the program's, the same in a wrong order, and with one name missing.
-EXHIBITS = ("gold", "shuffled", "missing")
+# Plans that show what a plan is worth: the program's, a trained planner's, the program's in a wrong order, the
+# same with one name missing.
+EXHIBITS = ("gold", "planner", "shuffled", "missing")
 # Two searches, and one pass along the order of the likelier of them.
 PAIR = 2
 
@@ -73,7 +74,16 @@ def planned(kind: str, seed: int, split: str, scale: Scale) -> Made:
     count = min(scale.deep, scale.asked) if split == "test" else scale.chosen
     params = {"kind": kind, "problems": count, **_asked(split)}
     needs = {"solver": solver(seed, scale)}
-    return Made("candidates", f"planned-{kind}-{split}", seed, partial(_planned, params, seed), params, _WORDS, needs)
+    if kind == "planner":
+        needs["plans"] = plans(split, count, scale)
+    return Made(
+        "candidates", f"planned-{kind}-{split}", seed, partial(_planned, params, seed), params, _WORDS, needs
+    )
+
+
+def plans(split: str, count: int, scale: Scale) -> Made:
+    """What the planner hands over: one for all solvers, as in K2-Think."""
+    return planner.written(0, scale, tiers=LEVELS, split=split, problems=count)
 
 
 def own(seed: int, split: str, scale: Scale) -> Made:
@@ -85,7 +95,9 @@ def own(seed: int, split: str, scale: Scale) -> Made:
         "search": searched,
         "likelihood": readings.reading(solver(seed, scale), searched),
     }
-    return Made("candidates", f"planned-own-{split}", seed, partial(_own, params, seed), params, _WORDS, needs)
+    return Made(
+        "candidates", f"planned-own-{split}", seed, partial(_own, params, seed), params, _WORDS, needs
+    )
 
 
 def check(seed: int, split: str, scale: Scale) -> Made:
@@ -123,8 +135,12 @@ def _search(params: Mapping[str, Any], seed: int, making: Making) -> None:
 
 def _planned(params: Mapping[str, Any], seed: int, making: Making) -> None:
     problems = problems_of(params["split"], params["problems"])
-    plans = [bent(params["kind"], each) for each in problems]
-    _ask([(_along(zip(problems, plans, strict=True), params["kind"]), 1)], seed, making)
+    if params["kind"] == "planner":
+        handed = {each.id: each.plan for each in planner.read_plans(making.needs["plans"])}
+        given = [handed[each.id] for each in problems]
+    else:
+        given = [bent(params["kind"], each) for each in problems]
+    _ask([(_along(zip(problems, given, strict=True), params["kind"]), 1)], seed, making)
 
 
 def bent(kind: str, problem: Problem) -> str:

@@ -8,7 +8,6 @@ met problems of up to 16 operations, the solvers 12. The share of its plans that
 be called one: `BARS`, on validation problems.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from k2repro.architecture import Qwen2
 from k2repro.engine import NUMERICS as ENGINE
 from k2repro.engine import Sampler
 from k2repro.lab import sft
+from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making, OnReport, no_report
 from k2repro.lab.progress import Report
 from k2repro.lab.scale import Scale
@@ -53,7 +53,7 @@ PLANNER = (
 BARS = {"tier-1": 0.95, "tier-2": 0.90, "tier-3": 0.80, "tier-4": 0.70}
 # One plan of a problem is the likeliest one; several of a problem have to be drawn.
 GREEDY = 0.0
-HISTORY, FILE = "history.json", "plans.jsonl"
+HISTORY, FILE = "history.json", "plans.jsonl.gz"
 
 
 # ---- things to be made ----------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def _write(
     found = write_plans(
         model, asked, samples=samples, temperature=temperature, seed=seed, report=making.report
     )
-    write_text(making.folder / FILE, "".join(canonical_json(asdict(each)) + "\n" for each in found))
+    write_lines(making.folder / FILE, found)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def write_plans(
 
 def read_plans(folder: Path) -> list[Written]:
     """The replies of `written`, those to one problem next to each other."""
-    return [Written(**json.loads(line)) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
+    return read_lines(folder / FILE, Written)
 
 
 def kinds(found: Iterable[Written]) -> dict[str, Counter[str]]:

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from k2repro.evaluate import wilson_interval
 from k2repro.evaluate.effects import Table
-from k2repro.lab import selections
+from k2repro.lab import planner, selections
 from k2repro.lab.best_of_n_rows import FEW, MEAN, SINGLE, TABLE_2, accuracy, by_level, minus
 from k2repro.lab.marks import OWN, SEARCH, Marks
 from k2repro.lab.selections import BySeed
 from k2repro.lab.test_time import SolverResults
 from k2repro.lab.two_level_rows import TwoLevelRows
+from k2repro.mini.plans import WORKABLE
 from k2repro.results import RowBook
 
 # By what one of two searches and a planned pass may be chosen; which it is, validation problems decide.
@@ -20,12 +22,42 @@ CHOICES = ("own-sum", "own-mean", "judge", "judge+own")
 def add_rows(rows: RowBook, results: SolverResults) -> TwoLevelRows:
     """All rows of the notebook; returns the tables behind them."""
     book = TwoLevelRows(rows)
+    _workable(rows, results)
     select = best_choice(results)
     for kind in results.plans_tried:
         _alone(book, results, kind)
     _scores(book, results)
     _together(book, results, select)
     return book
+
+
+def _workable(rows: RowBook, results: SolverResults) -> None:
+    """Share of the planner's plans that work, by tier; of one planner, so the interval is Wilson's."""
+    found = planner.kinds(results.written["test"])
+    for tier, count in found.items():
+        right, n = count[WORKABLE], count.total()
+        interval = wilson_interval(right, n)
+        rows.add(
+            f"planning.workable.{tier}",
+            right / n,
+            unit="fraction",
+            scale="mini",
+            n=n,
+            interval=(interval.low, interval.high),
+            interval_method=f"{interval.method}, one planner",
+            seeds=(0,),
+            of_models=True,
+        )
+    tokens = [each.tokens for each in results.written["test"]]
+    rows.add(
+        "planning.planner_tokens",
+        sum(tokens) / len(tokens),
+        unit="tokens",
+        scale="mini",
+        n=len(tokens),
+        seeds=(0,),
+        of_models=True,
+    )
 
 
 def best_choice(results: SolverResults) -> str:

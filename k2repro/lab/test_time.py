@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k2repro.lab import candidates, judge, rlvr
+from k2repro.lab import candidates, judge, planner, rlvr
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made
 from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
 from k2repro.lab.progress import live
 from k2repro.lab.scale import Scale
+from k2repro.mini.benchmarks import MATHS
 from k2repro.results import ArtifactStore
 from k2repro.results.provenance import made_on
 
@@ -21,9 +22,16 @@ def everything(scale: Scale) -> list[Made]:
     """All that notebooks 04 and 05 read."""
     return [
         *(marks(seed, scale) for seed in range(scale.solver_seeds)),
+        *(written(split, scale) for split in ("validation", "test")),
         judge.judge(0, scale),
         rlvr.weights(candidates.SOLVER, 0, scale),
     ]
+
+
+def written(split: str, scale: Scale) -> Made:
+    """What the planner writes on the tiers: validation says whether it counts as one, test how good it is."""
+    count = scale.asked if split == "test" else scale.chosen
+    return planner.written(0, scale, tiers=MATHS, split=split, problems=count)
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,13 @@ class SolverResults:
     """What was made.
 
     marks    of all candidates, by solver seed
+    written  by the planner on the tiers, by split
     solver   folder of the weights of solver 0; judge: of its judge
     machine  that made them, see `made_on`
     """
 
     marks: Mapping[int, Sequence[Marks]]
+    written: Mapping[str, Sequence[planner.Written]]
     solver: Path
     judge: Path
     machine: Mapping[str, str] = field(default_factory=dict)
@@ -48,8 +58,9 @@ class SolverResults:
 
     @property
     def plan(self) -> str:
-        """The plan that stands for the paper's: the planner's where there is one, else the solver's own."""
-        return "planner" if "planner" in self.plans_tried else OWN
+        """Whose plan stands for the paper's: the planner's if it passed its gate, else the solver's own."""
+        shares = planner.workable_share(self.written["validation"])
+        return "planner" if planner.is_obtained(shares) else OWN
 
     def of(self, split: str, kind: str) -> dict[int, list[Marks]]:
         """Marks of one split and kind, by solver seed; problems stand in one order."""
@@ -66,6 +77,9 @@ def carry_out_test_time(
     folders = carry_out(everything(scale), store, workers=workers, progress=progress)
     return SolverResults(
         marks={seed: read_marks(folders[marks(seed, scale).key]) for seed in range(scale.solver_seeds)},
+        written={
+            split: planner.read_plans(folders[written(split, scale).key]) for split in ("validation", "test")
+        },
         solver=folders[rlvr.weights(candidates.SOLVER, 0, scale).key],
         judge=folders[judge.judge(0, scale).key],
         machine=made_on(folders.values()),

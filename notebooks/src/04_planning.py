@@ -29,10 +29,10 @@
 #
 # Here the question is put to **mini-K2**: five solvers, trained from
 # different seeds, on problems with 9 to 16 operations. Training ended at
-# twelve, so the two longer levels are beyond it. mini-K2 has no second model
-# that plans for it in this comparison. Its plan is the order in which one of
-# its own searches worked the variables out; beside it stand the program's
-# perfect plan and two plans that are wrong on purpose.
+# twelve, so the two longer levels are beyond it. Plans come from several
+# places: the program that made the problem knows the perfect one; a second
+# small model was trained to plan; the solver's own search, once it is
+# written, has an order too; and two plans are wrong on purpose.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -146,16 +146,42 @@ display(HTML(pictures.side_by_side_html([
 # must find its place in the plan.
 
 # %% [markdown]
+# ## A planner of its own
+#
+# The planner is a small model too. It thinks before it plans: it walks through
+# the question as a search does, without arithmetic, and hands over nothing
+# but the names. A plan *works* when every asked value can be worked out along
+# it. The reasons of failure are counted, on test problems of the four tiers.
+
+# %%
+from k2repro.lab import planner
+
+tables = planning_rows.add_rows(rows, results).tables
+found = planner.kinds(results.written["test"])
+every = [kind for kind in planner.plans.KINDS
+         if any(count[kind] for count in found.values())]
+show_table([
+    {"tier": tier} | {kind: count[kind] for kind in every}
+    for tier, count in found.items()
+], caption="What became of the planner's replies")
+
+# %%
+tell(rows, "Plans that work, from the easiest tier to the hardest: "
+     "{planning.workable.tier-1:.1%}, {planning.workable.tier-2:.1%}, "
+     "{planning.workable.tier-3:.1%}, {planning.workable.tier-4:.1%}. A reply "
+     "takes {planning.planner_tokens:.0f} tokens, thinking included.")
+
+# %% [markdown]
 # ## What a plan is worth
 #
 # One pass along a plan against one search, on the same problems. *gold* is
 # the program's plan, *own* the order of the likelier of two earlier searches,
-# *shuffled* has the right names in a wrong order, *missing* lacks one name.
+# *planner* is what the second model wrote, *shuffled* has the right names in
+# a wrong order, *missing* lacks one name.
 # Expect little from shuffled plans: these solvers trust a plan, whatever it
 # says.
 
 # %%
-tables = planning_rows.add_rows(rows, results).tables
 kinds = results.plans_tried
 seeds = means(tables)
 
@@ -216,7 +242,7 @@ tell(rows, "Two searches are both wrong on "
 # Now three answers to each problem, of which one is chosen, by the same rule
 # in both lines: three searches; or two searches and one pass along the order
 # of the likelier of them. The rule was picked on validation problems. No gold
-# plan is used, and no other model writes one.
+# plan is used, and the planner is not asked.
 
 # %% tags=["nbval-ignore-output"]
 lines = {"three searches": "planning.bo3",
@@ -241,8 +267,8 @@ show_table([
 
 # %% [markdown]
 # The plan is read off what the solver had written anyway, so no other role
-# spends tokens. With an external planner its tokens would have to be added;
-# the paper does not report them.
+# spends tokens. With a planner its tokens come on top, and here they are about
+# as many as a search takes; the paper does not report them.
 
 # %% [markdown]
 # ## Predicted before the run

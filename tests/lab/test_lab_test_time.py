@@ -11,11 +11,13 @@ from k2repro.lab import best_of_n_rows, candidates, judge, planning_rows, select
 from k2repro.lab.asking import Asking
 from k2repro.lab.made import make_now
 from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
+from k2repro.lab.planner import Written
 from k2repro.lab.readings import Reading, likeliest
 from k2repro.lab.scale import Scale
 from k2repro.lab.test_time import SolverResults
 from k2repro.mini import variables
-from k2repro.mini.benchmarks import LEVELS, benchmark_problems
+from k2repro.mini.benchmarks import LEVELS, MATHS, benchmark_problems
+from k2repro.mini.plans import WORKABLE
 from k2repro.results import ArtifactStore, open_rows
 
 TINY = Scale(
@@ -67,6 +69,11 @@ def drawn(seed: int, kind: str, split: str, rng: np.random.Generator, problems: 
     return found
 
 
+def written(tier: str) -> Written:
+    """A plan that works."""
+    return Written("id", tier, 0, WORKABLE, " plan a", 0, 20, 10)
+
+
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> SolverResults:
     rng = np.random.default_rng(0)
@@ -81,6 +88,7 @@ def results(tmp_path_factory) -> SolverResults:
             ]
             for seed in range(3)
         },
+        {split: [written(tier) for tier in MATHS for _ in range(4)] for split in ("validation", "test")},
         folder,
         folder,
     )
@@ -216,7 +224,7 @@ def test_the_likelier_search_gives_the_plan():
     assert likeliest(asking, Reading("a", (-5.0, -8.0), (0.0, 0.0)), range(2)) == 1
 
 
-@pytest.mark.parametrize("kind", candidates.EXHIBITS)
+@pytest.mark.parametrize("kind", ["gold", "shuffled", "missing"])
 def test_plans_on_show_are_what_they_are_called(kind):
     """Catches a shuffled plan in the right order, and a missing name that is still there."""
     for problem in benchmark_problems(LEVELS[1], "validation", 20):
@@ -246,7 +254,7 @@ def test_a_solver_is_not_its_own_judge():
 def test_what_ships_is_small_in_kind():
     """Catches weights of every solver in the repository."""
     shipped = [made for made in test_time.everything(Scale()) if made.ships]
-    assert sorted(made.kind for made in shipped) == ["marks"] * 5 + ["weights"] * 2
+    assert sorted(made.kind for made in shipped) == ["marks"] * 5 + ["plans"] * 2 + ["weights"] * 2
 
 
 @pytest.mark.parametrize("value", [2, 5, 0])
@@ -254,6 +262,13 @@ def test_candidates_come_in_pairs(value):
     """Catches a pool that leaves a search without its pair."""
     with pytest.raises(K2ReproError, match="candidates"):
         replace(Scale(), candidates=value)
+
+
+def test_a_planner_that_missed_its_gate_stands_for_nothing(results):
+    """Catches a planner in the paper's place whose plans do not work."""
+    assert results.plan == "planner"
+    failed = [replace(each, kind="too early") for each in results.written["validation"]]
+    assert replace(results, written={**results.written, "validation": failed}).plan == OWN
 
 
 def test_no_field_of_marks_is_forgotten():
