@@ -28,8 +28,8 @@ from k2repro.mini.orders import evaluation_order
 from k2repro.mini.problem import Problem, item_random
 
 SOLVER = rlvr.SHIPPED
-# Plans that show what a plan is worth: the program's, a trained planner's, the program's in a wrong order, the
-# same with one name missing.
+# Plans that show what a plan is worth: the program's, a trained planner's, and two that are wrong: the
+# program's in another order, and with one name missing.
 EXHIBITS = ("gold", "planner", "shuffled", "missing")
 # Two searches, and one pass along the order of the likelier of them.
 PAIR = 2
