@@ -47,14 +47,13 @@ SHUFFLED = Stage(
 )
 
 
-def foreign(solver_seed: int, scale: Scale) -> Made:
-    """The SFT model that a solver's judge begins as: that of the next seed, the last one's is the first."""
-    return sft.weights("sft", (solver_seed + 1) % scale.solver_seeds, scale)
+def foreign(start: int, scale: Scale) -> Made:
+    """The SFT model that a judge begins as; start: its seed."""
+    return sft.weights("sft", start, scale)
 
 
-def judge(solver_seed: int, scale: Scale, stage: Stage = JUDGE) -> Made:
-    """The judge of a solver. The first solver's ships."""
-    start = foreign(solver_seed, scale)
+def judge(solver_seed: int, start: int, scale: Scale, stage: Stage = JUDGE) -> Made:
+    """The judge of a solver, from the SFT model of the seed `start`. The first solver's ships."""
     shortened = stage.shortened(scale.steps)
     return Made(
         "weights",
@@ -63,7 +62,7 @@ def judge(solver_seed: int, scale: Scale, stage: Stage = JUDGE) -> Made:
         partial(_train, shortened, solver_seed),
         {"stage": asdict(shortened)},
         (TRAINING, TEXTS),
-        {"start": start},
+        {"start": foreign(start, scale)},
         ships=solver_seed == 0 and stage is JUDGE,
     )
 

@@ -77,9 +77,9 @@ class Marks:
 # ---- making ---------------------------------------------------------------------------------------
 
 
-def marks(seed: int, scale: Scale) -> Made:
-    """Marks of all candidates of a solver, both splits; they ship."""
-    solver, verdict = candidates.solver(seed, scale), judge.judge(seed, scale)
+def marks(seed: int, start: int, scale: Scale) -> Made:
+    """Marks of all candidates of a solver, both splits; they ship. start: seed that its judge comes from."""
+    solver, verdict = candidates.solver(seed, scale), judge.judge(seed, start, scale)
     needs: dict[str, Made] = {}
     for split in SPLITS:
         kinds = {SEARCH: candidates.search(seed, split, scale), OWN: candidates.own(seed, split, scale)}
@@ -91,11 +91,11 @@ def marks(seed: int, scale: Scale) -> Made:
             if kind in (SEARCH, OWN):
                 needs[f"{split} {kind} judge"] = reading(verdict, made)
         searched = kinds[SEARCH]
-        needs[f"{split} {SEARCH} foreign"] = reading(judge.foreign(seed, scale), searched)
+        needs[f"{split} {SEARCH} foreign"] = reading(judge.foreign(start, scale), searched)
         needs[f"{split} check"] = candidates.check(seed, split, scale)
     if seed == 0:
         needs[f"test {SEARCH} shuffled"] = reading(
-            judge.judge(seed, scale, judge.SHUFFLED), candidates.search(seed, "test", scale)
+            judge.judge(seed, start, scale, judge.SHUFFLED), candidates.search(seed, "test", scale)
         )
     return Made("marks", candidates.SOLVER, seed, _make, numerics=(GRADER,), needs=needs, ships=True)
 

@@ -19,6 +19,7 @@ class Scale:
     prompts       groups of a step of RL, and completions of a group
     points        intervals between points of an RL curve, as many as the steps allow
     solver_seeds  solvers behind planning and best-of-N, each with a judge from the next one's SFT model
+    gate          share of the shortest level that a model has to solve, on validation, to count as a solver
     asked         test problems of each level for them; the first `deep` of these get `deep_samples`
     candidates    samples of each of the others, in pairs; chosen: validation problems of each level
     """
@@ -37,6 +38,7 @@ class Scale:
     rl_probe: int = 50
     points: int = 4
     solver_seeds: int = 5
+    gate: float = 0.5
     asked: int = 300
     candidates: int = 8
     chosen: int = 60
@@ -44,7 +46,10 @@ class Scale:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name in ("steps", "rl_steps"):
+            if each.name == "gate":
+                if not 0 <= value < 1:
+                    raise K2ReproError(f"gate = {value}: must be at least 0 and below 1; it is a share")
+            elif each.name in ("steps", "rl_steps"):
                 if not 0 < value <= 1:
                     raise K2ReproError(f"{each.name} = {value}: must be above 0 and at most 1; it is a share")
             elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -86,5 +91,15 @@ class Scale:
 
     def test_time_parameters(self) -> dict[str, object]:
         """What shapes the rows of notebooks 04 and 05, besides the models that they start from."""
-        names = ("steps", "rl_steps", "solver_seeds", "asked", "candidates", "deep", "deep_samples", "chosen")
+        names = (
+            "steps",
+            "rl_steps",
+            "solver_seeds",
+            "gate",
+            "asked",
+            "candidates",
+            "deep",
+            "deep_samples",
+            "chosen",
+        )
         return {name: getattr(self, name) for name in names}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k2repro.lab import candidates, judge, planner, rlvr
+from k2repro.lab import candidates, judge, planner, solvers
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made
 from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
@@ -18,13 +18,13 @@ from k2repro.results import ArtifactStore
 from k2repro.results.provenance import made_on
 
 
-def everything(scale: Scale) -> list[Made]:
-    """All that notebooks 04 and 05 read."""
+def everything(scale: Scale, seeds: Sequence[int]) -> list[Made]:
+    """All that notebooks 04 and 05 read, besides the gates. seeds: those that passed."""
     return [
-        *(marks(seed, scale) for seed in range(scale.solver_seeds)),
+        *(marks(seed, solvers.next_of(seed, seeds), scale) for seed in seeds),
         *(written(split, scale) for split in ("validation", "test")),
-        judge.judge(0, scale),
-        rlvr.weights(candidates.SOLVER, 0, scale),
+        judge.judge(seeds[0], solvers.next_of(seeds[0], seeds), scale),
+        candidates.solver(seeds[0], scale),
     ]
 
 
@@ -38,12 +38,14 @@ def written(split: str, scale: Scale) -> Made:
 class SolverResults:
     """What was made.
 
+    gates    which seeds count as solvers
     marks    of all candidates, by solver seed
     written  by the planner on the tiers, by split
-    solver   folder of the weights of solver 0; judge: of its judge
+    solver   folder of the weights of the first solver; judge: of its judge
     machine  that made them, see `made_on`
     """
 
+    gates: solvers.Gates
     marks: Mapping[int, Sequence[Marks]]
     written: Mapping[str, Sequence[planner.Written]]
     solver: Path
@@ -74,13 +76,17 @@ def carry_out_test_time(
     scale: Scale, store: ArtifactStore, *, workers: int = 2, progress: Watch = live
 ) -> SolverResults:
     """Make what is missing, mark what ships, and read it. Raises whatever stops a job."""
-    folders = carry_out(everything(scale), store, workers=workers, progress=progress)
+    gates, seen = solvers.passing(scale, store, workers=workers, progress=progress)
+    seeds = gates.passed
+    folders = carry_out(everything(scale, seeds), store, workers=workers, progress=progress)
+    made = {seed: marks(seed, solvers.next_of(seed, seeds), scale) for seed in seeds}
     return SolverResults(
-        marks={seed: read_marks(folders[marks(seed, scale).key]) for seed in range(scale.solver_seeds)},
+        gates=gates,
+        marks={seed: read_marks(folders[each.key]) for seed, each in made.items()},
         written={
             split: planner.read_plans(folders[written(split, scale).key]) for split in ("validation", "test")
         },
-        solver=folders[rlvr.weights(candidates.SOLVER, 0, scale).key],
-        judge=folders[judge.judge(0, scale).key],
-        machine=made_on(folders.values()),
+        solver=folders[candidates.solver(seeds[0], scale).key],
+        judge=folders[judge.judge(seeds[0], solvers.next_of(seeds[0], seeds), scale).key],
+        machine=made_on([*folders.values(), *seen]),
     )

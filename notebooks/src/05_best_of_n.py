@@ -51,8 +51,9 @@ rows = open_rows("05_best_of_n", profile=profile,
 results = carry_out_test_time(scale, open_store(profile))
 rows.rest_on(results.machine)
 searched = results.of("test", SEARCH)
+solver = results.gates.passed[0]
 deep = selections.deep(searched)
-most = len(deep[0][0].of)
+most = len(deep[solver][0].of)
 tables = effects.add_rows(rows, results).tables
 
 # %% [markdown]
@@ -67,7 +68,7 @@ def distinct(marks):
     return len(set(marks.of))
 
 
-problem = max(deep[0], key=distinct)
+problem = max(deep[solver], key=distinct)
 show_table([
     {"answer": f"text {at + 1}", "times": problem.of.count(at),
      "tokens": problem.tokens[at],

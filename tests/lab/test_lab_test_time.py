@@ -1,5 +1,6 @@
 """Planning and best-of-N in the lab: one pool behind every curve, and nothing chosen by a right answer."""
 
+import json
 from dataclasses import fields, replace
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 
 from k2repro.best_of_n import SELECTORS, expected_accuracy
 from k2repro.errors import K2ReproError
-from k2repro.lab import best_of_n_rows, candidates, judge, planning_rows, selections, test_time
+from k2repro.lab import best_of_n_rows, candidates, judge, planning_rows, selections, solvers, test_time
 from k2repro.lab.asking import Asking
-from k2repro.lab.made import make_now
+from k2repro.lab.made import Made, make_now
 from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
 from k2repro.lab.planner import Written
 from k2repro.lab.readings import Reading, likeliest
 from k2repro.lab.scale import Scale
+from k2repro.lab.solvers import Gates, next_of
 from k2repro.lab.test_time import SolverResults
 from k2repro.mini import variables
 from k2repro.mini.benchmarks import LEVELS, MATHS, benchmark_problems
@@ -34,6 +36,7 @@ TINY = Scale(
     rl_probe=1,
     points=1,
     solver_seeds=2,
+    gate=0.0,
     asked=3,
     candidates=4,
     chosen=2,
@@ -79,6 +82,7 @@ def results(tmp_path_factory) -> SolverResults:
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("weights")
     return SolverResults(
+        Gates((0, 1, 2), {seed: dict.fromkeys(LEVELS, 0.9) for seed in range(3)}),
         {
             seed: [
                 each
@@ -105,7 +109,7 @@ def rows(results):
 def test_the_whole_chain_runs_and_its_marks_are_whole(tmp_path):
     """Catches a link of the chain that loses a candidate: every curve would be of another pool."""
     store = ArtifactStore(tmp_path)
-    found = read_marks(make_now(marks(0, TINY), store))
+    found = read_marks(make_now(marks(0, 1, TINY), store))
     test = [each for each in found if (each.split, each.kind) == ("test", SEARCH)]
     assert [len(each.of) for each in test] == [6, 6, 4] * len(LEVELS)
     own = [each for each in found if (each.split, each.kind) == ("test", OWN)]
@@ -114,7 +118,7 @@ def test_the_whole_chain_runs_and_its_marks_are_whole(tmp_path):
     assert {each.kind for each in found if each.split == "validation"} == {SEARCH, OWN}
     for each in found:
         assert max(each.of) < len(each.right) == len(each.own) == len(each.tokens) == len(each.answer)
-    again = read_marks(make_now(marks(0, TINY), ArtifactStore(tmp_path)))
+    again = read_marks(make_now(marks(0, 1, TINY), ArtifactStore(tmp_path)))
     assert again == found
 
 
@@ -246,14 +250,54 @@ def test_levels_are_problems_of_their_own():
 
 def test_a_solver_is_not_its_own_judge():
     """Catches a judge that starts from the solver's own SFT model: its errors would be the solver's."""
-    for seed in range(5):
-        assert judge.foreign(seed, Scale()).seed != seed
-        assert judge.judge(seed, Scale()).needs["start"].seed == (seed + 1) % 5
+    passed = (0, 1, 4)
+    assert [next_of(seed, passed) for seed in passed] == [1, 4, 0]
+    assert judge.judge(1, next_of(1, passed), Scale()).needs["start"].seed == 4
+
+
+def gates_of(scores: dict[int, float], monkeypatch, tmp_path) -> Gates:
+    """Gates as they come out when seeds solve these shares of the shortest level."""
+
+    def made(seed: int, scale: Scale) -> Made:
+        return Made("gate", "made up", seed, _write_gate, {"share": scores[seed]})
+
+    monkeypatch.setattr(solvers, "gate", made)
+    scale = replace(Scale(), solver_seeds=2)
+
+    monkeypatch.setattr(solvers, "carry_out", lambda wanted, store, **_: _made_with(wanted, store, scores))
+    return solvers.passing(scale, ArtifactStore(tmp_path))[0]
+
+
+def _write_gate(making) -> None:
+    raise AssertionError("never made")
+
+
+def _made_with(wanted, store, scores):
+    found = {}
+    for each in wanted:
+        folder = store.root / str(each.seed)
+        folder.mkdir(parents=True)
+        shares = dict.fromkeys(LEVELS, scores[each.seed])
+        (folder / solvers.FILE).write_text(json.dumps(shares), encoding="utf-8")
+        found[each.key] = folder
+    return found
+
+
+def test_a_seed_that_fails_is_named_and_the_next_one_tried(monkeypatch, tmp_path):
+    """Catches a failed seed that is dropped silently, or kept as if it could solve."""
+    found = gates_of({0: 0.9, 1: 0.1, 2: 0.8}, monkeypatch, tmp_path)
+    assert found.passed == (0, 2) and found.failed == (1,) and found.scores[1][LEVELS[0]] == 0.1
+
+
+def test_too_few_solvers_are_an_error_with_every_score(monkeypatch, tmp_path):
+    """Catches a run that goes on with fewer solvers than it says."""
+    with pytest.raises(K2ReproError, match="seed 3: 10%"):
+        gates_of({0: 0.9, 1: 0.1, 2: 0.2, 3: 0.1}, monkeypatch, tmp_path)
 
 
 def test_what_ships_is_small_in_kind():
     """Catches weights of every solver in the repository."""
-    shipped = [made for made in test_time.everything(Scale()) if made.ships]
+    shipped = [made for made in test_time.everything(Scale(), range(5)) if made.ships]
     assert sorted(made.kind for made in shipped) == ["marks"] * 5 + ["plans"] * 2 + ["weights"] * 2
 
 
