@@ -23,9 +23,9 @@ Counted = tuple[list[dict[str, str | int]], str]
 
 
 def variables_card() -> Counted:
-    """Entries, one for each tier, and the text of the counted part for the family `variables`."""
+    """Entries, one for each tier and level, and the text of the counted part for the family `variables`."""
     entries = []
-    for tier, (least, most) in variables.TIERS.items():
+    for tier, (least, most) in (variables.TIERS | variables.LEVELS).items():
         train, test = variables.problems(tier, "train", TRAIN), variables.problems(tier, "test", TEST)
         entries.append(
             {
