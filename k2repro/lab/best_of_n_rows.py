@@ -101,8 +101,9 @@ def _choices(book: TwoLevelRows, part: BySeed, n: int) -> None:
 
 
 def minus(first: Table, second: Table) -> Table:
-    """Difference by problem and seed, of tables with the same problems in one order."""
-    return Table(first.ids, {seed: first.by_seed[seed] - second.by_seed[seed] for seed in first.by_seed})
+    """Difference by problem and seed; the problems of `second` may stand in another order."""
+    other = second.aligned(first.ids)
+    return Table(first.ids, {seed: values - other.by_seed[seed] for seed, values in first.by_seed.items()})
 
 
 def curves(by_seed: BySeed, names: Sequence[str]) -> dict[str, dict[int, np.ndarray]]:

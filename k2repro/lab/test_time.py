@@ -13,7 +13,7 @@ from k2repro.lab.made import Made
 from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
 from k2repro.lab.progress import live
 from k2repro.lab.scale import Scale
-from k2repro.mini.benchmarks import MATHS
+from k2repro.mini.benchmarks import LEVELS, MATHS
 from k2repro.results import ArtifactStore
 from k2repro.results.provenance import made_on
 
@@ -67,9 +67,14 @@ class SolverResults:
     def of(self, split: str, kind: str) -> dict[int, list[Marks]]:
         """Marks of one split and kind, by solver seed; problems stand in one order."""
         return {
-            seed: [each for each in found if (each.split, each.kind) == (split, kind)]
+            seed: sorted((each for each in found if (each.split, each.kind) == (split, kind)), key=_place)
             for seed, found in self.marks.items()
         }
+
+
+def _place(marks: Marks) -> tuple[int, int]:
+    """Level by level, and there in the order of the benchmark."""
+    return LEVELS.index(marks.tier), int(marks.id.rpartition("/")[2])
 
 
 def carry_out_test_time(

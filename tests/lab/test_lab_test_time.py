@@ -111,7 +111,7 @@ def test_the_whole_chain_runs_and_its_marks_are_whole(tmp_path):
     store = ArtifactStore(tmp_path)
     found = read_marks(make_now(marks(0, 1, TINY), store))
     test = [each for each in found if (each.split, each.kind) == ("test", SEARCH)]
-    assert [len(each.of) for each in test] == [6, 6, 4] * len(LEVELS)
+    assert sorted(len(each.of) for each in test) == [4] * len(LEVELS) + [6, 6] * len(LEVELS)
     own = [each for each in found if (each.split, each.kind) == ("test", OWN)]
     assert [len(each.of) for each in own] == [2] * len(test)
     assert {each.kind for each in found if each.split == "test"} == {SEARCH, OWN, *candidates.EXHIBITS}
@@ -120,6 +120,15 @@ def test_the_whole_chain_runs_and_its_marks_are_whole(tmp_path):
         assert max(each.of) < len(each.right) == len(each.own) == len(each.tokens) == len(each.answer)
     again = read_marks(make_now(marks(0, 1, TINY), ArtifactStore(tmp_path)))
     assert again == found
+
+
+def test_marks_of_all_kinds_stand_in_one_order(results):
+    """Catches a planned pass beside the searches of another problem: files hold deep pools first."""
+    mixed = {seed: found[::-1] for seed, found in results.marks.items()}
+    turned = replace(results, marks=mixed)
+    for kind in (SEARCH, OWN):
+        for seed, found in turned.of("test", kind).items():
+            assert [each.id for each in found] == [each.id for each in results.of("test", SEARCH)[seed]]
 
 
 def test_a_selector_sees_no_right_answer():
