@@ -16,7 +16,7 @@
 #
 # **Shows:** what one pass along a plan is worth beside one search, by length
 # of the problem and by quality of the plan; why a plan that does not help
-# alone can help among several answers; every number over five solvers.
+# alone can help among several answers; every number over four solvers.
 #
 # **In short:** a plan is not a better way to the answer. It is *another* way,
 # with other mistakes, and shorter. That makes it worth having where one of
@@ -27,7 +27,7 @@
 # choosing the best of three raises it most, and both together are best, with
 # fewer tokens. Critics asked what the plan itself contributes.
 #
-# Here the question is put to **mini-K2**: five solvers, trained from
+# Here the question is put to **mini-K2**: four solvers, trained from
 # different seeds, on problems with 9 to 16 operations. Training ended at
 # twelve, so the two longer levels are beyond it. Plans come from several
 # places: the program that made the problem knows the perfect one; a second
@@ -205,7 +205,7 @@ figure, records = pictures.levels_picture(
     values, "One pass along a plan, minus one search",
     "points of pass@1")
 show(figure, alt="Differences to a single search by level and kind of plan, "
-     "bars for the mean, dots for five solvers: shuffled and incomplete "
+     "bars for the mean, dots for the solvers: shuffled and incomplete "
      "plans lose most of the score.", table=records,
      takeaway="A plan is believed, right or wrong; and solvers differ.")
 

@@ -17,7 +17,7 @@
 # **Shows:** how much eleven ways of choosing recover of what a perfect choice
 # would bring, for 1 to 16 samples; what a judge with weights of its own adds;
 # which choosers get worse when they see more; what a token buys; every number
-# over five solvers, exact over all subsets of a pool.
+# over four solvers, exact over all subsets of a pool.
 #
 # **In short:** a solver's own likelihood is a strong judge for three samples
 # and stops learning anything from more. A judge that errs *elsewhere* keeps
