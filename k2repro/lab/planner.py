@@ -98,7 +98,7 @@ def written(
     }
     return Made(
         "plans",
-        "planner",
+        f"{split}-{tiers[0]}",
         seed,
         partial(_write, tuple(tiers), split, problems, samples, temperature, seed),
         params,
