@@ -53,6 +53,16 @@ def results() -> RlResults:
     return RlResults(logs, made, Path())  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def budgets(results: RlResults) -> rlvr_rows.Found:
+    return rlvr_rows.budgets(results)
+
+
+@pytest.fixture(scope="module")
+def controls(results: RlResults) -> rlvr_rows.Found:
+    return rlvr_rows.controls(results) | rlvr_rows.sharpening(results)
+
+
 def test_the_models_can_be_told_apart():
     """Catches a table of counts in which two pairs of models differ alike: a swap would not show."""
     levels = [count for counts in COUNTS.values() for count in counts]
@@ -90,21 +100,20 @@ CONTROL_ROWS = {
 
 
 @pytest.mark.parametrize(("row", "expected"), BUDGET_ROWS.items())
-def test_a_budget_row_is_of_its_models_under_its_budgets(results, row, expected):
+def test_a_budget_row_is_of_its_models_under_its_budgets(budgets, row, expected):
     """Catches the switch in place of the end, and a short run scored without its budget."""
-    assert rlvr_rows.budgets(results)[row].value == pytest.approx(expected, abs=1e-9)
+    assert budgets[row].value == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("row", "expected"), CONTROL_ROWS.items())
-def test_a_control_row_is_of_its_models(results, row, expected):
+def test_a_control_row_is_of_its_models(controls, row, expected):
     """Catches a control that is compared with another run than its name says."""
-    found = rlvr_rows.controls(results) | rlvr_rows.sharpening(results)
-    assert found[row].value == pytest.approx(expected, abs=1e-9)
+    assert controls[row].value == pytest.approx(expected, abs=1e-9)
 
 
-def test_no_budget_row_is_left_out_of_this_table(results):
+def test_no_budget_row_is_left_out_of_this_table(budgets):
     """Catches a new row that nobody holds against its name."""
-    assert rlvr_rows.budgets(results).keys() == BUDGET_ROWS.keys()
+    assert budgets.keys() == BUDGET_ROWS.keys()
 
 
 @pytest.mark.parametrize("wrong", [SWITCHED, "from-sft"])

@@ -2,13 +2,15 @@
 
 A probe is a list of named parts, each a digest of the bits that came out; so a failing test says which stage
 moved. `python probes.py WORD ...` prints them as JSON: the tests call it in a process of its own, with one
-thread, on this tree or on a copy of it with a planted change. `--plant NAME` changes one operation first.
+thread, on this tree or on a copy of it with a planted change. `--plant NAME` changes one operation first;
+`--until-moved` reads known digests and ends a probe at the first part that has another one.
 """
 
+import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -116,7 +118,13 @@ def engine() -> Parts:
     And what reading makes of given responses, of which some are equal and some begin alike.
     """
     from k2repro.engine import Sampler, read
+    from k2repro.engine.choose import choose
 
+    # Equal weights straddle the edge of the nucleus: what is kept then is a rule, not chance.
+    tied = torch.tensor([[1.0, 2.0, 2.0, 0.0, 2.0, -1.0]]).repeat(40, 1)
+    numbers = (np.arange(40) + 0.5) / 40
+    for top_p in (0.2, 0.4, 0.6, 0.8, 0.95):
+        yield f"ties at top-p {top_p}", digest(choose(tied, numbers, 1.0, top_p))
     for at, shape in enumerate(SHAPES):
         model, rng = random_model(20 + at, **shape).eval(), Random(at)
         prompts = [[rng.randrange(448) for _ in range(length)] for length in (1, 7, 16, 33, 50)]
@@ -149,13 +157,6 @@ def engine() -> Parts:
             f"reading at shape {at}",
             digest(*(value for each in flat_read for value in (each.logprobs, each.certainty))),
         )
-    # Equal weights straddle the edge of the nucleus: what is kept then is a rule, not chance.
-    from k2repro.engine.choose import choose
-
-    tied = torch.tensor([[1.0, 2.0, 2.0, 0.0, 2.0, -1.0]]).repeat(40, 1)
-    numbers = (np.arange(40) + 0.5) / 40
-    for top_p in (0.2, 0.4, 0.6, 0.8, 0.95):
-        yield f"ties at top-p {top_p}", digest(choose(tied, numbers, 1.0, top_p))
 
 
 def rlvr() -> Parts:
@@ -277,14 +278,30 @@ PROBES: dict[str, Callable[[], Parts]] = {
 }
 
 
-def main(arguments: Sequence[str]) -> None:
+def until_moved(parts: Parts, known: Mapping[str, str]) -> Parts:
+    """The parts up to the first one whose digest is not the known one, that one included."""
+    for name, found in parts:
+        yield name, found
+        if known.get(name) != found:
+            return
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("words", nargs="+", choices=PROBES)
+    parser.add_argument("--plant", choices=planted.PLANTED)
+    parser.add_argument("--until-moved", action="store_true", help="known digests on stdin, as printed here")
+    asked = parser.parse_args()
     torch.set_num_threads(1)
-    words = list(arguments)
-    if words[0] == "--plant":
-        planted.PLANTED[words[1]]()
-        words = words[2:]
-    sys.stdout.write(json.dumps({word: dict(PROBES[word]()) for word in words}, indent=1, sort_keys=True))
+    if asked.plant:
+        planted.PLANTED[asked.plant]()
+    parts = {word: PROBES[word]() for word in asked.words}
+    if asked.until_moved:
+        known = json.load(sys.stdin)
+        parts = {word: until_moved(each, known[word]) for word, each in parts.items()}
+    found = {word: dict(each) for word, each in parts.items()}
+    sys.stdout.write(json.dumps(found, indent=1, sort_keys=True))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

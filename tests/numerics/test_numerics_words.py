@@ -4,6 +4,7 @@ An artifact's key names the words of the code that decides its bits, not that co
 stands between a changed last bit and weights that no longer follow from the sources beside them.
 """
 
+import functools
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,18 @@ import words
 ROOT = Path(__file__).parents[2]
 
 
+@functools.cache
+def now() -> words.Digests:
+    """The digests of this tree; one process makes them all, once."""
+    return words.run(*words.OWNERS)
+
+
+def known(*probes: str) -> words.Digests:
+    """Those recorded for this kind of machine; where there are none, those of this tree."""
+    recorded = words.recorded()
+    return {probe: recorded[probe]["machines"].get(words.machine(probe)) or now()[probe] for probe in probes}
+
+
 @pytest.mark.parametrize("probe", words.OWNERS)
 def test_a_word_stands_for_the_bits_it_was_recorded_with(probe):
     """Catches code that gives other bits under the same word: artifacts would stay fresh and be wrong."""
@@ -24,13 +37,13 @@ def test_a_word_stands_for_the_bits_it_was_recorded_with(probe):
         f"{room}.{constant} is {word!r}, recorded was {entry['word']!r}: run tests/numerics/record.py and "
         "rebuild what was made under the old word"
     )
-    known = entry["machines"].get(words.machine(probe))
-    if known is None:
+    digests = entry["machines"].get(words.machine(probe))
+    if digests is None:
         pytest.skip(
             f"{word}: no digests for {words.machine(probe)!r}, only for {sorted(entry['machines'])}; nothing "
             "was compared here. tests/numerics/record.py adds this kind of machine"
         )
-    moved = words.moved(probe, words.run(probe)[probe], known)
+    moved = words.moved(probe, now()[probe], digests)
     assert not moved, f"bits moved under {word!r} in {moved}: raise {room}.{constant}, or keep the bits"
 
 
@@ -49,8 +62,7 @@ PLANTS = (
 @pytest.mark.parametrize(("plant", "probe"), PLANTS)
 def test_a_planted_change_moves_its_word(plant, probe):
     """Catches a probe that runs past what it should watch: each plant moves one bit, letter or rule."""
-    known = words.recorded()[probe]["machines"].get(words.machine(probe)) or words.run(probe)[probe]
-    assert words.moved(probe, words.run(probe, plant=plant)[probe], known)
+    assert words.first_moved(probe, known=known(probe), plant=plant)[probe]
 
 
 def _copy(folder: Path) -> Path:
@@ -76,10 +88,9 @@ def test_renames_formats_and_presets_keep_every_word(tmp_path):
         [sys.executable, "-m", "ruff", "format", "-q", "--isolated", "--line-length", "70", str(tree)],
         check=True,
     )
-    now = words.run(*words.OWNERS, tree=tree)
+    renamed, before = words.run(*words.OWNERS, tree=tree), known(*words.OWNERS)
     for probe in words.OWNERS:
-        known = words.recorded()[probe]["machines"].get(words.machine(probe)) or words.run(probe)[probe]
-        assert not words.moved(probe, now[probe], known)
+        assert not words.moved(probe, renamed[probe], before[probe])
 
 
 @pytest.mark.slow
@@ -92,7 +103,5 @@ def test_another_order_of_a_sum_in_a_tile_moves_the_words(tmp_path):
         "ir.Constant(begin.type, 1)) as (m, _):\n"
         "            m = builder.sub(builder.add(begin, builder.sub(end, ir.Constant(m.type, 1))), m)\n",
     )
-    now = words.run("training", "engine", tree=tree)
-    for probe in ("training", "engine"):
-        known = words.recorded()[probe]["machines"].get(words.machine(probe)) or words.run(probe)[probe]
-        assert words.moved(probe, now[probe], known)
+    moved = words.first_moved("training", "engine", known=known("training", "engine"), tree=tree)
+    assert moved["training"] and moved["engine"]

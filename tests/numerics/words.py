@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ OWNERS = {
     "grader": ("k2repro.mini", "GRADER"),
     "pools": ("k2repro.evaluate", "POOLS"),
 }
+# Digest by part, by probe.
+Digests = dict[str, dict[str, str]]
+# The name of a part, by probe.
+Parts = dict[str, str | None]
 EVERYWHERE = ("texts", "grader", "pools")
 
 
@@ -58,15 +63,28 @@ def recorded() -> dict[str, Any]:
     return found
 
 
-def run(*probes: str, tree: Path | None = None, plant: str | None = None) -> dict[str, dict[str, str]]:
+def run(*probes: str, tree: Path | None = None) -> Digests:
     """Digests by probe and part, made in a new process on one thread; tree: where k2repro is taken from."""
-    arguments = [sys.executable, str(HERE / "probes.py"), *(["--plant", plant] if plant else []), *probes]
-    root = tree or HERE.parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    return _in_a_process(probes, tree=tree)
+
+
+def first_moved(*probes: str, known: Digests, tree: Path | None = None, plant: str | None = None) -> Parts:
+    """For each probe the first part whose bits are not the known ones, or None after all of them ran."""
+    options = ["--until-moved", *(["--plant", plant] if plant else [])]
+    found = _in_a_process([*options, *probes], tree=tree, given=json.dumps(known))
+    return {
+        probe: next((name for name, bits in found[probe].items() if bits != known[probe].get(name)), None)
+        for probe in probes
+    }
+
+
+def _in_a_process(arguments: Sequence[str], tree: Path | None = None, given: str = "") -> Digests:
+    command = [sys.executable, str(HERE / "probes.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(tree or HERE.parents[1]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"probes {probes} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, dict[str, str]] = json.loads(done.stdout)
+        raise RuntimeError(f"probes {arguments} failed:\n{done.stderr[-2000:]}")
+    found: Digests = json.loads(done.stdout)
     return found
 
 

@@ -90,8 +90,13 @@ class Peer:
         # prompts, completions, tool mask, texts, sampling log-probabilities, extra fields, two of images
         trainer._generate = lambda prompts: (*given, None, ["" for _ in pairs], None, {}, None, None)
         trainer.current_gradient_accumulation_steps = 1
-        self.values = tiny.REWARDS
         return trainer
+
+    def reset(self):
+        """Undo what tests set, so that none depends on those before it."""
+        self.values = tiny.REWARDS
+        self.trainer.scale_rewards, self.trainer.mask_truncated_completions = "group", False
+        self.configure({})
 
     def rewards(self, completions, **_):
         return self.values
@@ -125,8 +130,14 @@ def decoder():
 
 
 @pytest.fixture(scope="module")
-def peer(decoder, tmp_path_factory):
+def built_peer(decoder, tmp_path_factory):
     return Peer(decoder, tmp_path_factory.mktemp("trl"))
+
+
+@pytest.fixture
+def peer(built_peer):
+    built_peer.reset()
+    return built_peer
 
 
 def one_batch(decoder, **settings):
@@ -167,7 +178,6 @@ def test_advantages_equal_trls(peer, scale, rewards):
     """Catches another denominator (n instead of n - 1), another epsilon, or the mean of the wrong set."""
     peer.values = [float(reward) for reward in rewards]
     theirs = peer.inputs(scale_rewards=scale)["advantages"]
-    peer.values = tiny.REWARDS
     ours = group_advantages([float(r) for r in rewards], 4, scale=scale)
     assert (ours - theirs).abs().max() <= TOLERANCE * max(1.0, theirs.abs().max().item())
 
@@ -176,7 +186,7 @@ def test_logprobs_equal_trls(peer, decoder):
     """Catches a shift by one between logits and tokens, and packed rows that see their neighbours."""
     batch = one_batch(decoder)
     logprobs, entropy = completion_logprobs(decoder, batch)
-    inputs = peer.inputs(scale_rewards="group")
+    inputs = peer.inputs()
     tokens = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
     attention = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
     theirs, their_entropy, _ = peer.trainer._get_per_token_logps_and_entropies(
@@ -192,7 +202,7 @@ def test_logprobs_equal_trls(peer, decoder):
 def test_loss_and_gradient_equal_trls(peer, decoder, name, on_policy):
     """Catches any difference in ratio, clip, KL, average or mask: loss, gradient and logged numbers."""
     variant = VARIANTS[name]
-    inputs = peer.inputs(scale_rewards="group", beta=0.0)
+    inputs = peer.inputs()
     peer.configure(variant)
     batch = one_batch(decoder)
     order = in_order(batch)
@@ -238,7 +248,7 @@ def test_loss_of_every_token_equals_trls(peer, decoder, name):
     TRL returns only the average; a tool mask of one token makes it the loss of that token.
     """
     variant = {**VARIANTS[name], "loss_type": "dr_grpo"}
-    inputs = peer.inputs(scale_rewards="group", beta=0.0)
+    inputs = peer.inputs()
     peer.configure(variant)
     batch = one_batch(decoder)
     order = in_order(batch)
@@ -264,7 +274,7 @@ def test_loss_of_every_token_equals_trls(peer, decoder, name):
 
 def test_masked_truncated_completions_equal_trls(peer, decoder):
     """Catches a cut-off completion that is still trained on, or that vanishes from the count of sequences."""
-    inputs = peer.inputs(scale_rewards="group", beta=0.0, mask_truncated_completions=True)
+    inputs = peer.inputs(mask_truncated_completions=True)
     peer.trainer.mask_truncated_completions = False
     finished = [rollout for rollout in tiny.rollouts() if rollout.completion[-1] == tiny.STOP]
     assert len(finished) < 8
