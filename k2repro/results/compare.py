@@ -1,7 +1,7 @@
 """Did the shipped numbers come out again? Row by row, with the rule that was applied.
 
 Inside one fingerprint a row must be identical. Across fingerprints (another CPU, torch or thread
-count) an exact row must still be identical, and a measured one must lie within the shipped interval.
+count) a computed row must still be identical, and a measured one must lie within the shipped interval.
 """
 
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def _compare(row_id: str, old: Row | None, new: Row | None) -> Comparison:
     if old.fingerprint == new.fingerprint:
         outcome = "identical" if old.value == new.value and old.interval == new.interval else "outside"
         return Comparison(row_id, outcome, old.value, new.value, "same fingerprint: identical")
-    if old.scale == "exact":
+    if not old.is_measured:
         slack = RELATIVE_TOLERANCE * max(abs(old.value), abs(new.value))
         both_whole = isinstance(old.value, int) and isinstance(new.value, int)
         close = abs(old.value - new.value) <= (0 if both_whole else slack)
@@ -59,7 +59,7 @@ def _compare(row_id: str, old: Row | None, new: Row | None) -> Comparison:
             "identical" if close else "outside",
             old.value,
             new.value,
-            "exact quantity: equal anywhere",
+            "computed, not measured: equal anywhere",
         )
     if old.interval is None:
         same = old.value == new.value

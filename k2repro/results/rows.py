@@ -17,7 +17,7 @@ from k2repro.reading import read_text
 from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.fingerprint import Fingerprint
 
-Scale = Literal["exact", "mini", "real"]
+Scale = Literal["exact", "predicted", "mini", "real"]
 ROW_ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 HASH = re.compile(r"[0-9a-f]{16}")
 
@@ -32,7 +32,8 @@ class Row:
     interval         (low, high) in the unit of `value`, with the method and level that gave it
     seeds            every seed that took part
     params_hash      of the parameters; code_hash of the sources; data_hash of the inputs
-    scale            "exact" recomputed from facts, "mini" measured on mini-K2, "real" on real weights
+    scale            "exact" recomputed from facts, "predicted" by a model that was fitted on facts,
+                     "mini" measured on mini-K2, "real" on real weights
     paper_ref        the published statement that it stands beside
     """
 
@@ -53,6 +54,11 @@ class Row:
 
     def __post_init__(self) -> None:
         _check_row(self)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether something ran for it; what is recomputed or predicted comes out the same anywhere."""
+        return self.scale in ("mini", "real")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -109,7 +115,7 @@ def _check_row(row: Row) -> None:
             f"interval {low_high!r} is not a finite (low, high)",
         ),
         (all(type(seed) is int for seed in row.seeds), f"seeds {row.seeds!r} are not integers"),
-        (row.scale == "exact" or row.n is not None, "a measured row needs n, the number of items behind it"),
+        (not row.is_measured or row.n is not None, "a measured row needs n, the number of items behind it"),
         (
             all(
                 isinstance(h, str) and HASH.fullmatch(h)
