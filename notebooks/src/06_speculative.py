@@ -194,7 +194,8 @@ assert rows["speculative.lossless.max_abs_difference"].value == 0
 #
 # Each line is a defect that public code has had, or that is one step away
 # from it. Expect errors that are not 0: a test that cannot fail would prove
-# nothing.
+# nothing. Cycles have three guesses here, since one defect shows in no
+# shorter one.
 
 # %%
 from k2repro.speculative.mutants import MUTANTS
