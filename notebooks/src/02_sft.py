@@ -301,8 +301,8 @@ halfway = {tier: next(100 * each["share of training"] for each in records
 show(figure, alt="pass@1 on the probe against the share of training: a "
      "line for each tier, for programs, for the mean of the maths tiers "
      "and for direct answers.", table=records,
-     takeaway="Half of its final height takes tier-1 "
-     f"{halfway['tier-1']:g} % of the training and tier-4 "
+     takeaway="Half of its final height is reached by tier-1 after "
+     f"{halfway['tier-1']:g} % of the training, by tier-4 after "
      f"{halfway['tier-4']:g} %. Direct answers go from "
      f"{first['direct, mean']:.1%} to {last['direct, mean']:.1%}.")
 
@@ -357,8 +357,8 @@ few, many = (found[f"sft.pass_at_k.sft.mean.k{k}"].value
 show(figure, alt="pass@k of base and SFT against k on a log axis, for the "
      "easiest tier and the mean of the maths tiers, with intervals.",
      table=records, takeaway=f"Over the tiers SFT leads its base by "
-     f"{100 * few:.0f} points with one sample and by {100 * many:.0f} with "
-     f"{ks[-1]}: samples make up for a part of what training brings.")
+     f"{100 * few:.0f} points with one sample, and by {100 * many:.0f} "
+     f"with {ks[-1]}.")
 
 # %%
 tell(rows, "The smallest gain of SFT over base, over all k, is "
@@ -413,9 +413,9 @@ show_table([{
 #
 # A response of the fine-tuned model, token by token; in JupyterLab a slider
 # writes it. Squares mark what the model looks at when it chooses the next
-# token, by attention averaged over layers and heads. Single heads look back at
-# the definition of the variable at hand; the average hides most of that, and
-# shows the last tokens and a few fixed places.
+# token, by attention averaged over layers and heads. An average hides what
+# single heads do: look for how often the question is read again, not for the
+# whole of the reasoning.
 
 # %%
 from k2repro.lessons import parity

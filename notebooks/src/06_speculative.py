@@ -66,10 +66,10 @@ show_table([sizes], caption="Parameters of target and draft")
 #
 # The draft is a part of the fine-tuned model: three of its four layers, half
 # of each layer's feed-forward units, then taught by the target what it had
-# lost. In each cycle it guesses up to four tokens. Guesses
-# that the target accepts come several at a time; a guess that is refused is
-# replaced by the target's own token; after four accepted guesses the pass
-# has one token more to give.
+# lost. In each cycle it guesses up to four tokens. Guesses that the target
+# accepts come several at a time; a guess that is refused is replaced by the
+# target's own token; after four accepted guesses the pass has one token more
+# to give.
 
 # %%
 from k2repro.lab.speculative import prompts_of, stop_tokens

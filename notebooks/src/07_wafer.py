@@ -329,8 +329,7 @@ above = [name for name, found in bands.items() if found.high < claims[
 show(figure, alt="Predicted rates with error bars for five deployments and "
      "two vertical lines for the published rates.", table=records,
      takeaway=f"In {len(above)} of {len(bands)} deployments the published "
-     "rate lies above the whole band: without a draft none of those would "
-     "write as fast.")
+     "rate lies above the whole band of the prediction without a draft.")
 
 # %%
 wanted = rows["wafer.published_wafer_rate"].value
@@ -443,7 +442,7 @@ show_table(replies, caption="What `predict` says")
 # Equal size is not equal quality. A rule of thumb, and no more, puts a mixture
 # beside a dense model of $\sqrt{\text{total} \times \text{active}}$
 # parameters: here somewhat below ten billion, between the dense 8B and 14B. The
-# lead over those is small, and in a batch it is gone.
+# lead over the 14B is small, and in a batch it is gone.
 
 # %%
 dense = {"8b": "Qwen3-8B", "14b": "Qwen3-14B", "32b": "Qwen3-32B"}
@@ -467,13 +466,13 @@ small = [rows[f"wafer.mixture.batch_32.over_{short}"].value
          for short in ("8b", "14b")]
 expected("In a batch of thirty-two the mixture is slower than both dense "
          "models of that size.", holds=max(small) < 1)
-tell(rows, "At batch one the mixture writes as fast as the dense 32B "
-     "{wafer.mixture.batch_1.over_32b:.1f} times, the 14B "
-     "{wafer.mixture.batch_1.over_14b:.1f} times and the 8B "
-     "{wafer.mixture.batch_1.over_8b:.1f} times; at thirty-two it is "
+tell(rows, "The mixture's rate over that of the dense 32B, 14B and 8B: "
+     "{wafer.mixture.batch_1.over_32b:.1f}, "
+     "{wafer.mixture.batch_1.over_14b:.1f} and "
+     "{wafer.mixture.batch_1.over_8b:.1f} at batch one, "
      "{wafer.mixture.batch_32.over_32b:.1f}, "
      "{wafer.mixture.batch_32.over_14b:.1f} and "
-     "{wafer.mixture.batch_32.over_8b:.1f} times.")
+     "{wafer.mixture.batch_32.over_8b:.1f} at thirty-two.")
 
 # %% [markdown]
 # ## One answer, with plan and best of three
