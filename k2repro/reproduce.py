@@ -72,10 +72,13 @@ def _told_cost(record: BuildRecord, profile: Profile) -> str:
 
 
 def _state(profile: Profile, places: Places, name: str, folder: Path) -> str:
-    """fresh | failed | stale: why | not built, for the build folder."""
+    """fresh | failed | stale | shipped | not built, for the build folder; a clone has what ships."""
     record = read_record(folder, name)
     if record is None:
-        return "not built"
+        committed = profile.name == COMMITTED_PROFILE and (places.notebooks / f"{name}.ipynb").is_file()
+        if not committed:
+            return "not built"
+        return "shipped, stale" if _why_stale(profile, places, name) else "shipped"
     if record.error is not None:
         return "failed"
     source = find_source(places, name)
@@ -93,7 +96,8 @@ def one_run(profile: Profile, places: Places, say: Say) -> AbstractContextManage
 def reproduce(profile_name: str, say: Say, *, fresh: bool = False) -> list[Comparison]:
     """Build every notebook of a profile, compare with what is shipped, write the report.
 
-    fresh: forget an earlier run instead of resuming it.
+    fresh: run every notebook again, finished ones too. What a stopped run trained, whole or in part, is
+    kept: it is found by what made it, and goes on to the same bits.
     Returns the comparison with the shipped rows, empty for a profile that ships none. Results are
     published to `results/<profile>/` when nothing is shipped there; shipped rows are never overwritten.
     """
@@ -238,20 +242,20 @@ def status_markdown(places: Places) -> str:
 def stale_notebooks(places: Places) -> dict[str, str]:
     """Committed notebooks that no longer agree with what made them, with the reasons."""
     profile = load_profile(COMMITTED_PROFILE)
-    stale: dict[str, str] = {}
-    for name in planned(profile, places):
-        path = places.notebooks / f"{name}.ipynb"
-        if not path.is_file():
-            stale[name] = "it was never built"
-            continue
-        source = find_source(places, name)
-        parameters = resolve_parameters(source, profile.name, profile.plan(name).parameters)
-        now = make_stamp(source, places, profile.name, parameters, places.results(profile.name) / "rows")
-        try:
-            reasons = differences(read_stamp(path), now)
-        except K2ReproError as error:
-            stale[name] = str(error)
-            continue
-        if reasons:
-            stale[name] = f"{' and '.join(reasons)} changed"
-    return stale
+    reasons = {name: _why_stale(profile, places, name) for name in planned(profile, places)}
+    return {name: why for name, why in reasons.items() if why}
+
+
+def _why_stale(profile: Profile, places: Places, name: str) -> str:
+    """Why a committed notebook no longer agrees with what made it; empty where it does."""
+    path = places.notebooks / f"{name}.ipynb"
+    if not path.is_file():
+        return "it was never built"
+    source = find_source(places, name)
+    parameters = resolve_parameters(source, profile.name, profile.plan(name).parameters)
+    now = make_stamp(source, places, profile.name, parameters, places.results(profile.name) / "rows")
+    try:
+        reasons = differences(read_stamp(path), now)
+    except K2ReproError as error:
+        return str(error)
+    return f"{' and '.join(reasons)} changed" if reasons else ""

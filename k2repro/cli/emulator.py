@@ -1,6 +1,7 @@
 """The wafer emulator and this machine: emulate, score-rates, replay, race, measure."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,7 +85,8 @@ def run_race(args: argparse.Namespace) -> int:
         tokens=args.tokens,
         seconds=args.seconds,
         write=sys.stdout.write,
-        terminal=sys.stdout.isatty(),
+        # A dumb terminal prints the codes that redraw a picture.
+        terminal=sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb",
     )
     return 0
 

@@ -33,7 +33,9 @@ def run_check(args: argparse.Namespace) -> int:
 def _reproduce_options(command: argparse.ArgumentParser) -> None:
     profile_option(command)
     command.add_argument(
-        "--fresh", action="store_true", help="forget an earlier, stopped run instead of resuming"
+        "--fresh",
+        action="store_true",
+        help="run every notebook again; models trained by a stopped run are kept",
     )
 
 
@@ -54,7 +56,7 @@ Exit code 0: it came out again; 1: something did not, each row is named; 2: bad 
         examples="""\
   k2repro reproduce --profile smoke    minutes: proves the path, not the science
   k2repro reproduce                    the laptop profile, everything that the report says
-  k2repro reproduce --fresh            the same, and nothing kept of a stopped run""",
+  k2repro reproduce --fresh            the same, with every notebook run again""",
     ),
     Command(
         "status",

@@ -69,7 +69,7 @@ def _compare(row_id: str, old: Row | None, new: Row | None) -> Comparison:
     if old.fingerprint == new.fingerprint:
         outcome = "identical" if old.value == new.value and old.interval == new.interval else "outside"
         return Comparison(row_id, outcome, old.value, new.value, "same fingerprint: identical")
-    if old.scale == "exact":
+    if not old.is_measured:
         slack = RELATIVE_TOLERANCE * max(abs(old.value), abs(new.value))
         both_whole = isinstance(old.value, int) and isinstance(new.value, int)
         close = abs(old.value - new.value) <= (0 if both_whole else slack)
@@ -78,7 +78,7 @@ def _compare(row_id: str, old: Row | None, new: Row | None) -> Comparison:
             "identical" if close else "outside",
             old.value,
             new.value,
-            "exact quantity: equal anywhere",
+            "computed, not measured: equal anywhere",
         )
     return Comparison(row_id, *_measured_elsewhere(old, new))
 

@@ -148,6 +148,21 @@ def curve_rows(results: SftResults) -> Found:
     return found
 
 
+def point_rows(results: SftResults, shown: Sequence[str] = ("tier-1", "tier-2")) -> Found:
+    """pass@1 on the probe at every point of SFT's curve, `sft.curve.<tier>.after-<thousandths>`.
+
+    shown: the tiers that stand beside the paper's two curves in Figure 2.
+    """
+    curves = results.curves["sft"]
+    shares = [point.share for point in next(iter(curves.values()))]
+    found: Found = {}
+    for tier in shown:
+        for share in shares:
+            row = f"sft.curve.{tier}.after-{round(1000 * share):04d}"
+            found |= _mean(row, probe_table(curves, share, (tier,)))
+    return found
+
+
 def probe_table(curves: Curves, share: float, tiers: Sequence[str] = MATHS) -> Table:
     """Right or wrong on each probe problem after a share of the training."""
     nearest = {seed: _nearest(points, share) for seed, points in curves.items()}

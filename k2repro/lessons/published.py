@@ -14,11 +14,6 @@ from k2repro.rlvr.config import GrpoConfig
 Records = list[dict[str, Any]]
 TABLE, DATA = "sft_config", "am_thinking_v1_distilled"
 GRPO_TABLE = "rl_config_guru_example_NOT_k2think"
-PLATEAUS = {
-    "tier-1": "fig2_3_4_scalars/Fig 2 SFT pass@1/AIME 2024 plateau",
-    "tier-2": "fig2_3_4_scalars/Fig 2 SFT pass@1/AIME 2025 plateau",
-}
-SATURATION = "fig2_3_4_scalars/Fig 3 pass@k/AIME 2024 saturation (SFT)"
 
 
 def recipe_records(book: FactBook | None = None) -> Records:

@@ -8,6 +8,7 @@ anew, and then every model is measured anew as well.
 
 import hashlib
 import statistics
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,12 @@ def measure_machine(
     threads: processor threads of every measurement. quick: fewer repeats, models up to 150M.
     progress: called with (finished steps, all steps, what is going on). run: how a job is run;
     by default in a process of its own.
-    Raises K2ReproError for threads < 1 or when a measurement fails; finished rows stay.
+    Raises K2ReproError for threads < 1, for a folder that cannot be written, before anything is measured,
+    and when a measurement fails; finished rows stay.
     """
     if threads < 1:
         raise K2ReproError(f"threads = {threads!r} must be at least 1")
+    _check_folder(out)
     machine, digest = _learn_or_load(out, threads, quick, progress, run)
     plans = _predict_all(out, machine, digest, measured_shapes(quick))
     measured = {
@@ -110,6 +113,18 @@ def measure_machine(
         rows.append(measured[plan.id])
     progress(total, total, "done")
     return Report(machine, tuple(rows), tuple(skipped), out)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder that cannot take the results now, not after minutes of measuring."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise K2ReproError(
+            f"cannot write into {out}: {error.strerror}. Give a folder of your own with --out"
+        ) from None
 
 
 def _learn_or_load(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
-from k2repro.notebook.slider import check_states, shown_state, with_fixed_axes
+from k2repro.notebook.slider import SLIDER_ROOM, check_states, shown_state, still_states, with_fixed_axes
 from k2repro.notebook.text import Bundle, Record, check_records
 from k2repro.tables import Table
 
@@ -24,6 +24,7 @@ SHORTEST_ALT = 20
 DEFAULT_HEIGHT = 420
 DIGITS = 6
 ROOM_FOR_TITLE_AND_LEGEND = 88
+LEGEND_ABOVE = 1.02
 # Without the mode bar: it is a row of links that a screen reader cannot name.
 CONFIG = {"displayModeBar": False, "responsive": True}
 
@@ -59,13 +60,14 @@ def bundles(
     _check_alt(alt, record)
     _check_takeaway(takeaway, alt)
     check_states(fig)
-    alt = " ".join([alt.strip(), *shown_state(record["layout"])])
+    alt = alt.strip()
     picture = base64.b64encode(static_svg(fig).encode()).decode()
-    image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">'
     caption = takeaway.strip() or alt
+    alt = " ".join([alt, *shown_state(record["layout"])])
+    image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">'
     live = {PLOTLY_MIME: record, "text/html": f'<figure style="margin:0">{image}</figure>', "text/plain": alt}
     words = {
-        "text/html": _caption(caption) + details_table(table, columns),
+        "text/html": _caption(caption) + _still_note(record["layout"]) + details_table(table, columns),
         "text/plain": f"{caption}\n" * bool(takeaway)
         + Table.of_records(table, columns, "Data of the figure").as_text(),
     }
@@ -89,6 +91,8 @@ def figure_record(fig: "Figure") -> dict[str, Any]:
     layout["autosize"] = True
     layout.setdefault("height", DEFAULT_HEIGHT)
     layout.pop("width", None)
+    if layout.get("sliders"):
+        layout["height"] += SLIDER_ROOM
     _make_room_for_title(layout)
     for name, axis in layout.items():
         if name[1:5] == "axis" and isinstance(axis, dict) and axis.get("overlaying"):
@@ -108,6 +112,9 @@ def _make_room_for_title(layout: dict[str, Any]) -> None:
     if above and layout.get("title"):
         margin = layout.setdefault("margin", {})
         margin["t"] = max(margin.get("t") or 0, ROOM_FOR_TITLE_AND_LEGEND)
+    if above:
+        # By default plotly hangs such a legend down from its place, over the first line of the plot.
+        layout["legend"] = {**legend, "yanchor": "bottom", "y": LEGEND_ABOVE}
 
 
 def clean(value: Any) -> Any:
@@ -177,3 +184,14 @@ def _check_takeaway(takeaway: str, alt: str) -> None:
 
 def _caption(text: str) -> str:
     return f'<p style="margin:0.4em 0"><em>{escape(text)}</em></p>\n'
+
+
+def _still_note(layout: Mapping[str, Any]) -> str:
+    """For a page whose slider is dead: which state its picture shows, and where the others are."""
+    states = " ".join(f"{state}." for state in still_states(layout))
+    if not states:
+        return ""
+    return (
+        f'<p style="margin:0.4em 0">As a still picture: {escape(states)} In JupyterLab a slider shows '
+        "the others.</p>\n"
+    )

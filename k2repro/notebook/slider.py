@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 PADDING = 0.06
 FRAME_MS = 100
+# What a slider with its label takes of a live figure's height; a still picture has no slider.
+SLIDER_ROOM = 90
 
 
 def with_slider(
@@ -68,16 +70,24 @@ def _at_pace(milliseconds: int) -> dict[str, Any]:
 
 def shown_state(layout: Mapping[str, Any]) -> list[str]:
     """For the alternative text: the state that is drawn, and how many there are; empty without a slider."""
-    sentences = []
+    return [f"Shown: {state} of a slider." for state in still_states(layout)]
+
+
+def still_states(layout: Mapping[str, Any]) -> list[str]:
+    """What a still picture shows of each slider, such as "batch 1, one of 3 states"; empty without one.
+
+    A page without JavaScript has the picture and no slider: it has to say which state it is.
+    """
+    found = []
     for slider in layout.get("sliders") or ():
-        steps = slider.get("steps") or ()
+        steps = [step for step in slider.get("steps") or () if step.get("visible", True)]
         if len(steps) > 1:
             around = slider.get("currentvalue") or {}
             prefix = str(around.get("prefix") or "").strip().rstrip(":")
-            label = f"{steps[slider.get('active') or 0]['label']}{around.get('suffix') or ''}"
-            words = f"{prefix} {label}".strip()
-            sentences.append(f"Shown: {words}, one of {len(steps)} states of a slider.")
-    return sentences
+            label = steps[min(slider.get("active") or 0, len(steps) - 1)].get("label") or ""
+            words = f"{prefix} {label}{around.get('suffix') or ''}".strip()
+            found.append(f"{words}, one of {len(steps)} states")
+    return found
 
 
 def with_fixed_axes(figure: "Figure") -> "Figure":

@@ -14,6 +14,12 @@ FIGURES = (1, 2, 3, 4)
 FIGURE_1 = "fig1_math_composite_scatter"
 SCALARS = "fig2_3_4_scalars"
 FIGURE_4 = "fig4_rl_curves"
+# Facts that give a level of Figures 2 and 3, and the tier of mini-K2 that stands beside its benchmark.
+PLATEAUS = {
+    "tier-1": f"{SCALARS}/Fig 2 SFT pass@1/AIME 2024 plateau",
+    "tier-2": f"{SCALARS}/Fig 2 SFT pass@1/AIME 2025 plateau",
+}
+SATURATION = f"{SCALARS}/Fig 3 pass@k/AIME 2024 saturation (SFT)"
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,17 @@ GROUPS = {
     "norms": "norms",
 }
 
+IN_WORDS = {
+    **{name: name for name in ("embedding", "head", "norms")},
+    "attention_query": "attention: queries",
+    "attention_key": "attention: keys",
+    "attention_value": "attention: values",
+    "attention_output": "attention: output",
+    "mlp_gate": "feed-forward: gate",
+    "mlp_up": "feed-forward: up",
+    "mlp_down": "feed-forward: down",
+}
+
 
 class HasCapacity(Protocol):
     """What `fit_picture` needs of a device."""
@@ -87,7 +98,7 @@ def parameters_picture(config: ModelConfig) -> Picture:
     count = count_parameters(config)
     ordered = sorted(count.by_component.items(), key=lambda item: -item[1])
     records: Records = [
-        {"component": name, "parameters": value, "share": value / count.total} for name, value in ordered
+        {"component": IN_WORDS[name], "parameters": n, "share": n / count.total} for name, n in ordered
     ]
     figure = go.Figure(
         go.Bar(
@@ -190,7 +201,7 @@ def clocks_picture(config: ModelConfig, positions: Sequence[int]) -> Picture:
     figure.update_yaxes(visible=False, range=[-rows + 0.4, 0.6])
     figure.update_layout(
         title=f"{len(turns)} clocks: the first turns fastest, the last hardly moves",
-        height=130 + 46 * rows,
+        height=150 + 56 * rows,
         legend={"orientation": "h", "y": 1.06},
     )
     return figure, records

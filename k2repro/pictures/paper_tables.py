@@ -19,7 +19,7 @@ from k2repro.notebook.palette import (
     VERMILLION,
 )
 from k2repro.paper.facts import FactBook
-from k2repro.paper.figures import FigureSeries, figure_series
+from k2repro.paper.figures import PLATEAUS, SATURATION, FigureSeries, figure_series
 from k2repro.paper.loading import load_facts
 from k2repro.paper.noise import noise_of
 from k2repro.paper.outcome import VERDICTS
@@ -35,7 +35,10 @@ Picture = tuple["Figure", list[dict[str, Any]]]
 ABLATION = "table2_test_time_ablation"
 K2_THINK = "K2-Think"
 SIDE_BY_SIDE = 0.2
-SATURATION = "fig2_3_4_scalars/Fig 3 pass@k/AIME 2024 saturation (SFT)"
+RUNS = {
+    "RL from SFT (K2-Think)": "RL from SFT (K2-Think)",
+    "16K->32K": "RL from SFT, 16K tokens and then 32K",
+}
 VERDICT_LOOKS = {
     "recomputed": (GREEN, ""),
     "consistent as printed": (SKY, "."),
@@ -131,7 +134,8 @@ def curves_picture(metric: str, book: FactBook | None = None) -> Picture:
     figure, records = go.Figure(), []
     chosen = _distinct([s for s in figure_series(4, book) if s.name.endswith(f", {metric}")])
     for place, series in enumerate(chosen):
-        label = series.name.split(": ", 1)[1].removesuffix(f", {metric}")
+        short = series.name.split(": ", 1)[1].removesuffix(f", {metric}")
+        label = RUNS.get(short, short)
         colour = PALETTE[place]
         figure.add_scatter(
             x=series.xs,
@@ -209,6 +213,52 @@ def verdicts_picture(matrix: Mapping[str, Mapping[str, int]]) -> Picture:
     return figure, records
 
 
+def figure_2_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> Picture:
+    """Figure 2 as far as it is known: mini-K2's curves on two tiers, and the published plateaus as levels.
+
+    Without rows of the curve (another notebook makes them) the levels stand alone.
+    """
+    import plotly.graph_objects as go
+
+    book = book or load_facts()
+    figure = go.Figure()
+    records: list[dict[str, Any]] = []
+    for place, (tier, key) in enumerate(PLATEAUS.items()):
+        benchmark = key.rsplit("/", 1)[1].removesuffix(" plateau")
+        colour, level = PALETTE[place], book.number(key)
+        found = _by_number(rows, rf"sft\.curve\.{tier}\.after-(\d+)")
+        curve = _percent_curve(found)
+        figure.add_scatter(
+            **{**curve, "x": [thousandth / 10 for thousandth in found]},
+            name=f"mini-K2, {tier}, measured",
+            mode="lines+markers",
+            line={"dash": DASHES[place], "color": colour},
+            marker={"symbol": MARKERS[place], "color": colour},
+        )
+        figure.add_scatter(
+            x=[0, 100],
+            y=[level, level],
+            name=f"K2-Think, {benchmark}: published plateau",
+            mode="lines",
+            line={"dash": "dot" if place else "dashdot", "color": GREY, "width": 2},
+        )
+        records += [
+            {"curve": f"mini-K2, {tier}", "share of training (%)": at / 10, "pass@1 (%)": round(value, 1)}
+            for at, value in zip(found, curve["y"], strict=True)
+        ]
+        records.append(
+            {"curve": f"published, {benchmark}", "share of training (%)": None, "pass@1 (%)": level}
+        )
+    figure.update_xaxes(title="share of the fine-tuning (%)")
+    figure.update_yaxes(title="pass@1 (%)", range=[0, 102])
+    figure.update_layout(
+        title="pass@1 along fine-tuning (Figure 2): levels published, curves from mini-K2",
+        height=460,
+        legend={"orientation": "h", "y": -0.22},
+    )
+    return figure, records
+
+
 def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> Picture:
     """Figure 3's question on mini-K2: pass@k of base and SFT, with the published level of AIME 2024."""
     import plotly.graph_objects as go
@@ -217,7 +267,7 @@ def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> P
     figure = go.Figure()
     records: list[dict[str, Any]] = []
     for place, (model, label) in enumerate((("sft", "SFT"), ("base", "base"))):
-        found = _pass_at_k(rows, model)
+        found = _by_number(rows, rf"sft\.pass_at_k\.{model}\.tier-1\.k(\d+)")
         figure.add_scatter(
             **_percent_curve(found),
             name=f"mini-K2, {label}, easiest tier",
@@ -242,19 +292,17 @@ def figure_3_picture(rows: Mapping[str, Row], book: FactBook | None = None) -> P
     figure.update_xaxes(title="samples k (log scale)", type="log", tickvals=ks)
     figure.update_yaxes(title="pass@k (%)", range=[0, 102])
     figure.update_layout(
-        title="More samples lift the base more (Figure 3)",
+        title="pass@k before and after fine-tuning (Figure 3): level published, curves from mini-K2",
         height=440,
         legend={"orientation": "h", "y": -0.22},
     )
     return figure, records
 
 
-def _pass_at_k(rows: Mapping[str, Row], model: str) -> dict[int, Row]:
-    """pass@k of a model on the easiest tier, by k, ascending."""
+def _by_number(rows: Mapping[str, Row], pattern: str) -> dict[int, Row]:
+    """Rows whose whole id fits a pattern, by the number in its group, ascending."""
     found = {
-        int(match[1]): row
-        for name, row in rows.items()
-        if (match := re.fullmatch(rf"sft\.pass_at_k\.{model}\.tier-1\.k(\d+)", name))
+        int(match[1]): row for name, row in rows.items() if (match := re.fullmatch(pattern, name)) is not None
     }
     return dict(sorted(found.items()))
 

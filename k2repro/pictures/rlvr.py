@@ -15,7 +15,8 @@ from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE
 from k2repro.paper.facts import FactBook
 from k2repro.paper.figures import curve as published_curve
 from k2repro.pictures.marks import mistake_mark
-from k2repro.pictures.style import Picture, Records
+from k2repro.pictures.rlvr_effects import MODELS, error_bars
+from k2repro.pictures.style import BELOW, Picture, Records
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -26,7 +27,6 @@ PUBLISHED = {
     "from-base": "TL: RL from base, AIME",
     "short-budget": "BL: 16K->32K, AIME",
 }
-BELOW = {"orientation": "h", "y": -0.2}
 
 
 def loss_picture(logs: Sequence[Log]) -> Picture:
@@ -38,7 +38,7 @@ def loss_picture(logs: Sequence[Log]) -> Picture:
     for place, log in enumerate(logs):
         steps = [record.step + 1 for record in log.records]
         style = {"color": PALETTE[place % len(PALETTE)], "dash": DASHES[place % len(DASHES)]}
-        name = f"{log.run.name}, seed {log.seed}"
+        name = f"{MODELS[log.run.name]}, seed {log.seed}"
         for row, values in enumerate(
             ([record.loss for record in log.records], [record.reward for record in log.records]), 1
         ):
@@ -139,19 +139,19 @@ def curves_picture(curves: Mapping[str, Sequence[CurveEffect]], book: FactBook) 
         figure.add_scatter(
             x=[point.step for point in points],
             y=[point.effect.value for point in points],
-            name=name,
+            name=MODELS[name],
             mode="lines+markers",
             line={"color": colour, "dash": dash},
             legendgroup=name,
             marker={"symbol": MARKERS[place % len(MARKERS)], "size": 7},
             row=1,
             col=1,
-            error_y=_bars([point.effect for point in points]),
+            error_y=error_bars([point.effect for point in points]),
         )
         records += [
             {
                 "source": "mini-K2",
-                "run": name,
+                "run": MODELS[name],
                 "step": point.step,
                 "pass@1": point.effect.value,
                 "low": point.effect.interval.low,
@@ -174,7 +174,7 @@ def _published(figure: "Figure", name: str, book: FactBook, line: dict[str, Any]
         x=series.xs,
         y=series.ys,
         mode="lines",
-        name=name,
+        name=MODELS[name],
         legendgroup=name,
         showlegend=False,
         line={**line, "width": 2},
@@ -183,56 +183,16 @@ def _published(figure: "Figure", name: str, book: FactBook, line: dict[str, Any]
     )
     marked = {"start": series.start, "peak": series.peak, "last": series.last}
     return [
-        {"source": f"paper, {at}", "run": name, "step": point.x, "pass@1": point.y, "low": None, "high": None}
+        {
+            "source": f"paper, {at}",
+            "run": MODELS[name],
+            "step": point.x,
+            "pass@1": point.y,
+            "low": None,
+            "high": None,
+        }
         for at, point in marked.items()
     ]
-
-
-def effects_picture(effects: Mapping[str, Effect], title: str, axis: str) -> Picture:
-    """Differences with their intervals, one below the other, and a line at zero."""
-    import plotly.graph_objects as go
-
-    names, values = list(effects), [100 * effect.value for effect in effects.values()]
-    figure = go.Figure(
-        go.Scatter(
-            x=values,
-            y=names,
-            mode="markers",
-            marker={"size": 10, "symbol": "diamond"},
-            name="difference",
-            error_x=_bars(list(effects.values()), 100),
-        )
-    )
-    figure.add_scatter(
-        x=[0, 0],
-        y=[names[0], names[-1]],
-        mode="lines",
-        name="no difference",
-        line={"color": GREY, "dash": "dot", "width": 1.5},
-    )
-    figure.update_xaxes(title=axis)
-    figure.update_yaxes(autorange="reversed")
-    figure.update_layout(title=title, height=180 + 36 * len(names), showlegend=False)
-    return figure, effect_records(effects)
-
-
-def effect_records(effects: Mapping[str, Effect], adjusted: Mapping[str, float] | None = None) -> Records:
-    """Effects in points as a table, with Holm-adjusted p-values where they are given."""
-    records: Records = []
-    for name, effect in effects.items():
-        record = {
-            "comparison": name,
-            "points": round(100 * effect.value, 2),
-            "low": round(100 * effect.interval.low, 2),
-            "high": round(100 * effect.interval.high, 2),
-            "problems": effect.n,
-            "seeds": len(effect.seeds),
-            "seeds that agree": effect.agreeing,
-        }
-        if adjusted is not None:
-            record["p, Holm"] = f"{adjusted[name]:.2g}"
-        records.append(record)
-    return records
 
 
 def mistakes_picture(shares: Mapping[str, Mapping[str, float]]) -> Picture:
@@ -243,7 +203,7 @@ def mistakes_picture(shares: Mapping[str, Mapping[str, float]]) -> Picture:
     figure = go.Figure()
     for kind in kinds:
         figure.add_bar(
-            y=list(shares),
+            y=[MODELS[model] for model in shares],
             x=[100 * mix.get(kind, 0.0) for mix in shares.values()],
             name=kind,
             orientation="h",
@@ -258,7 +218,7 @@ def mistakes_picture(shares: Mapping[str, Mapping[str, float]]) -> Picture:
         legend={"orientation": "h", "y": -0.35},
     )
     records = [
-        {"model": model, **{kind: round(100 * mix.get(kind, 0.0), 2) for kind in kinds}}
+        {"model": MODELS[model], **{kind: round(100 * mix.get(kind, 0.0), 2) for kind in kinds}}
         for model, mix in shares.items()
     ]
     return figure, records
@@ -273,15 +233,15 @@ def lengths_picture(levels: Mapping[str, Mapping[str, Effect]]) -> Picture:
         figure.add_scatter(
             x=list(tiers),
             y=[effect.value for effect in tiers.values()],
-            name=model,
+            name=MODELS[model],
             mode="lines+markers",
             line={"color": PALETTE[place % len(PALETTE)], "dash": DASHES[place % len(DASHES)]},
             marker={"symbol": MARKERS[place % len(MARKERS)]},
-            error_y=_bars(list(tiers.values())),
+            error_y=error_bars(list(tiers.values())),
         )
         records += [
             {
-                "model": model,
+                "model": MODELS[model],
                 "tier": tier,
                 "tokens": effect.value,
                 "low": effect.interval.low,
@@ -292,17 +252,6 @@ def lengths_picture(levels: Mapping[str, Mapping[str, Effect]]) -> Picture:
     figure.update_yaxes(title="tokens of a response", rangemode="tozero")
     figure.update_layout(title="How long the responses are", height=430, legend=BELOW)
     return figure, records
-
-
-def _bars(effects: Sequence[Effect], factor: float = 1.0) -> dict[str, Any]:
-    """Error bars from the intervals of effects."""
-    return {
-        "type": "data",
-        "symmetric": False,
-        "thickness": 1.5,
-        "array": [factor * (effect.interval.high - effect.value) for effect in effects],
-        "arrayminus": [factor * (effect.value - effect.interval.low) for effect in effects],
-    }
 
 
 def _rounded(number: float | None) -> float | None:

@@ -83,7 +83,7 @@ def steps_picture(log: Log, problem: Problem) -> Picture:
     figure.update_xaxes(visible=False, range=[-0.2, 10])
     figure.update_yaxes(title="line of the response", range=[longest + 0.7, 0.3], dtick=1)
     figure.update_layout(
-        title="One problem along the run", height=200 + 22 * longest, legend={"orientation": "h", "y": 1.06}
+        title="One problem along the run", height=230 + 22 * longest, legend={"orientation": "h", "y": 1.02}
     )
     records = [
         {
@@ -98,10 +98,15 @@ def steps_picture(log: Log, problem: Problem) -> Picture:
 
 
 def _state(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """A trace for each kind of line, so that the legend explains the signs."""
+    """A trace for each kind of line, so that the legend explains the signs.
+
+    A kind without a line keeps an empty mark: plotly drops the legend of a trace that has none.
+    """
     traces = []
     for kind, (symbol, colour) in SIGNS.items():
-        chosen = [(at, line) for at, line in enumerate(lines, 1) if line.state == kind]
+        chosen: list[tuple[int | None, Line]] = [
+            (at, line) for at, line in enumerate(lines, 1) if line.state == kind
+        ] or [(None, Line("", kind))]
         traces.append(
             {
                 "type": "scatter",

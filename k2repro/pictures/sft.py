@@ -16,7 +16,7 @@ from k2repro.mini import mistakes
 from k2repro.mini.benchmarks import BENCHMARKS
 from k2repro.notebook.palette import DASHES, MARKERS
 from k2repro.pictures.marks import bounds, mistake_mark
-from k2repro.pictures.style import HATCHES, Picture, Records
+from k2repro.pictures.style import BELOW, HATCHES, Picture, Records
 from k2repro.results.rows import Row
 from k2repro.training.packing import Batch
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Found = Mapping[str, Effect | Row]  # what has a value and an interval
 SMOOTHED = 20
+SHORT = {"sft": "SFT", "base": "base"}
 
 
 def packing_picture(batch: Batch) -> Picture:
@@ -87,7 +88,7 @@ def loss_picture(histories: Mapping[int, Mapping[str, Mapping[str, Sequence[floa
         figure.add_scatter(x=x, y=y, mode="lines", name=f"seed {seed}", line={"dash": DASHES[at % 5]})
     figure.update_xaxes(title="tokens trained (million)")
     figure.update_yaxes(title="loss on the response (nats, log scale)", type="log")
-    figure.update_layout(title=title, legend={"x": 0.8, "y": 0.98})
+    figure.update_layout(title=title, height=440, legend=BELOW)
     return figure, records
 
 
@@ -137,13 +138,13 @@ def pass_at_k_picture(found: Found, ks: Sequence[int], shown: Sequence[str] = ("
             y=[100 * row.value for row in rows],
             error_y=_errors(rows),
             mode="lines+markers",
-            name=f"{name}, {group}",
+            name=f"{SHORT[name]}, {group}",
             line={"dash": DASHES[at % 5]},
             marker={"symbol": MARKERS[at % 5]},
         )
         records += [
             {
-                "model": name,
+                "model": SHORT[name],
                 "problems": group,
                 "k": k,
                 "pass@k": row.value,

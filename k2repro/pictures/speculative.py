@@ -28,7 +28,9 @@ def cycles_picture(tokens: Sequence[str], origin: Sequence[str]) -> Picture:
                 go.Bar(
                     x=[at + 1 for at in places],
                     y=[number + 1 for _ in places],
-                    text=[tokens[at] for at in places],
+                    # Without a width plotly makes the bars of rare kinds as wide as their distance.
+                    width=0.8,
+                    hovertext=[tokens[at] for at in places],
                     name=source,
                     marker={"color": PALETTE[number], "pattern": {"shape": HATCHES[number]}},
                 )

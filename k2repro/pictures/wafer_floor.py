@@ -24,6 +24,7 @@ def floor_plan_picture(placement: Placement, cores: float, wafers: int, layers: 
         first = region * placement.layers_per_region
         last = min(layers, first + placement.layers_per_region) - 1
         busy = first <= working <= last
+        held = f"layers {first} to {last}" if last > first else f"layer {first}"
         left, low = wafer * 1.15 * edge, place * edge / per_wafer
         figure.add_scatter(
             x=[left, left + edge, left + edge, left, left],
@@ -34,11 +35,9 @@ def floor_plan_picture(placement: Placement, cores: float, wafers: int, layers: 
             name="works now" if busy else "waits",
             showlegend=busy,
         )
-        figure.add_annotation(
-            x=left + edge / 2, y=low + height / 2, showarrow=False, text=f"layers {first} to {last}"
-        )
+        figure.add_annotation(x=left + edge / 2, y=low + height / 2, showarrow=False, text=held)
         records.append(
-            {"wafer": wafer + 1, "region": region + 1, "layers": f"{first} to {last}", "works now": busy}
+            {"wafer": wafer + 1, "region": region + 1, "layers": held.split(" ", 1)[1], "works now": busy}
         )
     figure.update_xaxes(title="cores along a wafer, wafers side by side")
     figure.update_yaxes(title="cores")

@@ -32,7 +32,12 @@ def validation_picture(rows: Sequence[Rate], points: Sequence[Point]) -> Picture
             y=predicted,
             mode="markers",
             name=source,
-            marker={"symbol": MARKERS[index % len(MARKERS)], "size": 7, "opacity": 0.7},
+            marker={
+                # More sources than signs: the second time round a sign is hollow, the third it has a dot.
+                "symbol": MARKERS[index % len(MARKERS)] + ("", "-open", "-dot")[index // len(MARKERS) % 3],
+                "size": 7,
+                "opacity": 0.7,
+            },
             text=[_describe(by_id[point[0]]) for point in chosen],
             hovertemplate="%{text}<br>measured %{x:.4g}, predicted %{y:.4g} tok/s<extra></extra>",
         )
@@ -146,7 +151,7 @@ def drift_picture(groups: dict[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
         name="equal",
         line={"dash": "dot", "color": "#6B7280"},
     )
-    figure.update_xaxes(type="log", title="predicted over measured")
+    figure.update_xaxes(type="log", title="predicted over measured", tickvals=[0.8, 0.9, 1, 1.1, 1.2])
     figure.update_yaxes(autorange="reversed")
     figure.update_layout(
         title="What a fit of the past says about machines of 2026", height=380, showlegend=False

@@ -16,6 +16,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,8 @@ from k2repro.results.hashing import hash_file, hash_value
 from k2repro.results.provenance import provenance
 
 MANIFEST = "manifest.json"
+# A folder that nothing was added to for so long belongs to a process that was killed.
+ABANDONED_S = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class ArtifactStore:
             return found
         target = self.path(recipe)
         target.parent.mkdir(parents=True, exist_ok=True)
+        self._sweep(target.parent)
         work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{recipe.key}.", suffix=".partial"))
         try:
             make(work)
@@ -121,6 +125,16 @@ class ArtifactStore:
     def forget_work(self, recipe: Recipe) -> None:
         """Remove the work folder once the artifact stands."""
         shutil.rmtree(self.root / "_unfinished" / f"{recipe.kind}-{recipe.key}", ignore_errors=True)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove half-made artifacts that a kill left here, once no build can still be at work on them."""
+        for left in folder.glob(".*.partial"):
+            try:
+                age = time.time() - left.stat().st_mtime
+            except OSError:
+                continue  # another process has just finished or removed it
+            if age > ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
 
     def _take_place(self, work: Path, target: Path) -> Path:
         try:

@@ -19,12 +19,23 @@ def write_bytes(path: Path, content: bytes) -> Path:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o666 & ~_umask())  # a temporary file is the owner's alone; the result is for all
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return path
+
+
+def _umask() -> int:
+    """What the user lets nobody else do. Linux tells it; elsewhere it can only be set and set back."""
+    try:
+        told = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(next(line.split()[1] for line in told.splitlines() if line.startswith("Umask:")), 8)
+    except (OSError, StopIteration, ValueError):
+        mask = os.umask(0o022)
+        os.umask(mask)
+        return mask
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -17,7 +17,7 @@ from k2repro.reading import read_text
 from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.fingerprint import Fingerprint
 
-Scale = Literal["exact", "mini", "real"]
+Scale = Literal["exact", "predicted", "mini", "real"]
 ROW_ID = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 HASH = re.compile(r"[0-9a-f]{16}")
 
@@ -33,7 +33,8 @@ class Row:
     seeds            every seed that took part
     by_seed          the same number for each seed alone, in the order of `seeds`; empty where there is none
     params_hash      of the parameters; code_hash of the sources; data_hash of the inputs
-    scale            "exact" recomputed from facts, "mini" measured on mini-K2, "real" on real weights
+    scale            "exact" recomputed from facts, "predicted" by a model that was fitted on facts,
+                     "mini" measured on mini-K2, "real" on real weights
     paper_ref        the published statement that it stands beside
     """
 
@@ -55,6 +56,11 @@ class Row:
 
     def __post_init__(self) -> None:
         _check_row(self)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether something ran for it; what is recomputed or predicted comes out the same anywhere."""
+        return self.scale in ("mini", "real")
 
     def as_dict(self) -> dict[str, Any]:
         record = asdict(self)
@@ -121,7 +127,7 @@ def _check_row(row: Row) -> None:
             and all(map(_is_finite_number, row.by_seed)),
             f"by_seed {row.by_seed!r} is not one finite number for each of the seeds {row.seeds!r}",
         ),
-        (row.scale == "exact" or row.n is not None, "a measured row needs n, the number of items behind it"),
+        (not row.is_measured or row.n is not None, "a measured row needs n, the number of items behind it"),
         (
             all(
                 isinstance(h, str) and HASH.fullmatch(h)

@@ -10,7 +10,7 @@ HEADER = ("notebook", "profile", "state", "seconds", "budget", "memory MB", "row
 
 @dataclass(frozen=True)
 class NotebookStatus:
-    """One line of the status page; `state` is fresh, stale (with why), failed or not built."""
+    """One line of the status page; `state` is fresh, stale, failed or not built here, or as shipped."""
 
     notebook: str
     profile: str

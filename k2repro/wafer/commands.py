@@ -24,6 +24,8 @@ from k2repro.wafer.replay.timeline import Interval, Timeline
 from k2repro.wafer.replay.trace_file import read_trace
 
 _BAR = 32
+# The time of every token is kept; more than these nobody watches.
+LONGEST_RACE = 10_000_000
 # Up one line and to its first column, clearing it: a race redraws itself in place.
 _REDRAW = "\x1b[1A\x1b[2K"
 
@@ -294,7 +296,10 @@ def race(
 
     lanes: as for `parse_lane`; the usual ones are 20, 200 and 2000 tokens per second.
     terminal: False writes the last picture only, without control codes.
+    Raises K2ReproError for a lane that is none, and for a number of tokens outside 1 .. LONGEST_RACE.
     """
+    if not 1 <= tokens <= LONGEST_RACE:
+        raise K2ReproError(f"{tokens:,} tokens: a race is run over 1 to {LONGEST_RACE:,}")
     runners = [parse_lane(text, tokens) for text in lanes]
     picture = ""
     for frame in run_race(runners, seconds=seconds, clock=clock, sleep=sleep):

@@ -70,6 +70,7 @@ show(figure, alt="Five columns from the model to the verdicts, joined by "
 # - [01 · Architecture](01_architecture.ipynb): where do the weights and the memory go?
 # - [02 · Fine-tuning](02_sft.ipynb): what do long chains of thought teach?
 # - [03 · Reinforcement learning](03_rlvr.ipynb): what does a checked answer teach?
+# - [06 · Speculative decoding](06_speculative.ipynb): is a drafted answer the same answer?
 # - [07 · The wafer](07_wafer.ipynb): how fast can weights be read?
 # - [08 · Paper tables](08_paper_tables.ipynb): which published claims hold?
 
@@ -92,7 +93,7 @@ show(figure, alt="Five columns from the model to the verdicts, joined by "
 # - A **tier** is a difficulty level of a mini problem family; four stand beside the paper's four
 #   maths benchmarks.
 # - A **pillar** is one part of the system, an **arm** one kind of training run, a **probe** a small
-#   set of validation problems asked along a run, a **bar** what was predicted before a run, a
+#   set of validation problems asked along a run, a **prediction** what was written down before a run, a
 #   **fingerprint** the versions and the processor inside which two runs agree to the byte.
 #
 # The rest of this notebook uses the first four of them.
@@ -224,8 +225,9 @@ show(figure, alt=f"Dots with whiskers for the change by a plan alone: "
      f"{', '.join(fallen)} lies below zero, the others above; "
      f"{len(beyond)} of {len(changes)} whiskers stay clear of zero.",
      table=records,
-     takeaway="One benchmark falls, three rise, and thirty problems are "
-     "too few to tell such changes from chance.")
+     takeaway=f"Down on {len(fallen)} of {len(changes)} benchmarks, up on "
+     f"the others, and {len(changes) - len(beyond)} of {len(changes)} "
+     "changes are no larger than chance.")
 
 # %%
 tell(rows, """

@@ -343,7 +343,8 @@ figure, records = pictures.context_picture(
 show(figure, alt="Two rising curves over the context length: the share of "
      "attention in the arithmetic climbs faster and higher than the share "
      "of the cache in the bytes read.", table=records,
-     takeaway="Long thoughts cost arithmetic before they cost bandwidth.")
+     takeaway="As the context grows, attention's share of the arithmetic "
+     "grows sooner than the cache's share of the bytes.")
 
 # %%
 expected("At full context attention has a larger share of the arithmetic "

@@ -46,7 +46,9 @@ from k2repro.lessons.wording import words
 from k2repro.mini.benchmarks import BENCHMARKS, benchmark_problems
 from k2repro.notebook import (
     checked_parameters, expected, show, show_code, show_table, tell)
+from k2repro.notebook.text import fill
 from k2repro.paper import load_facts
+from k2repro.paper.figures import PLATEAUS, SATURATION
 from k2repro.pictures import sft as pictures
 from k2repro.results import open_rows
 
@@ -162,9 +164,11 @@ rows.add("sft.packing.fill.padded", padded, unit="fraction", scale="mini",
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.packing_picture(batches[0])
-show(figure, alt="Rows filled with several texts each; a prompt is short "
-     "and its response long; only the ends of rows stay empty.",
-     table=records)
+show(figure, alt="Rows of coloured blocks: hatched prompts, plain "
+     "responses behind them, and empty ends.", table=records,
+     takeaway=fill(rows, "Several texts share a row: "
+     "{sft.packing.fill.packed:pct} of all places hold text, against "
+     "{sft.packing.fill.padded:pct} with one text a row."))
 
 # %% [markdown]
 # Packing is only right if a text does not see its neighbours. The next cell
@@ -261,15 +265,22 @@ rows.rest_on(results.machine)
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.loss_picture(
     results.histories["base"], "Loss of the base, stage by stage")
+ends = [each["million tokens so far"] for each in records
+        if each["stage"] == BASE[-1].name]
 show(figure, alt="The loss of the base against tokens on a log scale, one "
-     "line for each seed, falling within every stage.", table=records)
+     "line for each seed; it jumps up where a stage begins.",
+     table=records, takeaway=f"The first stages end when their skill is "
+     f"there: the seeds need {min(ends):.1f} to {max(ends):.1f} million "
+     "tokens for the same list of stages.")
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.loss_picture(
     results.histories["sft"], "Loss of fine-tuning")
+ends = [each["loss at its end"] for each in records]
 show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
-     "one line for each seed; the lines end at different heights.",
-     table=records)
+     "one line for each seed.", table=records,
+     takeaway=f"One recipe, {len(ends)} seeds: the loss ends between "
+     f"{min(ends):.3f} and {max(ends):.3f} nats a token.")
 
 # %% [markdown]
 # ## pass@1 along the training
@@ -283,12 +294,21 @@ show(figure, alt="The loss of fine-tuning against tokens on a log scale, "
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curve_picture(
     results.curves["sft"], results.curves["direct"])
-show(figure, alt="pass@1 on the probe against the share of training: each "
-     "tier rises and flattens, easy tiers first; direct answers stay near "
-     "the bottom.", table=records)
+first, last = records[0], records[-1]
+halfway = {tier: next(100 * each["share of training"] for each in records
+                      if each[tier] >= last[tier] / 2)
+           for tier in ("tier-1", "tier-4")}
+show(figure, alt="pass@1 on the probe against the share of training: a "
+     "line for each tier, for programs, for the mean of the maths tiers "
+     "and for direct answers.", table=records,
+     takeaway="Half of its final height is reached by tier-1 after "
+     f"{halfway['tier-1']:g} % of the training, by tier-4 after "
+     f"{halfway['tier-4']:g} %. Direct answers go from "
+     f"{first['direct, mean']:.1%} to {last['direct, mean']:.1%}.")
 
 # %%
 sft_rows.add_rows(rows, sft_rows.curve_rows(results))
+sft_rows.add_rows(rows, sft_rows.point_rows(results))
 tell(rows, words(rows, """
 On the maths probe, pass@1 goes from {sft.curve.start:pct} to
 {sft.curve.end:pct}. The first quarter of the steps brings
@@ -301,8 +321,8 @@ On the maths probe, pass@1 goes from {sft.curve.start:pct} to
 """))
 
 # %% [markdown]
-# Figure 2 beside it. The paper's figure was read as two plateaus; only their
-# existence can be compared, not their height.
+# Figure 2 beside it. Of the paper's figure only two plateaus are known; that
+# there are such can be compared, their height cannot. Notebook 08 draws both.
 
 # %%
 sft_rows.add_rows(rows, sft_rows.pass_rows(results))
@@ -313,7 +333,7 @@ show_table([{
     "mini-K2's tier": tier,
     "measured on held-out problems (%)": round(
         100 * rows[f"sft.pass_at_1.final.{tier}"].value, 1),
-} for tier, key in published.PLATEAUS.items()],
+} for tier, key in PLATEAUS.items()],
     caption="Where fine-tuning ends: Figure 2 and mini-K2")
 
 # %% [markdown]
@@ -331,16 +351,21 @@ ks = sft_rows.sample_counts(results)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.pass_at_k_picture(found, ks)
-show(figure, alt="pass@k against k on a log axis: SFT lies above base at "
-     "every k and flattens near the top, base rises from near zero.",
-     table=records)
+few, many = (found[f"sft.pass_at_k.sft.mean.k{k}"].value
+             - found[f"sft.pass_at_k.base.mean.k{k}"].value
+             for k in (ks[0], ks[-1]))
+show(figure, alt="pass@k of base and SFT against k on a log axis, for the "
+     "easiest tier and the mean of the maths tiers, with intervals.",
+     table=records, takeaway=f"Over the tiers SFT leads its base by "
+     f"{100 * few:.0f} points with one sample, and by {100 * many:.0f} "
+     f"with {ks[-1]}.")
 
 # %%
 tell(rows, "The smallest gain of SFT over base, over all k, is "
      "{sft.pass_at_k.min_gain:.3f}. The last doubling of k adds "
      "{sft.pass_at_k.last_doubling.tier-1:.3f} on the easiest tier, which "
      "ends at {sft.pass_at_k.saturation.tier-1:pct}; the paper reads "
-     f"{book.number(published.SATURATION):g}% for AIME 2024.")
+     f"{book.number(SATURATION):g}% for AIME 2024.")
 
 # %% [markdown]
 # ## With and without reasoning
@@ -352,9 +377,11 @@ tell(rows, "The smallest gain of SFT over base, over all k, is "
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.contrast_picture(rows)
 show(figure, alt="Bars of pass@1 for base, direct answers and SFT on each "
-     "benchmark; only SFT is high.", table=records,
-     takeaway="The same base, the same problems: without written steps "
-     "training brings nothing.")
+     "benchmark, with intervals.", table=records,
+     takeaway=fill(rows, "The same base, the same problems, over the maths "
+     "tiers: {sft.pass_at_1.base.mean:pct} before, "
+     "{sft.pass_at_1.direct.mean:pct} after training to answer at once, "
+     "{sft.pass_at_1.final.mean:pct} after training with written steps."))
 
 # %%
 expected("Direct answers end no higher than the base began.",
@@ -384,16 +411,17 @@ show_table([{
 # %% [markdown]
 # ## Through one trace
 #
-# The slider writes a response of the fine-tuned model token by token. Squares
-# mark what the model looks at when it chooses the next one, by attention
-# averaged over layers and heads. Expect it to look back at the line in the
-# question that defines the variable at hand.
+# A response of the fine-tuned model, token by token; in JupyterLab a slider
+# writes it. Squares mark what the model looks at when it chooses the next
+# token, by attention averaged over layers and heads. An average hides what
+# single heads do: look for how often the question is read again, not for the
+# whole of the reasoning.
 
 # %%
 from k2repro.lessons import parity
 from k2repro.mini import tokenizer
 from k2repro.mini.checkpoint import load_checkpoint
-from k2repro.pictures.sft_trace import trace_picture
+from k2repro.pictures.sft_trace import looked_at, trace_picture
 
 model = load_checkpoint(results.checkpoints["sft"])
 [specimen] = specimens.ask(model, [easy])
@@ -404,8 +432,14 @@ looks = parity.attention(
 
 # %% tags=["nbval-ignore-output"]
 figure, records = trace_picture(specimen, looks)
+start = len(tokenizer.encode(prompt))
+back = [looked_at(looks, start + at)[0][0] < start
+        for at in range(len(records))]
 show(figure, alt="A response under its question, token by token, with "
-     "squares on the tokens that were looked at.", table=records)
+     "squares on the tokens that were looked at.", table=records,
+     takeaway=f"For {sum(back)} of {len(back)} tokens the place that "
+     "weighs most lies in the question, for the others in what the model "
+     "has written itself.")
 
 # %% [markdown]
 # ## Where the remaining errors begin
@@ -419,9 +453,13 @@ sft_rows.add_rows(rows, mistaken)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.mistakes_picture(mistaken)
+wrong = {each["benchmark"]: sum(share or 0.0 for name, share in each.items()
+                                if name != "benchmark") for each in records}
 show(figure, alt="Stacked bars of the kind of first mistake for each "
-     "benchmark: the share of wrong responses grows with the tier.",
-     table=records)
+     "benchmark, as shares of all responses.", table=records,
+     takeaway=f"{wrong['tier-1']:.0%} of the responses go wrong on the "
+     f"easiest tier, {wrong['tier-4']:.0%} on the hardest, "
+     f"{wrong['code']:.0%} on programs; what goes wrong first differs.")
 
 # %%
 for tier in ("tier-4", "code"):

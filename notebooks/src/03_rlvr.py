@@ -41,14 +41,18 @@
 profile = "laptop"
 
 # %%
+from statistics import fmean
+
 from k2repro.lab import choices, predictions, rlvr_curves, rlvr_rows
 from k2repro.lab.scale import Scale
 from k2repro.lessons import lax, published, sandbox
 from k2repro.mini.benchmarks import MATHS, benchmark_problems
 from k2repro.notebook import (
     checked_parameters, expected, show, show_code, show_table, tell)
+from k2repro.notebook.text import fill
 from k2repro.paper import load_facts
 from k2repro.pictures import rlvr as pictures
+from k2repro.pictures import rlvr_effects as effects
 from k2repro.results import open_rows
 
 globals().update(checked_parameters("03_rlvr", globals()))
@@ -272,9 +276,14 @@ rows.rest_on(results.machine)
 logs = results.logs
 figure, records = pictures.loss_picture(
     [logs["from-sft"][0], logs["from-base"][0]])
-show(figure, alt="Loss of two runs step by step, small throughout, and "
-     "below it their rewards: the one from base rises far, "
-     "the one from SFT a little.", table=records)
+paid_for = {run: [each["reward"] for each in records if each["run"] == run]
+            for run in dict.fromkeys(each["run"] for each in records)}
+climbs = [f"{run}: {fmean(paid[:8]):.2f} to {fmean(paid[-8:]):.2f}"
+          for run, paid in paid_for.items()]
+show(figure, alt="Above, the loss of two runs step by step around zero; "
+     "below, their rewards.", table=records,
+     takeaway="Mean reward of the first eight steps and of the last: "
+     f"{'; '.join(climbs)}. The loss tells none of it.")
 
 # %% [markdown]
 # ### Why the reward goes up and down
@@ -294,10 +303,13 @@ still = rlvr_curves.still_rewards(
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.noise_picture(run, still)
-show(figure, alt="Reward of each step of a run and of a model that "
-     "does not change, with a band that holds most of the "
-     "latter's batches.",
-     table=records)
+inside = sum(each["band low"] <= each["run"] <= each["band high"]
+             for each in records)
+show(figure, alt="Reward of each step of a run and of a model that does "
+     "not change, with a band that holds nearly all batches of the latter.",
+     table=records, takeaway=f"{inside} of the run's {len(records)} steps "
+     "earn what a batch can earn without any learning: a single step tells "
+     "next to nothing.")
 
 # %% [markdown]
 # ### Sampling and training must agree
@@ -341,7 +353,8 @@ logprobs = rounding.logprobs_by_way(tuned, rounding.sampled_rollouts(
     tuned, asked, n=1, max_new_tokens=MAX_NEW_TOKENS,
     stop=[tokenizer.turn_end()]))
 apart = rounding.rounding_records(logprobs)
-show_table(apart, caption="Log-probabilities of the same tokens, two ways")
+show_table(apart, caption="How far apart sampler, training, plain module "
+           "and 64 bit put the log-probabilities of the same tokens")
 
 # %%
 largest = {each["between"]: each["largest (nats)"] for each in apart}
@@ -365,9 +378,13 @@ rlvr_rows.add_rows(rows, rlvr_curves.landmark_rows(curves))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.curves_picture(curves, book)
+ways = [f"{pictures.MODELS[run]} {points[0].effect.value:.0%} to "
+        f"{points[-1].effect.value:.0%}" for run, points in curves.items()]
 show(figure, alt="Left: pass@1 of three runs on mini-K2 against steps, "
      "with intervals. Right: the published scores of the "
-     "same three kinds of runs.", table=records)
+     "same three kinds of runs.", table=records,
+     takeaway=f"On mini-K2's probe: {'; '.join(ways)}. The two panels "
+     "cannot be compared in height, only in the order of their runs.")
 
 # %%
 ends = [rows[f"rlvr.curve.{run}.last"].value
@@ -384,20 +401,16 @@ expected("The run from base climbs by more than the run from SFT, and ends "
 # The probe is small and is looked at often. The judgement is made once, on
 # the test problems of every tier, with the same random numbers before and
 # after: the two models differ by their weights and by nothing else.
-# Intervals come from resampling seeds and problems. Rows with fewer seeds stand on
-# other starts and cannot be compared with the rows above them; differences
-# below always pair a run with its own start.
+# Intervals come from resampling seeds and problems.
+# Models with fewer seeds stand on other starts, so they have a table of
+# their own, in which SFT and its run are repeated on those seeds alone;
+# differences below always pair a run with its own start.
 
 # %%
 rates = rlvr_rows.pass_rates(results)
 rlvr_rows.add_rows(rows, rates)
-show_table([
-    {"model": label, **{tier: round(
-        100 * rates[f"rlvr.pass_at_1.{label}.{tier}"].value, 1)
-        for tier in (*MATHS, "mean")},
-     "seeds": len(rates[f"rlvr.pass_at_1.{label}.mean"].seeds)}
-    for label in rlvr_rows.LABELS.values()
-], caption="pass@1 on the test problems (%), mean over seeds")
+for caption, records in effects.rate_records(rates).items():
+    show_table(records, caption=caption)
 
 # %% [markdown]
 # The gains are differences of pass@1, in points: one point is one answer in a
@@ -409,12 +422,14 @@ levels = rlvr_rows.final_levels(results)
 rlvr_rows.add_rows(rows, gains | levels)
 
 # %% tags=["nbval-ignore-output"]
-shown = {name.removeprefix("rlvr."): effect
-         for name, effect in gains.items()}
-figure, records = pictures.effects_picture(
-    shown, "What reinforcement learning adds", "points of pass@1")
-show(figure, alt="Gains with intervals by tier: a few points from SFT, "
-     "many from base.", table=records)
+figure, records = effects.effects_picture(
+    {effects.gain_words(row): effect for row, effect in gains.items()},
+    "What reinforcement learning adds", "points of pass@1")
+show(figure, alt="Gains by tier with intervals, from SFT above and from "
+     "base below; a dot for each seed.", table=records,
+     takeaway=fill(rows, "Over the tiers {rlvr.gain_from_sft.mean:pts} "
+     "from SFT and {rlvr.gain_from_base:pts} from base; each small circle "
+     "is one seed."))
 
 # %%
 tell(rows, """
@@ -447,7 +462,7 @@ ROWS = {
     "rlvr.from_sft_minus_sharp_sft": f"RL at 1 minus SFT at {SHARP}",
     "rlvr.sharp_from_sft_minus_sharp_sft": f"RL minus SFT, both at {SHARP}",
 }
-show_table(pictures.effect_records(
+show_table(effects.effect_records(
     {words: (gains | sharper)[row] for row, words in ROWS.items()}),
     caption="The gain from SFT and a lower temperature, points of pass@1")
 
@@ -481,7 +496,7 @@ ROWS = {
     "rlvr.two_stage_minus_full_budget":
         "at the end minus the full-budget run",
 }
-show_table(pictures.effect_records(
+show_table(effects.effect_records(
     {words: budgets[row] for row, words in ROWS.items()}),
     caption="A short response budget, and after")
 
@@ -512,12 +527,15 @@ controls = rlvr_rows.controls(results)
 rlvr_rows.add_rows(rows, controls)
 
 # %% tags=["nbval-ignore-output"]
-shown = {name.removeprefix("rlvr.").replace("_", " "): effect
-         for name, effect in controls.items()}
-figure, records = pictures.effects_picture(
-    shown, "Runs with something broken", "points of pass@1")
+figure, records = effects.effects_picture(
+    {effects.AGAINST[row]: effect for row, effect in controls.items()},
+    "Runs with something broken", "points of pass@1")
 show(figure, alt="Differences of the broken runs to their start and to "
-     "the sound run, with intervals.", table=records)
+     "the sound run, with intervals; what rests on one seed is hollow.",
+     table=records, takeaway=fill(rows, "A reward that pays every answer "
+     "moves the fine-tuned model by {rlvr.broken_reward_minus_sft:pts}. "
+     "The run whose group mean is left in is shown, and decides nothing: "
+     "it has one seed."))
 
 # %%
 low, _ = rows["rlvr.broken_reward_minus_sft"].interval
@@ -545,8 +563,13 @@ rlvr_rows.add_rows(rows, lengths, unit="tokens")
 figure, records = pictures.lengths_picture({
     model: {tier: lengths[f"rlvr.length.{rlvr_rows.LABELS[model]}.{tier}"]
             for tier in MATHS} for model in MODELS})
+longest = {model: lengths[f"rlvr.length.{rlvr_rows.LABELS[model]}.tier-4"]
+           for model in MODELS}
 show(figure, alt="Mean response length by tier for base and SFT, "
-     "before and after reinforcement learning.", table=records)
+     "before and after reinforcement learning.", table=records,
+     takeaway="On the hardest tier, in tokens: " + "; ".join(
+         f"{pictures.MODELS[model]} {each.value:.0f}"
+         for model, each in longest.items()) + ".")
 
 # %% [markdown]
 # Then the first mistake of each wrong response, found by a program. Which
@@ -557,8 +580,14 @@ mistakes = rlvr_rows.mistakes(results, MODELS)
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.mistakes_picture(mistakes)
+order = {model: mistakes[model].get("wrong order", 0.0)
+         for model in MODELS}
 show(figure, alt="Stacked bars: share of responses by kind of first "
-     "mistake for base and SFT, before and after.", table=records)
+     "mistake for base and SFT, before and after.", table=records,
+     takeaway="A wrong order is the first mistake of "
+     f"{order['base']:.0%} of the base's responses, and of "
+     f"{order['from-base']:.0%} after reinforcement learning; of SFT's it "
+     f"goes from {order['sft']:.0%} to {order['from-sft']:.0%}.")
 
 # %% [markdown]
 # And how sure the model is. Reinforcement learning is known to lower the
@@ -580,8 +609,8 @@ from k2repro.evaluate.effects import holm_adjusted
 shares = {name: effect for name, effect in changes.items()
           if not name.endswith("length")}
 adjusted = holm_adjusted(shares)
-plain = {name.removeprefix("rlvr.change."): name for name in shares}
-show_table(pictures.effect_records(
+plain = {effects.change_words(name): name for name in shares}
+show_table(effects.effect_records(
     {words: shares[name] for words, name in plain.items()},
     {words: adjusted[name] for words, name in plain.items()}),
     caption="Changes in the responses, in points of all responses")
@@ -595,9 +624,10 @@ base {rlvr.entropy.from-base.start:.3f} to
 # %% [markdown]
 # ## One problem along a run
 #
-# The slider moves along the steps of the run from base. Blue lines are
-# right so far, the cross marks the first mistake. Expect a response that is
-# wrong at the left end and right at the right end; it was chosen for that.
+# One problem, asked at several steps of the run from base; in JupyterLab a
+# slider moves along them. Blue lines are right so far, the cross marks the
+# first mistake. The problem was chosen for being wrong at first and right at
+# the end, where there is one.
 
 # %%
 from k2repro.pictures.rlvr_traces import steps_picture, turned_right
@@ -608,7 +638,10 @@ chosen = turned_right(from_base, ("tier-2", "tier-1", "tier-3", "tier-4"))
 # %% tags=["nbval-ignore-output"]
 figure, records = steps_picture(from_base, chosen)
 show(figure, alt="The response to one problem after a number of steps, "
-     "line by line, with a mark at the first mistake.", table=records)
+     "line by line, with a mark at the first mistake.", table=records,
+     takeaway="The verdict on this problem after each number of steps: "
+     + "; ".join(f"{each['after steps']}, {each['verdict']}"
+                 for each in records) + ".")
 
 # %% [markdown]
 # ## Code, by executed tests alone

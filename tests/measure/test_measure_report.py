@@ -121,6 +121,15 @@ def test_predictions_come_from_the_emulator(tmp_path):
     assert 1 / expected.tokens_per_second == pytest.approx(seconds, rel=0.02)
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path):
+    """Catches minutes of measuring that end in a folder that was never there."""
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    runner = FakeRunner(tmp_path)
+    with pytest.raises(K2ReproError, match="cannot write into .*--out"):
+        measure(tmp_path / "file", runner)
+    assert runner.jobs == []
+
+
 def test_a_stopped_run_goes_on_where_it_was(tmp_path):
     """Catches finished rows that are lost, measured again, or predicted again."""
     broken = FakeRunner(tmp_path, fail_at=4)

@@ -226,9 +226,22 @@ def test_the_takeaway_is_the_caption_and_alt_stays_the_picture_s_name():
 
 
 def test_alt_says_which_state_of_a_slider_it_describes():
-    """Catches words about one state under a picture of another."""
-    live, _ = bundles(sliding([[1, 2], [3, 4]]), ALT, TABLE)
+    """Catches words about one state under a picture of another, and a dead slider that nobody explains."""
+    live, words = bundles(sliding([[1, 2], [3, 4]]), ALT, TABLE)
     assert "Shown: batch 0, one of 2 states of a slider." in live["text/plain"]
+    assert "As a still picture: batch 0, one of 2 states. In JupyterLab" in words["text/html"]
+    assert "still picture" not in bundles(rising(), ALT, TABLE)[1]["text/html"]
+
+
+def test_a_legend_above_the_plot_stands_on_it_and_a_slider_takes_nothing_from_it():
+    """Catches a legend that plotly hangs over the first line, and a live plot squeezed by its slider."""
+    moving = sliding([[1, 2], [3, 4]]).update_layout(legend={"orientation": "h", "y": 1.06}, height=300)
+    layout = bundles(moving, ALT, TABLE)[0][PLOTLY_MIME]["layout"]
+    assert (layout["legend"]["yanchor"], layout["legend"]["y"]) == ("bottom", 1.02)
+    assert layout["height"] >= 300 + 60
+    below = rising().update_layout(legend={"orientation": "h", "y": -0.2}, height=300)
+    layout = bundles(below, ALT, TABLE)[0][PLOTLY_MIME]["layout"]
+    assert "yanchor" not in layout["legend"] and layout["height"] == 300
 
 
 def test_a_state_outside_the_fixed_axes_is_refused():

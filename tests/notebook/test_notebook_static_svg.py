@@ -120,7 +120,7 @@ def test_pictures_are_small_valid_and_repeatable(name):
         ("panels", ["Left panel", "Right panel"]),
         ("second", ["rate on the right", "tokens"]),
         ("band", ["interval"]),
-        ("moving", ["batch 1 (of 2 positions)"]),
+        ("moving", ["batch 1, one of 2 states"]),
     ],
 )
 def test_words_of_the_figure_are_words_of_the_picture(name, told):

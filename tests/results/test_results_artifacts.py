@@ -3,15 +3,18 @@
 import dataclasses
 import os
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
 from k2repro.errors import K2ReproError
 from k2repro.results import ArtifactStore, Recipe
-from k2repro.results.artifacts import MANIFEST, damage_of
+from k2repro.results.artifacts import ABANDONED_S, MANIFEST, damage_of
+from k2repro.results.atomic import write_text
 
 RECIPE = Recipe("weights", {"steps": 10, "seed": 0}, numerics=("train-1", "texts-1"), data_hash="d" * 16)
 
@@ -114,6 +117,28 @@ def test_a_kill_in_the_middle_leaves_nothing_that_looks_finished(tmp_path):
     store = ArtifactStore(tmp_path)
     assert store.find(RECIPE) is None
     assert (store.build(RECIPE, write_weights) / MANIFEST).is_file()
+
+
+def test_what_a_kill_left_is_swept_and_what_another_builds_is_not(tmp_path):
+    """Catches half-made folders that gather for ever, and a sweep that takes another process's work away."""
+    old, young = (tmp_path / "weights" / f".{name}.partial" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        write_weights(folder)
+    os.utime(old, (0, time.time() - ABANDONED_S - 60))
+    ArtifactStore(tmp_path).build(RECIPE, write_weights)
+    assert not old.exists() and (young / "weights.bin").is_file()
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_files_are_as_open_as_the_user_wants(tmp_path, mask):
+    """Catches files that others can read although the user's umask forbids it."""
+    before = os.umask(mask)
+    try:
+        written = write_text(tmp_path / "rows.jsonl", "row")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(written.stat().st_mode) == 0o666 & ~mask
 
 
 def test_two_recipes_of_equal_content_share_a_key():

@@ -129,6 +129,9 @@ def test_the_race_command_redraws_in_place():
     lines = last.count("\n") + 1
     assert written[-1] == last + "\n"
     assert all(text == "\x1b[1A\x1b[2K" * lines for text in written[1::2])
+    for tokens in (0, 10**17):
+        with pytest.raises(K2ReproError, match="a race is run over 1 to 10,000,000"):
+            race(["20"], tokens=tokens, write=written.append)
 
 
 def test_emulate_prints_what_predict_says():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import FONT_FAMILY, INK, PAPER
 from k2repro.notebook.plain import plain_text, title_text
+from k2repro.notebook.slider import still_states
 from k2repro.notebook.static.axes import Canvas, build_canvas
 from k2repro.notebook.static.legend import draw_colourbars, draw_legend
 from k2repro.notebook.static.marks import draw_annotations, draw_shapes
@@ -139,13 +140,7 @@ def _draw_title(canvas: Canvas) -> None:
 
 def _draw_slider_state(canvas: Canvas) -> None:
     """Say which state a still picture of a movable figure shows."""
-    lines = []
-    for slider in canvas.layout.get("sliders") or []:
-        steps = [step for step in slider.get("steps") or [] if step.get("visible", True)]
-        if steps:
-            prefix = (slider.get("currentvalue") or {}).get("prefix") or ""
-            label = steps[min(slider.get("active") or 0, len(steps) - 1)].get("label") or ""
-            lines.append(f"Slider at {plain_text(prefix)}{plain_text(label)} (of {len(steps)} positions)")
+    lines = [f"Still picture: {plain_text(state)}" for state in still_states(canvas.layout)]
     if lines:
         y = (canvas.margin["b"] - 62) / canvas.height
         canvas.figure.text(canvas.left, y, "\n".join(lines), ha="left", va="top", fontsize=12, color=INK)
