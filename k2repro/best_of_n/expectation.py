@@ -27,9 +27,11 @@ def expected_accuracy(
     right: bool [M], whether each candidate is right. comparing: whether the selector's score of a candidate
     depends on the others (a vote), so that every subset has to be looked at; otherwise scores are computed
     once and subsets are counted in closed form.
-    Raises K2ReproError for n outside 1 .. M, and for more than MOST_COUNTED subsets of a comparing selector.
+    Raises K2ReproError for n outside 1 .. M, for more than MOST_COUNTED subsets of a comparing selector, and
+    for labels that cannot be those of the candidates.
     """
     truth = _truth(right, len(candidates), n)
+    _check_labels(candidates, truth)
     if not comparing:
         return best_of(np.array(checked_scores(candidates, select)), truth, n)
     _check_count(comb(len(candidates), n), n, len(candidates))
@@ -173,6 +175,18 @@ def _truth(right: ArrayLike, candidates: int | None, n: int) -> NDArray[np.bool_
     if not 1 <= n <= len(truth):
         raise K2ReproError(f"N = {n}: must be from 1 to {len(truth)}, the size of the pool")
     return truth
+
+
+def _check_labels(candidates: Sequence[Candidate], truth: NDArray[np.bool_]) -> None:
+    """Whether an answer is right does not depend on who states it, and no answer is not right."""
+    known: dict[str | None, bool] = {None: False}
+    for index, (each, right) in enumerate(zip(candidates, truth.tolist(), strict=True)):
+        if known.setdefault(each.answer, right) != right:
+            what = "states no answer" if each.answer is None else f"states {each.answer!r}, as others do"
+            raise K2ReproError(
+                f"candidate {index} {what}, and is called {'right' if right else 'wrong'}: these are not its "
+                "labels. Usual cause: the labels of another pool"
+            )
 
 
 def _check_count(count: int, n: int, size: int) -> None:
