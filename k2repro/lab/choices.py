@@ -9,7 +9,7 @@ from importlib import resources
 from k2repro.errors import K2ReproError, unknown
 
 FILE = "choices.toml"
-STAGES = ("base", "sft", "rl")
+STAGES = ("base", "sft", "rl", "test time")
 SIGHTS = ("test", "validation", "loss", "time")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 

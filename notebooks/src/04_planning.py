@@ -293,6 +293,15 @@ show_table(standings(of_room("planning"), rows),
            caption="Declared before these rows existed, and what came out")
 
 # %% [markdown]
+# ### What was changed on the way
+
+# %%
+from k2repro.lab.choices import choice_records
+
+show_table(choice_records("test time"),
+           caption="Settings of notebooks 04 and 05 that were changed")
+
+# %% [markdown]
 # ## Exercises
 #
 # Write the missing lines, run the cell, and run the check below it.

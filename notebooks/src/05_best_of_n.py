@@ -226,6 +226,46 @@ tell(rows, "Shuffled judge at three samples: "
      "{best_of_n.shuffled_judge_gain.n3:+.1%}.")
 
 # %% [markdown]
+# ## Two answers side by side
+#
+# K2-Think's judge does not score answers one by one. It reads two of them and
+# names the better one; the released code keeps the best so far in first
+# place and compares it with the next. Whoever reads two things can prefer
+# what came first. Here a small reader was trained for two minutes to say
+# which of two answers is right; one reader, so the numbers describe it and
+# no other. Look at the first two columns: they should be equal.
+
+# %%
+from k2repro.lab.pair_reader import carry_out_pair_reader
+from k2repro.lab.pair_reader_rows import PREFIX, add_pair_reader_rows
+
+compared, _ = carry_out_pair_reader(scale, open_store(profile))
+add_pair_reader_rows(rows, compared)
+ASKED = {"right one read first": "right_when_first",
+         "right one read second": "right_when_second",
+         "verdict turns with the order": "depends_on_order",
+         "both orders averaged": "both_orders"}
+found = {name: rows.get(f"{PREFIX}.{row}") for name, row in ASKED.items()}
+show_table([{name: None if row is None else f"{row.value:.0%}"
+             for name, row in found.items()}],
+           caption="The pairwise reader: share of pairs of which one is right")
+
+# %%
+show_table([
+    {"choice among three": name,
+     "right": f"{rows[f'{PREFIX}.accuracy.{row}.n3'].value:.1%}"}
+    for name, row in (
+        ("random", "random"), ("knock-out, as released", "knock_out"),
+        ("every pair, both orders", "round_robin"),
+        ("own likelihood", "own_sum"))
+], caption="Best of three by the pairwise reader, on the same problems")
+
+# %% [markdown]
+# Comparing every pair in both orders takes the preference out of the count;
+# it does not teach the reader anything. The judge above scores each answer
+# alone, so it has no order to depend on.
+
+# %% [markdown]
 # ## What a token buys
 #
 # A fixed N spends as much on easy problems as on hard ones. *Adaptive* N
@@ -255,6 +295,15 @@ from k2repro.lab.predictions import of_room, standings
 rows.save()
 show_table(standings(of_room("best_of_n"), rows),
            caption="Declared before these rows existed, and what came out")
+
+# %% [markdown]
+# ### What was changed on the way
+
+# %%
+from k2repro.lab.choices import choice_records
+
+show_table(choice_records("test time"),
+           caption="Settings of notebooks 04 and 05 that were changed")
 
 # %% [markdown]
 # ## Exercises
