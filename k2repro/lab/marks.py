@@ -67,6 +67,7 @@ class Marks:
                 logprob=self.own[at],
                 certainty=self.certainty[at] if self.certainty else None,
                 judge=self.judge[at] if self.judge else None,
+                agrees=bool(self.agrees[at]) if self.agrees else None,
                 planned=self.kind != SEARCH,
             )
             for at in range(len(self.right))

@@ -20,9 +20,6 @@ from k2repro.lab.marks import Marks
 
 Numbers = NDArray[np.float64]
 BySeed = Mapping[int, Sequence[Marks]]
-# Agreement along the candidate's own order counts this many nats: more than likelihoods of one problem differ
-# by as a rule, so it decides first. The prototype's value; no other was tried.
-AGREEMENT = 4.0
 # Searches that a plan is read off, and that stand beside the planned pass.
 PAIR = 2
 
@@ -30,16 +27,14 @@ PAIR = 2
 def scores(marks: Marks, name: str) -> list[float]:
     """A score for each candidate by the selector `name`; no right answer is looked at.
 
-    Beside SELECTORS: "foreign" and "shuffled" put another reader in the judge's place, "foreign+own" and
-    "process" add to the solver's own log-probability.
+    Beside SELECTORS: "foreign" and "shuffled" put another reader in the judge's place, and
+    "foreign+own" adds it to the solver's own log-probability.
     """
     own = marks.column("own")
     if name in ("foreign", "shuffled"):
         return marks.column(name)
     if name == "foreign+own":
         return [a + b for a, b in zip(marks.column("foreign"), own, strict=True)]
-    if name == "process":
-        return [AGREEMENT * a + b for a, b in zip(marks.column("agrees"), own, strict=True)]
     return SELECTORS[name](marks.candidates)
 
 
