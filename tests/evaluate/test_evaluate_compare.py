@@ -107,6 +107,13 @@ def test_the_old_rule_would_have_failed_the_honest_run():
     assert not by_problem.interval[0] <= np.mean(SFT_ROUNDED) <= by_problem.interval[1]
 
 
+def test_an_effect_that_turned_round_is_outside_however_wide_its_intervals():
+    """Catches a gain that became a loss and passes because three seeds say little."""
+    gains, losses = trained((0.02, 0.06, 0.12)), trained((-0.02, -0.06, -0.12), THERE)
+    assert abs(losses.value - gains.value) < allowed_difference(gains, losses)
+    assert outcome(gains, losses) == "outside"
+
+
 def test_more_seeds_allow_less():
     """Catches a tolerance that forgets how many seeds stand behind it: five see what three cannot."""
     three = allowed_difference(trained(FROM_BASE), trained(FROM_BASE_ROUNDED))
