@@ -144,3 +144,15 @@ def test_predicted_rows_decide_about_trainings_and_every_row_about_the_rest():
     missing = compare_rows({"a.b": trained(SFT)}, {})
     for found in (exact, same_machine, missing):
         assert failures(found, ()) == found
+
+
+def test_the_allowed_difference_by_hand():
+    """Catches one side left out, the wrong half of an interval, and seeds that are resampled uncorrected."""
+    normal = 1.959964
+    old = dataclasses.replace(trained(SFT), value=0.5, interval=(0.1, 0.5 + 0.05 * normal))
+    five = dataclasses.replace(trained(SFT), seeds=(0, 1, 2, 3, 4), by_seed=())
+    new = dataclasses.replace(five, value=0.7, interval=(0.7 - 0.025 * normal, 1.0))
+    t_of_six = 3.707428  # 99 %, two-sided; (3 - 1) + (5 - 1) degrees of freedom
+    expected = t_of_six * (0.05**2 * 3 / 2 + 0.025**2 * 5 / 4) ** 0.5
+    assert allowed_difference(old, new) == pytest.approx(expected, rel=1e-5)
+    assert allowed_difference(new, old) == pytest.approx(expected, rel=1e-5)
