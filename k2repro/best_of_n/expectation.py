@@ -4,9 +4,10 @@ One pool of M samples gives the whole curve N = 1 .. M. Sampling subsets would a
 with replacement would let a sample compete with its own copy; both are avoided by counting.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
-from itertools import combinations, permutations
+from itertools import combinations
 from math import comb, perm
 
 import numpy as np
@@ -94,17 +95,23 @@ def expected_knock_out(verdicts: ArrayLike, right: ArrayLike, n: int) -> float:
 
     verdicts: int [M, M]; [i, j] is 0 when the one shown first (i) wins against j, 1 when j wins, -1 when
     the judge's words could not be read: the best so far then stays. Every order of n candidates counts once.
+    Orders that drew the same candidates and kept the same one go on alike, so they are counted together.
     """
-    table = np.asarray(verdicts)
-    truth = _truth(right, len(table), n)
-    _check_count(perm(len(table), n), n, len(table))
-    total = 0.0
-    for order in permutations(range(len(table)), n):
-        best = order[0]
-        for challenger in order[1:]:
-            best = challenger if table[best, challenger] == 1 else best
-        total += truth[best]
-    return total / perm(len(table), n)
+    second_wins = (np.asarray(verdicts) == 1).tolist()
+    size = len(second_wins)
+    truth = _truth(right, size, n)
+    _check_count(sum(comb(size, k) * k * (size - k) for k in range(1, n)), n, size)
+    # How many orders lead to (who was drawn, as a bit each; who is the best of them).
+    orders = {(1 << first, first): 1 for first in range(size)}
+    for _ in range(n - 1):
+        longer: dict[tuple[int, int], int] = defaultdict(int)
+        for (drawn, best), count in orders.items():
+            for challenger in range(size):
+                if not drawn >> challenger & 1:
+                    winner = challenger if second_wins[best][challenger] else best
+                    longer[drawn | 1 << challenger, winner] += count
+        orders = longer
+    return sum(count for (_, best), count in orders.items() if truth[best]) / perm(size, n)
 
 
 def expected_round_robin(verdicts: ArrayLike, right: ArrayLike, n: int) -> float:
