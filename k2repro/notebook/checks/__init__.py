@@ -10,19 +10,23 @@ from k2repro.notebook.checks.architecture import kv_bytes_per_token, rotated, se
 from k2repro.notebook.checks.outcome import Outcome
 from k2repro.notebook.checks.rlvr import clipped_loss, group_advantages, strict_reward
 from k2repro.notebook.checks.sft import pass_at_k, response_loss, targets_of
+from k2repro.notebook.checks.speculative import chance_to_stay, replacement, speed_with_draft
 from k2repro.notebook.checks.wafer import expected_tokens, roofline, tokens_per_second
 
 __all__ = [
     "Outcome",
+    "chance_to_stay",
     "clipped_loss",
     "expected_tokens",
     "group_advantages",
     "kv_bytes_per_token",
     "pass_at_k",
+    "replacement",
     "response_loss",
     "roofline",
     "rotated",
     "sequences_that_fit",
+    "speed_with_draft",
     "strict_reward",
     "targets_of",
     "tokens_per_second",
