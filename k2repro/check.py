@@ -25,6 +25,7 @@ def run_checks(say: Say) -> list[Finding]:
         *_results(places),
         *_timings(places),
         *_shipped(places),
+        *_predictions(places, say),
     ]
     say(render_findings(findings))
     return findings
@@ -44,6 +45,21 @@ def _shipped(places: Places) -> list[Finding]:
         for folder in sorted((places.root / "artifacts").glob("*"))
         if folder.is_dir()
         for name, damage in damages_of_shipped(folder)
+    ]
+
+
+def _predictions(places: Places, say: Say) -> list[Finding]:
+    """No prediction hides that it is younger than its rows; where git cannot tell, that is said."""
+    from k2repro.lab.sealed import PLACE, orders, why_no_dates
+
+    if undated := why_no_dates(places.root):
+        say(f"predictions are not dated: {undated}")
+        return []
+    folder = places.results(COMMITTED_PROFILE).relative_to(places.root) / "rows"
+    return [
+        Finding(PLACE, order.prediction.effect, "not-sealed", order.complaint)
+        for order in orders(places.root, folder.as_posix())
+        if order.complaint
     ]
 
 

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
+from k2repro.evaluate.compare import Comparison, compare_rows, failures, summarise
+from k2repro.lab.predictions import load_predictions
 from k2repro.notebook.build import BuildRecord, build, is_fresh, read_record
 from k2repro.notebook.parameters import resolve_parameters
 from k2repro.notebook.pictures import built_pictures, notebook_figures
@@ -23,7 +25,6 @@ from k2repro.paper.markdown import render_tables
 from k2repro.readme import CLAIMS_PICTURE, claims_picture, rendered_readme
 from k2repro.report import render_report
 from k2repro.results.atomic import write_bytes, write_text
-from k2repro.results.compare import Comparison, compare_rows, summarise
 from k2repro.results.locking import alone
 from k2repro.results.places import Places
 from k2repro.results.profiles import Profile, load_profile
@@ -120,8 +121,15 @@ def _reproduce(profile: Profile, places: Places, say: Say) -> list[Comparison]:
         for comparison in comparisons:
             if not comparison.reproduced:
                 say(f"  {comparison.outcome}: {comparison.id} {comparison.shipped} -> {comparison.here}")
+        if failed := failures(comparisons, deciding_rows()):
+            say(f"not reproduced: {', '.join(each.id for each in failed)}")
     say(f"{len(here)} rows; the report is results/{profile.name}/report.html")
     return comparisons
+
+
+def deciding_rows() -> frozenset[str]:
+    """The rows that decide whether trained models came out again on another machine: the predicted ones."""
+    return frozenset(prediction.effect for prediction in load_predictions())
 
 
 def publish(profile: Profile, places: Places) -> None:

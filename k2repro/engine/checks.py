@@ -11,6 +11,8 @@ from k2repro.engine.text import TextCodec
 from k2repro.errors import K2ReproError
 
 LARGEST_SEED = 2**64 - 1
+NO_PROMPT = "the model needs a token to predict the next from"
+NO_RESPONSE = "there is no token to read. Usual cause: a sample that failed, which is no candidate"
 
 
 def whole(name: str, value: object) -> int:
@@ -47,14 +49,7 @@ def check_prompts(
         raise K2ReproError(f"prompts is the string {prompts[:40]!r}: pass a list of prompts")
     found = []
     for index, prompt in enumerate(prompts):
-        tokens = _tokens(index, prompt, codec)
-        if not tokens:
-            raise K2ReproError(f"prompt {index} is empty: the model needs a token to predict the next from")
-        if min(tokens) < 0 or max(tokens) >= vocab_size:
-            raise K2ReproError(
-                f"prompt {index} holds token {max(tokens) if min(tokens) >= 0 else min(tokens)}; the model's "
-                f"vocabulary has {vocab_size}. Usual cause: the tokenizer of another model"
-            )
+        tokens = _tokens(f"prompt {index}", prompt, codec, vocab_size, NO_PROMPT)
         if len(tokens) >= context:
             raise K2ReproError(
                 f"prompt {index} has {len(tokens)} tokens; the context of the model holds {context}, the "
@@ -64,12 +59,45 @@ def check_prompts(
     return found
 
 
-def _tokens(index: int, prompt: Any, codec: TextCodec | None) -> list[int]:
-    if not isinstance(prompt, str):
-        return [int(token) for token in prompt]
-    if codec is None:
-        raise K2ReproError(f"prompt {index} is a string: pass `tokenizer`, or token ids")
-    return codec.encode(prompt)
+def check_responses(
+    prompt: int,
+    length: int,
+    responses: Sequence[Sequence[int] | str],
+    codec: TextCodec | None,
+    vocab_size: int,
+    context: int,
+) -> list[list[int]]:
+    """Token ids of each response that is given to prompt number `prompt`, which has `length` tokens."""
+    if isinstance(responses, str):
+        raise K2ReproError(
+            f"the responses to prompt {prompt} are the string {responses[:40]!r}: pass a list of responses"
+        )
+    found = []
+    for index, response in enumerate(responses):
+        name = f"response {index} to prompt {prompt}"
+        tokens = _tokens(name, response, codec, vocab_size, NO_RESPONSE)
+        if length + len(tokens) > context:
+            raise K2ReproError(
+                f"{name} has {len(tokens)} tokens and the prompt {length}; the context of the model holds "
+                f"{context} together (max_position_embeddings)"
+            )
+        found.append(tokens)
+    return found
+
+
+def _tokens(name: str, text: Any, codec: TextCodec | None, vocab_size: int, empty: str) -> list[int]:
+    """Token ids of a prompt or response: at least one, all of them in the vocabulary."""
+    if isinstance(text, str) and codec is None:
+        raise K2ReproError(f"{name} is a string: pass `tokenizer`, or token ids")
+    tokens = codec.encode(text) if isinstance(text, str) and codec else [int(token) for token in text]
+    if not tokens:
+        raise K2ReproError(f"{name} is empty: {empty}")
+    if min(tokens) < 0 or max(tokens) >= vocab_size:
+        raise K2ReproError(
+            f"{name} holds token {max(tokens) if min(tokens) >= 0 else min(tokens)}; the model's "
+            f"vocabulary has {vocab_size}. Usual cause: the tokenizer of another model"
+        )
+    return tokens
 
 
 def prompt_seeds(

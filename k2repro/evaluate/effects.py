@@ -4,13 +4,14 @@
     level    the mean of one table            difference   sums of tables against sums of tables
     gap      one mean against another         statistic    anything drawn from several tables
 
-Everything is pure: pools and tables in, numbers out. Problems are resampled, seeds are averaged: an interval
-speaks of these models on other problems, `Effect.by_seed` of how much the models differ. For a statement
-about training ask `two_level` (seeds outside, problems inside) or `over_seeds` (Student's t).
+Everything is pure: pools and tables in, numbers out. With two seeds or more an interval resamples both, seeds
+outside and problems inside: it speaks of other trainings on other problems. With one seed it can only speak
+of this model on other problems, and decides nothing about training. `Effect.by_seed` holds each seed alone,
+`over_seeds` Student's t interval of those.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -134,10 +135,9 @@ class Effect:
     """A number with what is needed to trust it.
 
     value      mean over problems of the mean over seeds and samples, or a difference of such
-    interval   from resampling problems
-    p_value    two-sided swap test; None where nothing was tested
+    interval   from resampling seeds and problems; of one seed, or of sides with other seeds, problems alone
+    p_value    two-sided swap test over problems; None where nothing was tested
     by_seed    the same number for each seed alone, with its own interval where that was asked for
-    parts      the table behind a level or difference; None for another statistic
     """
 
     value: float
@@ -145,7 +145,6 @@ class Effect:
     p_value: float | None
     n: int
     by_seed: Mapping[int, tuple[float, Interval | None]]
-    parts: Table | None = field(default=None, repr=False, compare=False)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -159,19 +158,9 @@ class Effect:
             for _, interval in self.by_seed.values()
         )
 
-    def two_level(self, *, generator: np.random.Generator, resamples: int = 10_000) -> Interval:
-        """Interval from resampling seeds and problems; raises K2ReproError without a table or second seed."""
-        return two_level_interval(self._parts(), generator=generator, resamples=resamples)
-
     def over_seeds(self) -> Interval:
         """Student's t interval of the seeds' values; raises K2ReproError without a second seed."""
-        return t_interval([float(values.mean()) for values in self._parts()])
-
-    def _parts(self) -> Numbers:
-        """float64 [seeds, problems]."""
-        if self.parts is None:
-            raise K2ReproError("this number is no mean over problems: it cannot be taken apart by seed")
-        return np.array(list(self.parts.by_seed.values()))
+        return t_interval([value for value, _ in self.by_seed.values()])
 
 
 def level(
@@ -203,16 +192,19 @@ def difference(
 def gap(first: Table, second: Table, *, generator: np.random.Generator, resamples: int = 2_000) -> Effect:
     """Mean of `first` minus mean of `second`, each over its own seeds, problems resampled in pairs.
 
-    The value is that of `difference` but for rounding; nothing is tested.
+    The value is that of `difference` but for rounding; nothing is tested. Where the sides have other seeds
+    nothing pairs them, and the interval is one over problems.
     """
     ids = sorted(first.ids)
     first, second = first.aligned(ids), second.aligned(ids)
-    paired = paired_difference(first.mean, second.mean, generator=generator, resamples=resamples)
     values = {
         seed: first.by_seed[seed] - second.by_seed[seed] for seed in first.by_seed if seed in second.by_seed
     }
+    if set(first.by_seed) == set(second.by_seed):
+        return _effect(Table(first.ids, values), generator, resamples, test=False, each_seed=False)
+    paired = paired_difference(first.mean, second.mean, generator=generator, resamples=resamples)
     by_seed = {seed: (float(own.mean()), None) for seed, own in values.items()}
-    return Effect(paired.difference, paired.interval, None, paired.n, by_seed, Table(first.ids, values))
+    return Effect(paired.difference, paired.interval, None, paired.n, by_seed)
 
 
 def statistic(
@@ -226,11 +218,16 @@ def statistic(
     ids = sorted(tables[0].ids)
     columns = [table.aligned(ids) for table in tables]
     whole = np.stack([column.mean for column in columns], axis=1)
-    interval = bootstrap_by_problem(whole, function, generator=generator, resamples=resamples)
-    by_seed = {
-        seed: (float(function(np.stack([column.by_seed[seed] for column in columns], axis=1))), None)
-        for seed in columns[0].by_seed
+    alone = {
+        seed: np.stack([column.by_seed[seed] for column in columns], axis=1) for seed in columns[0].by_seed
     }
+    if len(alone) < 2:
+        interval = bootstrap_by_problem(whole, function, generator=generator, resamples=resamples)
+    else:
+        interval = two_level_interval(
+            np.array(list(alone.values())), function, generator=generator, resamples=resamples
+        )
+    by_seed = {seed: (float(function(own)), None) for seed, own in alone.items()}
     return Effect(float(function(whole)), interval, None, len(ids), by_seed)
 
 
@@ -288,8 +285,12 @@ def _effect(
     paired = paired_difference(
         values, np.zeros_like(values), generator=generator, resamples=resamples, p_value=test
     )
+    interval = paired.interval
+    if len(table.by_seed) > 1 and len(table.ids) > 1:
+        both = np.array(list(table.by_seed.values()))
+        interval = two_level_interval(both, generator=generator, resamples=resamples)
     alone = partial(bootstrap_by_problem, generator=generator, resamples=resamples)
     by_seed = {
         seed: (float(own.mean()), alone(own) if each_seed else None) for seed, own in table.by_seed.items()
     }
-    return Effect(paired.difference, paired.interval, paired.p_value, paired.n, by_seed, table)
+    return Effect(paired.difference, interval, paired.p_value, paired.n, by_seed)

@@ -7,7 +7,7 @@ rows spread (k - 1) / k too little, which matters for three and little for ten; 
 that, and knows nothing of the problems. Show both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import atan, cos, pi, sin, sqrt
 
 import numpy as np
@@ -19,12 +19,20 @@ from k2repro.evaluate.intervals import Interval
 
 
 def two_level_interval(
-    values: ArrayLike, *, generator: np.random.Generator, level: float = 0.95, resamples: int = 10_000
+    values: ArrayLike,
+    statistic: Callable[[NDArray[np.float64]], float] | None = None,
+    *,
+    generator: np.random.Generator,
+    level: float = 0.95,
+    resamples: int = 10_000,
 ) -> Interval:
-    """Percentile interval of the mean of a table, from resampling its seeds and its problems.
+    """Percentile interval of a statistic, from resampling its seeds and its problems.
 
-    values   float [seeds, problems]; for a comparison the paired differences, each seed with its own start
-    returns  Interval with n = number of problems
+    values     float [seeds, problems] or [seeds, problems, columns]; for a comparison the paired differences,
+               each seed with its own start
+    statistic  of an array [problems] or [problems, columns], the mean over the drawn seeds of the drawn
+               problems; returns one number. None is the mean over problems
+    returns    Interval with n = number of problems
 
     A resample draws seeds and problems with replacement; all drawn seeds are asked the same drawn problems,
     as all seeds were. Raises K2ReproError for fewer than two seeds or problems.
@@ -38,19 +46,20 @@ def two_level_interval(
     check_generator(generator)
     check_level(level)
     check_resamples(resamples, level)
-    if table.ndim != 2 or min(table.shape) < 2:
+    if table.ndim not in (2, 3) or min(table.shape[:2]) < 2:
         raise K2ReproError(
             f"values have shape {table.shape}: must be [seeds, problems], at least two of each. One seed "
             "says nothing about training"
         )
-    seeds, problems = table.shape
-    means = np.empty(resamples)
+    seeds, problems = table.shape[:2]
+    found = np.empty(resamples)
     for at in range(resamples):
-        # Counts, not rows: the mean of the drawn sub-table is a product with both counts.
-        drawn_seeds = np.bincount(generator.integers(0, seeds, seeds), minlength=seeds)
-        drawn = np.bincount(generator.integers(0, problems, problems), minlength=problems)
-        means[at] = drawn_seeds @ table @ drawn
-    low, high = np.quantile(means / (seeds * problems), [(1 - level) / 2, (1 + level) / 2])
+        # A count of each seed, not copies of it: their mean is one product.
+        drawn_seeds = np.bincount(generator.integers(0, seeds, seeds), minlength=seeds) / seeds
+        drawn = generator.integers(0, problems, problems)
+        mean = np.einsum("s,s...->...", drawn_seeds, table)[drawn]
+        found[at] = mean.mean() if statistic is None else statistic(mean)
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return Interval(
         float(low), float(high), method="bootstrap by seed and problem, percentile", level=level, n=problems
     )

@@ -25,7 +25,7 @@ from k2repro.evaluate.effects import (
     tokens,
 )
 from k2repro.evaluate.pool import Scores
-from k2repro.lab.bars import Bar
+from k2repro.lab.effect_rows import add_effects
 from k2repro.lab.pools import KINDS
 from k2repro.lab.rl_runs import CODE
 from k2repro.lab.rlvr import AT_SWITCH, SHARP_END, SHARP_START, RlResults
@@ -50,21 +50,6 @@ LABELS = {
     SHARP_SFT: "sft-sharp",
     SHARP_RL: "rl-from-sft-sharp",
 }
-_gain = partial(Bar, shown=1, points=True)
-BARS = (
-    _gain("RL from SFT, gain over the tiers", "rlvr.gain_from_sft.mean", low=0.03),
-    _gain("RL from base, gain over the tiers", "rlvr.gain_from_base", low=0.25),
-    _gain("RL from SFT ends above RL from base", "rlvr.final_from_sft_minus_final_from_base", low=0.0),
-    Bar(
-        "restored short budget ends below full",
-        "rlvr.two_stage_minus_full_budget",
-        high=0.0,
-        shown=-1,
-        points=True,
-    ),
-    Bar("broken reward against its start", "rlvr.broken_reward_minus_sft", no_gain=True, points=True),
-    _gain("code, gain by executed tests", "rlvr.code.gain", low=0.05),
-)
 
 
 def generator_of(row_id: str) -> np.random.Generator:
@@ -73,19 +58,8 @@ def generator_of(row_id: str) -> np.random.Generator:
 
 
 def add_rows(rows: RowBook, found: Mapping[str, Effect], *, unit: str = "fraction") -> None:
-    """Write effects as rows of scale "mini", their seeds and intervals with them."""
-    for row, effect in found.items():
-        rows.add(
-            row,
-            effect.value,
-            unit=unit,
-            scale="mini",
-            n=effect.n,
-            seeds=effect.seeds,
-            interval=(effect.interval.low, effect.interval.high),
-            interval_method=effect.interval.method,
-            of_models=True,
-        )
+    """Write effects as rows of mini scale, all in one unit."""
+    add_effects(rows, found, lambda _: unit)
 
 
 # ---- levels and differences -----------------------------------------------------------------------

@@ -21,7 +21,7 @@ from k2repro.evaluate.effects import (
     table_of,
     tokens,
 )
-from k2repro.lab.bars import Bar
+from k2repro.lab.effect_rows import add_effects
 from k2repro.lab.pools import KINDS
 from k2repro.lab.sft import CurvePoint, Curves, SftResults
 from k2repro.mini import mistakes, programs
@@ -37,19 +37,6 @@ MEAN = "mean"
 ROW_NAMES = {"base": "base", "direct": "direct", "sft": "final"}
 Found = dict[str, Effect]
 
-BARS = (
-    Bar("SFT, easiest tier", "sft.pass_at_1.final.tier-1", low=0.90),
-    Bar("SFT, hardest tier", "sft.pass_at_1.final.tier-4", 0.25, 0.70),
-    Bar("SFT, mean of the maths tiers", "sft.pass_at_1.final.mean", 0.65, 0.88),
-    Bar("SFT, programs", "sft.pass_at_1.final.code", 0.30, 0.90),
-    Bar("base, mean of the maths tiers", "sft.pass_at_1.base.mean", high=0.15),
-    Bar("base, pass@k over pass@1 at the largest k", "sft.pass_at_k.base_ratio.mean", low=3.0),
-    Bar("reasoning minus direct, third tier", "sft.cot_minus_direct.tier-3", low=0.30),
-    Bar("reasoning minus direct, hardest tier", "sft.cot_minus_direct.tier-4", low=0.30),
-    Bar("share of the gain in the first quarter", "sft.gain_share_at_quarter", low=0.50),
-    Bar("share of the gain in the last quarter", "sft.gain_share_of_last_quarter", high=0.15),
-)
-
 
 def groups() -> dict[str, tuple[str, ...]]:
     """The benchmarks one by one, then the four maths tiers together under "mean"."""
@@ -58,19 +45,7 @@ def groups() -> dict[str, tuple[str, ...]]:
 
 def add_rows(rows: RowBook, found: Mapping[str, Effect]) -> None:
     """Write effects as rows of mini scale."""
-    for name, effect in found.items():
-        interval = effect.interval
-        rows.add(
-            name,
-            effect.value,
-            unit=unit_of(name),
-            scale="mini",
-            n=effect.n,
-            interval=(interval.low, interval.high),
-            interval_method=f"{interval.method}, {interval.level:.0%}",
-            seeds=effect.seeds,
-            of_models=True,
-        )
+    add_effects(rows, found, unit_of)
 
 
 def unit_of(row: str) -> str:

@@ -6,6 +6,7 @@ from importlib import resources
 from typing import Any
 
 from k2repro import __version__
+from k2repro.evaluate.compare import Comparison, summarise
 from k2repro.paper.cells import standings
 from k2repro.paper.changes import load_changes
 from k2repro.paper.confidence import legend
@@ -16,7 +17,6 @@ from k2repro.paper.outcome import CONTRADICTED, VERDICTS
 from k2repro.paper.shape import ablation_shape
 from k2repro.paper.tables import table, table_names
 from k2repro.report.sources import SOURCES
-from k2repro.results.compare import Comparison, summarise
 from k2repro.results.profiles import Profile
 from k2repro.results.rows import Row
 from k2repro.results.status import HEADER, NotebookStatus

@@ -31,6 +31,7 @@ class Row:
     n                how many independent items stand behind it; None for exact quantities
     interval         (low, high) in the unit of `value`, with the method and level that gave it
     seeds            every seed that took part
+    by_seed          the same number for each seed alone, in the order of `seeds`; empty where there is none
     params_hash      of the parameters; code_hash of the sources; data_hash of the inputs
     scale            "exact" recomputed from facts, "mini" measured on mini-K2, "real" on real weights
     paper_ref        the published statement that it stands beside
@@ -50,12 +51,16 @@ class Row:
     fingerprint: Fingerprint
     scale: Scale
     paper_ref: str | None = None
+    by_seed: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         _check_row(self)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        record = asdict(self)
+        if not self.by_seed:
+            del record["by_seed"]
+        return record
 
     def as_line(self) -> str:
         """The row's only spelling on disk."""
@@ -67,7 +72,7 @@ class Row:
         if not isinstance(record, Mapping):
             raise K2ReproError(f"{record!r} is not a row: a JSON object is needed")
         names = {field.name for field in fields(cls)}
-        missing, extra = sorted(names - set(record)), sorted(set(record) - names)
+        missing, extra = sorted(names - {"by_seed"} - set(record)), sorted(set(record) - names)
         if missing or extra:
             raise K2ReproError(f"row {record.get('id')!r}: missing fields {missing}, unknown fields {extra}")
         values = dict(record)
@@ -78,6 +83,7 @@ class Row:
                 f"row {record['id']!r}: fingerprint {record['fingerprint']!r}: {error}"
             ) from None
         values["seeds"] = tuple(record["seeds"])
+        values["by_seed"] = tuple(record.get("by_seed", ()))
         if record["interval"] is not None:
             values["interval"] = tuple(record["interval"])
         return cls(**values)
@@ -109,6 +115,12 @@ def _check_row(row: Row) -> None:
             f"interval {low_high!r} is not a finite (low, high)",
         ),
         (all(type(seed) is int for seed in row.seeds), f"seeds {row.seeds!r} are not integers"),
+        (
+            not row.by_seed
+            or len(row.by_seed) == len(row.seeds)
+            and all(map(_is_finite_number, row.by_seed)),
+            f"by_seed {row.by_seed!r} is not one finite number for each of the seeds {row.seeds!r}",
+        ),
         (row.scale == "exact" or row.n is not None, "a measured row needs n, the number of items behind it"),
         (
             all(
@@ -134,17 +146,22 @@ def write_rows(path: Path, rows: Iterable[Row]) -> Path:
 
 def read_rows(path: Path) -> dict[str, Row]:
     """Rows of one file by id; a broken line is named by file and number, nothing is overwritten."""
+    return rows_of_text(read_text(path), path.name)
+
+
+def rows_of_text(text: str, name: str) -> dict[str, Row]:
+    """Rows by id from the lines of a file called `name`, as `read_rows`."""
     rows: dict[str, Row] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         try:
             row = Row.from_dict(json.loads(line))
         except (json.JSONDecodeError, K2ReproError, TypeError, RecursionError) as error:
             raise K2ReproError(
-                f"{path.name} line {number}: {error}. Usual cause: a run that was stopped by hand or a "
+                f"{name} line {number}: {error}. Usual cause: a run that was stopped by hand or a "
                 "merge conflict. Move the file aside and rebuild the notebook"
             ) from None
         if row.id in rows:
-            raise K2ReproError(f"{path.name} line {number}: row {row.id!r} stands twice")
+            raise K2ReproError(f"{name} line {number}: row {row.id!r} stands twice")
         rows[row.id] = row
     return rows
 

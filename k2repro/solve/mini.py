@@ -12,10 +12,10 @@ from pathlib import Path
 
 from k2repro.engine.backend import Completion, Message, Prompt, Sampling
 from k2repro.errors import K2ReproError
+from k2repro.mini.orders import evaluation_order
 from k2repro.mini.question import read_question
 from k2repro.mini.rendering import render_response
 from k2repro.mini.tokenizer import turn_end
-from k2repro.mini.trace_grammar import EVALUATE, read_trace
 from k2repro.mini.variables import plan_text, question_text
 from k2repro.planning import Plan
 from k2repro.solve.procedure import Settings
@@ -50,11 +50,7 @@ class MiniDialect:
     def own_plan(self, question: str, searched: Sequence[Completion]) -> Plan | None:
         """The order of evaluation of the likeliest pass; None when it evaluated nothing."""
         likeliest = max(searched, key=_likelihood)
-        order: list[str] = []
-        thinking = self.text(likeliest).partition("<think>")[2].partition("</think>")[0]
-        for piece in read_trace(thinking).pieces:
-            if piece.kind == EVALUATE and piece.is_whole and piece.words[-1].name not in order:
-                order.append(piece.words[-1].name)
+        order = evaluation_order(self.text(likeliest))
         return Plan(plan_text(order), source="own") if order else None
 
 

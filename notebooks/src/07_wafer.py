@@ -60,7 +60,7 @@ METHOD = "80 % of rows held out of the fit"
 # that it can do a second. Work with little arithmetic per byte hits the first.
 # Decoding one sequence does one multiplication and one addition per weight.
 #
-# Expect every GPU's dot of batch one on the slope, far below its roof. The
+# Look for every GPU's dot of batch one on the slope, far below its roof. The
 # wafer has so much bandwidth that its dots touch the roof already.
 
 # %% tags=["nbval-ignore-output"]

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
+from k2repro.evaluate.bootstrap import bootstrap_by_problem
 from k2repro.evaluate.effects import (
     Effect,
     Seeds,
@@ -197,23 +198,37 @@ def test_a_statistic_sees_the_same_problem_in_one_row():
     assert apart.value == 0 and apart.by_seed == {0: (0.0, None)}
 
 
-def test_an_interval_over_problems_knows_nothing_of_seeds_and_the_two_level_one_does():
-    """Catches a statement about training from an interval that resamples problems only."""
+def test_an_interval_of_several_seeds_speaks_of_training():
+    """Catches an interval that resamples problems only, for a level, a difference, a gap and a statistic."""
     after, before = (table_of(pools) for pools in two_seeds())
     found = difference(after, before, generator=rng())
-    both, student = found.two_level(generator=rng()), found.over_seeds()
-    assert found.interval.low > 0  # wrong twin: two seeds, one of which gained nothing, look like a gain
-    assert both.low <= 0 and student.low < 0
-    assert found.interval.width < both.width < student.width
+    problems_alone = bootstrap_by_problem(after.mean - before.mean, generator=rng())
+    assert problems_alone.low > 0  # wrong twin: two seeds, one of which gained nothing, look like a gain
+    assert found.interval.low <= 0 and found.over_seeds().low < 0
+    assert problems_alone.width < found.interval.width < found.over_seeds().width
+    others = (
+        gap(after, before, generator=rng()),
+        level(after, generator=rng()),
+        statistic([after, before], lambda table: float((table[:, 0] - table[:, 1]).mean()), generator=rng()),
+    )
+    for other in others:
+        assert "by seed and problem" in other.interval.method
+    assert others[0].interval.low <= 0 and others[2].interval.low <= 0
+
+
+def test_sides_of_other_seeds_have_an_interval_over_problems_and_say_so():
+    """Catches a pairing of seeds that never belonged together."""
+    after, before = (table_of(pools) for pools in two_seeds())
+    strangers = Table(before.ids, {7: before.by_seed[0], 8: before.by_seed[1]})
+    assert "seed" not in gap(after, strangers, generator=rng()).interval.method
 
 
 def test_one_seed_decides_nothing():
-    """Catches a two-level interval that quietly becomes one over problems."""
+    """Catches an interval of one model that calls itself one over seeds."""
     alone = level(table_of({0: pool([[1], [0]])}), generator=rng())
-    for ask in (lambda: alone.two_level(generator=rng()), alone.over_seeds):
-        with pytest.raises(K2ReproError, match="at least two"):
-            ask()
     ratio = statistic([table_of({0: pool([[1], [0]])})], lambda table: 1.0, generator=rng())
-    with pytest.raises(K2ReproError, match="no mean over problems"):
-        ratio.over_seeds()
+    for effect in (alone, ratio):
+        assert "seed" not in effect.interval.method
+        with pytest.raises(K2ReproError, match="at least two"):
+            effect.over_seeds()
     assert right(pool([[1, 0]]).attempts[0]) == 0.5

@@ -195,6 +195,10 @@ def plain(text: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_output("stream", text=text)
 
 
+def shown(text: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_output("display_data", data={"text/plain": text})
+
+
 def of_kind(kind: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_output("display_data", data={kind: "xyz", "text/plain": "words"})
 
@@ -213,6 +217,11 @@ BUILT = [
     ("picture-alt", code("f()", of_kind("image/png")), code("f()", of_kind("text/markdown"))),
     ("picture-alt", code("f()", of_kind("image/svg+xml")), code("f()", of_kind("text/latex"))),
     ("table-caption", code("f()", html("<table></table>")), code("f()", html("<table><caption>"))),
+    (
+        "not-as-said",
+        code("f()", shown("*Checked:* More. It does **not** hold.")),
+        code("f()", shown("*Checked:* More. It holds.")),
+    ),
     ("widget-view", code("f()", of_kind(WIDGET_VIEW)), code("f()", of_kind("text/html"))),
 ]
 

@@ -32,6 +32,14 @@ def _other_ties() -> None:
     choose.keep_nucleus = first_only
 
 
+def _other_log_softmax() -> None:
+    """Log-probabilities of what is read, computed in 64 bit and rounded at the end."""
+    from k2repro.engine import reading
+
+    make = reading._reading
+    reading._reading = lambda logits, targets: make(logits.double().log_softmax(-1).float(), targets)
+
+
 def _other_deviation() -> None:
     """The standard deviation of a group with n in the denominator."""
     std = torch.Tensor.std
@@ -67,6 +75,7 @@ PLANTED: dict[str, Callable[[], None]] = {
     "rsqrt": _other_rsqrt,
     "momentum": _other_momentum,
     "ties": _other_ties,
+    "log-softmax": _other_log_softmax,
     "deviation": _other_deviation,
     "spelling": _other_spelling,
     "grader": _lenient_grader,

@@ -108,8 +108,11 @@ def training() -> Parts:
 
 
 def engine() -> Parts:
-    """Tokens and log-probabilities at several temperatures and nuclei, one and many rows, both decoders."""
-    from k2repro.engine import Sampler
+    """Tokens and log-probabilities at several temperatures and nuclei, one and many rows, both decoders.
+
+    And what reading makes of given responses, of which some are equal and some begin alike.
+    """
+    from k2repro.engine import Sampler, read
 
     for at, shape in enumerate(SHAPES):
         model, rng = random_model(20 + at, **shape).eval(), Random(at)
@@ -135,6 +138,14 @@ def engine() -> Parts:
                     name,
                     digest(*(value for each in flat for value in (each.tokens, each.finish, each.logprobs))),
                 )
+        answers = [
+            [prompt[: 1 + at] * (1 + each) for each in (0, 2, 2, 9)] for at, prompt in enumerate(prompts)
+        ]
+        flat_read = [each for group in read(model, prompts, answers) for each in group]
+        yield (
+            f"reading at shape {at}",
+            digest(*(value for each in flat_read for value in (each.logprobs, each.certainty))),
+        )
     # Equal weights straddle the edge of the nucleus: what is kept then is a rule, not chance.
     from k2repro.engine.choose import choose
 

@@ -38,6 +38,7 @@ PLANTS = (
     ("rsqrt", "training"),
     ("momentum", "training"),
     ("ties", "engine"),
+    ("log-softmax", "engine"),
     ("deviation", "rlvr"),
     ("spelling", "texts"),
     ("grader", "grader"),

@@ -4,13 +4,13 @@ import re
 
 import pytest
 
+from k2repro.evaluate.compare import compare_rows
 from k2repro.paper.ledger import claims_by_source, evaluate_claims
 from k2repro.paper.outcome import VERDICTS
 from k2repro.report import render_report
 from k2repro.report.page import LOOKS, anchor, by_consequence
 from k2repro.report.sources import SOURCES
 from k2repro.results import Fingerprint, Row, load_profile
-from k2repro.results.compare import compare_rows
 from k2repro.results.status import NotebookStatus
 
 ROW = Row(

@@ -21,7 +21,7 @@ from k2repro.speculative import Draft, speculative_sample
 from k2repro.speculative.exact import Law, alone, next_words
 from k2repro.speculative.mutants import MUTANTS
 
-WORDS, GAMMA, RUNS, DRAWS = 3, 2, 200, 200
+WORDS, GAMMA, RUNS, DRAWS = 3, 3, 200, 200
 TEXTS = list(product(range(WORDS), repeat=GAMMA + 1))
 PROMPT = [1, 0, 2]
 TARGET = tiny.model(tiny.config(vocab_size=WORDS, hidden_size=16), scale=0.4)

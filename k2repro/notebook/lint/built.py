@@ -15,6 +15,8 @@ from k2repro.notebook.lint.finding import Finding
 LARGEST_BYTES = 1_000_000
 SPEAKING = {"show", "show_table", "tell", "print", "display"}
 DATA_URI = re.compile(r"data:[a-z/+]+;base64,[A-Za-z0-9+/=]+")
+# What `expected` displays where the rows say otherwise.
+CONTRADICTED = "It does **not** hold."
 MACHINE = re.compile(r"(?<![\w.:/])/(?:home|root|tmp|Users|work|var)/[^\s\"'<]+|\bat 0x[0-9a-f]{4,}")
 IMAGE = re.compile(r"<img\b[^>]*>", re.IGNORECASE)
 ALT = re.compile(r"\balt=(\"[^\"]*[^\"\s][^\"]*\"|'[^']*[^'\s][^']*')", re.IGNORECASE)
@@ -73,6 +75,9 @@ def _output_messages(output: Any) -> Iterator[Message]:
     for text in [output.get("text", ""), *_strings(data)]:
         for match in MACHINE.finditer(DATA_URI.sub("", text)):
             yield "machine-path", f"{match.group()[:60]!r} belongs to one machine"
+    said = data.get("text/plain", "")
+    if isinstance(said, str) and said.endswith(CONTRADICTED):
+        yield "not-as-said", f"{said[:90]!r}: the text disagrees with its rows; say what came out"
     html = data.get("text/html", "")
     for image in IMAGE.findall(html):
         if not ALT.search(image):

@@ -13,7 +13,7 @@ FILLER = re.compile(r"\b(simply|just|obviously)\b", re.IGNORECASE)
 # A comparison that is expected has to be decided by code: expected("...", holds=...).
 EXPECTATION = re.compile(
     r"\bexpect(?:s|ed)?\b[^.]*?\b(?:more|less|most|least|fewer|near|nearly|same|larger|smaller|higher|lower|"
-    r"longer|shorter)\b[^.]*",
+    r"longer|shorter|above|below|under|beyond|no gain)\b[^.]*",
     re.IGNORECASE,
 )
 
