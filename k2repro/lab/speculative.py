@@ -154,7 +154,8 @@ def _measure(problems: int, deep: int, making: Making) -> None:
         }
         found = {
             "gammas": {
-                name: {str(gamma): _counts(run) for gamma, run in found.items()} for name, found in runs.items()
+                name: {str(gamma): _counts(run) for gamma, run in found.items()}
+                for name, found in runs.items()
             },
             "rules": _by_rule(target, drafts["trained"], prompts[: deep // 2]),
             "kinds": {name: _kinds(found[7].responses[: deep // 2]) for name, found in runs.items()},
@@ -262,4 +263,3 @@ def _identity(target: Qwen2, drafts: Mapping[str, Draft], problems: int, making:
                 )
             found[f"{name} {temperature:g}"] = [same, many]
     return found
-

@@ -1,6 +1,7 @@
 """A minute of measuring, and what it says: should a draft be used here, which, and how."""
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from k2repro.engine.text import TextCodec
 from k2repro.errors import K2ReproError
 from k2repro.speculative.drafts import Draft
 from k2repro.speculative.prediction import Costs, Cycles, shortened, tokens_a_cycle
-from k2repro.speculative.sampling import SpeculativeSampler, Statistics
+from k2repro.speculative.sampling import SlowDraft, SpeculativeSampler, Statistics
 from k2repro.speculative.timing import time_costs
 from k2repro.tables import Table
 
@@ -44,16 +45,19 @@ def advise(
     longest = max(map(len, prompts))
     for done, (name, draft) in enumerate(drafts.items()):
         told(done / len(drafts), name)
-        sampler = SpeculativeSampler(
-            target,
-            draft,
-            gamma=MOST,
-            rule=rule,
-            temperature=temperature,
-            stop=stop,
-            batch=max(BATCHES),
-            positions=longest + NEW_TOKENS,
-        )
+        with warnings.catch_warnings():
+            # What is said below says it better.
+            warnings.simplefilter("ignore", SlowDraft)
+            sampler = SpeculativeSampler(
+                target,
+                draft,
+                gamma=MOST,
+                rule=rule,
+                temperature=temperature,
+                stop=stop,
+                batch=max(BATCHES),
+                positions=longest + NEW_TOKENS,
+            )
         made = sampler.sample(prompts, max_new_tokens=NEW_TOKENS, seeds=range(len(prompts))).statistics
         response = made.tokens / len(prompts)
         costs = {rows: _costs(sampler, draft, rows, longest, round(response)) for rows in BATCHES}

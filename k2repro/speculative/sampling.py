@@ -24,6 +24,7 @@ from k2repro.fast.speculator import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, KI
 from k2repro.speculative.drafts import Draft
 from k2repro.speculative.prediction import acceptance_of
 
+
 class SlowDraft(UserWarning):
     """A draft that costs more than it can save."""
 
@@ -221,8 +222,8 @@ def speculative_sample(
     rule: "coupled", "token" or "block"; at temperature 0 all three are greedy decoding. batch: rows that are
     written together. confidence: the draft stops early where its likeliest token has less than this
     probability; 0 never. stop: token ids. Other arguments as those of `engine.sample`.
-    Raises K2ReproError for input that cannot be served and logits that are not finite. Warns (`SlowDraft`) where
-    the draft is no smaller than the target.
+    Raises K2ReproError for input that cannot be served and logits that are not finite. Warns (`SlowDraft`)
+    where the draft is no smaller than the target.
     """
     sampler = SpeculativeSampler(
         model,
@@ -297,9 +298,9 @@ def _say_if_slow(model: Qwen2, draft: Draft | None, gamma: int) -> None:
     if small >= large:
         best = (gamma + 1) / (1 + gamma * small / large)
         warnings.warn(
-            f"the draft has {small:,} parameters, the target {large:,}: a guess costs what it is to save. Where "
-            f"time goes with size, decoding is at best {best:.2f} times as fast as without a draft, with every "
-            "guess accepted. `k2repro speculate` measures it",
+            f"the draft has {small:,} parameters, the target {large:,}: a guess costs what it is to "
+            f"save. Where time goes with size, decoding is at best {best:.2f} times as fast as without a "
+            "draft, with every guess accepted. `k2repro speculate` measures it",
             SlowDraft,
             stacklevel=4,
         )

@@ -64,7 +64,7 @@ def counts(rule: str) -> NDArray[np.int64]:
 
 @pytest.mark.parametrize("rule", ["coupled", "token", "block"])
 def test_p_values_are_uniform_under_the_targets_law(rule: str):
-    """Catches a law that is off by more than 200 tests can overlook, and draws that repeat or avoid each other."""
+    """Catches a law that is off by more than 200 tests can overlook, and draws that repeat."""
     found = p_values(counts(rule), chances(alone(P, GAMMA + 1), TEXTS), np.random.default_rng(0))
     assert kstest(found, "uniform").pvalue > 0.01
 

@@ -77,7 +77,11 @@ def test_costs_that_do_not_grow_are_leviathans(alpha, gamma, cost):
     assert tokens_a_cycle(cycles) == pytest.approx(expected_tokens(alpha, gamma))
     assert acceptance_of(cycles) == pytest.approx(alpha)
     assert costs.speedup(cycles) == pytest.approx(expected_speedup(alpha, gamma, cost))
-    assert costs.best_gamma(independent(alpha, 15)) in (0, best_gamma(alpha, cost, 15))
+    best = best_gamma(alpha, cost, 15)
+    found = costs.best_gamma(independent(alpha, 15))
+    # Equally fast numbers of guesses may differ in the last bit.
+    fastest = pytest.approx(expected_speedup(alpha, best, cost))
+    assert expected_speedup(alpha, found, cost) == fastest
 
 
 @settings(derandomize=True, deadline=None)
@@ -188,9 +192,9 @@ def test_costs_are_timed_in_place_and_change_nothing():
     before = made.sample(prompts, **how)
     costs = time_costs(made.speculator, rows=2, prompt=12, response=30, sizes=(2,), rounds=2)
     assert sorted(costs.passes) == [1, 2, 3, 6] and sorted(costs.guesses) == [0, 1, 5]
-    assert all(seconds > 0 for seconds in (*costs.passes.values(), costs.guesses[5], costs.reading))
+    assert all(seconds > 0 for seconds in (*costs.passes.values(), costs.reading)) and costs.guesses[0] == 0
     assert made.sample(prompts, **how).responses == before.responses
-    assert typical([costs, costs, Costs({s: 9.0 for s in costs.passes}, costs.guesses)]) == costs
+    assert typical([costs, costs, Costs(dict.fromkeys(costs.passes, 9.0), costs.guesses)]) == costs
     with pytest.raises(K2ReproError, match="room for 2 rows of 60"):
         time_costs(made.speculator, rows=2, prompt=40, response=30)
 
