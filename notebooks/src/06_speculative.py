@@ -420,7 +420,8 @@ show_table([
 ], caption="K2-Think on three wafers, emulated, with mini-K2's acceptance")
 gain = drafted.tokens_per_second / plain.tokens_per_second
 rows.add("speculative.emulated.3_wafers.gain", gain, unit="ratio",
-         scale="mini", seeds=(0,))
+         scale="mini", seeds=(0,),
+         n=sum(counts["gammas"]["trained"]["7"]["tokens"]))
 expected("The gain stays below the tokens a pass.",
          holds=gain < drafted.tokens_per_step)
 
