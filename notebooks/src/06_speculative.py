@@ -402,7 +402,7 @@ def on_wafers(gamma):
     if gamma:
         lengths = counts["gammas"]["trained"][str(gamma)]["lengths"]
         draft = Speculation.from_accepted(
-            np.repeat(np.arange(len(lengths)), lengths), gamma)
+            np.repeat(np.arange(len(lengths)), lengths).tolist(), gamma)
     return predict(k2, wse, devices=3, context_length=16000,
                    speculation=draft)
 
