@@ -1,59 +1,124 @@
-"""Speculative decoding against ordinary decoding, and against transformers: the same pair, alternating runs.
+"""Speculative decoding against ordinary decoding, as predicted, and against transformers: one run, in turn.
 
 Times are CPU time of one thread, so that strangers on the machine count less. Targets are the fine-tuned
 mini-K2 and two grown from it (`speculative/growth.py`): **large models that compute a small function**, so a
 small draft agrees with it more often than with a model that uses its size.
+
+Nothing of a run goes into its prediction: acceptance comes from other prompts, costs from
+`speculative/timing.py`, timed in the same turns as the runs, since a shared machine drifts.
 """
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from k2repro.bench.timing import alternate
+from k2repro.bench.timing import in_turn
 
-# (name, width, layers, units, query heads to a key head) of the grown targets.
-GROWN = (("27M", 512, 10, 1280, 4), ("92M", 512, 35, 1280, 4))
-PROMPTS, NEW_TOKENS = 4, 96
-GAMMAS = (3, 7, 15)
+# (width, layers, units, query heads to a key head) of the grown targets.
+GROWN = {"27M": (512, 10, 1280, 4), "92M": (512, 35, 1280, 4)}
+TARGETS = ("1M", *GROWN)
+# Prompts of a run at batch 1; a larger batch has one prompt a row. Others, as many, are predicted from.
+PROMPTS, OTHERS, NEW_TOKENS = 4, 8, 64
+MOST = 15
 
 
-def bench_speculative(*, repeats: int = 3, peers: bool = True) -> list[dict[str, object]]:
+@dataclass(frozen=True)
+class Setting:
+    """draft: "trained", "look-up" or None. gamma: guesses, 0 where there is no draft. batch: rows."""
+
+    draft: str | None
+    gamma: int
+    temperature: float = 1.0
+    batch: int = 1
+
+    @property
+    def alone(self) -> "Setting":
+        """The same without a draft."""
+        return Setting(None, 0, self.temperature, self.batch)
+
+
+# What is predicted and run on every target. They were chosen before any of them was run.
+SETTINGS = (
+    Setting("trained", 3),
+    Setting("trained", 7),
+    Setting("trained", MOST),
+    Setting("trained", 7, temperature=0.0),
+    Setting("look-up", 3),
+    Setting("look-up", 7),
+    Setting("trained", 7, batch=8),
+)
+# On one target more batches, to see where a draft stops paying.
+BATCHES_OF, BATCHES = "27M", (2, 4, 16)
+
+
+def settings_of(target: str) -> tuple[Setting, ...]:
+    """All that is run on a target."""
+    more = BATCHES if target == BATCHES_OF else ()
+    return SETTINGS + tuple(Setting("trained", 7, batch=batch) for batch in more)
+
+
+def bench_speculative(
+    *, repeats: int = 3, peers: bool = True, targets: Sequence[str] = TARGETS
+) -> list[dict[str, object]]:
     """A record for each target and setting: speed over the same engine without a draft, and as predicted.
 
-    repeats: timed runs of each side, alternating, after one warm-up. Record: bench, target, draft, gamma,
-    ratio (of medians; above 1 is faster), predicted, leviathan (theorem 3.8), tokens_per_pass, acceptance.
-    With `peers` two more for the 27M target: transformers' generate, and its assisted generation as it comes.
-    Needs the shipped checkpoint and draft.
+    repeats: timed runs of each side, in turn, after one warm-up. Record: bench, target, draft, gamma,
+    temperature, batch, ratio (of medians; above 1 is faster), predicted, off (predicted over measured, less
+    1), leviathan (theorem 3.8), tokens_a_pass, and shares of our time: reading, guessing, checking. Two more
+    with `peers` for the 27M target: transformers' generate, and its assisted generation as it comes. Raises
+    AssertionError should a draft change a token. Needs the shipped checkpoint and draft.
     """
     import torch
+
+    from k2repro.lab.progress import Report, live
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        target, drafts, prompts = _pair()
-        records = _of_target("1M", target, drafts, prompts, repeats)
-        for name, *shape in GROWN:
-            grown = _grown(target, shape)
-            records += _of_target(name, grown, drafts, prompts, repeats)
-            if peers and name == "27M":
-                records += _against_transformers(name, grown, drafts["trained"], prompts, repeats)
+        small, draft = _pair()
+        records: list[dict[str, object]] = []
+        with live(list(targets)) as listen:
+            for name in targets:
+
+                def told(share: float, words: str, name: str = name) -> None:
+                    listen(name, Report(share, words))
+
+                target = small if name not in GROWN else _grown(small, GROWN[name])
+                side = _Side(target, draft, max(one.batch for one in settings_of(name)))
+                records += _of_target(name, side, repeats, told)
+                if peers and name == "27M":
+                    told(1.0, "against transformers")
+                    records += _against_transformers(name, target, draft, side, repeats)
         return records
     finally:
         torch.set_num_threads(threads)
 
 
-def _pair() -> tuple[Any, dict[str, Any], list[list[int]]]:
-    """The fine-tuned model, its drafts, and a few validation prompts."""
+def _pair() -> tuple[Any, Any]:
+    """The fine-tuned model and its distilled draft."""
     from k2repro.lab.scale import Scale
-    from k2repro.lab.speculative import carry_out_speculation, prompts_of
+    from k2repro.lab.speculative import carry_out_speculation
     from k2repro.mini.checkpoint import load_checkpoint
     from k2repro.results.store import open_store
-    from k2repro.speculative import Draft
 
     folders = carry_out_speculation(Scale.of_profile("laptop"), open_store("laptop"))
-    drafts = {"trained": Draft.of(load_checkpoint(folders["draft"])), "look-up": Draft.lookup()}
-    return load_checkpoint(folders["target"]), drafts, prompts_of("validation", PROMPTS)
+    return load_checkpoint(folders["target"]), load_checkpoint(folders["draft"])
+
+
+def long_prompts(count: int, start: int) -> list[list[int]]:
+    """Validation prompts of the two harder tiers: none of their responses ends before NEW_TOKENS, so every
+    run writes as many tokens.
+    """
+    from k2repro.lab.speculative import prompts_of
+    from k2repro.mini.benchmarks import MATHS
+
+    tiers = len(MATHS)
+    several = prompts_of("validation", tiers * (start + count))
+    hard = [prompt for at, prompt in enumerate(several) if at % tiers >= tiers - 2]
+    return hard[start : start + count]
 
 
 def _grown(target: Any, shape: Sequence[int]) -> Any:
@@ -66,117 +131,157 @@ def _grown(target: Any, shape: Sequence[int]) -> Any:
     return grow(target, width=width, layers=layers, units=units, groups=groups, generator=generator)
 
 
+class _Side:
+    """A target and its draft made ready once, for every setting."""
+
+    def __init__(self, target: Any, draft: Any, rows: int) -> None:
+        from k2repro.speculative import Draft, SpeculativeSampler
+
+        self.others = long_prompts(OTHERS, 0)
+        self.prompts = long_prompts(max(PROMPTS, rows), OTHERS)
+        self.longest = max(map(len, self.prompts + self.others))
+        self.sampler = SpeculativeSampler(
+            target, Draft.of(draft), gamma=MOST, batch=rows, positions=self.longest + NEW_TOKENS
+        )
+        self._cycles: dict[tuple[str | None, float], Any] = {}
+        self.costs: dict[int, list[Any]] = {}
+
+    def tuned(self, one: Setting) -> Any:
+        """The sampler of a setting."""
+        return self.sampler.retuned(
+            gamma=one.gamma, temperature=one.temperature, lookup=one.draft == "look-up", batch=one.batch
+        )
+
+    def write(self, one: Setting) -> Any:
+        """What a setting writes."""
+        prompts = self.prompts[: max(PROMPTS, one.batch)]
+        return self.tuned(one).sample(prompts, max_new_tokens=NEW_TOKENS, seeds=range(len(prompts)))
+
+    def time_costs(self, batch: int) -> None:
+        """A few rounds more at a batch."""
+        from k2repro.speculative.timing import time_costs
+
+        most = MOST if batch == 1 else 7
+        loop = self.sampler.retuned(gamma=most, batch=batch).speculator
+        shape = {"rows": batch, "prompt": self.longest, "response": NEW_TOKENS}
+        found = time_costs(loop, **shape, sizes=(2, 3, 5, 7), rounds=3)
+        self.costs.setdefault(batch, []).append(found)
+
+    def cycles(self, one: Setting) -> Any:
+        """Cycles of the setting's draft on the other prompts, cut to the setting's guesses."""
+        from k2repro.speculative.prediction import shortened
+
+        name = one.draft, one.temperature
+        if name not in self._cycles:
+            loop = self.tuned(replace(one, gamma=MOST, batch=1))
+            made = loop.sample(self.others, max_new_tokens=NEW_TOKENS, seeds=range(100, 100 + OTHERS))
+            self._cycles[name] = made.statistics.cycles
+        return shortened(self._cycles[name], one.gamma)
+
+
 def _of_target(
-    name: str, target: Any, drafts: dict[str, Any], prompts: Sequence[Sequence[int]], repeats: int
-) -> list[dict[str, object]]:
-    """Every draft and gamma on one target."""
-    from k2repro.speculative.prediction import expected_speedup
+    name: str, side: _Side, repeats: int, told: Callable[[float, str], None]
+) -> Iterator[dict[str, object]]:
+    """Predict every setting, then run all of them and decoding without a draft in turn."""
+    settings, made = settings_of(name), {}
+    for one in settings:
+        told(0.0, "acceptance on other prompts")
+        side.cycles(one)
 
-    records: list[dict[str, object]] = []
-    for kind, draft in drafts.items():
-        for gamma in GAMMAS:
-            costs = _costs(target, draft, gamma, prompts)
-            mine: list[Any] = []
-            ours = _writer(target, draft, gamma, prompts, mine)
-            seconds = alternate(
-                ours, _writer(target, None, gamma, prompts, []), repeats, clock=time.thread_time
-            )
-            found = mine[-1]
-            share = costs.draft / costs.of_pass(1)
-            records.append(
-                {
-                    "bench": "speculative",
-                    "target": name,
-                    "draft": kind,
-                    "gamma": gamma,
-                    "ratio": statistics.median(seconds[1]) / statistics.median(seconds[0]),
-                    "predicted": costs.speedup(found.tokens_per_pass, gamma),
-                    "leviathan": expected_speedup(found.acceptance, gamma, share),
-                    "pass_ratio": costs.of_pass(gamma + 1) / costs.of_pass(1),
-                    "draft_share": share,
-                    "tokens_per_pass": found.tokens_per_pass,
-                    "acceptance": found.acceptance,
-                    "repeats": repeats,
-                }
-            )
-    return records
+    def writer(one: Setting) -> Callable[[], None]:
+        def run() -> None:
+            made[one] = side.write(one)
 
+        return run
 
-def _costs(target: Any, draft: Any, gamma: int, prompts: Sequence[Sequence[int]]) -> Any:
-    """Costs timed in place, half-way through a response."""
-    from k2repro.fast.speculator import Speculator
-    from k2repro.speculative.prediction import time_costs
-
-    longest = max(map(len, prompts))
-    speculator = Speculator(
-        target,
-        draft.model,
-        kind=draft.kind,
-        table=draft.table,
-        rows=1,
-        gamma=gamma,
-        positions=longest + NEW_TOKENS,
-    )
-    drafts = gamma if draft.model is not None else 0
-    sizes = (1, gamma + 1)
-    return time_costs(speculator, drafts, context=longest + NEW_TOKENS // 2, sizes=sizes)
+    sides: dict[object, Callable[[], object]] = {
+        batch: partial(side.time_costs, batch) for batch in sorted({one.batch for one in settings})
+    }
+    for one in (*dict.fromkeys(one.alone for one in settings), *settings):
+        sides[one] = writer(one)
+    words = "decoding with and without a draft"
+    seconds = in_turn(sides, repeats, clock=time.thread_time, told=lambda share: told(share, words))
+    for one in settings:
+        texts, wanted = ([row[0].tokens for row in made[each].responses] for each in (one, one.alone))
+        assert texts == wanted, f"{name} {one}: a draft changed a token"
+        ratio = statistics.median(seconds[one.alone]) / statistics.median(seconds[one])
+        predicted = _predicted(side, one)
+        yield {
+            "bench": "speculative",
+            "target": name,
+            "draft": one.draft,
+            "gamma": one.gamma,
+            "temperature": one.temperature,
+            "batch": one.batch,
+            "ratio": ratio,
+            "predicted": predicted["predicted"],
+            "off": predicted["predicted"] / ratio - 1,
+            "tokens_a_pass": made[one].statistics.tokens_per_pass,
+            **{key: value for key, value in predicted.items() if key != "predicted"},
+            "repeats": repeats,
+        }
 
 
-def _writer(
-    target: Any, draft: Any, gamma: int, prompts: Sequence[Sequence[int]], found: list[Any]
-) -> Callable[[], object]:
-    """A run over all prompts, prepared once; its statistics are appended to `found`."""
-    from k2repro.speculative.sampling import SpeculativeSampler
+def _predicted(side: _Side, one: Setting) -> dict[str, float]:
+    """Speed by cost and by Leviathan's theorem, and where the time goes."""
+    from k2repro.speculative.prediction import acceptance_of, expected_speedup
+    from k2repro.speculative.timing import typical
 
-    longest = max(map(len, prompts))
-    prepared = SpeculativeSampler(target, draft, gamma=gamma, positions=longest + NEW_TOKENS)
-
-    def run() -> None:
-        made = prepared.sample(prompts, max_new_tokens=NEW_TOKENS, seeds=range(len(prompts)))
-        found.append(made.statistics)
-
-    return run
+    costs, cycles = typical(side.costs[one.batch]), side.cycles(one)
+    if one.draft == "look-up":
+        costs = replace(costs, guesses={0: 0.0}, draft_reading=0.0)
+    share = costs.of_guesses(one.gamma) / one.gamma / costs.of_pass(1)
+    return {
+        "predicted": costs.speedup(cycles, NEW_TOKENS),
+        "leviathan": expected_speedup(acceptance_of(cycles), one.gamma, share),
+        **costs.phases(cycles, NEW_TOKENS),
+    }
 
 
 def _against_transformers(
-    name: str, target: Any, draft: Any, prompts: Sequence[Sequence[int]], repeats: int
+    name: str, target: Any, draft: Any, side: _Side, repeats: int
 ) -> list[dict[str, object]]:
-    """transformers' generate with and without the draft, at its defaults, against our best gamma."""
+    """transformers' generate with and without the draft, at its defaults, against our most guesses."""
     import torch
     import transformers
 
-    theirs, helper = _as_transformers(target), _as_transformers(draft.model)
-    ours = _writer(target, draft, 15, prompts, [])
-    records: list[dict[str, object]] = []
-    for kind, assistant in (("generate", None), ("assisted generation", helper)):
+    theirs, helper = _as_transformers(target), _as_transformers(draft)
+    prompts, ours = side.prompts[:PROMPTS], Setting("trained", MOST)
 
-        def generate(assistant: Any = assistant) -> None:
-            for at, prompt in enumerate(prompts):
-                torch.manual_seed(at)
-                theirs.generate(
-                    torch.tensor([prompt]),
-                    attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-                    assistant_model=assistant,
-                    do_sample=True,
-                    top_k=0,
-                    max_new_tokens=NEW_TOKENS,
-                    min_new_tokens=NEW_TOKENS,
-                    pad_token_id=0,
-                )
+    def generate(assistant: Any) -> None:
+        for at, prompt in enumerate(prompts):
+            torch.manual_seed(at)
+            theirs.generate(
+                torch.tensor([prompt]),
+                attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+                assistant_model=assistant,
+                do_sample=True,
+                top_k=0,
+                max_new_tokens=NEW_TOKENS,
+                min_new_tokens=NEW_TOKENS,
+                pad_token_id=0,
+            )
 
-        seconds = alternate(ours, generate, repeats, clock=time.thread_time)
-        records.append(
-            {
-                "bench": "speculative",
-                "target": name,
-                "draft": "trained",
-                "gamma": 15,
-                "ratio": statistics.median(seconds[1]) / statistics.median(seconds[0]),
-                "peer": f"transformers {transformers.__version__} {kind}",
-                "repeats": repeats,
-            }
-        )
-    return records
+    sides: dict[str, Callable[[], object]] = {
+        "ours": lambda: side.write(ours),
+        "generate": lambda: generate(None),
+        "assisted generation": lambda: generate(helper),
+    }
+    seconds = in_turn(sides, repeats, clock=time.thread_time)
+    return [
+        {
+            "bench": "speculative",
+            "target": name,
+            "draft": ours.draft,
+            "gamma": ours.gamma,
+            "temperature": ours.temperature,
+            "batch": ours.batch,
+            "ratio": statistics.median(seconds[kind]) / statistics.median(seconds["ours"]),
+            "peer": f"transformers {transformers.__version__} {kind}",
+            "repeats": repeats,
+        }
+        for kind in ("generate", "assisted generation")
+    ]
 
 
 def _as_transformers(model: Any) -> Any:

@@ -9,10 +9,19 @@ from k2repro.cli.command import MODELS, Command, json_option, say
 def run_speculate(args: argparse.Namespace) -> int:
     import json
 
+    from k2repro.lab.progress import Report, live
     from k2repro.speculative.advice import advice_text, advise
 
     target, drafts, prompts, stop = _own_pair(args) if args.target else _mini_pair()
-    found = advise(target, drafts, prompts, temperature=args.temperature, stop=stop)
+    with live(["speculate"]) as listen:
+        found = advise(
+            target,
+            drafts,
+            prompts,
+            temperature=args.temperature,
+            stop=stop,
+            told=lambda share, words: listen("speculate", Report(share, words)),
+        )
     say(json.dumps(found, indent=1) if args.json else advice_text(found))
     return 0
 

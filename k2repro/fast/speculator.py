@@ -1,5 +1,6 @@
 """The compiled loop of speculative decoding with its memory: rows begin, run, ask and answer."""
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ from k2repro.fast.folding import angles, fold
 from k2repro.fast.kernels.decode import Batch, decode
 from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, DONE, RUNNING
 from k2repro.fast.kernels.panels import PANEL
-from k2repro.fast.kernels.speculating import Reader, Rows, Rules, Scratch, read_cycles, speculate
+from k2repro.fast.kernels.speculating import LOOKUP, MODEL, Reader, Rows, Rules, Scratch, rehearse, speculate
 
 __all__ = ["ACCEPTED", "ADDED", "ASKS", "BROKEN", "CORRECTED", "KINDS", "RULES", "Speculator"]
 
@@ -51,6 +52,7 @@ class Speculator:
         self.target = _reader(target, rows, gamma, positions)
         self.draft = self.target if draft is None else _reader(draft, rows, gamma, positions)
         self._drafts = draft is not None
+        self.words, self.positions = words, positions
         self._rules = Rules(
             RULES.index(rule),
             KINDS.index(kind),
@@ -61,7 +63,7 @@ class Speculator:
             words,
         )
         self._scratch = _scratch(rows, gamma, words, table)
-        self._positions, self._stops = positions, np.zeros(words, np.bool_)
+        self._stops = np.zeros(words, np.bool_)
         self._stops[list(stop)] = True
         self.state: Rows
 
@@ -69,7 +71,7 @@ class Speculator:
         """(prompt, numbers, most new tokens) of each row, at most `rows`; their prompts are read."""
         count, size = len(begun), max(len(numbers) for _, numbers, _ in begun)
         self.state = Rows(
-            tokens=np.zeros((count, self._positions + 1), np.int64),
+            tokens=np.zeros((count, self.positions + 1), np.int64),
             counts=np.array([len(prompt) for prompt, _, _ in begun]),
             prompts=np.array([len(prompt) for prompt, _, _ in begun]),
             limits=np.array([len(prompt) + budget for prompt, _, budget in begun]),
@@ -77,7 +79,7 @@ class Speculator:
             numbers=np.zeros((count, size)),
             used=np.zeros(count, np.int64),
             stops=self._stops,
-            origin=np.zeros((count, self._positions + 1), np.int8),
+            origin=np.zeros((count, self.positions + 1), np.int8),
             cycles=np.zeros((count, self.gamma + 1, self.gamma + 1), np.int64),
         )
         for row, (prompt, numbers, _) in enumerate(begun):
@@ -118,13 +120,35 @@ class Speculator:
         begin, end = self.state.prompts[row], self.state.counts[row]
         return self.state.tokens[row, begin:end].tolist(), self.state.origin[row, begin:end]
 
-    def read_cycles(self, context: int, tokens: int, gamma: int, cycles: int) -> None:
-        """What cycles read, for timing: `tokens` tokens at `context`, then the draft `gamma` times."""
-        batch = np.zeros((4, tokens), np.int64)
-        batch[0] = 1
-        batch[2] = context + np.arange(tokens)
-        batch[3] = np.arange(tokens)
-        read_cycles(self.target, self.draft, batch, tokens, gamma, cycles)
+    def prepare(self, texts: Sequence[Sequence[int]]) -> None:
+        """Rows that stand behind `texts` and end nowhere near, for `rehearse`.
+
+        Cycles of `gamma` guesses need room for gamma + 1 tokens behind a text.
+        """
+        numbers = np.full(2 * self.gamma + 2, 0.5)
+        self.begin([(text, numbers, min(len(numbers), self.positions - len(text))) for text in texts])
+        self.state = self.state._replace(stops=np.zeros_like(self._stops))
+
+    def rehearse(self, gamma: int, cycles: int) -> None:
+        """The next cycle of the rows that were prepared, again and again, with `gamma` guesses."""
+        rules = self._rules._replace(gamma=gamma)
+        rehearse(self.target, self.draft, self.state, self._scratch, rules, cycles)
+
+    def retuned(
+        self, *, gamma: int, rows: int | None = None, temperature: float | None = None, lookup: bool = False
+    ) -> "Speculator":
+        """The same models and memory with other settings; one of the two runs at a time.
+
+        gamma, rows: at most those of this one. lookup: it takes the place of the draft.
+        """
+        other, rules = copy.copy(self), self._rules
+        other.rows = self.rows if rows is None else rows
+        other.gamma, kind = gamma, LOOKUP if lookup else rules.kind
+        # Without guesses the draft need not read prompts.
+        other._drafts = kind == MODEL and gamma > 0
+        warmth = rules.temperature if temperature is None else np.float32(temperature)
+        other._rules = rules._replace(kind=kind, gamma=gamma, temperature=warmth)
+        return other
 
 
 def _scratch(rows: int, gamma: int, words: int, table: NDArray[np.float32] | None) -> Scratch:

@@ -6,7 +6,9 @@ sampling      `speculative_sample`, on the compiled loop: rules, batches, statis
 drafts        a model, look-up, a table, early exit; pruning
 distil        a draft learns from its target
 growth        a large target that computes what a small one does
-prediction    tokens a pass, speed, best gamma, break-even: before the run, from costs timed in place
+prediction    tokens a pass, speed, best gamma, break-even: before the run
+timing        what a pass and a guess cost in the loop, for the prediction
+advice        both together: should a draft be used here, which, and how
 """
 
 from typing import TYPE_CHECKING

@@ -1,7 +1,9 @@
 """A minute of measuring, and what it says: should a draft be used here, which, and how."""
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,15 @@ from tokenizers import Tokenizer
 from k2repro.architecture import Qwen2, load_pretrained
 from k2repro.engine.text import TextCodec
 from k2repro.errors import K2ReproError
-from k2repro.fast.speculator import Speculator
 from k2repro.speculative.drafts import Draft
-from k2repro.speculative.prediction import Costs, expected_tokens, time_costs
-from k2repro.speculative.sampling import speculative_sample
+from k2repro.speculative.prediction import Costs, Cycles, shortened, tokens_a_cycle
+from k2repro.speculative.sampling import SlowDraft, SpeculativeSampler, Statistics
+from k2repro.speculative.timing import time_costs
+from k2repro.tables import Table
 
 NEW_TOKENS, MOST = 96, 15
-_SIZES = (1, 2, 4, 8, 16, 32)
+# Rows written together for which it is said whether a draft pays, and the guesses that are timed there.
+BATCHES, FEWER = (1, 4, 16), 7
 
 
 def advise(
@@ -27,29 +31,37 @@ def advise(
     *,
     temperature: float = 1.0,
     stop: Sequence[int] = (),
+    told: Callable[[float, str], None] = lambda share, words: None,
 ) -> dict[str, Any]:
-    """What each draft would bring at batch 1, and where it stops helping; times are CPU time of one thread.
+    """What each draft would bring, at batch 1 and at larger ones; times are CPU time of one thread.
 
-    prompts: token ids, a few dozen are enough. Raises K2ReproError for a pair that does not fit.
+    prompts: token ids, a few dozen are enough. told: the share that is done, and what is done now. Raises
+    K2ReproError for a pair that does not fit.
     """
     if not prompts:
         raise K2ReproError("no prompt to measure acceptance on: a few dozen like those you will serve")
     rule = "coupled" if temperature <= 1 else "block"
     found: dict[str, Any] = {"prompts": len(prompts), "temperature": temperature, "rule": rule, "drafts": {}}
-    for name, draft in drafts.items():
-        made = speculative_sample(
-            target,
-            draft,
-            prompts,
-            gamma=4,
-            rule=rule,
-            max_new_tokens=NEW_TOKENS,
-            temperature=temperature,
-            seeds=range(len(prompts)),
-            stop=stop,
-        ).statistics
-        costs = _costs(target, draft, max(map(len, prompts)))
-        found["drafts"][name] = _of_draft(made.acceptance, costs)
+    longest = max(map(len, prompts))
+    for done, (name, draft) in enumerate(drafts.items()):
+        told(done / len(drafts), name)
+        with warnings.catch_warnings():
+            # What is said below says it better.
+            warnings.simplefilter("ignore", SlowDraft)
+            sampler = SpeculativeSampler(
+                target,
+                draft,
+                gamma=MOST,
+                rule=rule,
+                temperature=temperature,
+                stop=stop,
+                batch=max(BATCHES),
+                positions=longest + NEW_TOKENS,
+            )
+        made = sampler.sample(prompts, max_new_tokens=NEW_TOKENS, seeds=range(len(prompts))).statistics
+        response = made.tokens / len(prompts)
+        costs = {rows: _costs(sampler, draft, rows, longest, round(response)) for rows in BATCHES}
+        found["drafts"][name] = _of_draft(made, costs, response)
     return found
 
 
@@ -68,58 +80,85 @@ def load_pair(
     return model, drafts, [codec.encode(text) for text in read_prompts(prompts)]
 
 
-def _costs(target: Qwen2, draft: Draft, longest: int) -> Costs:
-    speculator = Speculator(
-        target,
-        draft.model,
-        kind=draft.kind,
-        table=draft.table,
-        rows=1,
-        gamma=MOST,
-        positions=min(target.config.max_position_embeddings, longest + NEW_TOKENS),
-    )
-    drafts = 4 if draft.model is not None else 0
-    return time_costs(speculator, drafts, context=longest, sizes=_SIZES)
+def _costs(sampler: SpeculativeSampler, draft: Draft, rows: int, prompt: int, response: int) -> Costs:
+    """All numbers of guesses at batch 1, a few at the others."""
+    most, sizes = (MOST, range(MOST + 1)) if rows == 1 else (FEWER, (0, 1, 3))
+    loop = sampler.retuned(gamma=most, batch=rows).speculator
+    response = min(max(4 * MOST, response), loop.positions - prompt)
+    costs = time_costs(loop, rows=rows, prompt=prompt, response=response, sizes=sizes)
+    return replace(costs, guesses={0: 0.0}) if draft.kind == "lookup" else costs
 
 
-def _of_draft(acceptance: float, costs: Costs) -> dict[str, Any]:
-    best = costs.best_gamma(acceptance, MOST)
+def _of_draft(made: Statistics, costs: dict[int, Costs], response: float) -> dict[str, Any]:
+    cycles, alone = made.cycles, costs[1]
+    best = alone.best_gamma(cycles, response)
     gamma = max(1, best)
-    tokens = expected_tokens(acceptance, gamma)
+    used = shortened(cycles, gamma)
     return {
-        "acceptance": acceptance,
-        "draft_cost": costs.draft / costs.of_pass(1),
-        "pass_of_8": costs.of_pass(8) / costs.of_pass(1),
+        "acceptance": made.acceptance,
+        "draft_cost": alone.of_guesses(MOST) / MOST / alone.of_pass(1),
+        "pass_of_8": alone.of_pass(8) / alone.of_pass(1),
         "best_gamma": best,
-        "tokens_per_pass": tokens,
-        "speedup": costs.speedup(tokens, gamma),
-        "break_even_acceptance": costs.break_even_acceptance(gamma),
-        "break_even_batch": costs.break_even_rows(acceptance, gamma) if best else 1,
+        "tokens_per_pass": tokens_a_cycle(used),
+        "speedup": alone.speedup(used, response),
+        "break_even_acceptance": alone.break_even_acceptance(gamma),
+        "batches": {rows: _best_speed(cycles, one, response) for rows, one in costs.items()},
     }
 
 
+def _best_speed(cycles: Cycles, costs: Costs, response: float) -> float:
+    """With the best number of guesses, at least one."""
+    most = max(costs.guesses) if len(costs.guesses) > 1 else max(costs.passes) - 1
+    return max(costs.speedup(shortened(cycles, gamma), response) for gamma in range(1, most + 1))
+
+
 def advice_text(found: dict[str, Any]) -> str:
-    """The same in sentences."""
-    settings = f"temperature {found['temperature']:g}, rule {found['rule']}"
-    lines = [f"{found['prompts']} prompts, {settings}; predicted from costs timed in place, one thread."]
-    for name, one in found["drafts"].items():
-        measured = (
-            f"{name}: acceptance {one['acceptance']:.3f}, a draft step costs {one['draft_cost']:.3f} passes"
+    """The same for a reader: what to do, the numbers behind it, and where it ends."""
+    drafts = sorted(found["drafts"].items(), key=lambda pair: -pair[1]["speedup"])
+    name, best = drafts[0]
+    if best["best_gamma"]:
+        verdict = (
+            f"Use {name} with {best['best_gamma']} guesses a cycle: {best['speedup']:.2f} times as fast as "
+            f"without a draft, one row at a time."
         )
-        if not one["best_gamma"]:
-            loss = 1 / one["speedup"]
-            lines.append(f"{measured}. Do not use it: decoding would take {loss:.2f} times as long.")
-            continue
-        until = one["break_even_batch"]
-        batch = (
-            "helps at every batch that was looked at" if until is None else f"stops helping at batch {until}"
+    else:
+        verdict = (
+            f"Use no draft. With the best of them, {name}, a response would take "
+            f"{1 / best['speedup']:.2f} times as long."
         )
-        lines.append(
-            f"{measured}. Use gamma {one['best_gamma']}: {one['tokens_per_pass']:.2f} tokens a pass, "
-            f"{one['speedup']:.2f} times as fast. It pays from an acceptance of "
-            f"{one['break_even_acceptance']:.2f} on, and {batch}."
-        )
-    return "\n".join(lines)
+    notes = [note for each, one in drafts for note in _notes(each, one)]
+    settings = (
+        f"Predicted for temperature {found['temperature']:g}, rule {found['rule']}, from {found['prompts']} "
+        "prompts and costs timed in place, one thread. Speeds are over decoding without a draft."
+    )
+    table = Table.of_records([_line(each, one) for each, one in drafts]).as_text(rule=False)
+    return "\n".join([verdict, "", table, "", *notes, settings])
+
+
+def _line(name: str, one: dict[str, Any]) -> dict[str, object]:
+    needed = one["break_even_acceptance"]
+    return {
+        "draft": name,
+        "guesses": max(1, one["best_gamma"]),
+        "accepted": f"{one['acceptance']:.3f}",
+        "pays from": "never" if needed is None else f"{needed:.2f}",
+        "tokens a pass": f"{one['tokens_per_pass']:.2f}",
+        "a guess costs": f"{one['draft_cost']:.2f} passes",
+        **{f"speed, batch {rows}": f"{speed:.2f}" for rows, speed in one["batches"].items()},
+    }
+
+
+def _notes(name: str, one: dict[str, Any]) -> list[str]:
+    """What a table does not say of a draft."""
+    if one["draft_cost"] >= 1:
+        return [
+            f"{name} is slower than the target, {one['draft_cost']:.2f} passes a guess: it cannot pay, "
+            "whatever its acceptance."
+        ]
+    if not one["best_gamma"]:
+        return [f"{name}: do not use it. A response would take {1 / one['speedup']:.2f} times as long."]
+    lost = [rows for rows, speed in one["batches"].items() if speed <= 1]
+    return [f"{name} does not pay at a batch of {', '.join(map(str, lost))}."] if lost else []
 
 
 def read_prompts(path: Path) -> list[str]:

@@ -3,16 +3,21 @@
 `expected_tokens` is Leviathan's, equation 1. His speed-up (theorem 3.8) takes a pass over gamma + 1 tokens to
 cost as much as one over a single token, and a draft step to cost what it costs alone. Both are untrue on a
 processor, where a pass over more tokens computes more, and a draft's weights have been pushed out of the near
-cache by the target's. `Costs` are timed in place, and `Costs.speedup` uses them.
+cache by the target's. `Costs.speedup` takes costs as they were timed in place (`timing.py`), and cycles as
+one run with many guesses showed them: acceptances are not independent, and look-up often has no guess.
 """
 
-import statistics
-import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
-from k2repro.fast.speculator import Speculator
+
+# [G + 1, G + 1]: how many cycles, or which share of them, had so many guesses, of which so many stayed.
+Cycles = NDArray[Any]
 
 
 def expected_tokens(acceptance: float, gamma: int) -> float:
@@ -46,87 +51,111 @@ def best_gamma(acceptance: float, cost: float, most: int = 64) -> int:
     return max(range(most + 1), key=lambda gamma: expected_speedup(acceptance, gamma, cost))
 
 
+def independent(acceptance: float, gamma: int) -> Cycles:
+    """Cycles of `gamma` guesses that stay or go each on its own, as shares that add up to 1."""
+    _check(acceptance, gamma)
+    found = np.zeros((gamma + 1, gamma + 1))
+    found[gamma] = acceptance ** np.arange(gamma + 1) * np.append(np.full(gamma, 1 - acceptance), 1.0)
+    return found
+
+
+def shortened(cycles: Cycles, gamma: int) -> Cycles:
+    """What a run with more guesses says of one with at most `gamma`: what comes behind them is left out.
+
+    So one run tells all smaller numbers of guesses, with acceptance as it is at each place of a cycle, and
+    with as many guesses as the draft had.
+    """
+    found = np.zeros((gamma + 1, gamma + 1))
+    guessed, kept = np.indices(cycles.shape)
+    np.add.at(found, (np.minimum(guessed, gamma), np.minimum(kept, gamma)), cycles)
+    return found
+
+
+def tokens_a_cycle(cycles: Cycles) -> float:
+    """Mean tokens that a cycle writes: those that stay, and one more."""
+    return float((cycles * (1 + np.arange(len(cycles)))).sum() / cycles.sum())
+
+
+def acceptance_of(cycles: Cycles) -> float:
+    """Share of the judged guesses that stayed; those behind the first refused one are not judged."""
+    guessed, kept = np.indices(cycles.shape)
+    judged = (cycles * np.minimum(kept + 1, guessed)).sum()
+    return float((cycles * kept).sum() / judged) if judged else 0.0
+
+
 @dataclass(frozen=True)
 class Costs:
-    """Seconds on this machine. passes: of the target over so many tokens, by tokens. draft: of one draft
-    step, right after a pass of the target. fixed: of a cycle beside its passes.
+    """Seconds on this machine at one batch size, of all rows together.
+
+    passes: of a cycle without its guesses, by the tokens that the target reads of each row; with choosing.
+    guesses: of so many guesses in a row, by their number. reading, draft_reading: of the prompts, by target
+    and draft.
     """
 
     passes: dict[int, float]
-    draft: float = 0.0
-    fixed: float = field(default=0.0)
+    guesses: dict[int, float] = field(default_factory=lambda: {0: 0.0})
+    reading: float = 0.0
+    draft_reading: float = 0.0
 
     def of_pass(self, tokens: int) -> float:
-        """A pass over `tokens` tokens; between the sizes that were timed, along a line."""
-        sizes = sorted(self.passes)
-        if tokens in self.passes:
-            return self.passes[tokens]
-        below = max((size for size in sizes if size < tokens), default=sizes[0])
-        above = min((size for size in sizes if size > tokens), default=sizes[-1])
-        if below == above:
-            below = sizes[-2]
-        slope = (self.passes[above] - self.passes[below]) / (above - below)
-        return self.passes[below] + slope * (tokens - below)
+        """A pass over `tokens` tokens of each row; between the numbers that were timed, along a line."""
+        return _along(self.passes, tokens)
 
-    def speedup(self, tokens: float, gamma: int, rows: int = 1) -> float:
-        """Over ordinary decoding of `rows` rows, where a cycle of each writes `tokens` tokens on average."""
-        cycle = self.of_pass(rows * (gamma + 1)) + gamma * self.draft + self.fixed
-        return tokens * self.of_pass(rows) / cycle
+    def of_guesses(self, guesses: int) -> float:
+        """`guesses` guesses, one after the other; a draft that is no model costs next to nothing."""
+        return _along(self.guesses, guesses)
 
-    def best_gamma(self, acceptance: float, most: int = 15, rows: int = 1) -> int:
-        """The number of drafts that is fastest; 0 where none helps."""
-        speeds = {g: self.speedup(expected_tokens(acceptance, g), g, rows) for g in range(1, most + 1)}
+    def of_cycle(self, cycles: Cycles) -> float:
+        """Mean seconds of a cycle: a guess that the draft does not have costs nothing."""
+        return self._guessing(cycles) + _mean(cycles, lambda guesses: self.of_pass(guesses + 1))
+
+    def _guessing(self, cycles: Cycles) -> float:
+        return _mean(cycles, self.of_guesses)
+
+    def speedup(self, cycles: Cycles, response: float | None = None) -> float:
+        """Over ordinary decoding. response: tokens behind the prompt; None leaves out reading prompts."""
+        a_token = self.of_cycle(cycles) / tokens_a_cycle(cycles)
+        if response is None:
+            return self.of_pass(1) / a_token
+        alone = self.reading + response * self.of_pass(1)
+        return alone / (self.reading + self.draft_reading + response * a_token)
+
+    def phases(self, cycles: Cycles, response: float) -> dict[str, float]:
+        """Shares of the time of a response: reading the prompt, guessing, checking with choosing."""
+        many, reading = response / tokens_a_cycle(cycles), self.reading + self.draft_reading
+        guessing, cycling = many * self._guessing(cycles), many * self.of_cycle(cycles)
+        parts = {"reading": reading, "guessing": guessing, "checking": cycling - guessing}
+        return {name: seconds / (reading + cycling) for name, seconds in parts.items()}
+
+    def best_gamma(self, cycles: Cycles, response: float | None = None) -> int:
+        """The number of guesses that is fastest, at most that of `cycles`; 0 where none helps."""
+        speeds = {g: self.speedup(shortened(cycles, g), response) for g in range(1, len(cycles))}
         best = max(speeds, key=lambda g: speeds[g])
         return best if speeds[best] > 1 else 0
 
-    def break_even_acceptance(self, gamma: int, rows: int = 1) -> float | None:
-        """The acceptance from which on a draft helps; None where none would."""
-        if self.speedup(gamma + 1, gamma, rows) <= 1:
+    def break_even_acceptance(self, gamma: int) -> float | None:
+        """The acceptance from which on a draft of `gamma` guesses helps; None where none would."""
+        if self.speedup(independent(1.0, gamma)) <= 1:
             return None
         low, high = 0.0, 1.0
         for _ in range(40):
             middle = (low + high) / 2
-            helps = self.speedup(expected_tokens(middle, gamma), gamma, rows) > 1
+            helps = self.speedup(independent(middle, gamma)) > 1
             low, high = (low, middle) if helps else (middle, high)
         return high
 
-    def break_even_rows(self, acceptance: float, gamma: int, most: int = 256) -> int | None:
-        """The first number of rows at which a draft no longer helps; None up to `most`."""
-        for rows in range(1, most + 1):
-            if self.speedup(expected_tokens(acceptance, gamma), gamma, rows) <= 1:
-                return rows
-        return None
+
+def _along(timed: dict[int, float], number: int) -> float:
+    sizes = sorted(timed)
+    if len(sizes) > 1 and number > sizes[-1]:
+        raise K2ReproError(f"{number} tokens at once: the most that was timed is {sizes[-1]}")
+    return float(np.interp(number, sizes, [timed[size] for size in sizes]))
 
 
-def time_costs(
-    speculator: Speculator,
-    gamma: int,
-    *,
-    context: int,
-    sizes: Sequence[int] = (1, 2, 4, 8, 16),
-    rounds: int = 5,
-    cycles: int = 8,
-) -> Costs:
-    """Costs timed in place, in CPU time of this thread: medians over `rounds`, the kinds in turn.
-
-    Passes over each of `sizes` tokens follow each other as in a loop; a draft step is timed as what `gamma`
-    of them add to cycles of passes over gamma + 1 tokens. context: position of the first token of a pass.
-    """
-    kinds = [(size, 0) for size in sorted({*sizes, gamma + 1})] + ([(gamma + 1, gamma)] if gamma else [])
-    seconds: dict[tuple[int, int], list[float]] = {kind: [] for kind in kinds}
-    for tokens, drafts in kinds:
-        speculator.read_cycles(context, tokens, drafts, 1)
-    for _ in range(rounds):
-        for kind in kinds:
-            began = time.thread_time()
-            speculator.read_cycles(context, *kind, cycles)
-            seconds[kind].append((time.thread_time() - began) / cycles)
-    passes = {size: statistics.median(seconds[size, drafts]) for size, drafts in kinds if not drafts}
-    draft = 0.0
-    if gamma:
-        pairs = zip(seconds[gamma + 1, gamma], seconds[gamma + 1, 0], strict=True)
-        draft = max(0.0, statistics.median(both - alone for both, alone in pairs) / gamma)
-    return Costs(passes, draft)
+def _mean(cycles: Cycles, of: Callable[[int], float]) -> float:
+    """Mean over cycles of what depends on their number of guesses."""
+    many = cycles.sum(1)
+    return float(sum(count * of(guesses) for guesses, count in enumerate(many) if count) / many.sum())
 
 
 def _check(acceptance: float, gamma: int) -> None:

@@ -5,6 +5,8 @@ asks for, and what is counted. Under the coupled rule response j to a prompt tak
 `engine.sample` takes for it, so the same seed gives the same tokens with any draft, or none.
 """
 
+import copy
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from k2repro.architecture import count_parameters
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import checks
 from k2repro.engine.choose import choose
@@ -19,6 +22,12 @@ from k2repro.engine.streams import uniforms
 from k2repro.errors import K2ReproError, unknown
 from k2repro.fast.speculator import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, KINDS, RULES, Speculator
 from k2repro.speculative.drafts import Draft
+from k2repro.speculative.prediction import acceptance_of
+
+
+class SlowDraft(UserWarning):
+    """A draft that costs more than it can save."""
+
 
 # Samples beyond this would share the streams of other rules' numbers.
 _OTHER_STREAM = 2**63
@@ -55,9 +64,7 @@ class Statistics:
     @property
     def acceptance(self) -> float:
         """Accepted over judged tokens: those behind the first refused one of a cycle are not judged."""
-        many, stayed = np.indices(self.cycles.shape)
-        judged = np.minimum(stayed + 1, many)
-        return float((self.cycles * stayed).sum() / max(1, (self.cycles * judged).sum()))
+        return acceptance_of(self.cycles)
 
     @property
     def by_position(self) -> list[float]:
@@ -106,6 +113,7 @@ class SpeculativeSampler:
         positions: int | None = None,
     ) -> None:
         _check_settings(model, draft, gamma, rule, temperature, batch)
+        _say_if_slow(model, draft, gamma)
         self._temperature, self._top_p = temperature, checks.check_top_p(top_p)
         self._config, context = model.config, model.config.max_position_embeddings
         self._positions = context if positions is None else min(context, positions)
@@ -123,6 +131,31 @@ class SpeculativeSampler:
             confidence=confidence,
             stop=stop,
         )
+
+    @property
+    def speculator(self) -> Speculator:
+        """The compiled loop, for timing."""
+        return self._speculator
+
+    def retuned(
+        self, *, gamma: int, temperature: float | None = None, lookup: bool = False, batch: int | None = None
+    ) -> "SpeculativeSampler":
+        """The same models and memory with other settings; one of the two samples at a time.
+
+        gamma, batch: at most those of this one; gamma 0 for no draft. lookup: it takes the draft's place.
+        """
+        loop, batch = self._speculator, self._speculator.rows if batch is None else batch
+        if not (0 <= gamma <= loop.gamma and 1 <= batch <= loop.rows):
+            raise K2ReproError(
+                f"gamma = {gamma}, batch = {batch}: there is room for 0 to {loop.gamma} guesses and 1 to "
+                f"{loop.rows} rows"
+            )
+        other = copy.copy(self)
+        if temperature is not None:
+            other._temperature = checks.check_temperature(temperature)
+            _check_coupled(loop.coupled, temperature)
+        other._speculator = loop.retuned(gamma=gamma, rows=batch, temperature=temperature, lookup=lookup)
+        return other
 
     def sample(
         self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, seeds: Sequence[int], n: int = 1
@@ -189,7 +222,8 @@ def speculative_sample(
     rule: "coupled", "token" or "block"; at temperature 0 all three are greedy decoding. batch: rows that are
     written together. confidence: the draft stops early where its likeliest token has less than this
     probability; 0 never. stop: token ids. Other arguments as those of `engine.sample`.
-    Raises K2ReproError for input that cannot be served and logits that are not finite.
+    Raises K2ReproError for input that cannot be served and logits that are not finite. Warns (`SlowDraft`)
+    where the draft is no smaller than the target.
     """
     sampler = SpeculativeSampler(
         model,
@@ -244,11 +278,7 @@ def _check_settings(
         raise K2ReproError(
             f"gamma = {gamma}: must be below the context of {model.config.max_position_embeddings} tokens"
         )
-    if rule == "coupled" and temperature > 1:
-        raise K2ReproError(
-            f"rule 'coupled' at temperature {temperature:g}: above 1 two models seldom draw the same token "
-            "with the same number, and nearly every draft is thrown away. Take rule='block' or 'token'"
-        )
+    _check_coupled(rule == "coupled", temperature)
     if draft is None:
         return
     if draft.kind not in KINDS:
@@ -257,4 +287,28 @@ def _check_settings(
         raise K2ReproError(
             f"the draft knows {draft.words} words, the target {model.config.vocab_size}: must be equal. "
             "Usual cause: one of the two is padded (resize the smaller table), or another tokenizer's model"
+        )
+
+
+def _say_if_slow(model: Qwen2, draft: Draft | None, gamma: int) -> None:
+    """A draft as large as its target is as slow: no acceptance makes up for that."""
+    if draft is None or draft.model is None:
+        return
+    large, small = (count_parameters(each.config).total for each in (model, draft.model))
+    if small >= large:
+        best = (gamma + 1) / (1 + gamma * small / large)
+        warnings.warn(
+            f"the draft has {small:,} parameters, the target {large:,}: a guess costs what it is to "
+            f"save. Where time goes with size, decoding is at best {best:.2f} times as fast as without a "
+            "draft, with every guess accepted. `k2repro speculate` measures it",
+            SlowDraft,
+            stacklevel=4,
+        )
+
+
+def _check_coupled(coupled: bool, temperature: float) -> None:
+    if coupled and temperature > 1:
+        raise K2ReproError(
+            f"rule 'coupled' at temperature {temperature:g}: above 1 two models seldom draw the same token "
+            "with the same number, and nearly every draft is thrown away. Take rule='block' or 'token'"
         )

@@ -4,6 +4,8 @@ import inspect
 import math
 import re
 from collections import Counter
+from itertools import accumulate
+from operator import mul
 from statistics import fmean, stdev
 
 import nbformat
@@ -19,7 +21,7 @@ from k2repro.results import Places
 from k2repro.results.profiles import NotebookPlan, Profile
 
 PLACES = Places.find()
-COURSE = ("01_architecture", "02_sft", "03_rlvr", "04_planning", "05_best_of_n", "07_wafer")
+COURSE = ("01_architecture", "02_sft", "03_rlvr", "04_planning", "05_best_of_n", "06_speculative", "07_wafer")
 
 
 def tagged(name: str, tag: str) -> list:
@@ -36,6 +38,7 @@ def namespace_of(name: str) -> dict:
 
     known = {"kv_cache_bytes": kv_cache_bytes, "weight_bytes": weight_bytes, "checks": checks}
     known |= {"fmean": fmean, "stdev": stdev, "comb": math.comb, "Counter": Counter}
+    known |= {"fmean": fmean, "stdev": stdev, "accumulate": accumulate, "mul": mul}
     return known | {"k2": ModelConfig.preset("k2-think")}
 
 
@@ -113,6 +116,19 @@ WRONG = {
     checks.strict_reward: [
         (lambda response, answer: answer in response, "Hacked by '<answer> 0 1 2"),
         (lambda response, answer: 0.0, "not paid"),
+    ],
+    checks.chance_to_stay: [
+        (lambda p, q: p / q, "at most 1"),
+        (lambda p, q: p, "q times p"),
+        (lambda p, q: float(p >= q), "All or nothing"),
+    ],
+    checks.replacement: [
+        (lambda p, q: p, "come twice"),
+        (lambda p, q: [max(0, a - b) for a, b in zip(p, q, strict=True)], "divide by the sum"),
+    ],
+    checks.speed_with_draft: [
+        (lambda s, p, g: (1 + sum(s)) / (p + len(s) * g), "chances multiply"),
+        (lambda s, p, g: sum(math.prod(s[:k]) for k in range(len(s) + 1)) / (p + g), "not once a cycle"),
     ],
     checks.tokens_per_second: [
         (lambda n, s, b: n * s / b, "seconds a token"),

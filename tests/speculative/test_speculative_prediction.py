@@ -1,6 +1,7 @@
 """Catches: a formula off by one, costs that are mixed up, a draft that is advised where it hurts."""
 
 import engine_tiny as tiny
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +13,17 @@ from k2repro.speculative import Draft, expected_speedup, expected_tokens
 from k2repro.speculative.advice import advice_text, advise
 from k2repro.speculative.drafts import prune
 from k2repro.speculative.growth import grow
-from k2repro.speculative.prediction import Costs, best_gamma, expected_operations
+from k2repro.speculative.prediction import (
+    Costs,
+    acceptance_of,
+    best_gamma,
+    expected_operations,
+    independent,
+    shortened,
+    tokens_a_cycle,
+)
+from k2repro.speculative.sampling import SpeculativeSampler
+from k2repro.speculative.timing import time_costs, typical
 
 # Leviathan et al., arXiv 2211.17192, table 1: acceptance, gamma, operations, speed.
 TABLE_1 = [
@@ -61,25 +72,62 @@ def test_the_published_fourth_table_comes_out(alpha, gamma, cost, speed):
 @given(st.floats(0.01, 0.99), st.integers(1, 15), st.floats(0.0, 1.0))
 def test_costs_that_do_not_grow_are_leviathans(alpha, gamma, cost):
     """Catches a generalisation that disagrees with the theorem where that holds."""
-    costs = Costs({1: 2.0, 64: 2.0}, draft=2.0 * cost)
-    tokens = expected_tokens(alpha, gamma)
-    assert costs.speedup(tokens, gamma) == pytest.approx(expected_speedup(alpha, gamma, cost))
-    assert costs.best_gamma(alpha) in (0, best_gamma(alpha, cost, 15))
+    costs = Costs({1: 2.0, 64: 2.0}, {0: 0.0, 64: 128.0 * cost})
+    cycles = independent(alpha, gamma)
+    assert tokens_a_cycle(cycles) == pytest.approx(expected_tokens(alpha, gamma))
+    assert acceptance_of(cycles) == pytest.approx(alpha)
+    assert costs.speedup(cycles) == pytest.approx(expected_speedup(alpha, gamma, cost))
+    best = best_gamma(alpha, cost, 15)
+    found = costs.best_gamma(independent(alpha, 15))
+    # Equally fast numbers of guesses may differ in the last bit.
+    fastest = pytest.approx(expected_speedup(alpha, best, cost))
+    assert expected_speedup(alpha, found, cost) == fastest
 
 
-def test_break_evens_are_where_speed_is_one():
-    """Catches a search that ends on the wrong side."""
-    costs = Costs({1: 1.0, 8: 1.3, 64: 6.0}, draft=0.05)
+@settings(derandomize=True, deadline=None)
+@given(st.floats(0.01, 0.99), st.integers(1, 8), st.integers(1, 8))
+def test_a_longer_run_tells_a_shorter_one(alpha, gamma, more):
+    """Catches guesses behind the last one that are still counted."""
+    found = shortened(independent(alpha, gamma + more), gamma)
+    assert np.allclose(found, independent(alpha, gamma))
+
+
+def test_a_draft_that_has_no_guess_does_not_pay_for_one():
+    """Catches look-up that is charged for passes it never asked for: half of its cycles guess nothing."""
+    costs = Costs({1: 1.0, 4: 3.0})
+    half = np.zeros((4, 4))
+    half[0, 0] = half[3, 3] = 0.5
+    assert costs.of_cycle(half) == 2.0 and tokens_a_cycle(half) == 2.5
+    assert costs.speedup(half) == pytest.approx(1.25)
+    # A wrong twin: as if every cycle had read four tokens.
+    assert tokens_a_cycle(half) * costs.of_pass(1) / costs.of_pass(4) < 1
+
+
+def test_reading_prompts_is_paid_for_and_the_parts_are_the_whole():
+    """Catches a speed that holds for decoding alone where a response was asked for."""
+    costs = Costs({1: 1.0, 8: 1.4}, {0: 0.0, 7: 0.7}, reading=10.0, draft_reading=2.0)
+    cycles = independent(0.9, 7)
+    a_token = (1.4 + 0.7) / expected_tokens(0.9, 7)
+    assert costs.speedup(cycles) == pytest.approx(1 / a_token)
+    assert costs.speedup(cycles, 100) == pytest.approx(110 / (12 + 100 * a_token))
+    parts = costs.phases(cycles, 100)
+    assert sum(parts.values()) == pytest.approx(1)
+    assert parts["guessing"] / parts["checking"] == pytest.approx(0.7 / 1.4)
+
+
+def test_the_break_even_is_where_speed_is_one():
+    """Catches a search that ends on the wrong side, and a draft that can never pay."""
+    costs = Costs({1: 1.0, 8: 1.3}, {0: 0.0, 7: 0.35})
     alpha = costs.break_even_acceptance(7)
-    assert costs.speedup(expected_tokens(alpha, 7), 7) == pytest.approx(1.0, abs=1e-6)
-    rows = costs.break_even_rows(0.8, 7)
-    assert (
-        costs.speedup(expected_tokens(0.8, 7), 7, rows)
-        <= 1
-        < costs.speedup(expected_tokens(0.8, 7), 7, rows - 1)
-    )
-    assert Costs({1: 1.0, 8: 1.0}, draft=2.0).break_even_acceptance(7) is None
-    assert Costs({1: 1.0, 8: 1.0}, draft=2.0).best_gamma(0.9) == 0
+    assert costs.speedup(independent(alpha, 7)) == pytest.approx(1.0, abs=1e-6)
+    slow = Costs({1: 1.0, 16: 1.0}, {0: 0.0, 15: 30.0})
+    assert slow.break_even_acceptance(7) is None and slow.best_gamma(independent(0.9, 15)) == 0
+
+
+def test_a_pass_that_was_not_timed_is_refused():
+    """Catches a cost that is made up beyond what was measured."""
+    with pytest.raises(K2ReproError, match="the most that was timed is 8"):
+        Costs({1: 1.0, 8: 1.3}).of_pass(9)
 
 
 @pytest.mark.parametrize("wrong", [(1.2, 3), (-0.1, 3), (0.5, -1), (0.5, 1.5)])
@@ -136,11 +184,57 @@ def test_pruning_nothing_is_the_model_and_pruning_keeps_the_largest_units():
     assert torch.allclose(logits_of(prune(marked, 1, 37)), logits_of(marked), atol=1e-5)
 
 
+def test_costs_are_timed_in_place_and_change_nothing():
+    """Catches a rehearsal that leaves its tokens behind, and one that never drafts."""
+    how = {"max_new_tokens": 30, "seeds": [3, 4]}
+    prompts = tiny.prompts([9, 12])
+    made = SpeculativeSampler(TARGET, Draft.of(prune(TARGET, 1, 40)), gamma=5, batch=2, positions=60)
+    before = made.sample(prompts, **how)
+    costs = time_costs(made.speculator, rows=2, prompt=12, response=30, sizes=(2,), rounds=2)
+    assert sorted(costs.passes) == [1, 2, 3, 6] and sorted(costs.guesses) == [0, 1, 5]
+    assert all(seconds > 0 for seconds in (*costs.passes.values(), costs.reading)) and costs.guesses[0] == 0
+    assert made.sample(prompts, **how).responses == before.responses
+    assert typical([costs, costs, Costs(dict.fromkeys(costs.passes, 9.0), costs.guesses)]) == costs
+    with pytest.raises(K2ReproError, match="room for 2 rows of 60"):
+        time_costs(made.speculator, rows=2, prompt=40, response=30)
+
+
+def test_a_rehearsed_cycle_guesses_and_checks_as_many_as_it_says():
+    """Catches passes timed over fewer tokens than their name: look-up that finds nothing in the text."""
+    made = SpeculativeSampler(TARGET, Draft.of(TARGET), gamma=5, batch=1, positions=60).speculator
+    alone = made.retuned(gamma=5, lookup=True)
+    for loop in (made, alone):
+        loop.prepare([[at % 7 for at in range(20)]])
+        loop.rehearse(5, 3)
+        assert loop.state.cycles.sum() == 3 and loop.state.cycles[0, 5].sum() == 3
+        assert loop.state.counts[0] == 20
+
+
+def test_fewer_rows_and_guesses_on_the_same_memory_give_the_same_text():
+    """Catches a setting of the larger sampler that the smaller one keeps."""
+    prompts, how = tiny.prompts([9, 12, 5]), {"max_new_tokens": 20, "seeds": [3, 4, 5]}
+    whole = SpeculativeSampler(TARGET, Draft.of(prune(TARGET, 1, 40)), gamma=6, batch=3)
+    wanted = whole.sample(prompts, **how).responses
+    for change in ({"gamma": 2}, {"gamma": 0}, {"gamma": 4, "lookup": True, "batch": 1}):
+        found = whole.retuned(**change).sample(prompts, **how).responses
+        assert [row[0].tokens for row in found] == [row[0].tokens for row in wanted]
+    assert whole.sample(prompts, **how).responses == wanted
+    for change in ({"gamma": 7}, {"gamma": 1, "batch": 4}, {"gamma": 1, "temperature": 1.5}):
+        with pytest.raises(K2ReproError):
+            whole.retuned(**change)
+
+
 def test_advice_names_what_hurts():
     """Catches advice to use a draft as slow as its target."""
     found = advise(TARGET, {"itself": Draft.of(TARGET), "look-up": Draft.lookup()}, tiny.prompts([9, 12]))
-    # A draft as large as its target costs what it brings; what is said follows from what was measured.
+    # What is said follows from what was measured.
     for one in found["drafts"].values():
         assert (one["best_gamma"] > 0) == (one["speedup"] > 1)
-    found["drafts"]["itself"] |= {"best_gamma": 0, "speedup": 0.5}
-    assert "Do not use it: decoding would take 2.00 times as long" in advice_text(found)
+    for one in found["drafts"].values():
+        one |= {"best_gamma": 0, "speedup": 0.5, "draft_cost": 0.2}
+    found["drafts"]["itself"] |= {"draft_cost": 1.2, "speedup": 0.4}
+    said = advice_text(found)
+    assert said.startswith("Use no draft. With the best of them, look-up, a response would take 2.00 times")
+    assert "itself is slower than the target, 1.20 passes a guess" in said
+    found["drafts"]["itself"] |= {"best_gamma": 7, "speedup": 3.0, "draft_cost": 0.1}
+    assert advice_text(found).startswith("Use itself with 7 guesses a cycle: 3.00 times as fast")

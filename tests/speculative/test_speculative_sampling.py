@@ -1,5 +1,7 @@
 """Catches: a draft that changes a token, a cache that remembers what was thrown away, bad input."""
 
+import warnings
+
 import engine_tiny as tiny
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from k2repro.errors import K2ReproError
 from k2repro.fast import speculator
 from k2repro.speculative import Draft, speculative_sample
 from k2repro.speculative.drafts import prune
+from k2repro.speculative.sampling import SlowDraft
 
 TARGET = tiny.model(tiny.config(num_hidden_layers=3), scale=0.25)
 OTHER = tiny.model(tiny.config(num_hidden_layers=1, hidden_size=16), seed=4, scale=0.25)
@@ -190,3 +193,15 @@ def test_weights_that_diverged_are_named(rule: str, temperature: float):
             rule=rule,
             temperature=temperature,
         )
+
+
+def test_a_draft_as_large_as_its_target_is_said_to_be_slow():
+    """Catches a draft that can only lose taken without a word, and a warning about one that can gain."""
+    large = Draft.of(tiny.model(tiny.config(num_hidden_layers=6)))
+    given = {"prompts": PROMPTS[:1], "max_new_tokens": 4, "seeds": [1], "gamma": 3}
+    with pytest.warns(SlowDraft, match=r"at best 0\.\d\d times as fast"):
+        speculative_sample(TARGET, large, **given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        speculative_sample(TARGET, DRAFTS["early exit"], **given)
+        speculative_sample(TARGET, DRAFTS["look-up"], **given)

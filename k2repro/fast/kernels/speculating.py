@@ -264,12 +264,14 @@ def speculate(target, draft, rows, scratch, rules, most):
 
 
 @compiled
-def read_cycles(target, draft, batch, tokens, gamma, cycles):
-    """What cycles read and nothing else, for timing: a pass over `tokens` tokens, then `gamma` of the draft.
+def rehearse(target, draft, rows, scratch, rules, cycles):
+    """The next cycle of every row, `cycles` times over, for timing: what each writes is taken back.
 
-    batch: int64 [4, tokens], one row, places far enough from the end of the cache.
+    The draft is left a token behind, as after a cycle that kept all of its guesses.
     """
+    counts, used, many = rows.counts.copy(), rows.used.copy(), rows.counts.shape[0]
     for _ in range(cycles):
-        read(target, batch, tokens, tokens)
-        for at in range(gamma):
-            read(draft, batch[:, at : at + 1], 1, 1)
+        draft.lengths[:many] = counts - 2
+        target.lengths[:many] = counts - 1
+        speculate(target, draft, rows, scratch, rules, 1)
+        rows.counts[:], rows.used[:], rows.state[:] = counts, used, RUNNING

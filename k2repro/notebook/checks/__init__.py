@@ -18,11 +18,13 @@ from k2repro.notebook.checks.test_time import (
     stop_early,
     two_ways,
 )
+from k2repro.notebook.checks.speculative import chance_to_stay, replacement, speed_with_draft
 from k2repro.notebook.checks.wafer import expected_tokens, roofline, tokens_per_second
 
 __all__ = [
     "Outcome",
     "best_of_curve",
+    "chance_to_stay",
     "clipped_loss",
     "expected_tokens",
     "group_advantages",
@@ -31,11 +33,13 @@ __all__ = [
     "order_of_trace",
     "pass_at_k",
     "plan_works",
+    "replacement",
     "response_loss",
     "roofline",
     "rotated",
     "sequences_that_fit",
     "stop_early",
+    "speed_with_draft",
     "strict_reward",
     "targets_of",
     "tokens_per_second",
