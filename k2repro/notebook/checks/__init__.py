@@ -10,6 +10,7 @@ from k2repro.notebook.checks.architecture import kv_bytes_per_token, rotated, se
 from k2repro.notebook.checks.outcome import Outcome
 from k2repro.notebook.checks.rlvr import clipped_loss, group_advantages, strict_reward
 from k2repro.notebook.checks.sft import pass_at_k, response_loss, targets_of
+from k2repro.notebook.checks.speculative import chance_to_stay, replacement, speed_with_draft
 from k2repro.notebook.checks.test_time import (
     best_of_curve,
     majority_answer,
@@ -18,7 +19,6 @@ from k2repro.notebook.checks.test_time import (
     stop_early,
     two_ways,
 )
-from k2repro.notebook.checks.speculative import chance_to_stay, replacement, speed_with_draft
 from k2repro.notebook.checks.wafer import expected_tokens, roofline, tokens_per_second
 
 __all__ = [
