@@ -1,6 +1,7 @@
 """Rows whose interval counts both seeds and problems: statements about training, not about one model."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from k2repro.evaluate.effects import Table
 from k2repro.evaluate.intervals import Interval
@@ -27,7 +28,7 @@ class TwoLevelRows:
             else None
         )
         self.tables[row] = table
-        self._add(row, float(values.mean()), table, unit, interval)
+        self._add(row, values.mean(axis=1), float(values.mean()), table, unit, interval)
 
     def difference(self, row: str, plus: Table, minus: Table) -> None:
         """Mean of `plus` minus mean of `minus`, paired by seed and problem."""
@@ -50,9 +51,20 @@ class TwoLevelRows:
             if several
             else None
         )
-        self._add(row, float(first.mean() / second.mean()), above, unit, interval)
+        whole = float(first.mean() / second.mean())
+        below_line = second.mean(axis=1)
+        by_seed = first.mean(axis=1) / below_line if below_line.all() else np.empty(0)
+        self._add(row, by_seed, whole, above, unit, interval)
 
-    def _add(self, row: str, value: float, table: Table, unit: str, interval: Interval | None) -> None:
+    def _add(
+        self,
+        row: str,
+        by_seed: NDArray[np.float64],
+        value: float,
+        table: Table,
+        unit: str,
+        interval: Interval | None,
+    ) -> None:
         self._rows.add(
             row,
             value,
@@ -62,6 +74,7 @@ class TwoLevelRows:
             interval=None if interval is None else (interval.low, interval.high),
             interval_method=None if interval is None else interval.method,
             seeds=tuple(table.by_seed),
+            by_seed=by_seed.tolist() if len(by_seed) > 1 else (),
             of_models=True,
         )
 
