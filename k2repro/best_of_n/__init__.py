@@ -5,6 +5,7 @@ selector is worth lies between two others: a random choice, which is a single sa
 needs the right answer and is a bound, not a method.
 
 `selectors` are functions in a dictionary; `judging` asks a model to score or compare candidates;
+`process_check` goes their ways once more;
 `expectation` gives the exact expected accuracy over all subsets of a pool; `adaptive` stops early.
 """
 
@@ -17,7 +18,9 @@ from k2repro.best_of_n.expectation import (
     sees_the_answer,
 )
 from k2repro.best_of_n.judging import Verdicts, compare, judged_part, knock_out, round_robin, score_all
+from k2repro.best_of_n.process_check import Ways, agreements, derivation_requests, distinct_ways
 from k2repro.best_of_n.selectors import (
+    AGREEMENT,
     COMPARING,
     SELECTORS,
     Candidate,
@@ -29,6 +32,7 @@ from k2repro.best_of_n.selectors import (
 )
 
 __all__ = [
+    "AGREEMENT",
     "COMPARING",
     "SELECTORS",
     "Adaptive",
@@ -36,10 +40,14 @@ __all__ = [
     "Choice",
     "Selector",
     "Verdicts",
+    "Ways",
     "adaptive",
+    "agreements",
     "choose",
     "choose_threshold",
     "compare",
+    "derivation_requests",
+    "distinct_ways",
     "expected_accuracy",
     "expected_knock_out",
     "expected_round_robin",

@@ -4,8 +4,9 @@ One pool of M samples gives the whole curve N = 1 .. M. Sampling subsets would a
 with replacement would let a sample compete with its own copy; both are avoided by counting.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import combinations, permutations
+from itertools import combinations
 from math import comb, perm
 
 import numpy as np
@@ -26,9 +27,11 @@ def expected_accuracy(
     right: bool [M], whether each candidate is right. comparing: whether the selector's score of a candidate
     depends on the others (a vote), so that every subset has to be looked at; otherwise scores are computed
     once and subsets are counted in closed form.
-    Raises K2ReproError for n outside 1 .. M, and for more than MOST_COUNTED subsets of a comparing selector.
+    Raises K2ReproError for n outside 1 .. M, for more than MOST_COUNTED subsets of a comparing selector, and
+    for labels that cannot be those of the candidates.
     """
     truth = _truth(right, len(candidates), n)
+    _check_labels(candidates, truth)
     if not comparing:
         return best_of(np.array(checked_scores(candidates, select)), truth, n)
     _check_count(comb(len(candidates), n), n, len(candidates))
@@ -51,17 +54,23 @@ def expected_knock_out(verdicts: ArrayLike, right: ArrayLike, n: int) -> float:
 
     verdicts: int [M, M]; [i, j] is 0 when the one shown first (i) wins against j, 1 when j wins, -1 when
     the judge's words could not be read: the best so far then stays. Every order of n candidates counts once.
+    Orders that drew the same candidates and kept the same one go on alike, so they are counted together.
     """
-    table = np.asarray(verdicts)
-    truth = _truth(right, len(table), n)
-    _check_count(perm(len(table), n), n, len(table))
-    total = 0.0
-    for order in permutations(range(len(table)), n):
-        best = order[0]
-        for challenger in order[1:]:
-            best = challenger if table[best, challenger] == 1 else best
-        total += truth[best]
-    return total / perm(len(table), n)
+    second_wins = (np.asarray(verdicts) == 1).tolist()
+    size = len(second_wins)
+    truth = _truth(right, size, n)
+    _check_count(sum(comb(size, k) * k * (size - k) for k in range(1, n)), n, size)
+    # How many orders lead to (who was drawn, as a bit each; who is the best of them).
+    orders = {(1 << first, first): 1 for first in range(size)}
+    for _ in range(n - 1):
+        longer: dict[tuple[int, int], int] = defaultdict(int)
+        for (drawn, best), count in orders.items():
+            for challenger in range(size):
+                if not drawn >> challenger & 1:
+                    winner = challenger if second_wins[best][challenger] else best
+                    longer[drawn | 1 << challenger, winner] += count
+        orders = longer
+    return sum(count for (_, best), count in orders.items() if truth[best]) / perm(size, n)
 
 
 def expected_round_robin(verdicts: ArrayLike, right: ArrayLike, n: int) -> float:
@@ -132,6 +141,18 @@ def _truth(right: ArrayLike, candidates: int | None, n: int) -> NDArray[np.bool_
     if not 1 <= n <= len(truth):
         raise K2ReproError(f"N = {n}: must be from 1 to {len(truth)}, the size of the pool")
     return truth
+
+
+def _check_labels(candidates: Sequence[Candidate], truth: NDArray[np.bool_]) -> None:
+    """Whether an answer is right does not depend on who states it, and no answer is not right."""
+    known: dict[str | None, bool] = {None: False}
+    for index, (each, right) in enumerate(zip(candidates, truth.tolist(), strict=True)):
+        if known.setdefault(each.answer, right) != right:
+            what = "states no answer" if each.answer is None else f"states {each.answer!r}, as others do"
+            raise K2ReproError(
+                f"candidate {index} {what}, and is called {'right' if right else 'wrong'}: these are not its "
+                "labels. Usual cause: the labels of another pool"
+            )
 
 
 def _check_count(count: int, n: int, size: int) -> None:

@@ -69,11 +69,13 @@ class Verdicts:
 
     table: int [N, N]; [i, j] is FIRST when candidate i, shown first, was preferred to j, SECOND when j was,
     UNREADABLE when the reply could not be read or did not come, and UNREADABLE where nobody asked.
+    tied: how many candidates shared the most wins of a round robin; 1 is nobody else.
     """
 
     table: NDArray[np.int64]
     asked: int = 0
     unreadable: int = 0
+    tied: int = 1
     replies: list[Completion] = field(default_factory=list)
 
     @property
@@ -194,7 +196,9 @@ def round_robin(
     pairs = [(i, j) for i in range(len(texts)) for j in range(len(texts)) if i != j]
     found = compare(question, texts, pairs, ask, seed=seed, sampling=sampling)
     wins = both_orders(found.table).sum(axis=1)
-    return int(generator.choice(np.flatnonzero(wins == wins.max()).tolist())), found
+    first = np.flatnonzero(wins == wins.max()).tolist()
+    found.tied = len(first)
+    return int(generator.choice(first)), found
 
 
 def _some(texts: Sequence[str]) -> None:

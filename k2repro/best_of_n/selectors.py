@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError, unknown
 
+# Nats that a confirmed answer counts: more than likelihoods of one problem differ by as a rule, so agreement
+# decides first and likelihood among those that agree. No other value was tried.
+AGREEMENT = 4.0
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -19,7 +23,8 @@ class Candidate:
     text: as a judge reads it. answer: the value that it states, None when it states none that can be read.
     tokens: of the response. logprob: sum over its tokens of the natural log-probability under the solver.
     certainty: mean over its tokens of the KL divergence from the uniform distribution (self-certainty, Kang
-    et al., arXiv 2502.18581). judge: the score of a judge. Each is None where it was not measured.
+    et al., arXiv 2502.18581). judge: the score of a judge. agrees: whether its answer came out again along
+    its own way (`process_check`). Each is None where it was not measured.
     planned: whether it was written with a plan.
     """
 
@@ -30,6 +35,7 @@ class Candidate:
     certainty: float | None = None
     judge: float | None = None
     planned: bool = False
+    agrees: bool | None = None
 
 
 Selector = Callable[[Sequence[Candidate]], list[float]]
@@ -70,6 +76,12 @@ def judge_and_own(candidates: Sequence[Candidate]) -> list[float]:
     return [a + b for a, b in zip(judge(candidates), own_sum(candidates), strict=True)]
 
 
+def process(candidates: Sequence[Candidate]) -> list[float]:
+    """Whether the answer came out again along the candidate's own way, and its likelihood."""
+    agrees = [_known("agrees", each.agrees) for each in candidates]
+    return [AGREEMENT * a + b for a, b in zip(agrees, own_sum(candidates), strict=True)]
+
+
 def vote_by_judge(candidates: Sequence[Candidate]) -> list[float]:
     """Votes for an answer, each weighing exp(judge's score)."""
     scores = judge(candidates)
@@ -95,6 +107,7 @@ SELECTORS: dict[str, Selector] = {
     "judge": judge,
     "judge+own": judge_and_own,
     "weighted-vote": vote_by_judge,
+    "process": process,
 }
 # Those whose score of a candidate depends on the candidates beside it.
 COMPARING = {"majority", "weighted-vote"}
@@ -151,6 +164,7 @@ def unreadable(candidates: Sequence[Candidate]) -> int:
 def _known(name: str, value: float | None) -> float:
     if value is None:
         raise K2ReproError(
-            f"a candidate has no {name}; usual cause: a server that gives no log-probabilities, or no judge"
+            f"a candidate has no {name}; usual causes: a server that gives no log-probabilities, no judge, "
+            "no process check"
         )
     return value

@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from math import hypot, sqrt
 from statistics import NormalDist
 
-from k2repro.evaluate.seeds import t_quantile
 from k2repro.results.rows import Row
+from k2repro.student_t import t_quantile
 
 # Sums of floats may differ in the last digits between CPUs; whole numbers may not differ at all.
 RELATIVE_TOLERANCE = 1e-9

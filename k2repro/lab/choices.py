@@ -10,7 +10,8 @@ from k2repro.errors import K2ReproError, unknown
 
 FILE = "choices.toml"
 STAGES = ("base", "sft", "rl")
-SIGHTS = ("test", "validation", "loss", "time")
+ON_TEST = "test"
+SIGHTS = (ON_TEST, "validation", "loss", "time")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -73,4 +74,4 @@ def choice_records(*stages: str) -> list[dict[str, str]]:
         if stage not in STAGES:
             raise unknown("stage", stage, STAGES)
     chosen = [each for each in load_choices() if each.stage in stages]
-    return [each.record() for each in sorted(chosen, key=lambda each: "test" not in each.seen)]
+    return [each.record() for each in sorted(chosen, key=lambda each: ON_TEST not in each.seen)]

@@ -6,14 +6,23 @@ The rule for an effect, fixed here and used for every pillar:
     ... but it misses the published size       "direction only", where the claim states a size
     interval across zero                       "unresolved"
     interval beyond zero on the other side     "contradicted"
+
+A number of trained models is a statement about training only with several seeds. Its interval resamples seeds
+and problems, and Student's t interval over the seeds has to say the same; with fewer than LEAST_SEEDS seeds,
+or an interval that holds them fixed, nothing is decided.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import sqrt
+from statistics import fmean, stdev
 
 from k2repro.errors import K2ReproError
 from k2repro.paper.outcome import CONTRADICTED, DIRECTION, MINI, RECOMPUTED, UNRESOLVED, Evidence, Outcome
 from k2repro.results import Row
+from k2repro.student_t import t_quantile
+
+LEAST_SEEDS = 3
 
 
 def _waiting(evidence: Evidence, extra: str = "") -> Outcome:
@@ -30,13 +39,33 @@ def _reproduced(row: Row) -> str:
 def _bounds(row: Row) -> tuple[float, float]:
     """The row's interval; an exact row is its own interval, a measured one has to bring one."""
     if row.interval is not None:
-        return row.interval
+        return _with_t(row.interval, row.by_seed)
     if row.scale == "exact":
         return (row.value, row.value)
     raise K2ReproError(
         f"row {row.id!r} is measured ({row.scale}) and has no interval; its claim cannot be decided. "
         "Add interval and interval_method where the notebook writes it"
     )
+
+
+def _with_t(interval: tuple[float, float], by_seed: tuple[float, ...]) -> tuple[float, float]:
+    """The smallest range that holds the interval and Student's 95 % interval over the seeds."""
+    if len(by_seed) < 2:
+        return interval
+    half = t_quantile(0.975, len(by_seed) - 1) * stdev(by_seed) / sqrt(len(by_seed))
+    middle = fmean(by_seed)
+    return (min(interval[0], middle - half), max(interval[1], middle + half))
+
+
+def _too_few_seeds(row: Row) -> str | None:
+    """Why a row of trained models decides nothing; None for one that may, and for rows without seeds."""
+    if not row.seeds:
+        return None
+    if len(row.seeds) < LEAST_SEEDS:
+        return f"{len(row.seeds)} seed{'s' if len(row.seeds) > 1 else ''} of {LEAST_SEEDS}"
+    if "seed" not in (row.interval_method or ""):
+        return "an interval that holds the seeds fixed"
+    return None
 
 
 def _in_percent(row: Row) -> Row:
@@ -49,13 +78,18 @@ def _in_percent(row: Row) -> Row:
             "'%', 'points' or 'fraction'"
         )
     interval = row.interval and (100 * row.interval[0], 100 * row.interval[1])
-    return replace(row, value=100 * row.value, interval=interval, unit="%")
+    by_seed = tuple(100 * value for value in row.by_seed)
+    return replace(row, value=100 * row.value, interval=interval, by_seed=by_seed, unit="%")
 
 
 def _measured(row: Row) -> str:
-    low, high = _bounds(row)
+    low, high = row.interval or _bounds(row)
     count = f", n = {row.n}" if row.n else ""
-    return f"{row.id} = {row.value:.4g} [{low:.4g}, {high:.4g}] {row.unit}, scale {row.scale}{count}"
+    text = f"{row.id} = {row.value:.4g} [{low:.4g}, {high:.4g}] {row.unit}, scale {row.scale}{count}"
+    if len(row.by_seed) < 2:
+        return text
+    low, high = _bounds(row)
+    return f"{text}, with Student's t over {len(row.by_seed)} seeds [{low:.4g}, {high:.4g}]"
 
 
 def effect(evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: str | None = None) -> Outcome:
@@ -72,6 +106,8 @@ def effect(evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: st
     numbers = {row.id: float(row.value), "low": low, "high": high}
     ahead, behind = (low - beyond, high - beyond) if sign > 0 else (beyond - high, beyond - low)
     side = "above" if sign > 0 else "below"
+    if few := _too_few_seeds(row):
+        return Outcome(UNRESOLVED, f"{_measured(row)}: {few} decides nothing about training.", numbers)
     if behind < 0:
         return Outcome(CONTRADICTED, f"{_measured(row)}: not {side} {beyond:g}.", numbers)
     if ahead <= 0:

@@ -9,6 +9,7 @@ from k2repro.best_of_n import SELECTORS, Candidate, Verdicts, choose, knock_out,
 from k2repro.engine.backend import Backend, Completion, Request, Sampling, derived_seed
 from k2repro.errors import K2ReproError, unknown
 from k2repro.planning import PLANNER, Ask, Plan, make_plans
+from k2repro.solve.checking import check_ways
 from k2repro.solve.dialects import Dialect
 
 # The published protocol: temperature 1.0, top-p 0.95, 64k tokens, stop at </answer>.
@@ -16,7 +17,7 @@ SOLVER = Sampling(64_000, temperature=1.0, top_p=0.95, stop=("</answer>",))
 COMPARISONS = ("knock-out", "round-robin")
 SELECTIONS = (*COMPARISONS, *SELECTORS)
 NEEDS_JUDGE = {"judge", "judge+own", "weighted-vote", *COMPARISONS}
-NEEDS_LOGPROBS = {"own-sum", "own-mean", "judge+own"}
+NEEDS_LOGPROBS = {"own-sum", "own-mean", "judge+own", "process"}
 # Called with one line whenever something has happened.
 Tell = Callable[[str], None]
 
@@ -151,7 +152,7 @@ def solve(
     alive = [index for index, each in enumerate(completions) if not each.failed]
     if len(alive) < len(completions):
         run.say(f"{len(completions) - len(alive)} of {len(completions)} samples failed and are left out")
-    picked = run.select([candidates[index] for index in alive])
+    picked = run.select([candidates[index] for index in alive], [completions[index] for index in alive])
     chosen = None if picked.index is None else alive[picked.index]
     answer = None if chosen is None else candidates[chosen].answer
     run.say(f"chosen: sample {chosen}, answer {answer!r}")
@@ -272,7 +273,7 @@ class _Run:
             self.say(f"sample {index}: {each.tokens} tokens, {kind}, answer {each.answer!r}")
         return found
 
-    def select(self, candidates: Sequence[Candidate]) -> _Picked:
+    def select(self, candidates: Sequence[Candidate], completions: Sequence[Completion]) -> _Picked:
         """Who is chosen among the samples that did not fail."""
         if len(candidates) < 2:
             return _Picked(0 if candidates else None)
@@ -281,6 +282,8 @@ class _Run:
             return self._compared([each.text for each in candidates], generator)
         if self.settings.select in NEEDS_JUDGE:
             candidates = self._marked(candidates)
+        if self.settings.select == "process":
+            candidates = self._checked(candidates, completions)
         chosen = choose(candidates, SELECTORS[self.settings.select], generator=generator)
         return _Picked(chosen.index, chosen.scores, None, chosen.tied)
 
@@ -298,7 +301,14 @@ class _Run:
             )
         if verdicts.unreadable:
             self.say(f"{verdicts.unreadable} of {verdicts.asked} verdicts could not be read")
-        return _Picked(index, verdicts=verdicts)
+        return _Picked(index, verdicts=verdicts, tied=verdicts.tied)
+
+    def _checked(self, candidates: Sequence[Candidate], completions: Sequence[Completion]) -> list[Candidate]:
+        """Candidates that know whether their answer came out again along their own way."""
+        ask, sampling = self.recorder.ask(self.roles.solver), self.settings.solver
+        found = check_ways(self.question, candidates, completions, self.dialect, ask, sampling)
+        self.say(f"process check: {sum(each.agrees or False for each in found)} of {len(found)} confirmed")
+        return found
 
     def _marked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Candidates with the judge's marks. One that cannot be read is the lowest: prose must not choose."""

@@ -384,9 +384,9 @@ expected("The run from base climbs by more than the run from SFT, and ends "
 # The probe is small and is looked at often. The judgement is made once, on
 # the test problems of every tier, with the same random numbers before and
 # after: the two models differ by their weights and by nothing else.
-# Intervals come from resampling seeds and problems. Rows with fewer seeds stand on
-# other starts and cannot be compared with the rows above them; differences
-# below always pair a run with its own start.
+# Intervals come from resampling seeds and problems. Rows with fewer seeds
+# stand on other starts and cannot be compared with the rows above them;
+# differences below always pair a run with its own start.
 
 # %%
 rates = rlvr_rows.pass_rates(results)

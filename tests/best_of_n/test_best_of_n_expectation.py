@@ -13,6 +13,7 @@ from k2repro.best_of_n import (
     SELECTORS,
     Candidate,
     adaptive,
+    choose,
     choose_threshold,
     expected_accuracy,
     expected_knock_out,
@@ -21,6 +22,7 @@ from k2repro.best_of_n import (
     oracle_accuracy,
     sees_the_answer,
     selector,
+    unreadable,
 )
 from k2repro.best_of_n.adaptive import mean_adaptive
 from k2repro.errors import K2ReproError
@@ -30,7 +32,13 @@ def pool(logprobs, answers=None):
     answers = answers or ["a"] * len(logprobs)
     return [
         Candidate(
-            f"text {index}", answer, tokens=10 + index, logprob=value, judge=value / 2, certainty=-value
+            f"text {index}",
+            answer,
+            tokens=10 + index,
+            logprob=value,
+            judge=value / 2,
+            certainty=-value,
+            agrees=index % 2 == 0,
         )
         for index, (value, answer) in enumerate(zip(logprobs, answers, strict=True))
     ]
@@ -46,14 +54,17 @@ def by_hand(candidates, right, select, subsets):
     return sum(found) / len(found)
 
 
-small = st.integers(1, 6).flatmap(
-    lambda size: st.tuples(
+def drawn_pool(size):
+    """Scores, answers, which of them are right (one answer is, or none), N."""
+    return st.tuples(
         st.lists(st.sampled_from([-3.0, -2.0, -1.0]), min_size=size, max_size=size),
-        st.lists(st.sampled_from(["a", "b", None]), min_size=size, max_size=size),
-        st.lists(st.booleans(), min_size=size, max_size=size),
+        st.lists(st.sampled_from(["a", "b", "c", None]), min_size=size, max_size=size),
+        st.sampled_from(["a", "d"]),
         st.integers(1, size),
-    )
-)
+    ).map(lambda of: (of[0], of[1], [answer == of[2] for answer in of[1]], of[3]))
+
+
+small = st.integers(1, 6).flatmap(drawn_pool)
 
 
 @settings(max_examples=60, deadline=None)
@@ -69,7 +80,7 @@ def test_every_selector_over_every_subset(drawn, name):
 
 def test_drawing_with_replacement_is_another_number():
     """The wrong twin: a sample that competes with its own copy gives less than the truth."""
-    candidates, right = pool([-1.0, -2.0, -3.0, -4.0]), [True, False, False, False]
+    candidates, right = pool([-1.0, -2.0, -3.0, -4.0], list("abcd")), [True, False, False, False]
     with_copies = by_hand(candidates, right, SELECTORS["own-sum"], product(range(4), repeat=3))
     assert expected_accuracy(candidates, right, SELECTORS["own-sum"], 3) == 0.75
     assert with_copies == pytest.approx(1 - (3 / 4) ** 3)
@@ -93,16 +104,37 @@ def test_an_oracle_of_another_pool_is_refused():
         expected_accuracy(pool([-1.0, -2.0]), [True, False, False], SELECTORS["own-sum"], 1)
 
 
+@pytest.mark.parametrize(
+    ("answers", "right"), [(["a", "a", "b"], [True, False, False]), ([None, "a", "b"], [True, False, False])]
+)
+def test_labels_of_another_pool_of_equal_size_are_refused(answers, right):
+    """Catches an oracle, or any selector, measured with the labels of other candidates."""
+    with pytest.raises(K2ReproError, match="another pool"):
+        expected_accuracy(pool([-1.0, -2.0, -3.0], answers), right, SELECTORS["own-sum"], 2)
+
+
+@pytest.mark.parametrize("name", sorted(SELECTORS))
+def test_when_nothing_can_be_read_every_selector_still_chooses_and_nothing_is_right(name):
+    """Catches a vote among no answers that crashes, or that finds one."""
+    candidates = pool([-1.0, -2.0, -3.0], [None] * 3)
+    assert unreadable(candidates) == 3
+    chosen = choose(candidates, SELECTORS[name], generator=random.Random(0))
+    assert chosen.index in range(3)
+    assert chosen.tied == (3 if name in {"random", "majority", "weighted-vote"} else 1)
+    wrong = [False] * 3
+    assert expected_accuracy(candidates, wrong, SELECTORS[name], 2, comparing=name in COMPARING) == 0.0
+
+
 @pytest.mark.parametrize("n", [0, 4])
 def test_n_outside_the_pool_is_refused(n):
     with pytest.raises(K2ReproError, match="from 1 to 3"):
-        expected_accuracy(pool([-1.0, -2.0, -3.0]), [1, 0, 0], SELECTORS["own-sum"], n)
+        expected_accuracy(pool([-1.0, -2.0, -3.0], list("abc")), [1, 0, 0], SELECTORS["own-sum"], n)
 
 
 def test_a_judge_that_returns_nan_is_refused():
     """Catches a NaN that is never the maximum, so that the first candidate wins unseen."""
     with pytest.raises(K2ReproError, match="NaN"):
-        expected_accuracy(pool([-1.0, float("nan")]), [1, 0], SELECTORS["own-sum"], 2)
+        expected_accuracy(pool([-1.0, float("nan")], list("ab")), [1, 0], SELECTORS["own-sum"], 2)
 
 
 def test_unknown_selector_is_named_with_those_that_exist():

@@ -92,9 +92,11 @@ def test_both_orders_show_position_bias_and_take_it_out():
     _, verdicts = round_robin("q", ["a", "b", "c"], judge, seed=0, generator=random.Random(0))
     assert chosen == {0, 1, 2}
     assert (verdicts.asked, verdicts.first_preferred, verdicts.depends_on_order) == (6, 1.0, 1.0)
+    assert verdicts.tied == 3
     fair = Judge(lambda first, second: '{"better": 1}' if first < second else '{"better": 2}')
     winner, verdicts = round_robin("q", ["b", "a", "c"], fair, seed=0, generator=random.Random(0))
     assert (winner, verdicts.first_preferred, verdicts.depends_on_order) == (1, 0.5, 0.0)
+    assert verdicts.tied == 1
 
 
 def test_long_responses_without_an_end_of_thinking_are_cut_as_released():

@@ -150,6 +150,17 @@ def test_impossible_tokens_are_never_drawn(u, zeros):
         assert choose(logits, np.array([number]), 1.0, 1.0).tolist() == [zeros]
 
 
+def test_unlikely_tokens_of_a_large_vocabulary_keep_their_places():
+    """Catches a cumulative sum in 32 bit: behind a likely token thousands of unlikely ones melt together."""
+    size, middle = 150_000, 75_000
+    logits = torch.full((1, size), -25.0)
+    logits[0, 0] = 0.0
+    weights = torch.softmax(logits, -1).double()[0]
+    target = float(weights[:middle].sum() + weights[middle] / 2)
+    found = choose(logits, np.array([target / float(weights.sum())]), 1.0, 1.0)
+    assert abs(int(found[0]) - middle) < 100
+
+
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_logits_that_are_no_distribution_are_refused(bad, temperature):

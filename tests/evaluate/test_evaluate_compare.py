@@ -107,6 +107,13 @@ def test_the_old_rule_would_have_failed_the_honest_run():
     assert not by_problem.interval[0] <= np.mean(SFT_ROUNDED) <= by_problem.interval[1]
 
 
+def test_an_effect_that_turned_round_is_outside_however_wide_its_intervals():
+    """Catches a gain that became a loss and passes because three seeds say little."""
+    gains, losses = trained((0.02, 0.06, 0.12)), trained((-0.02, -0.06, -0.12), THERE)
+    assert abs(losses.value - gains.value) < allowed_difference(gains, losses)
+    assert outcome(gains, losses) == "outside"
+
+
 def test_more_seeds_allow_less():
     """Catches a tolerance that forgets how many seeds stand behind it: five see what three cannot."""
     three = allowed_difference(trained(FROM_BASE), trained(FROM_BASE_ROUNDED))
@@ -137,3 +144,15 @@ def test_predicted_rows_decide_about_trainings_and_every_row_about_the_rest():
     missing = compare_rows({"a.b": trained(SFT)}, {})
     for found in (exact, same_machine, missing):
         assert failures(found, ()) == found
+
+
+def test_the_allowed_difference_by_hand():
+    """Catches one side left out, the wrong half of an interval, and seeds that are resampled uncorrected."""
+    normal = 1.959964
+    old = dataclasses.replace(trained(SFT), value=0.5, interval=(0.1, 0.5 + 0.05 * normal))
+    five = dataclasses.replace(trained(SFT), seeds=(0, 1, 2, 3, 4), by_seed=())
+    new = dataclasses.replace(five, value=0.7, interval=(0.7 - 0.025 * normal, 1.0))
+    t_of_six = 3.707428  # 99 %, two-sided; (3 - 1) + (5 - 1) degrees of freedom
+    expected = t_of_six * (0.05**2 * 3 / 2 + 0.025**2 * 5 / 4) ** 0.5
+    assert allowed_difference(old, new) == pytest.approx(expected, rel=1e-5)
+    assert allowed_difference(new, old) == pytest.approx(expected, rel=1e-5)

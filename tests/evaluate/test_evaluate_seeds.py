@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
-from k2repro.evaluate.seeds import t_interval, t_quantile, two_level_interval
+from k2repro.evaluate.seeds import t_interval, two_level_interval
+from k2repro.student_t import t_quantile
 
 
 def rng(seed: int = 0) -> np.random.Generator:

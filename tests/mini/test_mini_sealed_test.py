@@ -57,12 +57,14 @@ def test_a_mixture_without_its_guard_is_noticed(kind, monkeypatch):
 
 
 # Who may name the split: those who define it, score on it, describe it; lab/sft.py in a pool's header;
-# lab/speculative.py counts passes and equal texts there, and chooses nothing by them.
+# lab/choices.py in the log of what was chosen with it in sight; lab/speculative.py counts passes and equal
+# texts there, and chooses nothing by them.
 MAY_NAME = {
     "mini/problem.py": 1,
     "mini/variables.py": 1,
     "mini/programs.py": 1,
     "mini/cards.py": 3,
+    "lab/choices.py": 1,
     "lab/pools.py": 2,
     "lab/sft.py": 1,
     "lab/speculative.py": 4,

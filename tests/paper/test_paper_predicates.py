@@ -1,5 +1,7 @@
 """Predicates: every branch of every rule, decided before any measurement exists."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +31,7 @@ def row(value, interval=None, scale="mini", unit="points"):
         n=None if scale == "exact" else 100,
         interval=interval,
         interval_method=method,
-        seeds=(0,),
+        seeds=(),
         profile="laptop",
         params_hash=HASH,
         code_hash=HASH,
@@ -212,6 +214,8 @@ def test_conflicting_evidence_stays_open(a, b, verdict):
         (row(3.0, (1.0, 5.0)), {}, "reproduced at mini scale"),
         (row(3.0, (1.0, 5.0), scale="real"), {}, "recomputed"),
         (row(3.0, (-1.0, 5.0)), {}, "unresolved"),
+        (row(3.0, (0.0, 5.0)), {}, "unresolved"),
+        (row(-3.0, (-5.0, 0.0)), {}, "unresolved"),
         (row(-3.0, (-5.0, -1.0)), {}, "contradicted"),
         (row(-3.0, (-5.0, -1.0)), {"sign": -1}, "reproduced at mini scale"),
         (row(3.0, (1.0, 5.0)), {"sign": -1}, "contradicted"),
@@ -242,6 +246,28 @@ def test_an_effect_and_its_mirror_image_get_mirrored_verdicts(value, below, abov
     right = judge("effect", book(a="1"), row(value, (value - below, value + above)), sign=sign)
     mirrored = judge("effect", book(a="1"), row(-value, (-value - above, -value + below)), sign=-sign)
     assert right.verdict == mirrored.verdict
+
+
+def of_seeds(*by_seed: float, method: str = "bootstrap by seed and problem, percentile") -> Row:
+    """A trained effect of 3 points whose own interval lies above zero."""
+    plain = row(3.0, (1.0, 5.0))
+    return replace(plain, seeds=tuple(range(len(by_seed))), by_seed=by_seed, interval_method=method)
+
+
+@pytest.mark.parametrize(
+    ("measured", "verdict", "words"),
+    [
+        (of_seeds(2.5, 3.0, 3.5), "reproduced at mini scale", "Student's t over 3 seeds"),
+        (of_seeds(0.5, 3.0, 5.5), "unresolved", "reaches 0"),  # t over seeds does, the interval does not
+        (of_seeds(2.9, 3.1), "unresolved", "2 seeds of 3"),
+        (of_seeds(3.0), "unresolved", "1 seed of 3"),
+        (of_seeds(2.5, 3.0, 3.5, method="bootstrap by problem"), "unresolved", "holds the seeds fixed"),
+    ],
+)
+def test_a_claim_about_training_needs_seeds(measured, verdict, words):
+    """Catches one lucky model, or an interval over problems, that decides what training does."""
+    outcome = judge("effect", book(a="1"), measured)
+    assert (outcome.verdict, words in outcome.reason) == (verdict, True)
 
 
 def test_a_measured_effect_without_an_interval_is_refused():

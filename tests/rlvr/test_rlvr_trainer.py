@@ -223,6 +223,20 @@ def test_several_steps_at_once_are_resumed_for_more(tmp_path):
     assert trained(3, work=tmp_path, model=copy.deepcopy(longer))[1] == expected
 
 
+def test_prompts_drawn_in_place_of_others_do_not_come_again():
+    """Catches a stream that goes on behind the first draw of a step: refilled prompts would come twice."""
+    places = []
+    plain = tiny.source(lambda prompts, completions: [1.0] * len(completions))
+
+    def noted(place):
+        places.append(place)
+        return plain.prompts(place)
+
+    config = tiny.config(prompts_per_step=2, refill_rounds=2)
+    trained(3, source=dataclasses.replace(plain, prompts=noted), config=config)
+    assert places == list(range(3 * 2 * 3))
+
+
 @pytest.mark.parametrize("name", ["save_every", "probe_every"])
 def test_bad_intervals(name):
     """Catches a division by zero after the first step."""

@@ -3,7 +3,8 @@
 import pytest
 from stubs import stub
 
-from k2repro.engine.backend import Sampling
+from k2repro.best_of_n import Candidate
+from k2repro.engine.backend import Completion, Sampling
 from k2repro.engine.endpoint import EndpointBackend
 from k2repro.engine.server import Endpoint
 from k2repro.errors import K2ReproError
@@ -125,3 +126,40 @@ def test_a_dialect_without_an_own_plan_says_that_a_planner_is_missing(mini):
         settings = Settings(n=1, planned=1, select="own-mean", solver=Sampling(20))
         solve("q=7 i=4 m: + q i ? m", Roles(mini), MiniDialect(), settings, seed=0)
     assert MiniDialect().prompt(" q=7 ? q", Plan(" plan q"))[0].content == " q=7 ? q plan q"
+
+
+def test_the_process_check_goes_each_way_once_and_counts_it(mini):
+    """Catches a check along another candidate's way, one that is drawn at random, and tokens left out."""
+    from k2repro.mini.orders import evaluation_order
+    from k2repro.mini.variables import problems
+    from k2repro.solve.mini import MiniDialect
+
+    settings = Settings(n=4, planned=0, select="process", solver=Sampling(288, temperature=1.3))
+    unconfirmed = 0
+    for problem in problems("tier-3", "validation", 4):
+        said = []
+        found = solve(problem.question, Roles(mini), MiniDialect(), settings, seed=3, tell=said.append)
+        orders = [tuple(evaluation_order(each.text)) for each in found.candidates]
+        ways = list(dict.fromkeys(order for order in orders if order))
+        checks = [call for call in found.calls if call.phase == "check"]
+        assert {call.role for call in checks} == {"solver"}
+        derived = [MiniDialect().answer(call.completion) for call in checks]
+        along = dict(zip(ways, derived, strict=True))
+        confirmed = sum(
+            each.answer is not None and along.get(order) == each.answer
+            for each, order in zip(found.candidates, orders, strict=True)
+        )
+        assert f"process check: {confirmed} of 4 confirmed" in said
+        unconfirmed += 4 - confirmed
+        spent = sum(each.output_tokens for each in found.usage.values())
+        assert spent == sum(call.completion.count for call in found.calls)
+    assert unconfirmed
+
+
+def test_a_chat_model_shows_no_way_and_nobody_is_confirmed():
+    """Catches a process check that confirms what it could not repeat."""
+    from k2repro.solve.checking import check_ways
+
+    candidate, completion = Candidate("5", "5", logprob=-1.0), Completion((), "stop", text="<answer>5")
+    (found,) = check_ways("q", [candidate], [completion], ChatDialect(), lambda _: [], SHORT)
+    assert found.agrees is False

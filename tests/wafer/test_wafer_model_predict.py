@@ -205,6 +205,16 @@ def test_energy_and_price_follow_the_rate():
         cost_per_million_tokens(found, price_per_kwh=-1)
 
 
+@pytest.mark.parametrize(("device", "devices"), [("H100-SXM", 4), ("WSE-3", 3)])
+def test_a_batch_shares_the_energy_of_a_step(device, devices):
+    """Catches energy a token that ignores how many sequences a step serves."""
+    watts = load_devices()[device].tdp_w
+    for batch in (1, 8):
+        found = predict("k2-think", device, devices=devices, batch_size=batch)
+        joules_a_second = found.joules_per_token * found.tokens_per_second * batch
+        assert joules_a_second == pytest.approx(watts * devices)
+
+
 def test_unknown_power_gives_no_energy():
     """A missing number read as zero watts: no energy, and no price that needs it."""
     cost = cost_per_million_tokens(predict("Llama-3.1-8B", "TPU-v6e"), price_per_kwh=0.3)
