@@ -31,7 +31,7 @@ from k2repro.results import ArtifactStore
 from k2repro.results.atomic import canonical_json, write_text
 from k2repro.speculative.distil import RATES, distil
 from k2repro.speculative.drafts import Draft, prune
-from k2repro.speculative.sampling import Response, SlowDraft, Speculated, speculative_sample
+from k2repro.speculative.sampling import SlowDraft, Speculated, speculative_sample
 from k2repro.training import NUMERICS as TRAINING
 
 # A part of the target: three of four layers, 192 of 384 units. No other size was tried.
@@ -144,21 +144,14 @@ def _distil(steps: int, making: Making) -> None:
 
 def _measure(problems: int, deep: int, making: Making) -> None:
     target, base, trained = (load_checkpoint(making.needs[role]) for role in ("target", "base", "draft"))
-    drafts, prompts = drafts_of(target, base, trained), prompts_of("test", deep)
+    drafts = drafts_of(target, base, trained)
     with warnings.catch_warnings():
         # The base is as large as the target. What it is here for is how often it agrees.
         warnings.simplefilter("ignore", SlowDraft)
-        runs = {
-            name: {gamma: _run(target, draft, prompts, gamma=gamma) for gamma in GAMMAS}
-            for name, draft in drafts.items()
-        }
         found = {
-            "gammas": {
-                name: {str(gamma): _counts(run) for gamma, run in found.items()}
-                for name, found in runs.items()
-            },
-            "rules": _by_rule(target, drafts["trained"], prompts[: deep // 2]),
-            "kinds": {name: _kinds(found[7].responses[: deep // 2]) for name, found in runs.items()},
+            "gammas": _by_gamma(target, drafts, prompts_of("test", deep)),
+            "rules": _by_rule(target, drafts["trained"], prompts_of("test", deep // 2)),
+            "kinds": _kinds(target, drafts, prompts_of("test", deep // 2)),
             "identity": _identity(target, drafts, 2 * problems, making),
         }
     write_text(making.folder / FILE, canonical_json(found) + "\n")
@@ -199,6 +192,13 @@ def _counts(found: Speculated) -> dict[str, Any]:
     }
 
 
+def _by_gamma(target: Qwen2, drafts: Mapping[str, Draft], prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    return {
+        name: {str(gamma): _counts(_run(target, draft, prompts, gamma=gamma)) for gamma in GAMMAS}
+        for name, draft in drafts.items()
+    }
+
+
 def _by_rule(target: Qwen2, draft: Draft, prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
     """Each rule at each temperature, the coupled one up to 1."""
     settings = [(rule, t) for t in (0.0, 0.5, 1.0, 2.0) for rule in ("coupled", "token", "block")]
@@ -209,14 +209,19 @@ def _by_rule(target: Qwen2, draft: Draft, prompts: Sequence[Sequence[int]]) -> d
     }
 
 
-def _kinds(responses: Sequence[Sequence[Response]]) -> dict[str, list[int]]:
-    """Accepted and refused guesses by the kind of the token that came."""
-    counts: Counter[tuple[str, bool]] = Counter()
-    for (response,) in responses:
-        for token, origin in zip(response.tokens, response.origin, strict=True):
-            if origin != "added":
-                counts[kind_of(token), origin == "accepted"] += 1
-    return {kind: [counts[kind, True], counts[kind, False]] for kind in sorted({kind for kind, _ in counts})}
+def _kinds(target: Qwen2, drafts: Mapping[str, Draft], prompts: Sequence[Sequence[int]]) -> dict[str, Any]:
+    """Accepted and refused guesses by the kind of the token that came, at gamma 7."""
+    found = {}
+    for name, draft in drafts.items():
+        counts: Counter[tuple[str, bool]] = Counter()
+        for row in _run(target, draft, prompts, gamma=7).responses:
+            for token, origin in zip(row[0].tokens, row[0].origin, strict=True):
+                if origin != "added":
+                    counts[kind_of(token), origin == "accepted"] += 1
+        found[name] = {
+            kind: [counts[kind, True], counts[kind, False]] for kind in sorted({kind for kind, _ in counts})
+        }
+    return found
 
 
 def kind_of(token: int) -> str:
