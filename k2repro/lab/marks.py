@@ -172,7 +172,7 @@ def _marked(
     distinct = list(dict.fromkeys(texts))
     first = [texts.index(text) for text in distinct]
     answers = asking.answers
-    values = list(dict.fromkeys(answer for answer in answers if answer is not None))
+    values: list[str | None] = list(dict.fromkeys(answer for answer in answers if answer is not None))
     read = {reader: by_id[asking.id] for reader, by_id in readings.items()}
     agrees: tuple[int, ...] = ()
     if along is not None:

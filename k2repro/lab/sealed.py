@@ -11,6 +11,7 @@ no history (a tarball) or only its end (a shallow clone), nothing can be said, a
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -76,8 +77,8 @@ def orders(root: Path, rows_folder: str) -> list[Order]:
     return [
         Order(
             each,
-            texts.since(PLACE, lambda text, each=each: _seal_in(text, each.effect) == each.seal),
-            texts.since(place, lambda text, row=row: _number_in(text, row.id) == _number(row)),
+            texts.since(PLACE, partial(_sealed_in, each.effect, each.seal)),
+            texts.since(place, partial(_numbered_in, row.id, _number(row))),
         )
         for each in read_predictions(root / PLACE)
         if each.effect in places
@@ -116,6 +117,14 @@ class _Texts:
                 return  # the commit that took the file away
 
 
+def _sealed_in(effect: str, seal: tuple[object, ...], text: str) -> bool:
+    return _seal_in(text, effect) == seal
+
+
+def _numbered_in(row_id: str, number: tuple[object, ...], text: str) -> bool:
+    return _number_in(text, row_id) == number
+
+
 def _seal_in(text: str, effect: str) -> tuple[object, ...] | None:
     try:
         found = {each.effect: each.seal for each in parse_predictions(text, PLACE)}
@@ -129,7 +138,7 @@ def _number_in(text: str, row_id: str) -> tuple[object, ...] | None:
         row = rows_of_text(text, "an older file").get(row_id)
     except K2ReproError:
         return None
-    return row and _number(row)
+    return None if row is None else _number(row)
 
 
 def _number(row: Row) -> tuple[object, ...]:
