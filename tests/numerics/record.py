@@ -18,9 +18,11 @@ def main() -> int:
         if entry.get("word") != word:
             entry = known[probe] = {"word": word, "machines": {}}
         before = entry["machines"].get(kind)
-        if before is not None and words.moved(probe, now, before):
+        # A part that is new says nothing against the old ones: it is written down beside them.
+        changed = [part for part in words.moved(probe, now, before) if part in before] if before else []
+        if changed:
             room, constant = words.OWNERS[probe]
-            parts = ", ".join(words.moved(probe, now, before))
+            parts = ", ".join(changed)
             sys.stderr.write(f"{word} moved in {parts}: raise {room}.{constant}, then record again\n")
             refused += 1
             continue
