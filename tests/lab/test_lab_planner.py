@@ -8,6 +8,7 @@ import torch
 
 from k2repro.errors import K2ReproError
 from k2repro.lab import planner, sft
+from k2repro.lab.lines import write_lines
 from k2repro.lab.made import make_now
 from k2repro.lab.planner import BARS, PLANNER, Written, is_obtained, kinds, workable_share, write_plans
 from k2repro.lab.scale import Scale
@@ -132,5 +133,5 @@ def test_an_unknown_tier_is_named(tmp_path):
 def test_a_line_of_the_file_is_a_reply(tmp_path):
     """Catches a field that is written and not read."""
     reply = Written("a/b/c/0/1", "tier-1", 0, plans.WORKABLE, " plan i", 0, 40, 30)
-    (tmp_path / planner.FILE).write_text(json.dumps(vars(reply)) + "\n")
+    write_lines(tmp_path / planner.FILE, [reply])
     assert planner.read_plans(tmp_path) == [reply]
