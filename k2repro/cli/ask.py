@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from k2repro.cli.answer import record, summary
 from k2repro.cli.command import MODELS, Command, json_option, say
 from k2repro.cli.serving import add_endpoints, add_sampling
 from k2repro.errors import K2ReproError
@@ -30,9 +31,7 @@ def run_solve(args: argparse.Namespace) -> int:
     solution = _on_endpoint(question, args) if args.base_url else _on_mini(question, args)
     if args.trace:
         write_trace(args.trace, [solution], source=args.model or "mini-K2")
-    say(
-        json.dumps(_record(solution), indent=2, ensure_ascii=False) if args.json else _summary(solution, args)
-    )
+    say(json.dumps(record(solution), indent=2, ensure_ascii=False) if args.json else summary(solution, args))
     return 0 if solution.answer is not None else 1
 
 
@@ -124,40 +123,6 @@ class FirstSample:
             self._shown, self._open = request, True
             sys.stdout.write(piece)
             sys.stdout.flush()
-
-
-def _summary(solution: "Solution", args: argparse.Namespace) -> str:
-    from k2repro.engine.budget import Price
-    from k2repro.tables import Table
-
-    price, priced = Price(args.price_prompt, args.price_output), bool(args.price_prompt or args.price_output)
-    bill = [
-        {
-            "role": role,
-            "calls": usage.calls,
-            "prompt tokens": usage.prompt_tokens,
-            "output tokens": usage.output_tokens,
-            "seconds": round(usage.seconds, 2),
-            **({"money": round(price.cost(usage.prompt_tokens, usage.output_tokens), 6)} if priced else {}),
-        }
-        for role, usage in solution.usage.items()
-    ]
-    text = "" if solution.chosen is None else solution.candidates[solution.chosen].text
-    answer = solution.answer or "(no answer could be read)"
-    return f"\n{text.strip()}\n\nanswer: {answer}\n\n{Table.of_records(bill).as_text()}"
-
-
-def _record(solution: "Solution") -> dict:
-    return {
-        "question": solution.question,
-        "answer": solution.answer,
-        "chosen": solution.chosen,
-        "plans": [{"text": plan.text, "source": plan.source} for plan in solution.plans],
-        "candidates": [asdict(each) for each in solution.candidates],
-        "scores": solution.scores,
-        "verdicts": None if solution.verdicts is None else solution.verdicts.table.tolist(),
-        "usage": {role: asdict(usage) for role, usage in solution.usage.items()},
-    }
 
 
 def run_evaluate(args: argparse.Namespace) -> int:

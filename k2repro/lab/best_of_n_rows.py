@@ -171,6 +171,27 @@ def _counts(book: TwoLevelRows, searched: BySeed) -> None:
     )
 
 
+def share_records(rows: RowBook, n: int) -> list[dict[str, Any]]:
+    """Each chooser among n: how often it is right, and its share of the way from random to the oracle."""
+    return [
+        {
+            "chooser": name,
+            "right": f"{rows[f'best_of_n.accuracy.{row_name(name)}.n{n}'].value:.1%}",
+            "share of the way to the oracle": _share(rows, f"best_of_n.gap_share.{row_name(name)}.n{n}"),
+        }
+        for name in NAMES
+    ]
+
+
+def _share(rows: RowBook, row: str) -> str | None:
+    if row not in rows:
+        return None
+    found = rows[row]
+    if found.interval is None:
+        return f"{found.value:.0%}"
+    return f"{found.value:.0%} [{found.interval[0]:.0%}, {found.interval[1]:.0%}]"
+
+
 def means(tables: Mapping[str, Table]) -> dict[str, dict[int, float]]:
     """The mean of each table by seed: the dots of a figure."""
     return {

@@ -6,8 +6,9 @@ emulator replays.
 """
 
 from k2repro.solve.dialects import ChatDialect, Dialect, read_answer
-from k2repro.solve.procedure import Call, Roles, Settings, Solution, Usage, solve
+from k2repro.solve.procedure import Roles, Settings, Solution, solve
 from k2repro.solve.trace import write_trace
+from k2repro.solve.usage import Call, Usage
 
 __all__ = [
     "Call",

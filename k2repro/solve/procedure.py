@@ -1,9 +1,8 @@
 """Plan, sample N, judge: one question from beginning to end, every call kept with its role and cost."""
 
 import random
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from k2repro.best_of_n import SELECTORS, Candidate, Verdicts, choose, knock_out, round_robin, score_all
 from k2repro.engine.backend import Backend, Completion, Request, Sampling, derived_seed
@@ -11,6 +10,7 @@ from k2repro.errors import K2ReproError, unknown
 from k2repro.planning import PLANNER, Ask, Plan
 from k2repro.solve.checking import check_ways
 from k2repro.solve.dialects import Dialect
+from k2repro.solve.usage import Call, Usage, usage_of
 
 # The published protocol: temperature 1.0, top-p 0.95, 64k tokens, stop at </answer>.
 SOLVER = Sampling(64_000, temperature=1.0, top_p=0.95, stop=("</answer>",))
@@ -57,25 +57,6 @@ class Roles:
     solver: Backend
     planner: Backend | None = None
     judge: Backend | None = None
-
-
-@dataclass(frozen=True)
-class Call:
-    """One sample of one request. phase: "topics", "plan", "search", "planned", "judge-1" ..."""
-
-    phase: str
-    role: str
-    completion: Completion
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What one role cost. seconds: spent waiting for it, calls that ran side by side counted each."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -336,23 +317,3 @@ def representatives(answers: Sequence[str], dialect: Dialect) -> dict[str, str]:
             if found[answer] == answer:
                 first.append(answer)
     return found
-
-
-def usage_of(calls: Sequence[Call]) -> dict[str, Usage]:
-    """Calls, tokens and seconds by role."""
-    totals: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0.0])
-    for call in calls:
-        total = totals[call.role]
-        total[0] += 1
-        total[1] += call.completion.prompt_tokens or 0
-        total[2] += call.completion.count
-        total[3] += call.completion.seconds
-    return {
-        role: Usage(int(calls), int(prompt), int(output), seconds)
-        for role, (calls, prompt, output, seconds) in sorted(totals.items())
-    }
-
-
-def total_tokens(usage: Mapping[str, Usage]) -> int:
-    """Output tokens of all roles: what the published tables leave out."""
-    return sum(each.output_tokens for each in usage.values())

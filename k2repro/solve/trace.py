@@ -5,7 +5,8 @@ from itertools import groupby
 from pathlib import Path
 
 from k2repro.engine.backend import Completion
-from k2repro.solve.procedure import Call, Solution
+from k2repro.solve.procedure import Solution
+from k2repro.solve.usage import Call
 from k2repro.wafer.replay.trace_writer import TraceWriter
 
 # A replayer needs at least one emitted token; a call that failed before its first has none.

@@ -48,9 +48,7 @@ def time_costs(
         raise K2ReproError(
             f"{prompt} tokens and {response} more: too short to time {most} guesses in the middle of them"
         )
-    # Text that starts again, so that look-up always has its guesses.
-    period = max(most + 1, middle // 2)
-    texts = [[(row + at % period) % speculator.words for at in range(middle)] for row in range(rows)]
+    texts = _texts_that_start_again(rows, middle, max(most + 1, middle // 2), speculator.words)
     # Look-up guesses for nothing: its cycles are passes of the target.
     alone = speculator.retuned(gamma=most, lookup=True)
     both = alone, speculator
@@ -60,16 +58,19 @@ def time_costs(
     kinds = [(alone, guesses) for guesses in passes] + [(speculator, guesses) for guesses in (1, most)]
     found = _seconds([partial(one.rehearse, guesses) for one, guesses in kinds], rounds)
     seconds = dict(zip(passes, found, strict=False))
-    first, last = (
-        max(0.0, _median(whole - seconds[guesses]))
-        for guesses, whole in zip((1, most), found[len(passes) :], strict=True)
-    )
+    guessed = zip((1, most), found[len(passes) :], strict=True)
+    first, last = (max(0.0, _median(whole - seconds[guesses])) for guesses, whole in guessed)
     return Costs(
         {guesses + 1: _median(times) for guesses, times in seconds.items()},
         {0: 0.0, 1: first, most: last},
         _median(reading),
         max(0.0, _median(with_draft - reading)),
     )
+
+
+def _texts_that_start_again(rows: int, length: int, period: int, words: int) -> list[list[int]]:
+    """Token ids, [rows][length]: look-up always has its guesses there."""
+    return [[(row + at % period) % words for at in range(length)] for row in range(rows)]
 
 
 def typical(found: Sequence[Costs]) -> Costs:

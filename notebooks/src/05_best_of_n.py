@@ -48,6 +48,8 @@ globals().update(checked_parameters("05_best_of_n", globals()))
 scale = Scale.of_profile(profile)
 rows = open_rows("05_best_of_n", profile=profile,
                  parameters=scale.test_time_parameters())
+
+# %%
 results = carry_out_test_time(scale, open_store(profile))
 rows.rest_on(results.machine)
 searched = results.of("test", SEARCH)
@@ -152,32 +154,14 @@ show(figure, alt="Horizontal bars of the gain at three samples, from "
      "model's likelihood adds to it.")
 
 # %%
-def shares(n):
-    return [
-        {"chooser": name,
-         "right": f"{rows[f'best_of_n.accuracy.{row}.n{n}'].value:.1%}",
-         "share of the way to the oracle": _share(row, n)}
-        for name in effects.NAMES
-        for row in [effects.row_name(name)]]
-
-
-def _share(row, n):
-    found = rows.get(f"best_of_n.gap_share.{row}.n{n}")
-    if found is None:
-        return None
-    if found.interval is None:
-        return f"{found.value:.0%}"
-    return (f"{found.value:.0%} [{found.interval[0]:.0%}, "
-            f"{found.interval[1]:.0%}]")
-
-
-show_table(shares(3), caption="Three samples: where each chooser stands "
-           "between random and oracle")
+show_table(effects.share_records(rows, 3), caption="Three samples: where "
+           "each chooser stands between random and oracle")
 
 # %%
-tell(rows, "The judge gains {best_of_n.gain.judge.n3:ci +.1%}, and judge and "
-     "own likelihood together {best_of_n.judge_own_minus_own.n3:ci +.1%} more "
-     "than own likelihood alone. Intervals resample solvers and problems.")
+tell(rows, "The judge gains {best_of_n.gain.judge.n3:ci +.1%}; judge and "
+     "own likelihood together gain "
+     "{best_of_n.judge_own_minus_own.n3:ci +.1%} more than own likelihood "
+     "alone. Intervals resample solvers and problems.")
 
 # %% [markdown]
 # ## More samples
@@ -197,7 +181,7 @@ show(figure, alt="Share right over N from 1 to 16: the oracle rises, judge "
      takeaway="Own likelihood levels off; an independent judge goes on.")
 
 # %%
-show_table(shares(most), caption=f"{most} samples")
+show_table(effects.share_records(rows, most), caption=f"{most} samples")
 
 # %% [markdown]
 # ### When N grows too large
@@ -245,10 +229,10 @@ ASKED = {"right one read first": "right_when_first",
          "right one read second": "right_when_second",
          "verdict turns with the order": "depends_on_order",
          "both orders averaged": "both_orders"}
-found = {name: rows.get(f"{PREFIX}.{row}") for name, row in ASKED.items()}
-show_table([{name: None if row is None else f"{row.value:.0%}"
+found = {name: f"{PREFIX}.{row}" for name, row in ASKED.items()}
+show_table([{name: f"{rows[row].value:.0%}" if row in rows else None
              for name, row in found.items()}],
-           caption="The pairwise reader: share of pairs of which one is right")
+           caption="The pairwise reader, on pairs of which one is right")
 
 # %%
 show_table([
@@ -274,9 +258,9 @@ show_table([
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.budget_picture(*effects.budget(results))
-show(figure, alt="Share right against tokens a question: a line for fixed N "
-     "with own likelihood, single points for adaptive N and for two searches "
-     "with one planned pass.", table=records,
+show(figure, alt="Share right against tokens a question: a line for fixed "
+     "N with own likelihood, single points for adaptive N and for two "
+     "searches with one planned pass.", table=records,
      takeaway="Points above the line get more out of their tokens.")
 
 # %%

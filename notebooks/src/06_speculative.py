@@ -201,8 +201,8 @@ assert rows["speculative.lossless.max_abs_difference"].value == 0
 # The last column is what people do instead: let the program write, and test
 # whether the texts look like the target's. Two hundred such tests are run for
 # each rule, with a thousand texts each. The right rule, in the first line, is
-# accused as often as chance has it, about once in twenty. Expect some wrong
-# rules that are accused hardly more often.
+# accused as often as chance has it, about once in twenty. Some wrong rules
+# are accused hardly more often: sampling alone does not find them.
 
 # %%
 from itertools import product
@@ -393,8 +393,8 @@ tell(rows, "Largest error: "
 # The emulator of the next notebook knows what a pass costs on a wafer. A core
 # there reads a weight once per multiplication, so a pass over eight tokens is
 # no pass over one. Here it is given **mini-K2's** acceptance, as measured,
-# with a draft that costs nothing. Nobody published K2-Think's. Expect a gain that is
-# far below the tokens a pass.
+# with a draft that costs nothing. Nobody published K2-Think's. The gain is to be
+# compared with the tokens a pass.
 
 # %%
 from k2repro.wafer import Speculation, find_device, find_shape, predict

@@ -75,13 +75,13 @@ def test_a_missing_cell_stays_missing():
 def test_a_cell_that_is_not_measured_names_its_rows():
     """Catches "unresolved" without saying what it waits for."""
     found = stand(2, "+ Plan only", "HMMT25")
-    assert found.waits_for == ("planning.score.plan.tier-3", "real.table2.plan.tier-3")
-    assert "planning.score.plan.tier-3" in found.note
+    assert found.waits_for == ("planning.score.plan.ops-13-14", "real.table2.plan.tier-3")
+    assert "planning.score.plan.ops-13-14" in found.note
 
 
 def test_a_mini_score_is_shown_and_never_judges_the_published_one():
     """Catches a mini-K2 score reported as K2-Think's."""
-    row = measured("planning.score.plan.tier-3", 71.9, (70.0, 73.0))
+    row = measured("planning.score.plan.ops-13-14", 71.9, (70.0, 73.0))
     found = stand(2, "+ Plan only", "HMMT25", rows={row.id: row})
     assert found.mini == row
     assert found.verdict == "unresolved"
