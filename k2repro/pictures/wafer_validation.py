@@ -33,8 +33,8 @@ def validation_picture(rows: Sequence[Rate], points: Sequence[Point]) -> Picture
             mode="markers",
             name=source,
             marker={
-                # More sources than signs: the second time round a sign is hollow, the third it has a dot.
-                "symbol": MARKERS[index % len(MARKERS)] + ("", "-open", "-dot")[index // len(MARKERS) % 3],
+                # More sources than signs: every second time round a sign is hollow; colours differ besides.
+                "symbol": MARKERS[index % len(MARKERS)] + ("", "-open")[index // len(MARKERS) % 2],
                 "size": 7,
                 "opacity": 0.7,
             },

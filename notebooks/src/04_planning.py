@@ -124,8 +124,8 @@ expected("No plan holds its answer.", holds=leak.held == leak.stated == 0)
 results = carry_out_test_time(scale, open_store(profile))
 rows.rest_on(results.machine)
 show_table([
-    {"seed": seed} | {level.removeprefix("ops-"): round(share, 3)
-                      for level, share in found.items()}
+    {"seed": seed} | {level.removeprefix("ops-"): round(found[level], 3)
+                      for level in LEVELS}
     | {"counts": "yes" if seed in results.gates.passed else "no"}
     for seed, found in results.gates.scores.items()
 ], caption="Who counts as a solver: share solved on validation, one search")
@@ -183,7 +183,7 @@ show_table([
 tell(rows, "Plans that work, from the easiest tier to the hardest: "
      "{planning.workable.tier-1:.1%}, {planning.workable.tier-2:.1%}, "
      "{planning.workable.tier-3:.1%}, {planning.workable.tier-4:.1%}. "
-     "A reply takes {planning.planner_tokens:.0f} tokens with its thinking.")
+     "A reply takes {planning.planner_tokens:.0f} tokens, thinking too.")
 
 # %% [markdown]
 # A planner counts as one when its plans pass a gate on validation problems.

@@ -19,10 +19,10 @@
 # which choosers get worse when they see more; what a token buys; every number
 # over four solvers, exact over all subsets of a pool.
 #
-# **In short:** a solver's own likelihood is a strong judge for three samples
-# and stops learning anything from more. A judge that errs *elsewhere* keeps
-# gaining. And stopping early, when an answer is likely enough, saves most of
-# the tokens.
+# **In short:** a solver's own likelihood finds a part of what three answers
+# offer, and learns nothing from more. A judge that errs *elsewhere* finds
+# most of it, and goes on finding. Stopping early, when an answer is likely
+# enough, reaches nearly what three answers reach at half of the tokens.
 #
 # K2-Think draws three answers and lets a second model compare them in pairs.
 # In the paper's ablation that step gains most. Whatever a chooser does, it
@@ -150,12 +150,12 @@ figure, records = pictures.seeds_picture(
     lines, "Best of three, minus a single sample", "points of pass@1")
 show(figure, alt="Horizontal bars of the gain at three samples, from "
      "majority to the oracle, with a dot for each of the solvers.",
-     table=records, takeaway="Likelihood recovers most of the way; another "
-     "model's likelihood adds to it.")
+     table=records, takeaway="Another model's likelihood finds most of "
+     "what three answers offer; the solver's own finds less.")
 
 # %%
-show_table(effects.share_records(rows, 3), caption="Three samples: where "
-           "each chooser stands between random and oracle")
+show_table(effects.share_records(rows, 3), caption="Three "
+           "samples: where each chooser stands between random and oracle")
 
 # %%
 tell(rows, "The judge gains {best_of_n.gain.judge.n3:ci +.1%}; judge and "
