@@ -14,7 +14,7 @@ from k2repro.results import Fingerprint, Row, load_profile
 from k2repro.results.status import NotebookStatus
 
 ROW = Row(
-    id="planning.score.plan.tier-3",
+    id="planning.score.plan.ops-13-14",
     value=71.9,
     unit="%",
     n=500,
@@ -52,7 +52,7 @@ def test_every_link_inside_the_page_has_its_target(page):
     targets = set(re.findall(r'id="([^"]+)"', page))
     links = set(re.findall(r'href="#([^"]+)"', page))
     assert links - targets == set()
-    assert "row-planning-score-plan-tier-3" in links
+    assert "row-planning-score-plan-ops-13-14" in links
 
 
 def test_no_anchor_stands_twice(page):
