@@ -69,7 +69,7 @@ MAY_NAME = {
     "lab/choices.py": 1,
     "lab/marks.py": 3,
     "lab/pair_reader.py": 1,
-    "lab/planning_rows.py": 9,
+    "lab/planning_rows.py": 8,
     "lab/test_time.py": 4,
     "lab/pools.py": 2,
     "lab/sft.py": 1,
