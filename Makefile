@@ -8,7 +8,6 @@ PROFILE ?= laptop
 NB ?=
 # One job on two threads: more threads than cores slow every matrix product down.
 THREADS ?= 2
-JOBS ?= 2
 K2 := .venv/bin/k2repro
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
@@ -26,10 +25,8 @@ setup:  ## Create or refresh .venv (skipped in a blink when nothing changed)
 reproduce: setup  ## Rebuild every notebook, row, table and the report from nothing (PROFILE=laptop|smoke)
 	@$(K2) reproduce --profile $(PROFILE)
 
-# Files side by side, each on one thread; a file stays whole, so that what its tests share is made once.
-test: setup  ## Run the test suite, nbval on the committed notebooks included (JOBS=2 files at a time)
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -m "not browser" \
-		-n $(JOBS) --dist loadfile --no-loadscope-reorder --nbval notebooks tests
+test: setup  ## Run the test suite, nbval on the committed notebooks included
+	@.venv/bin/python -m pytest -m "not browser" --nbval tests notebooks
 
 test-browser: setup  ## Open JupyterLab and the report in headless Chromium (needs Chromium)
 	@.venv/bin/python -m pytest -m browser
