@@ -45,7 +45,7 @@ from k2repro.lab.scale import Scale
 from k2repro.lab.test_time import carry_out_test_time
 from k2repro.mini.benchmarks import LEVELS, benchmark_problems
 from k2repro.notebook import (
-    checked_parameters, expected, show, show_code, show_table, tell)
+    checked_parameters, expected, show, show_table, tell)
 from k2repro.paper import load_facts
 from k2repro.pictures import planning as pictures
 from k2repro.results import open_rows

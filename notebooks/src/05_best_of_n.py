@@ -39,7 +39,7 @@ from k2repro.lab.marks import SEARCH
 from k2repro.lab.scale import Scale
 from k2repro.lab.test_time import carry_out_test_time
 from k2repro.notebook import (
-    checked_parameters, expected, show, show_code, show_table, tell)
+    checked_parameters, show, show_code, show_table, tell)
 from k2repro.pictures import best_of_n as pictures
 from k2repro.results import open_rows
 from k2repro.results.store import open_store
