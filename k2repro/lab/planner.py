@@ -1,4 +1,4 @@
-"""A planner for mini-K2: the SFT model, taught to think about the order and to hand over nothing else.
+"""A planner for mini-K2: the SFT model, taught to think about the order and about nothing else.
 
 weights "sft" -> planner -> plans on some problems -> whether they work, how many tokens they took
 
@@ -6,6 +6,9 @@ It starts from a model that can search, because its thinking is that search with
 (`k2repro.mini.plans`). K2-Think's planner is a second model too; the paper does not name it. This one has
 met problems of up to 16 operations, the solvers 12. The share of its plans that work decides whether it may
 be called one: `BARS`, on validation problems.
+
+The order is read off the thinking by a program. That the planner writes it down itself was tried and not
+obtained; `Written.line` says what such lines are worth.
 """
 
 from collections import Counter
@@ -95,6 +98,7 @@ def written(
         "problems": problems,
         "samples": samples,
         "temperature": temperature,
+        "read": "thinking",
     }
     return Made(
         "plans",
@@ -146,6 +150,7 @@ class Written:
 
     id, tier       of the problem; sample: which of several replies to it
     kind           a word of `mini.plans.KINDS`: whether the plan works, or what is wrong first
+    line           the same of the line in which the planner wrote the plan down itself; it is not used
     plan           as it stands behind the question for the solver; empty where none can be handed over
     needless       names in it that no asked value depends on
     tokens         of the reply, thinking included; prompt_tokens: of the question
@@ -155,6 +160,7 @@ class Written:
     tier: str
     sample: int
     kind: str
+    line: str
     plan: str
     needless: int
     tokens: int
@@ -188,13 +194,16 @@ def write_plans(
     found = []
     for problem, prompt, several in zip(problems, prompts, replies, strict=True):
         for sample, reply in enumerate(several):
-            verdict = plans.judge_reply(system_of(problem), reply.text or "", finished=reply.finish == "stop")
+            system, text, finished = system_of(problem), reply.text or "", reply.finish == "stop"
+            verdict = plans.judge_reply(system, text, finished=finished)
+            line = plans.judge_reply(system, text, finished=finished, read=plans.read_line)
             found.append(
                 Written(
                     problem.id,
                     problem.tier,
                     sample,
                     verdict.kind,
+                    line.kind,
                     verdict.text,
                     verdict.needless,
                     reply.count,
