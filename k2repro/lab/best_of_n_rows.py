@@ -2,20 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from k2repro.evaluate.effects import Table
+from k2repro.evaluate import effects
+from k2repro.evaluate.effects import Effect, Table
 from k2repro.lab import selections
+from k2repro.lab.effect_rows import add_effects
 from k2repro.lab.marks import OWN as OWN_PLAN
 from k2repro.lab.marks import SEARCH, Marks
-from k2repro.lab.selections import BySeed
+from k2repro.lab.selections import BySeed, Numbers, Stopping
 from k2repro.lab.test_time import SolverResults
-from k2repro.lab.two_level_rows import TwoLevelRows
 from k2repro.mini.benchmarks import LEVELS
+from k2repro.mini.problem import item_seed
 from k2repro.results import RowBook
 
+Found = dict[str, Effect]
+Stops = Mapping[str, Mapping[int, Stopping]]
 FEW = 3
 SINGLE, ORACLE, JUDGE, BOTH, OWN = "random", "oracle", "judge", "judge+own", "own-sum"
 # In the order of a table: from what needs nothing to what needs the right answer.
@@ -37,6 +42,7 @@ NAMES = (
 TABLE_2 = JUDGE
 MEAN_SAMPLES = 1.5
 MEAN = "mean"
+RESAMPLES = 2_000
 
 
 def row_name(selector: str) -> str:
@@ -58,46 +64,87 @@ def accuracy(by_seed: BySeed, name: str, n: int) -> Table:
     return selections.table(by_seed, lambda each: selections.chosen(each, name, n))
 
 
-def add_rows(rows: RowBook, results: SolverResults) -> TwoLevelRows:
-    """All rows of the notebook; returns the tables behind them."""
-    book = TwoLevelRows(rows)
+# ---- one row --------------------------------------------------------------------------------------
+
+
+def level(row: str, table: Table) -> Found:
+    """The mean of a table."""
+    return {row: effects.level(table, generator=_generator(row), resamples=RESAMPLES, each_seed=False)}
+
+
+def gap(row: str, plus: Table, minus: Table) -> Found:
+    """Mean of `plus` minus mean of `minus`, paired by seed and problem."""
+    return {row: effects.gap(plus, minus, generator=_generator(row), resamples=RESAMPLES)}
+
+
+def ratio(row: str, above: Table, below: Table) -> Found:
+    """Mean of `above` over mean of `below`; no row where some seed has nothing below the line."""
+    if not all(values.any() for values in below.by_seed.values()):
+        return {}
+    return {row: effects.statistic([above, below], _over, generator=_generator(row), resamples=RESAMPLES)}
+
+
+def _over(columns: Numbers) -> float:
+    """columns: [problems, 2]. Few problems may all be drawn without a gap; then no part of one was found."""
+    above, below = columns.mean(axis=0)
+    return float(above / below) if below else 0.0
+
+
+def _generator(row: str) -> np.random.Generator:
+    return np.random.default_rng(item_seed("test-time row", row))
+
+
+def unit_of(row: str) -> str:
+    """The unit of a row, from its id."""
+    if row.endswith(".samples"):
+        return "samples"
+    return "ratio" if "token_ratio" in row else "fraction"
+
+
+# ---- all rows -------------------------------------------------------------------------------------
+
+
+def add_rows(rows: RowBook, results: SolverResults, stops: Stops) -> Found:
+    """All rows of the notebook; returns what stands behind them. stops: see `stopping`."""
     searched = results.of("test", SEARCH)
     deep = selections.deep(searched)
     most = len(next(iter(deep.values()))[0].of)
-    _scores(book, searched)
-    _choices(book, searched, FEW)
-    _choices(book, deep, most)
-    _large_n(book, deep, most)
-    _adaptive(book, results)
-    _shuffled(book, searched)
-    _counts(book, searched)
-    return book
+    found = {
+        **_scores(searched),
+        **_choices(searched, FEW),
+        **_choices(deep, most),
+        **_large_n(deep, most),
+        **_adaptive(searched, stops),
+        **_shuffled(searched),
+        **_counts(searched),
+    }
+    add_effects(rows, found, unit_of)
+    return found
 
 
-def _scores(book: TwoLevelRows, searched: BySeed) -> None:
+def _scores(searched: BySeed) -> Found:
     """Single sample, best of three and the oracle, by level."""
-    for level, part in by_level(searched).items():
-        book.level(f"best_of_n.score.single.{level}", accuracy(part, SINGLE, 1))
-        book.level(f"best_of_n.score.bo3.{level}", accuracy(part, TABLE_2, FEW))
-        book.level(f"best_of_n.score.oracle.{level}", accuracy(part, ORACLE, FEW))
+    found: Found = {}
+    for name, part in by_level(searched).items():
+        found |= level(f"best_of_n.score.single.{name}", accuracy(part, SINGLE, 1))
+        found |= level(f"best_of_n.score.bo3.{name}", accuracy(part, TABLE_2, FEW))
+        found |= level(f"best_of_n.score.oracle.{name}", accuracy(part, ORACLE, FEW))
+    return found
 
 
-def _choices(book: TwoLevelRows, part: BySeed, n: int) -> None:
+def _choices(part: BySeed, n: int) -> Found:
     """What each selector gains over a single sample, and which share of the way to the oracle that is."""
     tables = {name: accuracy(part, name, n) for name in NAMES}
-    single, oracle = tables[SINGLE], tables[ORACLE]
-    room = minus(oracle, single)
-    for name in NAMES:
+    room = minus(tables[ORACLE], tables[SINGLE])
+    found: Found = {}
+    for name, table in tables.items():
         row = row_name(name)
-        book.level(f"best_of_n.accuracy.{row}.n{n}", tables[name])
-        if name in (SINGLE,):
-            continue
-        book.difference(f"best_of_n.gain.{row}.n{n}", tables[name], single)
-        if name != ORACLE:
-            book.ratio(f"best_of_n.gap_share.{row}.n{n}", minus(tables[name], single), room)
-    book.difference(f"best_of_n.judge_own_minus_own.n{n}", tables[BOTH], tables[OWN])
-    if n == FEW:
-        book.difference("best_of_n.gain", tables[TABLE_2], single)
+        found |= level(f"best_of_n.accuracy.{row}.n{n}", table)
+        if name != SINGLE:
+            found |= gap(f"best_of_n.gain.{row}.n{n}", table, tables[SINGLE])
+        if name not in (SINGLE, ORACLE):
+            found |= ratio(f"best_of_n.gap_share.{row}.n{n}", minus(table, tables[SINGLE]), room)
+    return found | gap(f"best_of_n.judge_own_minus_own.n{n}", tables[BOTH], tables[OWN])
 
 
 def minus(first: Table, second: Table) -> Table:
@@ -106,7 +153,7 @@ def minus(first: Table, second: Table) -> Table:
     return Table(first.ids, {seed: values - other.by_seed[seed] for seed, values in first.by_seed.items()})
 
 
-def curves(by_seed: BySeed, names: Sequence[str]) -> dict[str, dict[int, np.ndarray]]:
+def curves(by_seed: BySeed, names: Sequence[str]) -> dict[str, dict[int, Numbers]]:
     """Expected accuracy at N = 1 .. M of selectors that score candidates alone, by seed; float64 [M]."""
     return {
         name: {
@@ -117,58 +164,61 @@ def curves(by_seed: BySeed, names: Sequence[str]) -> dict[str, dict[int, np.ndar
     }
 
 
-def _large_n(book: TwoLevelRows, deep: BySeed, most: int) -> None:
+def _large_n(deep: BySeed, most: int) -> Found:
     """Whether more samples make a choice worse: accuracy at the largest N minus that at the best N.
 
     Of the judge alone, and of self-certainty, the noisiest judge here. The best N: of all seeds together.
     """
+    found: Found = {}
     for name, row in (
         (TABLE_2, "best_of_n.large_n_minus_best_n"),
         ("self-certainty", "best_of_n.noisy_judge_large_n"),
     ):
         pooled = np.mean(list(curves(deep, (name,))[name].values()), axis=0)
         best = 1 + int(pooled.argmax())
-        book.difference(row, accuracy(deep, name, most), accuracy(deep, name, best))
+        found |= gap(row, accuracy(deep, name, most), accuracy(deep, name, best))
+    return found
 
 
-def _adaptive(book: TwoLevelRows, results: SolverResults) -> None:
-    """Stop at the first candidate above a threshold, against a fixed N of equal tokens."""
+def stopping(results: SolverResults) -> dict[str, dict[int, Stopping]]:
+    """Adaptive N beside fixed N, by selector and seed; thresholds from validation problems."""
     test, validation = results.of("test", SEARCH), results.of("validation", SEARCH)
-    ids = tuple(each.id for each in next(iter(test.values())))
+    stop = partial(selections.adaptive_against_fixed, mean_samples=MEAN_SAMPLES)
+    return {name: {seed: stop(validation[seed], test[seed], name) for seed in test} for name in (OWN, BOTH)}
+
+
+def _adaptive(searched: BySeed, stops: Stops) -> Found:
+    """Stop at the first candidate above a threshold, against a fixed N of equal tokens."""
+    ids = tuple(each.id for each in next(iter(searched.values())))
+    found: Found = {}
     for name, prefix in ((OWN, "best_of_n.adaptive"), (BOTH, "best_of_n.adaptive_judge")):
-        found = {
-            seed: selections.adaptive_against_fixed(
-                validation[seed], test[seed], name, mean_samples=MEAN_SAMPLES
-            )
-            for seed in test
-        }
-        moving = Table(ids, {seed: each.accuracy for seed, each in found.items()})
-        fixed = Table(ids, {seed: each.fixed for seed, each in found.items()})
-        book.level(f"{prefix}.accuracy", moving)
-        book.level(f"{prefix}.fixed", fixed)
-        book.difference(f"{prefix}_minus_fixed", moving, fixed)
-        samples = Table(ids, {seed: np.full(len(ids), each.samples) for seed, each in found.items()})
-        book.level(f"{prefix}.samples", samples, unit="samples")
+        moving = Table(ids, {seed: each.accuracy for seed, each in stops[name].items()})
+        fixed = Table(ids, {seed: each.fixed for seed, each in stops[name].items()})
+        samples = Table(ids, {seed: each.samples for seed, each in stops[name].items()})
+        found |= level(f"{prefix}.accuracy", moving) | level(f"{prefix}.fixed", fixed)
+        found |= gap(f"{prefix}_minus_fixed", moving, fixed) | level(f"{prefix}.samples", samples)
+    return found
 
 
-def _shuffled(book: TwoLevelRows, searched: BySeed) -> None:
+def _shuffled(searched: BySeed) -> Found:
     """Wrong twin: a judge that learned from solutions of other questions. One seed: it decides nothing."""
     part = {seed: found for seed, found in searched.items() if found and found[0].shuffled}
-    if part:
-        book.difference(
-            "best_of_n.shuffled_judge_gain.n3", accuracy(part, "shuffled", FEW), accuracy(part, SINGLE, FEW)
-        )
+    if not part:
+        return {}
+    row = "best_of_n.shuffled_judge_gain.n3"
+    return gap(row, accuracy(part, "shuffled", FEW), accuracy(part, SINGLE, FEW))
 
 
-def _counts(book: TwoLevelRows, searched: BySeed) -> None:
-    """Candidates without an answer that can be read, and equal texts in a pool."""
-    book.level(
-        "best_of_n.unreadable",
-        selections.table(searched, lambda each: float(np.mean([each.answer[at] < 0 for at in each.of]))),
+def _counts(searched: BySeed) -> Found:
+    """Candidates without an answer that can be read, and distinct texts in a pool."""
+    unreadable = selections.table(
+        searched, lambda each: sum(each.answer[at] < 0 for at in each.of) / len(each.of)
     )
-    book.level(
-        "best_of_n.distinct", selections.table(searched, lambda each: len(set(each.of)) / len(each.of))
-    )
+    distinct = selections.table(searched, lambda each: len(set(each.of)) / len(each.of))
+    return level("best_of_n.unreadable", unreadable) | level("best_of_n.distinct", distinct)
+
+
+# ---- for figures and tables -----------------------------------------------------------------------
 
 
 def share_records(rows: RowBook, n: int) -> list[dict[str, Any]]:
@@ -184,49 +234,34 @@ def share_records(rows: RowBook, n: int) -> list[dict[str, Any]]:
 
 
 def _share(rows: RowBook, row: str) -> str | None:
-    if row not in rows:
-        return None
-    found = rows[row]
-    if found.interval is None:
-        return f"{found.value:.0%}"
+    found = rows.get(row)
+    if found is None or found.interval is None:
+        return found and f"{found.value:.0%}"
     return f"{found.value:.0%} [{found.interval[0]:.0%}, {found.interval[1]:.0%}]"
 
 
-def means(tables: Mapping[str, Table]) -> dict[str, dict[int, float]]:
-    """The mean of each table by seed: the dots of a figure."""
-    return {
-        row: {seed: float(values.mean()) for seed, values in table.by_seed.items()}
-        for row, table in tables.items()
-    }
+def means(found: Mapping[str, Effect]) -> dict[str, dict[int, float]]:
+    """Each effect by seed: the dots of a figure."""
+    return {row: {seed: value for seed, (value, _) in each.by_seed.items()} for row, each in found.items()}
 
 
-def budget(results: SolverResults) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
+def budget(results: SolverResults, stops: Stops) -> tuple[list[dict[str, Any]], list[tuple[float, float]]]:
     """(points, line) of accuracy against tokens a question, means over solvers.
 
-    line: (tokens, accuracy) of N searches and the choice by own likelihood. points: adaptive N with the same
-    choice, and two searches with one planned pass.
+    line: (tokens, accuracy) of N searches and the choice by own likelihood. points: adaptive N, and two
+    searches with one planned pass and the same choice.
     """
-    test, validation, own = (
-        results.of(*which) for which in (("test", SEARCH), ("validation", SEARCH), ("test", OWN_PLAN))
-    )
-    lengths = {
-        seed: float(np.mean([selections.tokens(each) for each in found])) for seed, found in test.items()
-    }
+    test, own = results.of("test", SEARCH), results.of("test", OWN_PLAN)
     accuracies = np.mean(list(curves(_cut(test), (OWN,))[OWN].values()), axis=0)
-    each = float(np.mean(list(lengths.values())))
-    points = []
-    for name in (OWN, BOTH):
-        found = [
-            selections.adaptive_against_fixed(validation[seed], test[seed], name, mean_samples=MEAN_SAMPLES)
-            for seed in test
-        ]
-        points.append(
-            {
-                "name": f"adaptive N, {name}",
-                "tokens": float(np.mean([one.tokens for one in found])),
-                "accuracy": float(np.mean([one.accuracy.mean() for one in found])),
-            }
-        )
+    each = float(selections.table(test, selections.tokens).mean.mean())
+    points = [
+        {
+            "name": f"adaptive N, {name}",
+            "tokens": float(np.mean([one.tokens for one in found.values()])),
+            "accuracy": float(np.mean([one.accuracy.mean() for one in found.values()])),
+        }
+        for name, found in stops.items()
+    ]
     mixed = [
         (selections.paired_tokens(a, b), selections.mixed(a, b, OWN))
         for seed in test

@@ -44,7 +44,7 @@ def solver(seed: int, scale: Scale) -> Made:
 
 
 def counted(split: str, scale: Scale) -> dict[str, int]:
-    """Problems of a level and samples of each, by split: `few` of the problems get `most` samples."""
+    """Problems of each level and samples of each; on test the first `deep` problems get more samples."""
     if split == "validation":
         return {"problems": scale.chosen, "samples": scale.candidates, "deep": 0}
     return {"problems": scale.asked, "samples": scale.candidates, "deep": min(scale.deep, scale.asked)}

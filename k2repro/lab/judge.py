@@ -10,20 +10,17 @@ Small verifiers that were trained to say "right" or "wrong" did no better than c
 this one says nothing: it reads.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 from k2repro.lab import sft
 from k2repro.lab.made import Made, Making
-from k2repro.lab.progress import Report
 from k2repro.lab.scale import Scale
 from k2repro.lab.sft_recipe import FINE_TUNING
-from k2repro.lab.stages import Stage, run_stages
+from k2repro.lab.stages import Stage
 from k2repro.mini import TEXTS
-from k2repro.mini.checkpoint import load_checkpoint, save_checkpoint
 from k2repro.mini.mixtures import Ingredient
 from k2repro.training import NUMERICS as TRAINING
-from k2repro.training.loop import TrainingProgress
 
 # Long problems most of all, because those are judged; a fifth with a plan, because some candidates have one.
 JUDGE = Stage(
@@ -42,9 +39,7 @@ JUDGE = Stage(
     rates=FINE_TUNING,
 )
 # Wrong twin: the same texts under the questions of other texts.
-SHUFFLED = Stage(
-    **{**vars(JUDGE), "name": "judge-shuffled", "mixture": (Ingredient("mispaired", 1.0, (2, 16)),)}
-)
+SHUFFLED = replace(JUDGE, name="judge-shuffled", mixture=(Ingredient("mispaired", 1.0, (2, 16)),))
 
 
 def foreign(start: int, scale: Scale) -> Made:
@@ -52,8 +47,8 @@ def foreign(start: int, scale: Scale) -> Made:
     return sft.weights("sft", start, scale)
 
 
-def judge(solver_seed: int, start: int, scale: Scale, stage: Stage = JUDGE) -> Made:
-    """The judge of a solver, from the SFT model of the seed `start`. The first solver's ships."""
+def judge(solver_seed: int, start: int, scale: Scale, stage: Stage = JUDGE, *, ships: bool = False) -> Made:
+    """The judge of a solver, from the SFT model of the seed `start`. ships: the first solver's does."""
     shortened = stage.shortened(scale.steps)
     return Made(
         "weights",
@@ -63,20 +58,9 @@ def judge(solver_seed: int, start: int, scale: Scale, stage: Stage = JUDGE) -> M
         {"stage": asdict(shortened)},
         (TRAINING, TEXTS),
         {"start": foreign(start, scale)},
-        ships=solver_seed == 0 and stage is JUDGE,
+        ships=ships,
     )
 
 
 def _train(stage: Stage, seed: int, making: Making) -> None:
-    model, _ = run_stages(
-        load_checkpoint(making.needs["start"]),
-        [stage],
-        seed,
-        work=making.work,
-        progress=lambda now: making.report(_report(now)),
-    )
-    save_checkpoint(model, making.folder)
-
-
-def _report(now: TrainingProgress) -> Report:
-    return Report(now.step / now.steps, f"step {now.step}/{now.steps}, loss {now.loss:.3f}", now.seconds_left)
+    sft.train_further([stage], seed, making)

@@ -6,8 +6,10 @@ Equal texts of a problem are kept once. From marks every curve of notebooks 04 a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 from k2repro.best_of_n import Candidate
 from k2repro.lab import candidates, judge
@@ -16,6 +18,7 @@ from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.readings import Reading, read_readings, reading
 from k2repro.lab.scale import Scale
+from k2repro.lab.solvers import next_of
 from k2repro.mini import GRADER
 from k2repro.mini.orders import evaluation_order
 from k2repro.mini.variables import plan_text
@@ -23,6 +26,7 @@ from k2repro.mini.variables import plan_text
 FILE = "marks.jsonl.gz"
 SPLITS = ("validation", "test")
 SEARCH, OWN = "search", "own"
+T = TypeVar("T", Asking, Reading)
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,9 @@ class Marks:
 # ---- making ---------------------------------------------------------------------------------------
 
 
-def marks(seed: int, start: int, scale: Scale) -> Made:
-    """Marks of all candidates of a solver, both splits; they ship. start: seed that its judge comes from."""
+def marks(seed: int, seeds: Sequence[int], scale: Scale) -> Made:
+    """Marks of all candidates of a solver, both splits; they ship. seeds: of all solvers, in their order."""
+    start = next_of(seed, seeds)
     solver, verdict = candidates.solver(seed, scale), judge.judge(seed, start, scale)
     needs: dict[str, Made] = {}
     for split in SPLITS:
@@ -94,7 +99,7 @@ def marks(seed: int, start: int, scale: Scale) -> Made:
         searched = kinds[SEARCH]
         needs[f"{split} {SEARCH} foreign"] = reading(judge.foreign(start, scale), searched)
         needs[f"{split} check"] = candidates.check(seed, split, scale)
-    if seed == 0:
+    if seed == seeds[0]:
         needs[f"test {SEARCH} shuffled"] = reading(
             judge.judge(seed, start, scale, judge.SHUFFLED), candidates.search(seed, "test", scale)
         )
@@ -124,35 +129,35 @@ def _marks_of(split: str, kind: str, folders: Mapping[str, Path]) -> list[Marks]
 
 def _joined(askings: Iterable[Asking]) -> list[Asking]:
     """The responses to all prompts of a problem together."""
-    found: dict[str, Asking] = {}
-    for each in askings:
-        known = found.get(each.id)
-        found[each.id] = (
-            each
-            if known is None
-            else Asking(
-                each.id,
-                each.tier,
-                each.question,
-                "",
-                (*known.texts, *each.texts),
-                (*known.tokens, *each.tokens),
-                (*known.right, *each.right),
-            )
+    return [
+        replace(
+            each[0],
+            plan="",
+            texts=_chained(each, "texts"),
+            tokens=_chained(each, "tokens"),
+            right=_chained(each, "right"),
         )
-    return list(found.values())
+        for each in _by_problem(askings).values()
+    ]
 
 
 def _joined_readings(readings: Iterable[Reading]) -> dict[str, Reading]:
-    found: dict[str, Reading] = {}
-    for each in readings:
-        known = found.get(each.id)
-        found[each.id] = (
-            each
-            if known is None
-            else Reading(each.id, (*known.logprob, *each.logprob), (*known.certainty, *each.certainty))
-        )
+    return {
+        name: Reading(name, _chained(each, "logprob"), _chained(each, "certainty"))
+        for name, each in _by_problem(readings).items()
+    }
+
+
+def _by_problem(things: Iterable[T]) -> dict[str, list[T]]:
+    found: dict[str, list[T]] = {}
+    for each in things:
+        found.setdefault(each.id, []).append(each)
     return found
+
+
+def _chained(things: Sequence[Any], name: str) -> tuple[Any, ...]:
+    """The values of a field of all things, one after the other."""
+    return tuple(chain.from_iterable(getattr(each, name) for each in things))
 
 
 def _along(checks: Sequence[Asking]) -> dict[tuple[str, str], str | None]:

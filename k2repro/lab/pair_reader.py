@@ -44,7 +44,7 @@ from k2repro.results.provenance import made_on
 from k2repro.training import NUMERICS as TRAINING
 from k2repro.training import SCHEDULES, build_optimizer
 from k2repro.training.growth import grow_layers
-from k2repro.training.loop import TrainingProgress, train
+from k2repro.training.loop import train
 from k2repro.training.optimizer import LearningRates
 from k2repro.training.packing import Batch, Example, pack
 
@@ -280,9 +280,6 @@ def _train(recipe: Recipe, making: Making) -> None:
     model = grow_layers(model, recipe.layers, generator=generator)
     pairs = read_lines(making.needs["examples"] / FILE, RightAndWrong)
 
-    def progress(now: TrainingProgress) -> None:
-        making.report(Report(now.step / now.steps, f"step {now.step}, loss {now.loss:.3f}", now.seconds_left))
-
     stream = PairStream(pairs, rows=recipe.rows, context=model.config.max_position_embeddings)
     # A solver that is never right, or never wrong, leaves nothing to learn: the reader stays as it began.
     if stream.size:
@@ -294,7 +291,7 @@ def _train(recipe: Recipe, making: Making) -> None:
             stage="pair-reader",
             schedule=partial(SCHEDULES["cosine"], warmup=0.1),
             work=making.work,
-            progress=progress,
+            progress=lambda now: making.report(sft.report_of(now)),
         )
     save_checkpoint(model, making.folder)
 

@@ -1,4 +1,4 @@
-"""A planner for mini-K2: the SFT model, taught to think about the order and to hand over nothing else.
+"""A planner for mini-K2: the SFT model, taught to think about the order and about nothing else.
 
 weights "sft" -> planner -> plans on some problems -> whether they work, how many tokens they took
 
@@ -6,10 +6,13 @@ It starts from a model that can search, because its thinking is that search with
 (`k2repro.mini.plans`). K2-Think's planner is a second model too; the paper does not name it. This one has
 met problems of up to 16 operations, the solvers 12. The share of its plans that work decides whether it may
 be called one: `BARS`, on validation problems.
+
+The order is read off the thinking by a program. That the planner writes it down itself was tried and not
+obtained; `Written.line` says what such lines are worth.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -22,10 +25,10 @@ from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making, OnReport, no_report
 from k2repro.lab.progress import Report
 from k2repro.lab.scale import Scale
-from k2repro.lab.stages import Stage, history_values, run_stages
+from k2repro.lab.stages import Stage
 from k2repro.mini import TEXTS, plans, tokenizer
 from k2repro.mini.benchmarks import benchmark_problems
-from k2repro.mini.checkpoint import load_checkpoint, save_checkpoint
+from k2repro.mini.checkpoint import load_checkpoint
 from k2repro.mini.mixtures import Ingredient
 from k2repro.mini.problem import Problem, item_seed
 from k2repro.mini.variables import system_of
@@ -95,6 +98,7 @@ def written(
         "problems": problems,
         "samples": samples,
         "temperature": temperature,
+        "read": "thinking",
     }
     return Made(
         "plans",
@@ -112,15 +116,8 @@ def written(
 
 
 def _train(stages: Sequence[Stage], seed: int, making: Making) -> None:
-    model, histories = run_stages(
-        load_checkpoint(making.needs["start"]),
-        stages,
-        seed,
-        work=making.work,
-        progress=lambda now: making.report(sft.report_of(now)),
-    )
-    save_checkpoint(model, making.folder)
-    write_text(making.folder / HISTORY, canonical_json(history_values(histories)) + "\n")
+    history = sft.train_further(stages, seed, making)
+    write_text(making.folder / HISTORY, canonical_json(history) + "\n")
 
 
 def _write(
@@ -146,6 +143,7 @@ class Written:
 
     id, tier       of the problem; sample: which of several replies to it
     kind           a word of `mini.plans.KINDS`: whether the plan works, or what is wrong first
+    line           the same of the line in which the planner wrote the plan down itself; it is not used
     plan           as it stands behind the question for the solver; empty where none can be handed over
     needless       names in it that no asked value depends on
     tokens         of the reply, thinking included; prompt_tokens: of the question
@@ -155,6 +153,7 @@ class Written:
     tier: str
     sample: int
     kind: str
+    line: str
     plan: str
     needless: int
     tokens: int
@@ -188,13 +187,16 @@ def write_plans(
     found = []
     for problem, prompt, several in zip(problems, prompts, replies, strict=True):
         for sample, reply in enumerate(several):
-            verdict = plans.judge_reply(system_of(problem), reply.text or "", finished=reply.finish == "stop")
+            system, text, finished = system_of(problem), reply.text or "", reply.finish == "stop"
+            verdict = plans.judge_reply(system, text, finished=finished)
+            line = plans.judge_reply(system, text, finished=finished, read=plans.read_line)
             found.append(
                 Written(
                     problem.id,
                     problem.tier,
                     sample,
                     verdict.kind,
+                    line.kind,
                     verdict.text,
                     verdict.needless,
                     reply.count,
@@ -213,10 +215,19 @@ def read_plans(folder: Path) -> list[Written]:
 
 
 def kinds(found: Iterable[Written]) -> dict[str, Counter[str]]:
-    """How many replies of each kind, by tier."""
+    """How many plans of each kind, by tier."""
+    return _counted(found, lambda each: each.kind)
+
+
+def line_kinds(found: Iterable[Written]) -> dict[str, Counter[str]]:
+    """The same of the lines in which the planner wrote its plans down itself."""
+    return _counted(found, lambda each: each.line)
+
+
+def _counted(found: Iterable[Written], kind: Callable[[Written], str]) -> dict[str, Counter[str]]:
     counts: dict[str, Counter[str]] = {}
     for each in found:
-        counts.setdefault(each.tier, Counter())[each.kind] += 1
+        counts.setdefault(each.tier, Counter())[kind(each)] += 1
     return counts
 
 

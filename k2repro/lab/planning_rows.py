@@ -7,11 +7,24 @@ import numpy as np
 from k2repro.evaluate import wilson_interval
 from k2repro.evaluate.effects import Table
 from k2repro.lab import planner, selections
-from k2repro.lab.best_of_n_rows import FEW, MEAN, SINGLE, TABLE_2, accuracy, by_level, minus
+from k2repro.lab.best_of_n_rows import (
+    FEW,
+    MEAN,
+    SINGLE,
+    TABLE_2,
+    Found,
+    accuracy,
+    by_level,
+    gap,
+    level,
+    minus,
+    ratio,
+    unit_of,
+)
+from k2repro.lab.effect_rows import add_effects
 from k2repro.lab.marks import OWN, SEARCH, Marks
 from k2repro.lab.selections import BySeed
 from k2repro.lab.test_time import SolverResults
-from k2repro.lab.two_level_rows import TwoLevelRows
 from k2repro.mini.plans import WORKABLE
 from k2repro.results import RowBook
 
@@ -19,51 +32,50 @@ from k2repro.results import RowBook
 CHOICES = ("own-sum", "own-mean", "judge", "judge+own")
 
 
-def add_rows(rows: RowBook, results: SolverResults) -> TwoLevelRows:
-    """All rows of the notebook; returns the tables behind them."""
-    book = TwoLevelRows(rows)
-    _workable(rows, results)
-    select = best_choice(results)
+def add_rows(rows: RowBook, results: SolverResults) -> Found:
+    """All rows of the notebook; returns what stands behind those of the solvers."""
+    _planner(rows, results)
+    found: Found = {}
     for kind in results.plans_tried:
-        _alone(book, results, kind)
-    _scores(book, results)
-    _together(book, results, select)
-    return book
+        found |= _alone(results, kind)
+    found |= _scores(results) | _together(results) | _with_planner(results)
+    add_effects(rows, found, unit_of)
+    return found
 
 
-def _workable(rows: RowBook, results: SolverResults) -> None:
-    """Share of the planner's plans that work, by tier; of one planner, so the interval is Wilson's."""
-    found = planner.kinds(results.written["test"])
-    for tier, count in found.items():
-        right, n = count[WORKABLE], count.total()
-        interval = wilson_interval(right, n)
-        rows.add(
-            f"planning.workable.{tier}",
-            right / n,
-            unit="fraction",
-            scale="mini",
-            n=n,
-            interval=(interval.low, interval.high),
-            interval_method=f"{interval.method}, one planner",
-            seeds=(0,),
-            of_models=True,
-        )
-    tokens = [each.tokens for each in results.written["test"]]
+# ---- the planner alone ----------------------------------------------------------------------------
+
+
+def _planner(rows: RowBook, results: SolverResults) -> None:
+    """Share of plans that work, read off the planner's thinking and as it writes them down, by tier."""
+    test = results.written["test"]
+    for name, kinds in (("workable", planner.kinds(test)), ("line_workable", planner.line_kinds(test))):
+        for tier, count in kinds.items():
+            right, n = count[WORKABLE], count.total()
+            interval = wilson_interval(right, n)
+            rows.add(
+                f"planning.{name}.{tier}",
+                right / n,
+                unit="fraction",
+                scale="mini",
+                n=n,
+                interval=(interval.low, interval.high),
+                interval_method=f"{interval.method}, one planner",
+                seeds=(0,),
+                of_models=True,
+            )
     rows.add(
         "planning.planner_tokens",
-        sum(tokens) / len(tokens),
+        float(np.mean([each.tokens for each in test])),
         unit="tokens",
         scale="mini",
-        n=len(tokens),
+        n=len(test),
         seeds=(0,),
         of_models=True,
     )
 
 
-def best_choice(results: SolverResults) -> str:
-    """The selector that does best on validation among two searches and a planned pass, all seeds together."""
-    searched, own = results.of("validation", SEARCH), results.of("validation", OWN)
-    return max(CHOICES, key=lambda name: float(_mixed(searched, own, name).mean.mean()))
+# ---- one pass along a plan ------------------------------------------------------------------------
 
 
 def beside(searched: BySeed, planned: BySeed) -> dict[int, list[Marks]]:
@@ -75,40 +87,34 @@ def beside(searched: BySeed, planned: BySeed) -> dict[int, list[Marks]]:
     return found
 
 
-def _mixed(searched: BySeed, planned: BySeed, name: str) -> Table:
-    return _pairwise(searched, planned, lambda a, b: selections.mixed(a, b, name))
-
-
 def _pairwise(searched: BySeed, planned: BySeed, value: Callable[[Marks, Marks], float]) -> Table:
     """One value a problem from its searches and its planned passes."""
     ids = tuple(each.id for each in next(iter(planned.values())))
+    pairs = beside(searched, planned)
     return Table(
         ids,
         {
-            seed: np.array([value(a, b) for a, b in zip(beside(searched, planned)[seed], found, strict=True)])
+            seed: np.array([value(a, b) for a, b in zip(pairs[seed], found, strict=True)])
             for seed, found in planned.items()
         },
     )
 
 
-def _alone(book: TwoLevelRows, results: SolverResults, kind: str) -> None:
+def _alone(results: SolverResults, kind: str) -> Found:
     """One pass along a plan of this kind against one search, by level; and how long it is."""
     planned = results.of("test", kind)
     searched = beside(results.of("test", SEARCH), planned)
-    parts, searches = by_level(planned), by_level(searched)
-    for level, part in parts.items():
-        alone, single = accuracy(part, SINGLE, 1), accuracy(searches[level], SINGLE, 1)
-        book.level(f"planning.alone.{kind}.{level}", alone)
-        book.difference(f"planning.alone_minus_search.{kind}.{level}", alone, single)
-    book.ratio(
-        f"planning.token_ratio.{kind}",
-        selections.table(planned, selections.tokens),
-        selections.table(searched, selections.tokens),
-        unit="ratio",
-    )
+    searches = by_level(searched)
+    found: Found = {}
+    for name, part in by_level(planned).items():
+        alone, single = accuracy(part, SINGLE, 1), accuracy(searches[name], SINGLE, 1)
+        found |= level(f"planning.alone.{kind}.{name}", alone)
+        found |= gap(f"planning.alone_minus_search.{kind}.{name}", alone, single)
+    along, searching = (selections.table(each, selections.tokens) for each in (planned, searched))
     unsolved = _pairwise(searched, planned, lambda a, _: float(not any(a.column("right"))))
     rescued = _pairwise(searched, planned, _rescued)
-    book.ratio(f"planning.rescued.{kind}", rescued, unsolved)
+    found |= ratio(f"planning.token_ratio.{kind}", along, searching)
+    return found | ratio(f"planning.rescued.{kind}", rescued, unsolved)
 
 
 def _rescued(searched: Marks, planned: Marks) -> float:
@@ -116,41 +122,61 @@ def _rescued(searched: Marks, planned: Marks) -> float:
     return 0.0 if any(searched.column("right")) else float(np.mean(planned.column("right")))
 
 
-def _scores(book: TwoLevelRows, results: SolverResults) -> None:
-    """The row "Plan only" of the paper's Table 2: one pass along the solver's own plan, or the planner's."""
-    kind = results.plan
-    planned = results.of("test", kind)
+def _with_planner(results: SolverResults) -> Found:
+    """What the planner and a solver along its plan write together, against one search."""
+    planned = results.of("test", "planner")
+    spent = {each.id: each.tokens for each in results.written["levels"]}
+    both = selections.table(planned, lambda each: spent[each.id] + selections.tokens(each))
+    searched = selections.table(beside(results.of("test", SEARCH), planned), selections.tokens)
+    return ratio("planning.token_ratio_of_both_roles", both, searched)
+
+
+def _scores(results: SolverResults) -> Found:
+    """The row "Plan only" of the paper's Table 2: one pass along the planner's plan, or the solver's own."""
+    planned = results.of("test", results.plan)
     searches = by_level(beside(results.of("test", SEARCH), planned))
-    for level, part in by_level(planned).items():
-        plan, single = accuracy(part, SINGLE, 1), accuracy(searches[level], SINGLE, 1)
-        book.level(f"planning.score.plan.{level}", plan)
-        book.difference("planning.gain" if level == MEAN else f"planning.gain.{level}", plan, single)
-    best = accuracy(searches[MEAN], TABLE_2, FEW)
-    book.difference("best_of_n.gain_exceeds_planning", best, accuracy(planned, SINGLE, 1))
+    found: Found = {}
+    for name, part in by_level(planned).items():
+        plan, single = accuracy(part, SINGLE, 1), accuracy(searches[name], SINGLE, 1)
+        row = "planning.gain" if name == MEAN else f"planning.gain.{name}"
+        found |= level(f"planning.score.plan.{name}", plan) | gap(row, plan, single)
+    best, plan = accuracy(searches[MEAN], TABLE_2, FEW), accuracy(planned, SINGLE, 1)
+    return found | gap("best_of_n.gain_exceeds_planning", best, plan)
 
 
-def _together(book: TwoLevelRows, results: SolverResults, select: str) -> None:
-    """Two searches and one planned pass against three searches, both chosen by `select`."""
+# ---- two searches and a planned pass --------------------------------------------------------------
+
+
+def best_choice(results: SolverResults) -> str:
+    """The selector that does best on validation among two searches and a planned pass, all seeds together."""
+    searched, own = results.of("validation", SEARCH), results.of("validation", OWN)
+    return max(CHOICES, key=lambda name: float(_mixed(searched, own, name).mean.mean()))
+
+
+def _mixed(searched: BySeed, planned: BySeed, name: str) -> Table:
+    return _pairwise(searched, planned, lambda a, b: selections.mixed(a, b, name))
+
+
+def _together(results: SolverResults) -> Found:
+    """Two searches and one planned pass against three searches, chosen alike, as validation says."""
+    select = best_choice(results)
     own, searches = by_level(results.of("test", OWN)), by_level(results.of("test", SEARCH))
-    for level, planned in own.items():
-        searched = searches[level]
+    found: Found = {}
+    for name, planned in own.items():
+        searched = searches[name]
         together, three = _mixed(searched, planned, select), accuracy(searched, select, FEW)
-        book.level(f"best_of_n.score.plan-bo3.{level}", together)
-        book.level(f"planning.bo3.{level}", three)
-        name = "planning.plan_bo3_minus_bo3"
-        book.difference(name if level == MEAN else f"{name}.{level}", together, three)
+        row = "planning.plan_bo3_minus_bo3"
+        found |= level(f"best_of_n.score.plan-bo3.{name}", together) | level(f"planning.bo3.{name}", three)
+        found |= gap(row if name == MEAN else f"{row}.{name}", together, three)
         single = selections.table(searched, selections.tokens)
         spent = _pairwise(searched, planned, selections.paired_tokens)
-        each = _scaled(spent, 1 / FEW)
-        book.ratio(f"best_of_n.length-change.{level}", minus(each, single), single)
-        if level == MEAN:
-            book.difference("planning.gain_on_best_of_3", together, three)
-            book.ratio("planning.plan_bo3_token_ratio", spent, _scaled(single, FEW), unit="ratio")
-            book.ratio("planning.length_change", minus(each, single), single)
-    _correlation(book, searches[MEAN], own[MEAN])
+        found |= ratio(f"best_of_n.length-change.{name}", minus(_scaled(spent, 1 / FEW), single), single)
+        if name == MEAN:
+            found |= ratio("planning.plan_bo3_token_ratio", spent, _scaled(single, FEW))
+    return found | _correlation(searches[MEAN], own[MEAN])
 
 
-def _correlation(book: TwoLevelRows, searched: BySeed, planned: BySeed) -> None:
+def _correlation(searched: BySeed, planned: BySeed) -> Found:
     """How often two searches are both wrong, and how often the likelier's own plan is wrong with a search."""
 
     def two_searches(marks: Marks, _: Marks) -> float:
@@ -158,12 +184,13 @@ def _correlation(book: TwoLevelRows, searched: BySeed, planned: BySeed) -> None:
         return float((wrong.sum() ** 2 - wrong.sum()) / (len(wrong) * (len(wrong) - 1)))
 
     def with_plan(marks: Marks, plan: Marks) -> float:
-        return float(
-            np.mean(1 - np.array(marks.column("right"))) * np.mean(1 - np.array(plan.column("right")))
-        )
+        wrong = (1 - np.mean(each.column("right")) for each in (marks, plan))
+        return float(np.prod(list(wrong)))
 
-    book.level("planning.both_wrong.two_searches", _pairwise(searched, planned, two_searches))
-    book.level("planning.both_wrong.search_and_plan", _pairwise(searched, planned, with_plan))
+    both = _pairwise(searched, planned, two_searches), _pairwise(searched, planned, with_plan)
+    return level("planning.both_wrong.two_searches", both[0]) | level(
+        "planning.both_wrong.search_and_plan", both[1]
+    )
 
 
 def _scaled(table: Table, factor: float) -> Table:

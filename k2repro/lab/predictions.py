@@ -6,7 +6,7 @@ says so in every line.
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import resources
@@ -176,11 +176,9 @@ def verdict(prediction: Prediction, row: Row | None) -> str:
     return f"undecided, {short}; {so_far}"
 
 
-def standings(predictions: Sequence[Prediction], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+def standings(predictions: Iterable[Prediction], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     """A line for each prediction: declared, measured, and what follows."""
-    # A row book raises for a row that it does not hold, `get` included.
-    found = {each.effect: rows[each.effect] for each in predictions if each.effect in rows}
-    return [_standing(each, found.get(each.effect)) for each in predictions]
+    return [_standing(each, rows.get(each.effect)) for each in predictions]
 
 
 def _standing(prediction: Prediction, row: Row | None) -> dict[str, Any]:

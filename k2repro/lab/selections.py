@@ -16,12 +16,11 @@ from k2repro.best_of_n import (
     oracle_accuracy,
 )
 from k2repro.evaluate.effects import Table
+from k2repro.lab.candidates import PAIR
 from k2repro.lab.marks import Marks
 
 Numbers = NDArray[np.float64]
 BySeed = Mapping[int, Sequence[Marks]]
-# Searches that a plan is read off, and that stand beside the planned pass.
-PAIR = 2
 
 
 def scores(marks: Marks, name: str) -> list[float]:
@@ -103,11 +102,11 @@ def paired_tokens(searched: Marks, planned: Marks) -> float:
 
 @dataclass(frozen=True)
 class Stopping:
-    """Adaptive N beside a fixed N. accuracy, fixed: float64 [problems]; samples, tokens: means a problem."""
+    """Adaptive N beside a fixed N. accuracy, fixed, samples: float64 [problems]; tokens: mean a problem."""
 
     accuracy: Numbers
     fixed: Numbers
-    samples: float
+    samples: Numbers
     tokens: float
     threshold: float
 
@@ -130,7 +129,7 @@ def adaptive_against_fixed(
     return Stopping(
         accuracy=np.array([each.accuracy for each in found]),
         fixed=np.array([np.interp(samples_bought, grid, curve(each, name)) for each in asked]),
-        samples=float(np.mean([each.samples for each in found])),
+        samples=np.array([each.samples for each in found]),
         tokens=spent,
         threshold=threshold,
     )

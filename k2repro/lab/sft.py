@@ -160,6 +160,19 @@ def report_of(now: TrainingProgress) -> Report:
     return Report(now.step / now.steps, words, now.seconds_left)
 
 
+def train_further(stages: Sequence[Stage], seed: int, making: Making) -> dict[str, dict[str, Any]]:
+    """Train the model of `making.needs["start"]` into a checkpoint; loss and tokens by stage and step."""
+    model, histories = run_stages(
+        load_checkpoint(making.needs["start"]),
+        stages,
+        seed,
+        work=making.work,
+        progress=lambda now: making.report(report_of(now)),
+    )
+    save_checkpoint(model, making.folder)
+    return history_values(histories)
+
+
 def _take_weights(making: Making) -> None:
     shutil.copytree(making.needs["training"] / WEIGHTS, making.folder, dirs_exist_ok=True)
 

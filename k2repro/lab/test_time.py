@@ -1,6 +1,7 @@
-"""Planning and best-of-N on mini-K2: five solvers, the same hard problems, one pool of candidates each.
+"""Planning and best-of-N on mini-K2: several solvers, the same hard problems, one pool of candidates each.
 
-RL from SFT -> candidates -> readings -> marks (ships); SFT of the next seed -> judge (that of solver 0 ships)
+RL from SFT -> candidates -> readings -> marks (ships)
+SFT of the next seed -> judge (that of the first solver ships)
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,21 +18,31 @@ from k2repro.mini.benchmarks import LEVELS, MATHS
 from k2repro.results import ArtifactStore
 from k2repro.results.provenance import made_on
 
+WRITTEN = ("validation", "test", "levels")
+
 
 def everything(scale: Scale, seeds: Sequence[int]) -> list[Made]:
     """All that notebooks 04 and 05 read, besides the gates. seeds: those that passed."""
     return [
-        *(marks(seed, solvers.next_of(seed, seeds), scale) for seed in seeds),
-        *(written(split, scale) for split in ("validation", "test")),
-        judge.judge(seeds[0], solvers.next_of(seeds[0], seeds), scale),
+        *(marks(seed, seeds, scale) for seed in seeds),
+        *(written(part, scale) for part in WRITTEN),
+        first_judge(scale, seeds),
         candidates.solver(seeds[0], scale),
     ]
 
 
-def written(split: str, scale: Scale) -> Made:
-    """What the planner writes on the tiers: validation says whether it counts as one, test how good it is."""
-    count = scale.asked if split == "test" else scale.chosen
-    return planner.written(0, scale, tiers=MATHS, split=split, problems=count)
+def first_judge(scale: Scale, seeds: Sequence[int]) -> Made:
+    """The judge of the first solver, whose weights ship."""
+    return judge.judge(seeds[0], solvers.next_of(seeds[0], seeds), scale, ships=True)
+
+
+def written(part: str, scale: Scale) -> Made:
+    """What the planner writes. "validation": on the tiers, where it has to pass; "test": there, how good it
+    is; "levels": what solvers were given. The last is of test problems too."""
+    if part == "levels":
+        return candidates.plans("test", min(scale.deep, scale.asked), scale)
+    count = scale.asked if part == "test" else scale.chosen
+    return planner.written(0, scale, tiers=MATHS, split=part, problems=count)
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class SolverResults:
 
     gates    which seeds count as solvers
     marks    of all candidates, by solver seed
-    written  by the planner on the tiers, by split
+    written  by the planner, see `written`
     solver   folder of the weights of the first solver; judge: of its judge
     machine  that made them, see `made_on`
     """
@@ -84,14 +95,11 @@ def carry_out_test_time(
     gates, seen = solvers.passing(scale, store, workers=workers, progress=progress)
     seeds = gates.passed
     folders = carry_out(everything(scale, seeds), store, workers=workers, progress=progress)
-    made = {seed: marks(seed, solvers.next_of(seed, seeds), scale) for seed in seeds}
     return SolverResults(
         gates=gates,
-        marks={seed: read_marks(folders[each.key]) for seed, each in made.items()},
-        written={
-            split: planner.read_plans(folders[written(split, scale).key]) for split in ("validation", "test")
-        },
+        marks={seed: read_marks(folders[marks(seed, seeds, scale).key]) for seed in seeds},
+        written={part: planner.read_plans(folders[written(part, scale).key]) for part in WRITTEN},
         solver=folders[candidates.solver(seeds[0], scale).key],
-        judge=folders[judge.judge(seeds[0], solvers.next_of(seeds[0], seeds), scale).key],
+        judge=folders[first_judge(scale, seeds).key],
         machine=made_on([*folders.values(), *seen]),
     )

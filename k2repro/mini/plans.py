@@ -1,7 +1,7 @@
 """Plans of the family `variables`: how a planner is taught to find one, and when a plan works.
 
-A planner reads the question alone, thinks, and hands over names in an order to evaluate them; nothing but
-this last line reaches the solver:
+A planner reads the question alone and thinks; the names that its thinking works out are handed over in their
+order, and nothing else of it reaches the solver:
 
     <think> i: + c e ? no c=9 e=4 plan i=0 h: - i d ? i i=0 d: * ...</think><answer> plan i d h</answer>
 
@@ -12,9 +12,15 @@ out as a chain, for the reason for which the stack of the search is: what a smal
 counting back, it gets wrong. Every note ends in the name that was worked out last (`no` for none), and what
 is worked out is written behind that name with a question mark: ` d? h=0` says that h came after d. Each of
 these marks stands there once, so the plan is one look-up for each name: what follows ` d?`.
+
+The line behind the thinking is taught, and was not learned in the time that a planner gets, where the
+thinking above it mostly was (chosen on validation problems; notebook 04 counts both on test problems). So the
+order is read off the thinking (`read_reply`), as a solver's own order is read off its search; `read_line`
+reads the line.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from k2repro.mini.grading import split_response
@@ -27,6 +33,9 @@ MAX_NEW_TOKENS = 400
 NONE_YET, CHAIN = "no", "plan"
 # The value of everything that is worked out.
 KNOWN = 0
+# A link of the chain: a mark, and what was worked out behind it.
+LINK = re.compile(rf" (?:{CHAIN}|[a-z]\?) ([a-z])={KNOWN}")
+OPENING, CLOSING = "<think>", "</think>"
 
 WORKABLE = "workable"
 UNFINISHED, UNREADABLE, EMPTY = "unfinished", "unreadable", "empty"
@@ -64,6 +73,9 @@ def _mark(order: Sequence[str]) -> str:
 # ---- what a reply is worth ------------------------------------------------------------------------
 
 
+Reader = Callable[[str], tuple[str, ...] | None]
+
+
 class Verdict(NamedTuple):
     """What is to be said of a reply.
 
@@ -86,12 +98,24 @@ class Verdict(NamedTuple):
 
 
 def read_reply(reply: str) -> tuple[str, ...] | None:
-    """The names that a planner hands over; None for a text of another form.
+    """The names that a planner's thinking works out, in their order; None for a text of another form.
 
-    >>> read_reply("<think> i: + c e ? no c=9 e=4 plan i=0 i?</think><answer> plan i</answer>")
+    >>> read_reply("<think> i: + c e ? no c=9 e=4 plan i=0 i?</think><answer> plan m</answer>")
     ('i',)
     >>> read_reply("plan i") is None
     True
+    """
+    head, closed, _ = reply.partition(CLOSING)
+    if not closed or not head.startswith(OPENING):
+        return None
+    return tuple(LINK.findall(head))
+
+
+def read_line(reply: str) -> tuple[str, ...] | None:
+    """The names in the line behind a planner's thinking; None for a text of another form.
+
+    >>> read_line("<think> i: + c e ? no c=9 e=4 plan i=0 i?</think><answer> plan m</answer>")
+    ('m',)
     """
     parts = split_response(reply)
     if parts is None:
@@ -100,14 +124,15 @@ def read_reply(reply: str) -> tuple[str, ...] | None:
     return tuple(names) if head == plan_text(()).strip() else None
 
 
-def judge_reply(system: System, reply: str, *, finished: bool = True) -> Verdict:
+def judge_reply(system: System, reply: str, *, finished: bool = True, read: Reader = read_reply) -> Verdict:
     """What a reply to the question of `system` is worth.
 
     finished: whether the planner ended it; a reply that was cut at its limit of tokens hands nothing over.
+    read: `read_reply`, or `read_line` for what the planner itself wrote down as its plan.
     """
     if not finished:
         return Verdict(UNFINISHED)
-    names = read_reply(reply)
+    names = read(reply)
     return Verdict(UNREADABLE) if names is None else judge_plan(system, names)
 
 

@@ -49,6 +49,10 @@ class RowBook(Mapping[str, Row]):
             raise unknown("row", row_id, self._rows)
         return self._rows[row_id]
 
+    def get(self, row_id: str, default: Any = None) -> Any:
+        """The row, or `default` without it; `rows[row_id]` raises, with the names that exist."""
+        return self._rows.get(row_id, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
-from k2repro.evaluate.seeds import t_interval, two_level_interval, two_level_ratio
+from k2repro.evaluate.seeds import t_interval, two_level_interval
 from k2repro.student_t import t_quantile
 
 
@@ -85,26 +85,3 @@ def test_one_value_has_no_t_interval():
         t_interval([0.5])
     with pytest.raises(K2ReproError, match="degrees"):
         t_quantile(0.975, 0)
-
-
-def test_a_ratio_resamples_both_its_parts_together():
-    """Catches a share whose denominator is held fixed, or drawn apart from its numerator."""
-    rng = np.random.default_rng(0)
-    below = rng.random((5, 200)) + 0.1
-    interval = two_level_ratio(0.5 * below, below, generator=np.random.default_rng(1), resamples=500)
-    assert interval.low == pytest.approx(0.5) and interval.high == pytest.approx(0.5)
-    apart = two_level_ratio(0.5 * below[:, ::-1], below, generator=np.random.default_rng(1), resamples=500)
-    assert apart.width > 0.01
-
-
-@pytest.mark.parametrize("shape", [(1, 9), (5, 1)])
-def test_a_ratio_needs_seeds_and_problems(shape):
-    """Catches an interval over seeds that were never trained."""
-    with pytest.raises(K2ReproError, match="two of each"):
-        two_level_ratio(np.ones(shape), np.ones(shape), generator=np.random.default_rng(0), resamples=100)
-
-
-def test_a_ratio_without_a_gap_is_refused():
-    """Catches a share of nothing."""
-    with pytest.raises(K2ReproError, match="nothing to take a share of"):
-        two_level_ratio(np.ones((2, 3)), np.zeros((2, 3)), generator=np.random.default_rng(0), resamples=100)

@@ -58,7 +58,7 @@ def test_every_reply_is_counted_with_its_kind_and_its_tokens(monkeypatch):
     """Catches a reply that is dropped because it could not be read, and tokens that count the plan alone."""
     problems = benchmark_problems("tier-2", "validation", 3)
     right = [plans.planning_response(system_of(problem)) + tokenizer.TURN_END for problem in problems]
-    texts = [right[0], "<think>", right[1], right[0], right[2], right[2].replace("plan", "plan plan")]
+    texts = [right[0], "<think>", right[1], right[0], right[2], right[2].replace("> plan", "> plan plan")]
     monkeypatch.setattr(planner, "Sampler", Replies(texts))
     found = write_plans(new_model(MODEL, 0, 1), problems, samples=2, temperature=1.0)
     assert [(each.id, each.sample) for each in found] == [(p.id, i) for p in problems for i in (0, 1)]
@@ -67,10 +67,11 @@ def test_every_reply_is_counted_with_its_kind_and_its_tokens(monkeypatch):
     assert found[1].kind == plans.UNREADABLE
     # The plan of another problem names what this one does not define, or comes in no order for it.
     assert found[3].kind != plans.WORKABLE
-    assert found[5].kind == plans.UNDEFINED
+    # The thinking is what counts; the line behind it is judged beside it.
+    assert (found[5].kind, found[5].line) == (plans.WORKABLE, plans.UNDEFINED)
     assert [bool(each.plan) for each in found] == [each.kind not in plans.NO_PLAN for each in found]
     assert kinds(found)["tier-2"].total() == 6
-    assert workable_share(found) == {"tier-2": 0.5}
+    assert workable_share(found) == {"tier-2": 4 / 6}
 
 
 def test_a_reply_that_was_cut_hands_nothing_over(monkeypatch):
@@ -132,6 +133,6 @@ def test_an_unknown_tier_is_named(tmp_path):
 
 def test_a_line_of_the_file_is_a_reply(tmp_path):
     """Catches a field that is written and not read."""
-    reply = Written("a/b/c/0/1", "tier-1", 0, plans.WORKABLE, " plan i", 0, 40, 30)
+    reply = Written("a/b/c/0/1", "tier-1", 0, plans.WORKABLE, plans.EARLY, " plan i", 0, 40, 30)
     write_lines(tmp_path / planner.FILE, [reply])
     assert planner.read_plans(tmp_path) == [reply]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.mini import plans, tokenizer
-from k2repro.mini.plans import judge_plan, judge_reply, planning_response, read_reply, workable
+from k2repro.mini.plans import judge_plan, judge_reply, planning_response, read_line, read_reply, workable
 from k2repro.mini.question import read_question
 from k2repro.mini.traces import planned_trace, searching_trace
 from k2repro.mini.variables import draw_system, plan_text, question_text
@@ -217,34 +217,54 @@ def test_an_asked_name_that_is_given_is_recalled():
 
 
 @pytest.mark.parametrize(
-    ("reply", "names"),
+    ("reply", "thought", "line"),
     [
-        ("<think> i=0 i?</think><answer> plan i d</answer>", ("i", "d")),
-        ("<think></think><answer> plan i d</answer><|im_end|>", ("i", "d")),
-        ("<think></think><answer> plan</answer>", ()),
-        ("<think></think><answer></answer>", None),
-        ("<think></think><answer> i d</answer>", None),
-        ("<think></think><answer> plan i</answer><answer> plan d</answer>", None),
-        ("<think> i=0 i? plan i d", None),
-        (" plan i d", None),
-        ("", None),
+        ("<think> i=4 plan p=0 p? m=0 m?</think><answer> plan p m</answer>", ("p", "m"), ("p", "m")),
+        ("<think> plan p=0 p? m=0 m?</think><answer> plan m</answer><|im_end|>", ("p", "m"), ("m",)),
+        # What is looked up is not worked out, and a value that is not the mark of it is none.
+        ("<think> p=0 m=0 p? m=7</think><answer></answer>", (), None),
+        ("<think></think><answer> i d</answer>", (), None),
+        ("<think> plan p=0</think><answer> plan p</answer><answer> plan m</answer>", ("p",), None),
+        ("<think> plan p=0 p? m=0 plan p m", None, None),
+        (" plan p=0</think>", None, None),
+        ("", None, None),
     ],
 )
-def test_a_reply_is_read_or_it_is_not(reply, names):
-    """Catches a plan that is fished out of a text which is none."""
-    assert read_reply(reply) == names
+def test_a_reply_is_read_or_it_is_not(reply, thought, line):
+    """Catches a plan that is fished out of a text which is none, and the thinking taken for the line."""
+    assert (read_reply(reply), read_line(reply)) == (thought, line)
+
+
+@given(systems)
+@settings(max_examples=200, deadline=None)
+def test_thinking_and_line_of_a_taught_reply_say_the_same(system):
+    """Catches a reader that takes what was looked up for what was worked out, or misses a link."""
+    reply = planning_response(system)
+    assert read_reply(reply) == read_line(reply)
+
+
+def thinking(names):
+    """A reply that works these out in this order."""
+    marks = ["plan", *(f"{name}?" for name in names)]
+    links = "".join(f" {mark} {name}=0" for mark, name in zip(marks, names, strict=False))
+    return f"<think>{links}</think><answer></answer>"
 
 
 def test_what_cannot_be_a_plan_is_not_handed_over_and_a_wrong_plan_is():
-    """Catches a value or a stranger's name that reaches the solver, and a wrong plan that is kept from it."""
+    """Catches a stranger's name that reaches the solver, and a wrong plan that is kept from it."""
     system = read_question("q=7 m: - p i i=4 p: + q i ? m p")
+    for names in ("", "pzm", "qpm", "z"):
+        assert judge_reply(system, thinking(names)).text == ""
+    assert judge_reply(system, thinking("pm"), finished=False) == plans.Verdict(plans.UNFINISHED)
+    for names in ("mp", "p", "ppm"):
+        verdict = judge_reply(system, thinking(names))
+        assert verdict.text == plan_text(names)
+        assert verdict.kind not in (plans.WORKABLE, *plans.NO_PLAN)
 
-    def handed_over(answer, *, finished=True):
-        return judge_reply(system, f"<think></think><answer>{answer}</answer>", finished=finished)
 
-    for answer in ("", " plan", " plan p m=7", " plan p z m", " 7"):
-        assert handed_over(answer).text == ""
-    assert handed_over(" plan p m", finished=False) == plans.Verdict(plans.UNFINISHED)
-    for answer in (" plan m p", " plan p", " plan p p m"):
-        assert handed_over(answer).text == answer
-        assert handed_over(answer).kind not in (plans.WORKABLE, *plans.NO_PLAN)
+def test_the_line_behind_the_thinking_changes_nothing():
+    """Catches a plan that is taken from where it was not learned."""
+    system = read_question("q=7 m: - p i i=4 p: + q i ? m p")
+    reply = thinking("pm").replace("<answer>", "<answer> plan m m")
+    assert judge_reply(system, reply).kind == plans.WORKABLE
+    assert judge_reply(system, reply, read=read_line).kind == plans.REPEATED

@@ -164,10 +164,10 @@ def test_mini_k2_follows_what_a_planner_hands_over_and_nothing_else_of_it(mini):
 @pytest.mark.parametrize(
     ("reply", "finish", "fault"),
     [
-        ("<think></think><answer> plan p z</answer>", "stop", "undefined name"),
-        ("<think></think><answer> plan p m=7</answer>", "stop", "undefined name"),
-        ("<think></think><answer> plan</answer>", "stop", "empty"),
-        ("<think></think><answer> plan p m</answer>", "length", "unfinished"),
+        ("<think> plan p=0 p? z=0</think>", "stop", "undefined name"),
+        ("<think> plan q=0</think>", "stop", "undefined name"),
+        ("<think></think><answer> plan p m</answer>", "stop", "empty"),
+        ("<think> plan p=0 p? m=0</think>", "length", "unfinished"),
         ("plan p m", "stop", "unreadable"),
         ("", "error", "gone"),
     ],
@@ -188,7 +188,7 @@ def test_several_plans_reach_a_sample_each(mini):
     """Catches one plan for all, and a wrong plan that is held back: who would know that it is wrong?"""
     from k2repro.solve.mini import SETTINGS, MiniDialect
 
-    replies = [f"<think></think><answer> plan {names}</answer>" for names in ("p m", "m p")]
+    replies = ["<think> plan p=0 p? m=0</think>", "<think> plan m=0 m? p=0</think>"]
     settings = replace(SETTINGS, n=2, planned=2)
     found = solve(QUESTION, Roles(mini, Planner(*replies)), MiniDialect(), settings, seed=0)
     assert [plan.text for plan in found.plans] == [" plan p m", " plan m p"]
