@@ -99,12 +99,11 @@ def shipped_checkpoint(artifacts: Path) -> Path:
     Raises K2ReproError when there is none.
     """
     found: dict[str, Path] = {}
-    for manifest in sorted(artifacts.glob("*/*/manifest.json")):
-        if not (manifest.parent / "model.safetensors").is_file():
-            continue
+    for manifest in sorted(artifacts.glob("weights/*/manifest.json")):
         recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
-        found[recipe["params"].get("name", recipe["kind"])] = manifest.parent
-    for name in ("rl-from-sft", "rlvr-run", "sft"):
+        found[recipe["params"]["name"]] = manifest.parent
+    # The names that `k2repro.lab` gives to the run and to the model that it starts from.
+    for name in ("from-sft", "sft"):
         if name in found:
             return found[name]
     raise K2ReproError(

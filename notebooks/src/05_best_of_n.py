@@ -22,7 +22,8 @@
 # **In short:** a solver's own likelihood finds a part of what three answers
 # offer, and learns nothing from more. A judge that errs *elsewhere* finds
 # most of it, and goes on finding. Stopping early, when an answer is likely
-# enough, reaches nearly what three answers reach at half of the tokens.
+# enough, reaches nearly what the same choice among three reaches, at half of
+# the tokens.
 #
 # K2-Think draws three answers and lets a second model compare them in pairs.
 # In the paper's ablation that step gains most. Whatever a chooser does, it
@@ -56,7 +57,8 @@ searched = results.of("test", SEARCH)
 solver = results.gates.passed[0]
 deep = selections.deep(searched)
 most = len(deep[solver][0].of)
-tables = effects.add_rows(rows, results).tables
+stops = effects.stopping(results)
+found = effects.add_rows(rows, results, stops)
 
 # %% [markdown]
 # ## A pool of answers to one problem
@@ -143,7 +145,7 @@ show_code(accuracy_curve)
 # each dot is a solver. Nothing can lie beyond the oracle.
 
 # %% tags=["nbval-ignore-output"]
-seeds = effects.means(tables)
+seeds = effects.means(found)
 lines = {name: seeds[f"best_of_n.gain.{effects.row_name(name)}.n3"]
          for name in effects.NAMES if name != effects.SINGLE}
 figure, records = pictures.seeds_picture(
@@ -229,9 +231,9 @@ ASKED = {"right one read first": "right_when_first",
          "right one read second": "right_when_second",
          "verdict turns with the order": "depends_on_order",
          "both orders averaged": "both_orders"}
-found = {name: f"{PREFIX}.{row}" for name, row in ASKED.items()}
-show_table([{name: f"{rows[row].value:.0%}" if row in rows else None
-             for name, row in found.items()}],
+asked = {name: rows.get(f"{PREFIX}.{row}") for name, row in ASKED.items()}
+show_table([{name: None if row is None else f"{row.value:.0%}"
+             for name, row in asked.items()}],
            caption="The pairwise reader, on pairs of which one is right")
 
 # %%
@@ -257,7 +259,7 @@ show_table([
 # chosen on validation problems; the comparison is at equal mean tokens.
 
 # %% tags=["nbval-ignore-output"]
-figure, records = pictures.budget_picture(*effects.budget(results))
+figure, records = pictures.budget_picture(*effects.budget(results, stops))
 show(figure, alt="Share right against tokens a question: a line for fixed "
      "N with own likelihood, single points for adaptive N and for two "
      "searches with one planned pass.", table=records,

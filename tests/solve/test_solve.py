@@ -213,7 +213,7 @@ def test_the_process_check_goes_each_way_once_and_counts_it(mini):
 
     settings = Settings(n=4, planned=0, select="process", solver=Sampling(288, temperature=1.3))
     unconfirmed = 0
-    for problem in problems("tier-3", "validation", 4):
+    for problem in problems("ops-13-14", "validation", 4):
         said = []
         found = solve(problem.question, Roles(mini), MiniDialect(), settings, seed=3, tell=said.append)
         orders = [tuple(evaluation_order(each.text)) for each in found.candidates]
@@ -240,3 +240,14 @@ def test_a_chat_model_shows_no_way_and_nobody_is_confirmed():
     candidate, completion = Candidate("5", "5", logprob=-1.0), Completion((), "stop", text="<answer>5")
     (found,) = check_ways("q", [candidate], [completion], ChatDialect(), lambda _: [], SHORT)
     assert found.agrees is False
+
+
+def test_the_shipped_solver_is_the_one_after_reinforcement_learning():
+    """Catches a name that the lab no longer gives: the weaker model before it would answer in silence."""
+    from k2repro.lab import rlvr
+    from k2repro.lab.scale import Scale
+    from k2repro.results import Places
+    from k2repro.solve.mini import shipped_checkpoint
+
+    folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
+    assert folder.name == rlvr.weights(rlvr.SHIPPED, 0, Scale()).key
