@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from k2repro.best_of_n import distinct_ways
 from k2repro.engine import NUMERICS as ENGINE
 from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
@@ -171,7 +172,7 @@ def _check(params: Mapping[str, Any], seed: int, making: Making) -> None:
     found: list[tuple[Problem, str]] = []
     for problem in _problems_in(known, params["split"]):
         orders = [variables.plan_text(evaluation_order(text)) for text in known[problem.id].texts]
-        found += [(problem, order) for order in dict.fromkeys(orders)]
+        found += [(problem, way) for way in distinct_ways(orders).distinct]
     _ask([(_along(found, "check"), 1)], seed, making, temperature=0.0)
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from k2repro.best_of_n import Candidate
+from k2repro.best_of_n import Candidate, agreements, distinct_ways
 from k2repro.lab import candidates, judge
 from k2repro.lab.asking import Asking, read_askings
 from k2repro.lab.lines import read_lines, write_lines
@@ -181,11 +181,9 @@ def _marked(
     read = {reader: by_id[asking.id] for reader, by_id in readings.items()}
     agrees: tuple[int, ...] = ()
     if along is not None:
-        orders = [plan_text(evaluation_order(asking.texts[at])) for at in first]
-        agrees = tuple(
-            int(answers[at] is not None and along[asking.id, order] == answers[at])
-            for at, order in zip(first, orders, strict=True)
-        )
+        ways = distinct_ways([plan_text(evaluation_order(asking.texts[at])) for at in first])
+        derived = [along[asking.id, way] for way in ways.distinct]
+        agrees = tuple(map(int, agreements([answers[at] for at in first], ways, derived)))
     return Marks(
         asking.id,
         asking.tier,
