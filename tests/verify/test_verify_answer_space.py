@@ -5,6 +5,7 @@ import re
 from collections import Counter
 
 import pytest
+import verify_answer_mutations as changed
 import verify_answer_space as space
 from verify_answer_tables import TABLES, pairs
 
@@ -28,7 +29,7 @@ def mutations(count: int, seed: int) -> list[tuple[str, str, str]]:
     while len(found) < count:
         tree = space.answer(rng)
         wanted = space.gold(tree, rng)
-        found += [(what, wanted, text) for what, text in space.mutations(tree, rng)]
+        found += [(what, wanted, text) for what, text in changed.mutations(tree, rng)]
     return found
 
 
