@@ -6,8 +6,9 @@ Two steps from any number in the report: its row id, then this.
 import ast
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
@@ -20,6 +21,7 @@ from k2repro.results.store import listed
 from k2repro.tables import Table, format_number
 
 MOST_ARTIFACTS = 24
+ROW_ID = re.compile(r"[\w.:-]+")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def trace(row_id: str, places: Places, profile: str) -> str:
         f"row       results/{profile}/rows/{notebook}.jsonl",
         f"notebook  notebooks/{notebook}.ipynb, built from notebooks/src/{notebook}.py",
     ]
-    parts += [f"code      {place}" for place in _told_code(row_id, places, notebook)]
+    files = code_files(places.sources / f"{notebook}.py", places.package)
+    parts += [f"code      {place}" for place in told_code(row_id, files, places.root)]
     claims = [claim.id for claim in load_claims() if row_id in claim.needs]
     if claims:
         parts.append(f"decides   {', '.join(claims)}  (k2repro claims ID)")
@@ -69,12 +72,12 @@ def _about(row: Row) -> str:
     return f"{row.id} = {format_number(row.value)} {row.unit}{spread}{counted}{seeds}; scale {row.scale}\n"
 
 
-def _told_code(row_id: str, places: Places, notebook: str) -> list[str]:
-    source = places.sources / f"{notebook}.py"
-    found = [place for file in code_files(source, places.package) for place in code_places(row_id, file)]
+def told_code(row_id: str, files: Iterable[Path], root: Path) -> list[str]:
+    """Lines of these files that name the row, those that spell most of it literally; empty if none does."""
+    found = [place for file in files for place in code_places(row_id, file)]
     most = max((place.literal for place in found), default=0)
     best = sorted(
-        {(p.file.relative_to(places.root).as_posix(), p.line, p.function) for p in found if p.literal == most}
+        {(p.file.relative_to(root).as_posix(), p.line, p.function) for p in found if p.literal == most}
     )
     return [f"{file}:{line}" + (f", {function}()" if function else "") for file, line, function in best]
 
@@ -86,29 +89,34 @@ def code_places(row_id: str, file: Path) -> Iterator[CodePlace]:
     """
     if file.suffix != ".py":
         return
+    for line, function, literal, pattern in _strings(file, file.stat().st_mtime_ns):
+        if pattern.fullmatch(row_id):
+            yield CodePlace(file, line, function, literal)
+
+
+@cache
+def _strings(file: Path, modified_ns: int) -> list[tuple[int, str, int, re.Pattern[str]]]:
+    """Line, function, literal letters and what it spells, of each string of a file as it was at that time."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    found = []
     for node in ast.walk(tree):
-        literal = _literal_length(node, row_id)
-        if literal:
-            line = getattr(node, "lineno", 0)
-            around = [f for f in functions if f.lineno <= line <= (f.end_lineno or f.lineno)]
+        if isinstance(node, ast.Constant | ast.JoinedStr) and (parts := _parts(node)):
+            around = [f for f in functions if f.lineno <= node.lineno <= (f.end_lineno or f.lineno)]
             name = max(around, key=lambda f: f.lineno).name if around else ""
-            yield CodePlace(file, line, name, literal)
+            pattern = re.compile("".join(".+" if part is None else re.escape(part) for part in parts))
+            found.append((node.lineno, name, sum(len(part) for part in parts if part), pattern))
+    return found
 
 
-def _literal_length(node: ast.AST, row_id: str) -> int:
-    """Letters of the id that a string holds itself; 0 when it does not spell the id."""
+def _parts(node: ast.Constant | ast.JoinedStr) -> list[str | None]:
+    """Literal parts of a string, None for what is filled in; empty where it could not name a row."""
     if isinstance(node, ast.Constant):
-        return len(row_id) if node.value == row_id else 0
-    if not isinstance(node, ast.JoinedStr):
-        return 0
-    literals = [str(v.value) if isinstance(v, ast.Constant) else None for v in node.values]
-    pattern = "".join(".+" if text is None else re.escape(text) for text in literals)
-    length = sum(len(text) for text in literals if text)
+        return [node.value] if isinstance(node.value, str) and ROW_ID.fullmatch(node.value) else []
+    parts = [str(v.value) if isinstance(v, ast.Constant) else None for v in node.values]
     # Dots alone, as in f"{room}.{name}", would spell every id.
-    says = any(letter.isalnum() for text in literals if text for letter in text)
-    return length if says and re.fullmatch(pattern, row_id) else 0
+    says = any(letter.isalnum() for part in parts if part for letter in part)
+    return parts if says else []
 
 
 def _artifacts(row: Row, places: Places, profile: str, notebook: str) -> list[str]:

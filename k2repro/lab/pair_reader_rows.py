@@ -20,7 +20,6 @@ from k2repro.results.rowbook import RowBook
 
 FEW = 3
 RESAMPLES = 4000
-PREFIX = "best_of_n.pair_reader"
 Counts = NDArray[np.float64]
 
 
@@ -99,60 +98,74 @@ def curves(found: Sequence[Compared]) -> dict[str, dict[int, Counts]]:
 def add_pair_reader_rows(rows: RowBook, found: Sequence[Compared]) -> None:
     """All rows: position bias, then best of three and of the whole pool."""
     counts = [bias(each) for each in found]
-    for name, above, below in (
-        ("right_when_first", "when_first", 1),
-        ("right_when_second", "when_second", 1),
-        ("depends_on_order", "changed", 1),
-        ("first_preferred", "first", 2),
-        ("both_orders", "averaged", 1),
+    for row, above, below in (
+        ("best_of_n.pair_reader.right_when_first", "when_first", 1),
+        ("best_of_n.pair_reader.right_when_second", "when_second", 1),
+        ("best_of_n.pair_reader.depends_on_order", "changed", 1),
+        ("best_of_n.pair_reader.first_preferred", "first", 2),
+        ("best_of_n.pair_reader.both_orders", "averaged", 1),
     ):
-        _share(rows, name, [getattr(each, above) for each in counts], [below * each.pairs for each in counts])
+        _share(rows, row, [getattr(each, above) for each in counts], [below * each.pairs for each in counts])
     _share(
-        rows, "unreadable", [each.missing for each in counts], [each.pairs + each.missing for each in counts]
+        rows,
+        "best_of_n.pair_reader.unreadable",
+        [each.missing for each in counts],
+        [each.pairs + each.missing for each in counts],
     )
-    _add(rows, "pairs", float(sum(each.pairs for each in counts)), "pairs", len(found), None)
+    _add(
+        rows,
+        "best_of_n.pair_reader.pairs",
+        float(sum(each.pairs for each in counts)),
+        "pairs",
+        len(found),
+        None,
+    )
     for n in dict.fromkeys((FEW, len(found[0].of))):
         values = accuracies(found, n)
         for name, each in values.items():
-            _mean(rows, f"accuracy.{name}.n{n}", each)
+            _mean(rows, f"best_of_n.pair_reader.accuracy.{name}.n{n}", each)
         for name in ("knock_out", "round_robin"):
-            _mean(rows, f"gain.{name}.n{n}", values[name] - values["random"])
-            _mean(rows, f"minus_own_sum.{name}.n{n}", values[name] - values["own_sum"])
-        _mean(rows, f"round_robin_minus_knock_out.n{n}", values["round_robin"] - values["knock_out"])
+            _mean(rows, f"best_of_n.pair_reader.gain.{name}.n{n}", values[name] - values["random"])
+            _mean(rows, f"best_of_n.pair_reader.minus_own_sum.{name}.n{n}", values[name] - values["own_sum"])
+        _mean(
+            rows,
+            f"best_of_n.pair_reader.round_robin_minus_knock_out.n{n}",
+            values["round_robin"] - values["knock_out"],
+        )
 
 
-def _share(rows: RowBook, name: str, above: Sequence[float], below: Sequence[float]) -> None:
+def _share(rows: RowBook, row: str, above: Sequence[float], below: Sequence[float]) -> None:
     """Sum over sum, problems resampled; no row where nothing was compared."""
     kept = [at for at, value in enumerate(below) if value]
     if not kept:
         return
     top, bottom = (np.asarray(values, float)[kept] for values in (above, below))
-    _interval(rows, name, lambda index: top[index].sum(-1) / bottom[index].sum(-1), len(kept))
+    _interval(rows, row, lambda index: top[index].sum(-1) / bottom[index].sum(-1), len(kept))
 
 
-def _mean(rows: RowBook, name: str, values: Counts) -> None:
-    _interval(rows, name, lambda index: values[index].mean(-1), len(values))
+def _mean(rows: RowBook, row: str, values: Counts) -> None:
+    _interval(rows, row, lambda index: values[index].mean(-1), len(values))
 
 
 def _interval(
-    rows: RowBook, name: str, statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]], problems: int
+    rows: RowBook, row: str, statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]], problems: int
 ) -> None:
     interval = None
     if problems > 1:
         interval = interval_of_rows(
             statistic,
             problems,
-            generator=np.random.default_rng(item_seed("pair-reader row", name)),
+            generator=np.random.default_rng(item_seed("pair-reader row", row)),
             level=0.95,
             resamples=RESAMPLES,
             method="percentile",
         )
-    _add(rows, name, float(statistic(np.arange(problems)[None])[0]), "fraction", problems, interval)
+    _add(rows, row, float(statistic(np.arange(problems)[None])[0]), "fraction", problems, interval)
 
 
-def _add(rows: RowBook, name: str, value: float, unit: str, problems: int, interval: Interval | None) -> None:
+def _add(rows: RowBook, row: str, value: float, unit: str, problems: int, interval: Interval | None) -> None:
     rows.add(
-        f"{PREFIX}.{name}",
+        row,
         value,
         unit=unit,
         scale="mini",

@@ -165,9 +165,9 @@ def _together(results: SolverResults) -> Found:
     for name, planned in own.items():
         searched = searches[name]
         together, three = _mixed(searched, planned, select), accuracy(searched, select, FEW)
-        row = "planning.plan_bo3_minus_bo3"
+        row = "planning.plan_bo3_minus_bo3" if name == MEAN else f"planning.plan_bo3_minus_bo3.{name}"
         found |= level(f"best_of_n.score.plan-bo3.{name}", together) | level(f"planning.bo3.{name}", three)
-        found |= gap(row if name == MEAN else f"{row}.{name}", together, three)
+        found |= gap(row, together, three)
         single = selections.table(searched, selections.tokens)
         spent = _pairwise(searched, planned, selections.paired_tokens)
         found |= ratio(f"best_of_n.length-change.{name}", minus(_scaled(spent, 1 / FEW), single), single)

@@ -11,6 +11,7 @@ import hashlib
 import io
 import tokenize
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def code_files(start: Path, package: Path) -> set[Path]:
     Imports inside functions count, so a lazily loaded module still makes its user stale.
     """
     found: set[Path] = set()
+    known: set[str] = set()
     waiting = [start]
     while waiting:
         path = waiting.pop()
@@ -58,7 +60,9 @@ def code_files(start: Path, package: Path) -> set[Path]:
             continue
         found.add(path)
         if path.suffix == ".py":
-            waiting.extend(_imported_files(path, package))
+            new = _imported_names(path, package, path.stat().st_mtime_ns) - known
+            known |= new
+            waiting.extend(file for name in new for file in _module_files(name.split(".")[1:], package))
     return found
 
 
@@ -121,8 +125,9 @@ def _content_hash(path: Path) -> str:
     return hash_bytes(what_runs(path.read_text(encoding="utf-8")).encode())
 
 
-def _imported_files(path: Path, package: Path) -> list[Path]:
-    """Files of the package named by the import statements of one source file."""
+@cache
+def _imported_names(path: Path, package: Path, modified_ns: int) -> frozenset[str]:
+    """Names of this package that a file imported at that time of change: parsed once for nine notebooks."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(_python_only(path.read_text(encoding="utf-8")))):
         if isinstance(node, ast.Import):
@@ -131,11 +136,7 @@ def _imported_files(path: Path, package: Path) -> list[Path]:
             module = _absolute(node, path, package)
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-    files: list[Path] = []
-    for name in names:
-        if name.split(".")[0] == package.name:
-            files.extend(_module_files(name.split(".")[1:], package))
-    return files
+    return frozenset(name for name in names if name.split(".")[0] == package.name)
 
 
 def _absolute(node: ast.ImportFrom, path: Path, package: Path) -> str:
