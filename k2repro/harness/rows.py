@@ -180,10 +180,14 @@ def _adaptive_rows(
 
 
 def _health_rows(writer: _Writer, attempts: Sequence[Attempt], benchmark: Benchmark) -> list[Row]:
-    """Shares of what went wrong: lost samples, unread answers and verdicts, position bias, leaks."""
+    """Shares of what went wrong: lost and cut samples, unread answers and verdicts, position bias, leaks."""
     samples = sum(len(each.answers) for each in attempts)
     unread = sum(answer is None for each in attempts for answer in each.answers)
-    counts = [("failed", sum(each.failed for each in attempts), samples), ("unread-answers", unread, samples)]
+    counts = [
+        ("failed", sum(each.failed for each in attempts), samples),
+        ("cut-at-the-limit", sum(each.cut for each in attempts), samples),
+        ("unread-answers", unread, samples),
+    ]
     verdicts = sum(each.verdicts for each in attempts)
     if verdicts:
         unreadable = sum(each.unreadable for each in attempts)

@@ -46,6 +46,7 @@ def attempts(protocol=PUBLISHED, chance=(0.6, 0.7), seed=0):
                         judge=20,
                         plans=("Add.",) * 3 if planned else (),
                         failed=0,
+                        cut=0,
                         verdicts=2,
                         unreadable=0,
                         first=1,
