@@ -125,7 +125,9 @@ def without_surrogates(value: Any) -> Any:
     Servers that stream tokens cut emoji in two; no file and no hash takes half of one.
     """
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return (
+            value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
     if isinstance(value, dict):
         return {without_surrogates(name): without_surrogates(each) for name, each in value.items()}
     return [without_surrogates(each) for each in value] if isinstance(value, list) else value

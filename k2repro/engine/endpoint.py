@@ -218,8 +218,8 @@ class EndpointBackend:
         if len(self._lost) >= MOST_LOST:
             raise K2ReproError(
                 f"{self.endpoint.url}: {len(self._lost)} prompts in a row were given up, the last one for "
-                f"{failure}. What had arrived is kept; when the cause is gone, the same command goes on. Usual "
-                "cause: the server went down, or the prompt and --max-new-tokens together exceed its context"
+                f"{failure}. What had arrived is kept; when the cause is gone, the same command goes on. "
+                "Usual cause: the server went down, or prompt and --max-new-tokens exceed its context"
             )
 
     def _arrived(
@@ -255,8 +255,8 @@ class EndpointBackend:
                 return pause
             if asked > LONGEST_WAIT:
                 raise K2ReproError(
-                    f"{self.endpoint.url} asks to wait {asked:,.0f} s: {error.text[:200]}. Usual cause: a limit "
-                    "of the day. What had arrived is in the journal; the same command goes on from there"
+                    f"{self.endpoint.url} asks to wait {asked:,.0f} s: {error.text[:200]}. Usual cause: a "
+                    "limit of the day. What had arrived is in the journal; the same command goes on"
                 )
             # Everybody waits: a server that is asked again at once counts that too.
             self._pause_until = max(self._pause_until, time.monotonic() + asked)

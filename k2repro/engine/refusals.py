@@ -23,9 +23,7 @@ TOO_LONG = re.compile(r"context[_ ](length|size|window)|maximum context|too (lon
 class Refused(Exception):
     """The server answered with another status than 200. location: where a redirect points."""
 
-    def __init__(
-        self, status: int, text: str, retry_after: str | None = None, *, location: str = ""
-    ) -> None:
+    def __init__(self, status: int, text: str, retry_after: str | None = None, *, location: str = "") -> None:
         super().__init__(f"HTTP {status} {text[:300]}")
         self.status, self.text, self.retry_after, self.location = status, text, retry_after, location
 

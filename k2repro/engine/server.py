@@ -156,8 +156,8 @@ class Server:
         error = body.get("error")
         if error and not body.get("choices"):
             code = error.get("code") if isinstance(error, dict) else None
-            told = isinstance(code, int) and 400 <= code < 600
-            raise Refused(code if told else 502, str(error), None)
+            # Without a code of its own it is the gateway's fault, which may pass.
+            raise Refused(code if isinstance(code, int) and 400 <= code < 600 else 502, str(error))
         return without_surrogates(body) if joined else body
 
     def _new_client(self) -> httpx2.AsyncClient:

@@ -19,12 +19,7 @@ class ProgressLine:
     """
 
     def __init__(
-        self,
-        budget: Budget,
-        what: str,
-        stream: TextIO | None = None,
-        *,
-        waiting: Callable[[], float] = float,
+        self, budget: Budget, what: str, stream: TextIO | None = None, *, waiting: Callable[[], float] = float
     ) -> None:
         self._budget, self._what, self._stream = budget, what, stream or sys.stderr
         self._waiting = waiting

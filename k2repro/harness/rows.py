@@ -227,12 +227,16 @@ def _paper_rows(
 
 
 def slug(text: str) -> str:
-    """`text` as a part of a row's id.
+    """`text` as a part of a row's id. Letters that an id cannot hold are told apart by a hash.
 
     >>> slug("LLM360/K2-Think (32B)")
     'llm360-k2-think-32b'
     """
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.").replace("-.", ".").replace(".-", ".")
+    plain = re.sub(r"[^a-z0-9.]+", "-", text.lower())
+    plain = re.sub(r"-*\.[-.]*", ".", plain).strip("-.")
+    if not plain or any(each.isalnum() and not each.isascii() for each in text):
+        return f"{plain}-{hash_value(text)[:8]}".lstrip("-")
+    return plain
 
 
 def _code_hash() -> str:

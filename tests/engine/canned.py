@@ -21,8 +21,8 @@ def chunk(finish=None, **delta):
 def canned(reply, models=()):
     """The base URL of a server and the bodies that it was sent.
 
-    reply: (number of the request from 0, its body) -> (status, headers, content); content is JSON-like, text or
-    bytes. models: what it lists.
+    reply: (number of the request from 0, its body) -> (status, headers, content); content is JSON-like,
+    text or bytes. models: what it lists.
     """
     bodies = []
 
