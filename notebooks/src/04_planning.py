@@ -114,21 +114,20 @@ rows.add("planning.leak", leak.held, unit="fraction", scale="mini",
 expected("No plan holds its answer.", holds=leak.held == leak.stated == 0)
 
 # %% [markdown]
-# ## One problem, with a plan and without
+# ## Who counts as a solver
 #
-# The solver answers validation problems twice: searching for the order by
-# itself, and along the program's plan. Below is a problem that only one of
-# the two got right. What follows the first mistake is marked.
+# Five models were trained alike, from five seeds. Each was asked validation
+# problems of four lengths; a column is a number of operations.
 
 # %%
 results = carry_out_test_time(scale, open_store(profile))
 rows.rest_on(results.machine)
 show_table([
-    {"seed": seed} | {level.removeprefix("ops-"): round(found[level], 3)
+    {"seed": seed} | {level.removeprefix("ops-"): f"{found[level]:.1%}"
                       for level in LEVELS}
-    | {"counts": "yes" if seed in results.gates.passed else "no"}
+    | {"a solver": "yes" if seed in results.gates.passed else "no"}
     for seed, found in results.gates.scores.items()
-], caption="Who counts as a solver: share solved on validation, one search")
+], caption="Share solved by one search, on validation problems")
 
 # %% [markdown]
 # A seed whose model solves less than half of the shortest level never learned
@@ -136,13 +135,28 @@ show_table([
 # plans and choices would be statements about that failure. The gate was set
 # after a first failed seed was seen, and before anything was chosen.
 
+# %% [markdown]
+# ## One problem, with a plan and without
+#
+# A solver answers twice: searching for the order by itself, and along the
+# program's plan. This is a problem that only one of the two got right, in
+# words and as the model reads it. `k: - d i` says that k is d minus i, of
+# which only the last digit counts; `n=0` is given; `?` asks.
+
 # %%
 from k2repro.lessons.planning import differing, pairs_of_answers
+from k2repro.mini.rendering import render_problem
 
 problem, search, planned = differing(pairs_of_answers(
     results.solver, problems[40:60]))
-print(problem.question)
-print(problem.plan)
+print(render_problem(problem, plan=True))
+print("\nAs the model reads it:", problem.question, problem.plan)
+
+# %% [markdown]
+# And the two answers. In a trace a definition is followed by the values that
+# are known, then by its own: `g: + n c n=0 c=4 g=4`. A question mark says
+# that a value is missing, so the search has to look elsewhere first. What
+# follows the first mistake is marked.
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import HTML, display
@@ -227,15 +241,16 @@ figure, records = pictures.levels_picture(
 show(figure, alt="Differences to a single search by level and kind of "
      "plan, bars for the mean, dots for the solvers: shuffled and "
      "incomplete plans lose most of the score.", table=records,
-     takeaway="A plan is believed, right or wrong; and solvers differ.")
+     takeaway="A wrong plan costs nearly everything: it is believed. A right "
+     "one costs two of the solvers much, and the others little.")
 
 # %%
 tell(rows, "One pass along the program's plan changes the score by "
-     "{planning.alone_minus_search.gold.mean:ci +.1%}, "
+     "{planning.alone_minus_search.gold.mean:ci pts}, "
      "along the solver's own by "
-     "{planning.alone_minus_search.own.mean:ci +.1%}, "
+     "{planning.alone_minus_search.own.mean:ci pts}, "
      "along a shuffled one by "
-     "{planning.alone_minus_search.shuffled.mean:ci +.1%}. "
+     "{planning.alone_minus_search.shuffled.mean:ci pts}. "
      "The intervals resample solvers and problems.")
 
 # %%
@@ -295,7 +310,7 @@ show(figure, alt="Share right by level for three searches and for two "
 
 # %%
 tell(rows, "The planned pass changes best-of-three by "
-     "{planning.plan_bo3_minus_bo3:ci +.1%}, with "
+     "{planning.plan_bo3_minus_bo3:ci pts}, with "
      "{planning.plan_bo3_token_ratio:ci .2f} times the solver's tokens.")
 show_table([
     {"chosen by": planning_rows.best_choice(results),
@@ -303,18 +318,18 @@ show_table([
     caption="How one of the three was chosen, in both lines")
 
 # %%
-def percent(row, seed):
-    return f"{seeds[row][seed]:+.1%}"
+def points(row, seed):
+    return f"{100 * seeds[row][seed]:+.1f}"
 
 
 GOLD = "planning.alone_minus_search.gold.mean"
 GAIN = "planning.plan_bo3_minus_bo3"
 order = sorted(seeds[GOLD], key=lambda seed: -seeds[GOLD][seed])
 show_table([
-    {"solver": seed, "gold plan against a search": percent(GOLD, seed),
-     "planned pass for a third search": percent(GAIN, seed)}
+    {"solver": seed, "gold plan against a search": points(GOLD, seed),
+     "planned pass for a third search": points(GAIN, seed)}
     for seed in order
-], caption="Each solver, those that follow plans best first")
+], caption="Each solver in points, those that follow plans best first")
 half = len(order) // 2
 expected("The half that follows plans better gains from a planned pass, "
          "the other half does not.",
