@@ -116,8 +116,8 @@ expected("No plan holds its answer.", holds=leak.held == leak.stated == 0)
 # %% [markdown]
 # ## Who counts as a solver
 #
-# Five models were trained alike, from five seeds. Each was asked validation
-# problems of four lengths; a column is a number of operations.
+# Several models were trained alike, from seeds of their own. Each was asked
+# validation problems of four lengths; a column is a number of operations.
 
 # %%
 results = carry_out_test_time(scale, open_store(profile))
@@ -294,8 +294,8 @@ show_table([
 tell(rows, "Two searches are both wrong on "
      "{planning.both_wrong.two_searches:.1%} of the problems, a search and "
      "an own-plan pass on {planning.both_wrong.search_and_plan:.1%}.")
-expected("Alone the pass is worse than a search; the pair is wrong together "
-         "no more often than two searches.",
+expected("Alone the pass is worse than a search; the pair is wrong "
+         "together no more often than two searches.",
          holds=rows["planning.alone_minus_search.own.mean"].value < 0
          and rows["planning.both_wrong.search_and_plan"].value
          <= rows["planning.both_wrong.two_searches"].value)

@@ -199,8 +199,8 @@ show_table(effects.share_records(rows, most), caption=f"{most} samples")
 if most > 3:
     tell(rows, "From its best N to the largest, self-certainty changes by "
          "{best_of_n.noisy_judge_large_n:ci pts}, the judge by "
-         "{best_of_n.large_n_minus_best_n:ci pts}: zero where the largest N "
-         "is the best.")
+         "{best_of_n.large_n_minus_best_n:ci pts}: zero where the "
+         "largest N is the best.")
 
 # %% [markdown]
 # ### A judge that learned nothing
