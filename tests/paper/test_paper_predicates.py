@@ -146,6 +146,7 @@ def scores(**cells):
         ("85.21", "86.26", "unresolved", "consistent as printed"),
         ("30", "86.26", "contradicted", "contradicted"),
         ("86.26", "30", "recomputed", "contradicted"),
+        ("86.26", "86.26", "unresolved", "consistent as printed"),
     ],
 )
 def test_near_and_far_share_one_bound(a, b, order, match):
