@@ -10,11 +10,11 @@ from k2repro.architecture.qwen2 import Qwen2
 from k2repro.fast.decoder import buffers_for, cache_for, logits_for
 from k2repro.fast.folding import angles, fold
 from k2repro.fast.kernels.decode import Batch, decode
-from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, DONE, RUNNING
+from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, BROKEN_DRAFT, CORRECTED, DONE, RUNNING
 from k2repro.fast.kernels.panels import PANEL
 from k2repro.fast.kernels.speculating import LOOKUP, MODEL, Reader, Rows, Rules, Scratch, rehearse, speculate
 
-__all__ = ["ACCEPTED", "ADDED", "ASKS", "BROKEN", "CORRECTED", "KINDS", "RULES", "Speculator"]
+__all__ = ["ACCEPTED", "ADDED", "ASKS", "BROKEN", "BROKEN_DRAFT", "CORRECTED", "KINDS", "RULES", "Speculator"]
 
 RULES = ("coupled", "token", "block")
 KINDS = ("model", "lookup", "bigram")
@@ -87,6 +87,11 @@ class Speculator:
             self.state.numbers[row, : len(numbers)] = numbers
             for reader in (self.target, self.draft)[: 1 + self._drafts]:
                 _read(reader, row, self.state.tokens[row, : len(prompt) - 1])
+
+    def cycle(self) -> bool:
+        """One cycle of every row; False if none goes on."""
+        speculate(self.target, self.draft, self.state, self._scratch, self._rules, 1)
+        return bool((self.state.state == RUNNING).any())
 
     def run(self) -> bool:
         """Go on until all rows are at their end (False), or one asks or is broken (True)."""
