@@ -10,7 +10,7 @@ from k2repro.errors import K2ReproError
 def run_speculate(args: argparse.Namespace) -> int:
     import json
 
-    from k2repro.lab.progress import Report, live
+    from k2repro.lab.progress import JobProgress, live
     from k2repro.speculative.advice import advice_text, advise
 
     own = [name for name in ("draft", "prompts", "early_exit") if getattr(args, name) is not None]
@@ -25,7 +25,7 @@ def run_speculate(args: argparse.Namespace) -> int:
             prompts,
             temperature=args.temperature,
             stop=stop,
-            told=lambda share, words: listen("speculate", Report(share, words)),
+            told=lambda share, words: listen("speculate", JobProgress(share, words)),
         )
     say(json.dumps(found, indent=1) if args.json else advice_text(found))
     return 0

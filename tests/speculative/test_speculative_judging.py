@@ -14,7 +14,7 @@ import pytest
 from k2repro.fast.kernels.choosing import dart
 from k2repro.fast.kernels.judging import BLOCK, RUNNING, TOKEN, judge
 from k2repro.fast.kernels.panels import PANEL
-from k2repro.fast.kernels.speculating import MODEL, Rows, Rules, Scratch
+from k2repro.fast.kernels.speculating import MODEL, Rules, Scratch, SpeculativeRows
 from k2repro.speculative.exact import Law, Outcomes, Text, alone, drawn_law, next_words, paths
 from k2repro.speculative.mutants import MUTANTS
 
@@ -46,7 +46,7 @@ class Judge:
 
     def __call__(self, numbers: Sequence[float]) -> tuple[int, int]:
         """(guesses that stay, the word behind them)."""
-        rows = Rows(
+        rows = SpeculativeRows(
             tokens=np.zeros((1, 9), np.int64),
             counts=np.array([1]),
             prompts=np.array([1]),
