@@ -251,7 +251,7 @@ expected("Every wrong rule has an error; some random tests miss it.",
 from k2repro.lessons.real_pair import tested_on
 
 behind = [[*prompt, *row[0].tokens[:length]] for prompt, row, length
-          in zip(prompts, found.responses, (3, 9, 15))]
+          in zip(prompts[:3], found.responses[:3], (3, 9, 15), strict=True)]
 judged_pair = tested_on(
     target, draft, behind, rules=("token", "block"), temperature=4.0,
     draws=1500, generator=np.random.default_rng(1))
