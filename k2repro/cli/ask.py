@@ -103,6 +103,8 @@ def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
             journal.close()
     for note in served.notes:
         sys.stderr.write(f"note: {note}\n")
+    if found.chosen is None:
+        raise K2ReproError(f"no sample came: {found.completions[0].error}")
     return found
 
 

@@ -115,8 +115,9 @@ def shipped_checkpoint(artifacts: Path) -> Path:
 def servable_copy(checkpoint: Path, target: Path) -> Path:
     """A copy of a mini-K2 checkpoint that servers run as it was trained; returns `target`.
 
-    The shipped files name no end token, so a server would write on after the answer until its limit, and
-    `transformers serve` samples only with `do_sample`. Raises K2ReproError when `target` is there already.
+    Checkpoints that were written before `save_checkpoint` named the end token, the shipped ones among them,
+    make a server write on after the answer until its limit; and `transformers serve` samples only with
+    `do_sample`. Raises K2ReproError when `target` is there already.
     """
     if target.exists():
         raise K2ReproError(f"{target} is there already: name a folder that is not")

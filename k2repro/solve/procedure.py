@@ -134,7 +134,10 @@ def solve(
     candidates = run.candidates(plans, completions)
     alive = [index for index, each in enumerate(completions) if not each.failed]
     if len(alive) < len(completions):
-        run.say(f"{len(completions) - len(alive)} of {len(completions)} samples failed and are left out")
+        why = next(each.error or each.finish for each in completions if each.failed)
+        run.say(
+            f"{len(completions) - len(alive)} of {len(completions)} samples failed and are left out: {why}"
+        )
     picked = run.select([candidates[index] for index in alive], [completions[index] for index in alive])
     chosen = None if picked.index is None else alive[picked.index]
     answer = None if chosen is None else candidates[chosen].answer

@@ -48,8 +48,8 @@ def test_configurations_of_transformers_are_read():
 def test_an_unknown_architecture_names_the_keys_it_lacks(tmp_path):
     """A traceback, or sizes made up: the missing keys are named."""
     path = tmp_path / "config.json"
-    path.write_text(json.dumps({"model_type": "mamba", "hidden_size": 2048}))
-    with pytest.raises(K2ReproError, match="'mamba' is not understood; missing key.s. num_hidden_layers"):
+    path.write_text(json.dumps({"model_type": "new-net", "hidden_size": 2048}))
+    with pytest.raises(K2ReproError, match="'new-net' is not understood; missing key.s. num_hidden_layers"):
         find_config(str(path))
     with pytest.raises(K2ReproError, match="no such file"):
         find_config("./nope.json")
