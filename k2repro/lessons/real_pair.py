@@ -19,9 +19,9 @@ from k2repro.speculative import Draft, speculative_sample
 # Draws that a pair has to be expected in, to be a cell of its own.
 EXPECTED = 5
 GAMMA = 3
-# The defect that the power is stated for: so often a word of the draft's stays unjudged.
-UNJUDGED = 0.1
-LEVEL = 0.05
+# The defect that the power is stated for: such a share of the draft's texts stays unjudged.
+UNJUDGED = (0.1, 0.2, 0.5, 1.0)
+LEVEL, POWER = 0.05, 0.8
 
 
 class Pairs(NamedTuple):
@@ -58,7 +58,7 @@ def counts_on(pairs: Pairs, written: Sequence[Sequence[int]]) -> NDArray[np.int6
     return np.bincount(found, minlength=len(places) + 1)
 
 
-def tested_on(
+def g_tests(
     target: Qwen2,
     draft: Qwen2,
     texts: Sequence[Sequence[int]],
@@ -68,16 +68,16 @@ def tested_on(
     draws: int,
     generator: np.random.Generator,
 ) -> list[dict[str, object]]:
-    """Each rule behind each text: cells, p-value, Holm's, power against a rule that lets words by unjudged.
+    """Each rule behind each text: cells, p-value, Holm's, and from which share of unjudged texts it notices.
 
-    Power is that at Holm's strictest level, LEVEL over the number of tests.
+    It notices what it finds in POWER of the runs at Holm's strictest level, LEVEL over the number of tests.
     """
     found: list[dict[str, object]] = []
     level = LEVEL / (len(texts) * len(rules))
     for place, text in enumerate(texts):
         pairs = pairs_of(target, text, temperature, draws)
-        bent = UNJUDGED * chances_on(pairs, draft, text, temperature) + (1 - UNJUDGED) * pairs.chances
-        power = noticed(bent, pairs.chances, draws, 200, generator, level=level)
+        of_draft = chances_on(pairs, draft, text, temperature)
+        notices = noticed_from(of_draft, pairs.chances, draws, level, generator)
         for rule in rules:
             made = speculative_sample(
                 target,
@@ -93,11 +93,25 @@ def tested_on(
             )
             counts = counts_on(pairs, [row.tokens for row in made.responses[0]])
             p_value = float(p_values(counts[None], pairs.chances, generator)[0])
-            found.append(
-                {"text": place + 1, "rule": rule, "cells": len(counts), "p": p_value, "power": power}
-            )
+            record = {"text": place + 1, "rule": rule, "cells": len(counts), "p": p_value}
+            found.append({**record, "notices from": notices})
     adjusted = holm([float(str(one["p"])) for one in found]).adjusted
     return [{**one, "p, Holm": float(each)} for one, each in zip(found, adjusted, strict=True)]
+
+
+def noticed_from(
+    of_draft: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    draws: int,
+    level: float,
+    generator: np.random.Generator,
+) -> float | None:
+    """The least of UNJUDGED that is noticed; None where not even the draft's own texts are."""
+    for share in UNJUDGED:
+        bent = share * of_draft + (1 - share) * wanted
+        if noticed(bent, wanted, draws, 200, generator, level=level) >= POWER:
+            return share
+    return None
 
 
 def _with_rest(chances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -181,7 +181,9 @@ def _notes(name: str, one: dict[str, Any]) -> list[str]:
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The field `prompt` of each line. Raises K2ReproError that names the line."""
+    """The field `prompt` of each line. Raises K2ReproError without the file, and for a line without it."""
+    if not path.is_file():
+        raise K2ReproError(f"{path}: no such file. Must be JSON lines with a field `prompt`")
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:

@@ -248,16 +248,16 @@ expected("Every wrong rule has an error; some random tests miss it.",
 # A vocabulary of hundreds of words cannot be written down branch by branch.
 # So here the compiled rules write behind three texts, at a temperature of 4
 # where much can happen, and the first two words are counted against the
-# target's own law. Six tests are made, so Holm's correction decides. The last
-# column says how often such a test would notice a rule that lets one word of
-# the draft's in ten through unjudged.
+# target's own law. Six tests are made, so Holm's correction decides. *Notices
+# from* is the power: which share of the draft's texts a rule would have to
+# let through unjudged for such a test to find out, four times in five.
 
 # %%
-from k2repro.lessons.real_pair import tested_on
+from k2repro.lessons.real_pair import g_tests
 
 behind = [[*prompt, *row[0].tokens[:length]] for prompt, row, length
           in zip(prompts[:3], found.responses[:3], (3, 9, 15), strict=True)]
-judged_pair = tested_on(
+judged_pair = g_tests(
     target, draft, behind, rules=("token", "block"), temperature=4.0,
     draws=1500, generator=np.random.default_rng(1))
 show_table([{key: f"{value:.3f}" if isinstance(value, float) else value

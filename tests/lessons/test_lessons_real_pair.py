@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from k2repro.engine import sample
-from k2repro.lessons.real_pair import chances_on, counts_on, pairs_of, tested_on
+from k2repro.lessons.real_pair import chances_on, counts_on, g_tests, noticed_from, pairs_of
 
 TARGET = tiny.model(tiny.config(num_hidden_layers=3), scale=0.25)
 DRAFT = tiny.model(tiny.config(num_hidden_layers=1, hidden_size=16), seed=4, scale=0.25)
@@ -16,10 +16,10 @@ DRAWS = 1000
 def test_the_right_rules_are_not_accused_and_the_power_is_stated():
     """Catches cells counted under other words than they are expected under, and a power of nothing."""
     how = {"rules": ["token", "block"], "temperature": 1.0, "draws": DRAWS}
-    found = tested_on(TARGET, DRAFT, [TEXT], generator=np.random.default_rng(0), **how)
+    found = g_tests(TARGET, DRAFT, [TEXT], generator=np.random.default_rng(0), **how)
     assert [one["rule"] for one in found] == ["token", "block"]
     for one in found:
-        assert one["cells"] > 10 and one["p, Holm"] >= one["p"] > 0.005 and one["power"] > 0.5
+        assert one["cells"] > 10 and one["p, Holm"] >= one["p"] > 0.005 and one["notices from"] == 0.5
 
 
 def test_a_draft_that_is_let_through_is_noticed():
@@ -34,3 +34,5 @@ def test_a_draft_that_is_let_through_is_noticed():
         counts = counts_on(pairs, [row.tokens for row in rows])
         found = p_values(counts[None], pairs.chances, np.random.default_rng(0))[0]
         assert found > 0.005 if right else found < 0.001
+    # A draft that is the target has nothing to be noticed.
+    assert noticed_from(pairs.chances, pairs.chances, DRAWS, 0.01, np.random.default_rng(0)) is None
