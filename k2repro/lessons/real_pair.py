@@ -36,7 +36,7 @@ def pairs_of(model: Qwen2, text: Sequence[int], temperature: float, draws: int) 
     """The law of the next two words after `text`."""
     first = _next_words(model, [text], temperature)[0]
     likely = np.flatnonzero(first * draws >= EXPECTED)
-    joint = first[likely, None] * _next_words(model, [[*text, word] for word in likely], temperature)
+    joint = first[likely, None] * _next_words(model, [[*text, word] for word in likely.tolist()], temperature)
     rows, second = np.nonzero(joint * draws >= EXPECTED)
     return Pairs(likely[rows], second, _with_rest(joint[rows, second]))
 
@@ -45,7 +45,7 @@ def chances_on(pairs: Pairs, model: Qwen2, text: Sequence[int], temperature: flo
     """What another model gives the same cells."""
     first = _next_words(model, [text], temperature)[0]
     words, rows = np.unique(pairs.first, return_inverse=True)
-    second = _next_words(model, [[*text, word] for word in words], temperature)
+    second = _next_words(model, [[*text, word] for word in words.tolist()], temperature)
     return _with_rest(first[pairs.first] * second[rows, pairs.second])
 
 

@@ -102,11 +102,12 @@ def spread_picture(gammas: Mapping[str, Mapping[str, Any]], stated: float) -> Pi
     """Spread over prompts against the number of guesses; `stated`: the article's share, a line."""
     import plotly.graph_objects as go
 
-    figure, records = go.Figure(), []
+    figure, records, highest = go.Figure(), [], stated
     for at, (name, found) in enumerate(gammas.items()):
         x = sorted(int(gamma) for gamma in found)
         y = [spread(found[str(gamma)]) for gamma in x]
         within = [spread_interval(found[str(gamma)]) for gamma in x]
+        highest = max(highest, *y, *(one.high for one in within))
         figure.add_scatter(
             x=x,
             y=y,
@@ -127,8 +128,7 @@ def spread_picture(gammas: Mapping[str, Mapping[str, Any]], stated: float) -> Pi
     figure.add_hline(y=stated, line={"dash": "dot"}, annotation_text="the article")
     figure.update_xaxes(title="guesses a cycle (gamma)")
     # Plotly fits an axis to its traces, so a line beyond them would stand outside the plot, or nowhere.
-    top = 1.1 * max([stated, *(record["spread"] for record in records)])
-    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, top])
+    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, 1.1 * highest])
     figure.update_layout(title="How much the speed varies with the prompt", height=400)
     return figure, records
 
