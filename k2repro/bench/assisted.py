@@ -1,7 +1,6 @@
 """The same pair in transformers: `generate`, and its assisted generation at several settings, in turn.
 
-Its default setting was the best one when this was built, but which is best depends on the pair and on the
-machine. So several are run, and the fastest is the one that counts.
+Which setting is the fastest depends on the pair and on the machine. So several are run, and the best is named.
 """
 
 import statistics
