@@ -1,6 +1,6 @@
 """The same pair in transformers: `generate`, and its assisted generation at several settings, in turn.
 
-Which setting is the fastest depends on the pair and on the machine. So several are run, and the best is named.
+Which setting is the fastest depends on pair and machine. So several are run, and the best is named.
 """
 
 import statistics
