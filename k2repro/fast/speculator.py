@@ -94,8 +94,12 @@ class Speculator:
         for row, (prompt, numbers, _) in enumerate(begun):
             self.state.tokens[row, : len(prompt)] = prompt
             self.state.numbers[row, : len(numbers)] = numbers
+            again = row > 0 and prompt is begun[row - 1][0]
             for reader in (self.target, self.draft)[: 1 + self._drafts]:
-                _read(reader, row, self.state.tokens[row, : len(prompt) - 1])
+                if again:
+                    _copy(reader, row - 1, row)
+                else:
+                    _read(reader, row, self.state.tokens[row, : len(prompt) - 1])
 
     def cycle(self) -> bool:
         """One cycle of every row; False if none goes on."""
@@ -203,3 +207,11 @@ def _read(reader: Reader, row: int, tokens: NDArray[np.int64]) -> None:
         weights, cache, turns, epsilon, buffers, logits, _ = reader
         decode(batch, weights, cache, turns, epsilon, buffers, logits)
     reader.lengths[row] = len(tokens)
+
+
+def _copy(reader: Reader, source: int, row: int) -> None:
+    """Give a row what another has read: samples of one prompt read it once."""
+    length, (keys, values) = reader.lengths[source], reader.cache
+    keys[:, row, :, :, :length] = keys[:, source, :, :, :length]
+    values[:, row, :, :length] = values[:, source, :, :length]
+    reader.lengths[row] = length

@@ -36,18 +36,10 @@ def p_values(seen: NDArray[np.int64], wanted: Chances, generator: np.random.Gene
     return (1 + as_far) / (1 + SIMULATED)
 
 
-def noticed(
-    law: Chances,
-    wanted: Chances,
-    draws: int,
-    runs: int,
-    generator: np.random.Generator,
-    *,
-    level: float = 0.05,
-) -> float:
-    """The share of `runs` tests at `level` that notice that `draws` texts come from the wrong law."""
+def noticed(law: Chances, wanted: Chances, draws: int, runs: int, generator: np.random.Generator) -> float:
+    """The share of `runs` tests at level 0.05 that notice that `draws` texts come from the wrong law."""
     seen = generator.multinomial(draws, law, runs)
-    return float((p_values(seen, wanted, generator) <= level).mean())
+    return float((p_values(seen, wanted, generator) <= 0.05).mean())
 
 
 def _distance(seen: NDArray[np.int64], chance: Chances) -> Chances:

@@ -243,30 +243,6 @@ expected("Every wrong rule has an error; some random tests miss it.",
          and any(share < 0.5 for *_, share in judged[1:]))
 
 # %% [markdown]
-# ### On the real pair
-#
-# A vocabulary of hundreds of words cannot be written down branch by branch.
-# So here the compiled rules write behind two texts, at a temperature of 4
-# where much can happen, and the first two words are counted against the
-# target's own law. Four tests are made, so Holm's correction decides. *Notices
-# from* is the power: which share of the draft's texts a rule would have to
-# let through unjudged for such a test to find out, four times in five.
-
-# %%
-from k2repro.lessons.real_pair import g_tests
-
-behind = [[*prompt, *row[0].tokens[:length]] for prompt, row, length
-          in zip(prompts[:2], found.responses[:2], (3, 9), strict=True)]
-judged_pair = g_tests(
-    target, draft, behind, rules=("token", "block"), temperature=4.0,
-    draws=1000, generator=np.random.default_rng(1))
-show_table([{key: f"{value:.3f}" if isinstance(value, float) else value
-             for key, value in line.items()} for line in judged_pair],
-           caption="G-tests of the first two words, 1,000 draws each")
-expected("No rule is accused.",
-         holds=all(line["p, Holm"] > 0.05 for line in judged_pair))
-
-# %% [markdown]
 # ### What no text shows
 #
 # The target checks every guess, so a loop may treat its draft badly and the
