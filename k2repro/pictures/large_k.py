@@ -1,11 +1,15 @@
 """The figure of notebook 03 about many samples."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from k2repro.evaluate.effects import Effect
 from k2repro.lab.large_k_rows import PREFIX
 from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE
 from k2repro.pictures.style import BELOW, Picture, Records
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 NAMES = {"sft": "SFT", "rl": "RL from SFT"}
 
@@ -47,6 +51,11 @@ def pass_at_k_picture(curves: Mapping[str, Effect], ks: Sequence[int], crossing:
             marker={"symbol": "circle-open", "size": 18, "color": GREY, "line": {"width": 2}},
             name=f"RL no longer ahead, from k = {crossing}",
         )
+    _label(figure, ks)
+    return figure, records
+
+
+def _label(figure: "Figure", ks: Sequence[int]) -> None:
     figure.update_xaxes(
         title="k, samples for each problem (log scale)",
         type="log",
@@ -55,7 +64,6 @@ def pass_at_k_picture(curves: Mapping[str, Effect], ks: Sequence[int], crossing:
     )
     figure.update_yaxes(title="problems with a right sample among k (%)")
     figure.update_layout(title="pass@k before and after reinforcement learning", height=440, legend=BELOW)
-    return figure, records
 
 
 def _record(name: str, k: int, effect: Effect) -> dict[str, object]:
