@@ -13,7 +13,7 @@ from k2repro.engine.backend import Message, Request, Sampling
 from k2repro.engine.endpoint import EndpointBackend
 from k2repro.engine.server import Endpoint
 from k2repro.harness.grading import INSTRUCTIONS
-from k2repro.solve import ChatDialect, Roles, Settings, solve
+from k2repro.solve import ChatDialect, Roles, SolveSettings, solve
 
 RULES = (
     'Reply with JSON only. {"delegate": "a question that stands alone"} hands a hard sub-question to a '
@@ -21,7 +21,7 @@ RULES = (
 )
 
 
-def run_agent(backend: EndpointBackend, task: str, *, most: int, settings: Settings) -> str:
+def run_agent(backend: EndpointBackend, task: str, *, most: int, settings: SolveSettings) -> str:
     """The agent's answer after at most `most` delegated sub-questions."""
     turns = [Message("system", RULES), Message("user", task)]
     for step in range(most + 1):
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("task")
     args = parser.parse_args()
     backend = EndpointBackend(Endpoint(args.base_url, args.model))
-    settings = Settings(n=3, planned=3, solver=Sampling(32_000, 1.0, 0.95, ("</answer>",)))
+    settings = SolveSettings(n=3, planned=3, solver=Sampling(32_000, 1.0, 0.95, ("</answer>",)))
     sys.stdout.write(run_agent(backend, args.task, most=args.most, settings=settings) + "\n")
     backend.close()
 

@@ -20,7 +20,7 @@ from k2repro.architecture.accounting import (
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.memory import (
     PRECISIONS,
-    Precision,
+    StoredPrecision,
     devices_needed,
     memory_by_precision,
     weight_bytes,
@@ -39,7 +39,7 @@ __all__ = [
     "KVCache",
     "ModelConfig",
     "ParameterCount",
-    "Precision",
+    "StoredPrecision",
     "Qwen2",
     "RopeScaling",
     "count_parameters",

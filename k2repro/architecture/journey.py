@@ -32,7 +32,7 @@ STEPS = (
 
 
 @dataclass(frozen=True)
-class Step:
+class JourneyStop:
     """One stop: module name, what happens, shape after it, parameters used (all layers together)."""
 
     module: str
@@ -41,7 +41,7 @@ class Step:
     parameters: int
 
 
-def trace_token(config: ModelConfig, context_length: int, *, device: str = "cpu") -> list[Step]:
+def trace_token(config: ModelConfig, context_length: int, *, device: str = "cpu") -> list[JourneyStop]:
     """Decode one token at `context_length` (itself included) and report every step's output shape.
 
     device: "meta" runs any size without memory and gives shapes only.
@@ -60,11 +60,11 @@ def trace_token(config: ModelConfig, context_length: int, *, device: str = "cpu"
     for handle in handles:
         handle.remove()
     steps = [_step(model, shapes, module, meaning) for module, meaning in STEPS]
-    cached = Step("(KV cache)", "keys of all tokens so far, one layer", tuple(cache.keys[0].shape), 0)
+    cached = JourneyStop("(KV cache)", "keys of all tokens so far, one layer", tuple(cache.keys[0].shape), 0)
     return [*steps[:5], cached, *steps[5:]]
 
 
-def _step(model: Qwen2, shapes: dict[str, tuple[int, ...]], module: str, meaning: str) -> Step:
+def _step(model: Qwen2, shapes: dict[str, tuple[int, ...]], module: str, meaning: str) -> JourneyStop:
     name = module if module in shapes else f"model.layers.0.{module}"
     suffix = f".{module}" if name != module else module
     parameters = sum(
@@ -75,7 +75,7 @@ def _step(model: Qwen2, shapes: dict[str, tuple[int, ...]], module: str, meaning
         and (owner == module or (name != module and owner.endswith(suffix)))
         for parameter in part.parameters()
     )
-    return Step(module, meaning, shapes[name], parameters)
+    return JourneyStop(module, meaning, shapes[name], parameters)
 
 
 def _note(

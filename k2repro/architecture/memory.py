@@ -14,7 +14,7 @@ from k2repro.errors import K2ReproError, unknown
 
 
 @dataclass(frozen=True)
-class Precision:
+class StoredPrecision:
     """A storage format of the weights.
 
     bits: for each value of the matrices of the decoder blocks (q, k, v, o, gate, up, down).
@@ -31,12 +31,12 @@ class Precision:
     note: str
 
 
-PRECISIONS: dict[str, Precision] = {
-    "fp32": Precision(32, 32, 0, 0, "all values in 32 bit"),
-    "bf16": Precision(16, 16, 0, 0, "all values in 16 bit"),
-    "fp8": Precision(8, 16, -1, 32, "block matrices, one 32-bit scale a row; rest 16 bit"),
-    "int8": Precision(8, 16, -1, 16, "block matrices, one 16-bit scale a row; rest 16 bit"),
-    "int4": Precision(
+PRECISIONS: dict[str, StoredPrecision] = {
+    "fp32": StoredPrecision(32, 32, 0, 0, "all values in 32 bit"),
+    "bf16": StoredPrecision(16, 16, 0, 0, "all values in 16 bit"),
+    "fp8": StoredPrecision(8, 16, -1, 32, "block matrices, one 32-bit scale a row; rest 16 bit"),
+    "int8": StoredPrecision(8, 16, -1, 16, "block matrices, one 16-bit scale a row; rest 16 bit"),
+    "int4": StoredPrecision(
         4, 16, 128, 20, "block matrices, 16-bit scale and 4-bit zero point per 128; rest 16 bit"
     ),
 }

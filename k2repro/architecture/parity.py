@@ -19,7 +19,7 @@ MODES = ("full", "cached", "left-padded")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Parity:
     """One comparison: mode and the largest difference of a logit, relative to the largest logit."""
 
     mode: str
@@ -53,7 +53,7 @@ def transformers_twin(model: Qwen2) -> Any:
 
 
 @torch.no_grad()
-def compare_logits(model: Qwen2, twin: Any, tokens: Tensor) -> list[Comparison]:
+def compare_logits(model: Qwen2, twin: Any, tokens: Tensor) -> list[Parity]:
     """Compare on `tokens` [batch >= 2, length >= 4], in each of MODES.
 
     full: one pass. cached: a prompt, then token by token on both sides. left-padded: the second row
@@ -71,7 +71,7 @@ def compare_logits(model: Qwen2, twin: Any, tokens: Tensor) -> list[Comparison]:
     theirs = twin(tokens, attention_mask=mask, position_ids=positions).logits[mask.bool()]
     padded = relative_difference(model(tokens, attention_mask=mask)[mask.bool()], theirs)
     differences = (full, relative_difference(cached, _cached_logits(twin, parts)), padded)
-    return [Comparison(*pair) for pair in zip(MODES, differences, strict=True)]
+    return [Parity(*pair) for pair in zip(MODES, differences, strict=True)]
 
 
 def relative_difference(ours: Tensor, theirs: Tensor) -> float:

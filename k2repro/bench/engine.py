@@ -131,10 +131,10 @@ def _attention_seconds(decoder: Any, batch: int) -> float:
     """Attention of all layers at half of the new tokens, repeated on its own."""
     import numpy as np
 
-    from k2repro.fast.kernels.decode import Batch, attend_all
+    from k2repro.fast.kernels.decode import DecodeBatch, attend_all
 
     config, (keys, values), rows = decoder._config, decoder._cache, np.arange(batch)
-    half = Batch(rows, rows, np.full(batch, PROMPT_TOKENS + NEW_TOKENS // 2), rows)
+    half = DecodeBatch(rows, rows, np.full(batch, PROMPT_TOKENS + NEW_TOKENS // 2), rows)
 
     def layers() -> None:
         for layer in range(len(keys)):

@@ -36,7 +36,7 @@ RATE = 1e-4
 
 
 @dataclass(frozen=True)
-class Work:
+class BenchTask:
     """What both sides do: prompts as token ids, completions of each, their budget, what ends them."""
 
     prompts: list[list[int]]
@@ -76,7 +76,7 @@ def bench_rlvr(
     tokens = torch.randint(10, SHAPE.vocab_size, (prompts, prompt_tokens), generator=generator).tolist()
     records: list[dict[str, object]] = []
     for lengths, stop in STOPS.items():
-        work = Work(tokens, group_size, new_tokens, stop)
+        work = BenchTask(tokens, group_size, new_tokens, stop)
         ours = _Ours(work)
         theirs = _train_theirs(ours.model, work, repeats + 1, between=ours.step)
         records += [
@@ -105,19 +105,19 @@ def _reward(completions: Sequence[Sequence[int]]) -> list[float | None]:
 class _Ours:
     """Steps of `k2repro.rlvr`."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: BenchTask) -> None:
         import torch
 
         from k2repro.architecture.qwen2 import Qwen2
         from k2repro.engine import sample
-        from k2repro.rlvr import GrpoConfig, Prompt, Source, cycle
+        from k2repro.rlvr import GrpoConfig, Prompt, RolloutSource, cycle
 
         self.model = Qwen2(SHAPE, generator=torch.Generator().manual_seed(0))
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=RATE, weight_decay=0.0)
         self.steps = Steps([])
         items = [Prompt(str(number), tuple(tokens)) for number, tokens in enumerate(work.prompts)]
         rewards: Any = {"parity": lambda prompts, completions: _reward([c.tokens for c in completions])}
-        self.source = Source(cycle(items, 0), rewards, sample, stop=work.stop)
+        self.source = RolloutSource(cycle(items, 0), rewards, sample, stop=work.stop)
         self.config = GrpoConfig(
             prompts_per_step=len(items),
             group_size=work.group_size,
@@ -136,7 +136,7 @@ class _Ours:
         self.steps.add(told[0].clock.sampling, total, told[0].record.length * completions)
 
 
-def _train_theirs(model: Any, work: Work, steps: int, between: Callable[[], None]) -> Steps:
+def _train_theirs(model: Any, work: BenchTask, steps: int, between: Callable[[], None]) -> Steps:
     """Steps of TRL's trainer on a copy of the weights, with `between` after each, outside the timing."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = _their_trainer(model, work, steps, folder)
@@ -182,7 +182,7 @@ def _printer() -> Any:
     return transformers.PrinterCallback
 
 
-def _their_trainer(model: Any, work: Work, steps: int, folder: str) -> Any:
+def _their_trainer(model: Any, work: BenchTask, steps: int, folder: str) -> Any:
     import datasets
     import transformers
     import trl

@@ -83,12 +83,12 @@ def _parts(ours: Any) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _attention_named() -> Iterator[None]:
-    """Both ways of `Attention` are an operation of their own for the profiler."""
+    """Both ways of `PackedAttention` are an operation of their own for the profiler."""
     from torch.profiler import record_function
 
-    from k2repro.fast.packed_attention import Attention
+    from k2repro.fast.packed_attention import PackedAttention
 
-    ways = {name: getattr(Attention, name) for name in ("forward", "backward")}
+    ways = {name: getattr(PackedAttention, name) for name in ("forward", "backward")}
 
     def named(way: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(*given: Any) -> Any:
@@ -99,11 +99,11 @@ def _attention_named() -> Iterator[None]:
 
     try:
         for name, way in ways.items():
-            setattr(Attention, name, named(way))
+            setattr(PackedAttention, name, named(way))
         yield
     finally:
         for name, way in ways.items():
-            setattr(Attention, name, way)
+            setattr(PackedAttention, name, way)
 
 
 def _seconds(run: Callable[[], object]) -> float:

@@ -73,7 +73,7 @@ def bench_speculative(
     """
     import torch
 
-    from k2repro.lab.progress import Report, live
+    from k2repro.lab.progress import JobProgress, live
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -84,7 +84,7 @@ def bench_speculative(
             for name in targets:
 
                 def told(share: float, words: str, name: str = name) -> None:
-                    listen(name, Report(share, words))
+                    listen(name, JobProgress(share, words))
 
                 target = small if name not in GROWN else _grown(small, GROWN[name])
                 side = _Side(target, draft, max(one.batch for one in settings_of(name)))

@@ -85,11 +85,11 @@ def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
     from k2repro.evaluate.journal import Journal
     from k2repro.harness.grading import INSTRUCTIONS
     from k2repro.harness.serving import endpoints, sampling, serve
-    from k2repro.solve import ChatDialect, Settings, solve
+    from k2repro.solve import ChatDialect, SolveSettings, solve
 
     n = args.best_of or 1
     planned = args.planned if args.planned is not None else n if args.plan else 0
-    settings = Settings(n, planned, args.select or "knock-out", sampling(args))
+    settings = SolveSettings(n, planned, args.select or "knock-out", sampling(args))
     heard = None if args.json or args.no_stream else FirstSample()
     journal = Journal(args.journal) if args.journal else None
     served = serve(endpoints(args), args, journal=journal, on_text=heard)

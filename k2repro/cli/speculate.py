@@ -9,7 +9,7 @@ from k2repro.cli.command import MODELS, Command, json_option, say
 def run_speculate(args: argparse.Namespace) -> int:
     import json
 
-    from k2repro.lab.progress import Report, live
+    from k2repro.lab.progress import JobProgress, live
     from k2repro.speculative.advice import advice_text, advise
 
     target, drafts, prompts, stop = _own_pair(args) if args.target else _mini_pair()
@@ -20,7 +20,7 @@ def run_speculate(args: argparse.Namespace) -> int:
             prompts,
             temperature=args.temperature,
             stop=stop,
-            told=lambda share, words: listen("speculate", Report(share, words)),
+            told=lambda share, words: listen("speculate", JobProgress(share, words)),
         )
     say(json.dumps(found, indent=1) if args.json else advice_text(found))
     return 0

@@ -21,7 +21,7 @@ from k2repro.fast import Prefix, RowDecoder
 
 
 @dataclass(frozen=True)
-class Prompt:
+class SamplingPrompt:
     """A prompt: its tokens, the seed of its samples and the most tokens that each may draw."""
 
     tokens: Sequence[int]
@@ -30,7 +30,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SamplingSettings:
     """How tokens are drawn; checked. codec: for the text of completions, if it is wanted."""
 
     n: int
@@ -44,7 +44,9 @@ class Settings:
 class Run:
     """The samples of some prompts on their way through one decoder of `rows` rows."""
 
-    def __init__(self, decoder: RowDecoder, rows: int, prompts: Sequence[Prompt], settings: Settings) -> None:
+    def __init__(
+        self, decoder: RowDecoder, rows: int, prompts: Sequence[SamplingPrompt], settings: SamplingSettings
+    ) -> None:
         self._decoder, self._prompts, self._settings = decoder, prompts, settings
         self._flight = Flight(rows, max(prompt.budget for prompt in prompts))
         self._waiting = deque((p, j) for p in range(len(prompts)) for j in range(settings.n))

@@ -13,7 +13,7 @@ from k2repro.architecture.qwen2 import Qwen2
 from k2repro.engine import checks
 from k2repro.engine.backend import Completion
 from k2repro.engine.eager import EagerDecoder
-from k2repro.engine.run import Prompt, Run, Settings
+from k2repro.engine.run import Run, SamplingPrompt, SamplingSettings
 from k2repro.engine.shares import Progress, one_thread_each, run_shares, workers_for
 from k2repro.engine.stop import StopRule
 from k2repro.engine.text import TextCodec
@@ -28,7 +28,7 @@ class Sampler:
 
     model: a Qwen2. compiled: True for the compiled step (float32 weights on the CPU; works on a prepared
     copy, so call `refresh` when the weights have changed), False for the module as it is, None for the
-    faster of the two: compiled up to 50M parameters. Both give the same tokens.
+    faster of the two: compiled up to 100M parameters. Both give the same tokens.
     """
 
     def __init__(self, model: Qwen2, *, compiled: bool | None = None) -> None:
@@ -60,7 +60,7 @@ class Sampler:
         vocab_size, context = self.config.vocab_size, self.config.max_position_embeddings
         checks.whole("max_new_tokens", max_new_tokens)
         codec = None if tokenizer is None else TextCodec(tokenizer, vocab_size)
-        settings = Settings(
+        settings = SamplingSettings(
             n=checks.whole("n", n),
             temperature=checks.check_temperature(temperature),
             top_p=checks.check_top_p(top_p),
@@ -72,13 +72,13 @@ class Sampler:
         drawn = checks.prompt_seeds(seeds, generator, len(tokens), temperature == 0)
         rows = min(checks.whole("max_batch", max_batch), len(tokens) * n)
         work = [
-            Prompt(prompt, seed, min(max_new_tokens, context - len(prompt)))
+            SamplingPrompt(prompt, seed, min(max_new_tokens, context - len(prompt)))
             for prompt, seed in zip(tokens, drawn, strict=True)
         ]
         return self._draw(work, rows, settings, progress) if work else []
 
     def _draw(
-        self, prompts: list[Prompt], rows: int, settings: Settings, progress: Progress | None
+        self, prompts: list[SamplingPrompt], rows: int, settings: SamplingSettings, progress: Progress | None
     ) -> list[list[Completion]]:
         positions = max(len(prompt.tokens) + prompt.budget for prompt in prompts)
         if self._weights is None:

@@ -69,7 +69,7 @@ def _length(generation: Generation | Score) -> float:
 
 
 @dataclass(frozen=True)
-class Table:
+class SeedTable:
     """One value a problem for each seed. by_seed: float64 [problems], in the order of `ids`."""
 
     ids: tuple[str, ...]
@@ -81,7 +81,7 @@ class Table:
         found: Numbers = np.mean(list(self.by_seed.values()), axis=0)
         return found
 
-    def aligned(self, ids: Sequence[str]) -> "Table":
+    def aligned(self, ids: Sequence[str]) -> "SeedTable":
         """The same with the problems in another order. Raises K2ReproError for other problems."""
         if tuple(ids) == self.ids:
             return self
@@ -92,12 +92,12 @@ class Table:
             )
         place = {name: at for at, name in enumerate(self.ids)}
         order = [place[name] for name in ids]
-        return Table(tuple(ids), {seed: values[order] for seed, values in self.by_seed.items()})
+        return SeedTable(tuple(ids), {seed: values[order] for seed, values in self.by_seed.items()})
 
 
 def table_of(
     pools: Seeds, measure: Measure = right, *, tiers: Sequence[str] | None = None, least: int = 1
-) -> Table:
+) -> SeedTable:
     """The table of one model.
 
     tiers: of the problems that count; None takes all. least: problems with fewer generations are left out.
@@ -121,7 +121,7 @@ def table_of(
                 "seeds or models were asked different problems; "
                 f"{min(values.keys() ^ set(ids))!r} is in one of them only. Usual cause: pools of other sizes"
             )
-    return Table(
+    return SeedTable(
         ids,
         {seed: np.array([values[name] for name in ids]) for seed, values in zip(pools, columns, strict=True)},
     )
@@ -164,15 +164,15 @@ class Effect:
 
 
 def level(
-    table: Table, *, generator: np.random.Generator, resamples: int = 4_000, each_seed: bool = True
+    table: SeedTable, *, generator: np.random.Generator, resamples: int = 4_000, each_seed: bool = True
 ) -> Effect:
     """The mean of a table."""
     return _effect(table, generator, resamples, test=False, each_seed=each_seed)
 
 
 def difference(
-    plus: Table | Sequence[Table],
-    minus: Table | Sequence[Table],
+    plus: SeedTable | Sequence[SeedTable],
+    minus: SeedTable | Sequence[SeedTable],
     *,
     generator: np.random.Generator,
     resamples: int = 4_000,
@@ -189,7 +189,9 @@ def difference(
     return _effect(table, generator, resamples, test=True, each_seed=True)
 
 
-def gap(first: Table, second: Table, *, generator: np.random.Generator, resamples: int = 2_000) -> Effect:
+def gap(
+    first: SeedTable, second: SeedTable, *, generator: np.random.Generator, resamples: int = 2_000
+) -> Effect:
     """Mean of `first` minus mean of `second`, each over its own seeds, problems resampled in pairs.
 
     The value is that of `difference` but for rounding; nothing is tested. Where the sides have other seeds
@@ -201,14 +203,14 @@ def gap(first: Table, second: Table, *, generator: np.random.Generator, resample
         seed: first.by_seed[seed] - second.by_seed[seed] for seed in first.by_seed if seed in second.by_seed
     }
     if set(first.by_seed) == set(second.by_seed):
-        return _effect(Table(first.ids, values), generator, resamples, test=False, each_seed=False)
+        return _effect(SeedTable(first.ids, values), generator, resamples, test=False, each_seed=False)
     paired = paired_difference(first.mean, second.mean, generator=generator, resamples=resamples)
     by_seed = {seed: (float(own.mean()), None) for seed, own in values.items()}
     return Effect(paired.difference, paired.interval, None, paired.n, by_seed)
 
 
 def statistic(
-    tables: Sequence[Table],
+    tables: Sequence[SeedTable],
     function: Callable[[Numbers], float],
     *,
     generator: np.random.Generator,
@@ -255,11 +257,11 @@ def holm_adjusted(effects: Mapping[str, Effect]) -> dict[str, float]:
     return dict(zip(tested, holm(list(tested.values())).adjusted.tolist(), strict=True))
 
 
-def _as_list(tables: Table | Sequence[Table]) -> list[Table]:
-    return [tables] if isinstance(tables, Table) else list(tables)
+def _as_list(tables: SeedTable | Sequence[SeedTable]) -> list[SeedTable]:
+    return [tables] if isinstance(tables, SeedTable) else list(tables)
 
 
-def _combined(plus: Sequence[Table], minus: Sequence[Table]) -> Table:
+def _combined(plus: Sequence[SeedTable], minus: Sequence[SeedTable]) -> SeedTable:
     """For each seed one value a problem: those of `plus` minus those of `minus`."""
     every = [*plus, *minus]
     seeds = list(every[0].by_seed)
@@ -270,16 +272,16 @@ def _combined(plus: Sequence[Table], minus: Sequence[Table]) -> Table:
         )
     ids = every[0].ids
     ups, downs = ([table.aligned(ids) for table in side] for side in (plus, minus))
-    return Table(ids, {seed: _sum(ups, seed) - _sum(downs, seed) for seed in seeds})
+    return SeedTable(ids, {seed: _sum(ups, seed) - _sum(downs, seed) for seed in seeds})
 
 
-def _sum(tables: Iterable[Table], seed: int) -> Numbers:
+def _sum(tables: Iterable[SeedTable], seed: int) -> Numbers:
     parts = [table.by_seed[seed] for table in tables]
     return sum(parts[1:], parts[0])
 
 
 def _effect(
-    table: Table, generator: np.random.Generator, resamples: int, *, test: bool, each_seed: bool
+    table: SeedTable, generator: np.random.Generator, resamples: int, *, test: bool, each_seed: bool
 ) -> Effect:
     values = table.mean
     paired = paired_difference(

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from k2repro.errors import K2ReproError
-from k2repro.evaluate.pool import Attempts, BenchmarkProblem, Generation, Pool, check_ids, problem_seed
+from k2repro.evaluate.pool import Attempts, Generation, Pool, PoolProblem, check_ids, problem_seed
 from k2repro.evaluate.pool_journal import PoolJournal
 from k2repro.results.hashing import hash_value
 
 if TYPE_CHECKING:
     from k2repro.engine.backend import Completion
 
-P = TypeVar("P", bound=BenchmarkProblem)
+P = TypeVar("P", bound=PoolProblem)
 # Generations between two writes of the journal: what a kill loses at most. Each part ends with a few long
 # responses that keep the sampler alone, so it should not be small.
 AT_ONCE = 512
@@ -115,7 +115,7 @@ def _sampled(
     return [response for group in sampled for response in group]
 
 
-def _text(problem: BenchmarkProblem, response: "Completion") -> str:
+def _text(problem: PoolProblem, response: "Completion") -> str:
     if response.failed:
         raise K2ReproError(
             f"a response to {problem.id!r} failed ({response.finish}): {response.error or 'no reason told'}; "

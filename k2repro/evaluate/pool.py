@@ -145,7 +145,7 @@ class Scores(Responses[Score]):
         return Scores(tuple(attempts), self.about)
 
 
-class BenchmarkProblem(Protocol):
+class PoolProblem(Protocol):
     """What a pool must know of a problem."""
 
     @property

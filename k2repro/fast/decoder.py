@@ -13,7 +13,7 @@ from torch import Tensor
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.fast.folding import angles
-from k2repro.fast.kernels.decode import BLOCK, Batch, Buffers, Cache, FoldedWeights, decode
+from k2repro.fast.kernels.decode import BLOCK, Buffers, DecodeBatch, FoldedWeights, KeyValueCache, decode
 from k2repro.fast.kernels.panels import PANEL
 from k2repro.fast.kernels.vectors import filled
 from k2repro.fast.rows import Prefix
@@ -25,8 +25,8 @@ PREFILL_TOKENS = 512
 # machine: 8 rows took 1.2 to 1.4 times as long, 32 rows 1.0 to 1.4 times).
 COMPILED_ROWS = 16
 # Measured on one machine, samples of 1 to 64 prompts on two threads: 1.5 to 3.5 times as fast as the module
-# from 1M to 95M parameters. The bound is that of an older, slower step; beyond 95M nothing was measured.
-COMPILED_PARAMETERS = 50_000_000
+# from 1M to 95M parameters; beyond that nothing was measured.
+COMPILED_PARAMETERS = 100_000_000
 
 
 def fits_compiled(model: Qwen2) -> bool:
@@ -64,7 +64,7 @@ class CompiledDecoder:
 
     def step(self, tokens: Tensor) -> None:
         rows = self._rows[: len(tokens)]
-        batch = Batch(tokens.numpy(), rows, self._lengths[: len(tokens)], rows)
+        batch = DecodeBatch(tokens.numpy(), rows, self._lengths[: len(tokens)], rows)
         self._decode(batch, self._step, self._cache, self._logits[: len(tokens)])
         self._lengths[: len(tokens)] += 1
 
@@ -72,7 +72,7 @@ class CompiledDecoder:
         length, config = int(self._lengths[row]), self._config
         self._make_room(len(tokens))
         logits, each = logits_for(config, len(tokens)), np.arange(len(tokens))
-        batch = Batch(np.asarray(tokens, np.int64), np.full(len(tokens), row), length + each, each)
+        batch = DecodeBatch(np.asarray(tokens, np.int64), np.full(len(tokens), row), length + each, each)
         self._decode(batch, self._reading, self._cache, logits)
         self._lengths[row] += len(tokens)
         return torch.from_numpy(logits)[:, : config.vocab_size]
@@ -88,7 +88,7 @@ class CompiledDecoder:
         lengths = [len(prompt) for prompt in prompts]
         cache = cache_for(self._config, len(prompts), max(lengths))
         self._make_room(sum(lengths))
-        batch = Batch(
+        batch = DecodeBatch(
             tokens=np.concatenate(prompts).astype(np.int64),
             places=np.repeat(np.arange(len(prompts)), lengths),
             positions=np.concatenate([np.arange(length) for length in lengths]),
@@ -111,7 +111,9 @@ class CompiledDecoder:
         if tokens > len(self._reading.residual):
             self._reading = buffers_for(self._config, tokens, len(self._angles.cosines))
 
-    def _decode(self, batch: Batch, buffers: Buffers, cache: Cache, logits: NDArray[np.float32]) -> None:
+    def _decode(
+        self, batch: DecodeBatch, buffers: Buffers, cache: KeyValueCache, logits: NDArray[np.float32]
+    ) -> None:
         decode(batch, self._weights, cache, self._angles, self._epsilon, buffers, logits)
 
 
@@ -127,11 +129,11 @@ def _passes(prompts: Sequence[Sequence[int]]) -> Iterator[list[Sequence[int]]]:
         yield taken
 
 
-def cache_for(config: ModelConfig, places: int, positions: int) -> Cache:
+def cache_for(config: ModelConfig, places: int, positions: int) -> KeyValueCache:
     """All zero, for at least `positions`."""
     outer, dim = (config.num_hidden_layers, places, config.num_key_value_heads), config.head_dim
     columns = filled(positions)
-    return Cache(
+    return KeyValueCache(
         keys=np.zeros((*outer, dim, columns), np.float32), values=np.zeros((*outer, columns, dim), np.float32)
     )
 

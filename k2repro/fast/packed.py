@@ -18,9 +18,9 @@ from torch.autograd.function import once_differentiable
 
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.fast.folding import Folding, Gradients
-from k2repro.fast.packed_layer import Asking, Layer, Norm, Rotation
+from k2repro.fast.packed_layer import LayerQueries, Norm, PackedLayer, Rotation
 from k2repro.fast.products import outer, product
-from k2repro.fast.spans import Reading, plan_reading
+from k2repro.fast.spans import PackedTexts, plan_reading
 
 EMBEDDING, NORM, HEAD = "model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"
 
@@ -51,9 +51,9 @@ def packed_logits(
 class _Pass:
     """What the way back of one pass needs."""
 
-    reading: Reading
+    reading: PackedTexts
     foldings: list[Folding]
-    layers: list[Layer]
+    layers: list[PackedLayer]
     norm: Norm
     head: Tensor
 
@@ -64,7 +64,7 @@ class _PackedLogits(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        reading: Reading,
+        reading: PackedTexts,
         turns: Tensor,
         config: ModelConfig,
         names: Sequence[str],
@@ -104,15 +104,17 @@ class _PackedLogits(torch.autograd.Function):
         return (None, None, None, None, *(found[name] for name in ctx.names))
 
 
-def _layers(config: ModelConfig, foldings: Sequence[Folding], reading: Reading, turns: Tensor) -> list[Layer]:
+def _layers(
+    config: ModelConfig, foldings: Sequence[Folding], reading: PackedTexts, turns: Tensor
+) -> list[PackedLayer]:
     """All layers; what they share (who sees what, the rotation) is made once."""
     width = config.num_attention_heads * config.head_dim
     rotation = Rotation(turns, width)
-    whole = Asking(reading.queries, rotation)
-    asked = Asking(reading.last_queries, Rotation(turns[reading.asked], width))
+    whole = LayerQueries(reading.queries, rotation)
+    asked = LayerQueries(reading.last_queries, Rotation(turns[reading.asked], width))
     last = foldings[-1]
     return [
-        Layer(config, f.fold(), reading, rotation, asked if f is last else whole, last=f is last)
+        PackedLayer(config, f.fold(), reading, rotation, asked if f is last else whole, last=f is last)
         for f in foldings
     ]
 

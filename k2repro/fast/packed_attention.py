@@ -13,7 +13,7 @@ from torch import Tensor
 from k2repro.fast.kernels.attention import Kept, Texts, all_rows, attend, attend_back
 
 
-class Attention:
+class PackedAttention:
     """texts: who sees what. query: [M, K G D], scaled and rotated. key_value: [N, 2 K D], keys rotated.
 
     kv_heads: K. groups: G.

@@ -14,9 +14,9 @@ from torch import Tensor
 from k2repro.architecture import ModelConfig
 from k2repro.fast.folding import LayerWeights
 from k2repro.fast.kernels.attention import Texts
-from k2repro.fast.packed_attention import Attention
+from k2repro.fast.packed_attention import PackedAttention
 from k2repro.fast.products import outer, product
-from k2repro.fast.spans import Reading
+from k2repro.fast.spans import PackedTexts
 
 silu = torch.ops.aten.silu
 silu_backward = torch.ops.aten.silu_backward
@@ -57,23 +57,23 @@ class Rotation:
 
 
 @dataclass(frozen=True)
-class Asking:
+class LayerQueries:
     """What a layer answers: who sees what, and the turns of the rows that ask."""
 
     texts: Texts
     rotation: Rotation
 
 
-class Layer:
+class PackedLayer:
     """weights: folded. rotation: of the N rows. asking: of the M rows out. last: answers `asked` only."""
 
     def __init__(
         self,
         config: ModelConfig,
         weights: LayerWeights,
-        reading: Reading,
+        reading: PackedTexts,
         rotation: Rotation,
-        asking: Asking,
+        asking: LayerQueries,
         *,
         last: bool,
     ) -> None:
@@ -90,7 +90,7 @@ class Layer:
         self._who.rotation.turn(query)
         self._rotation.turn(self._keys_of(key_value))
         kv_heads, groups = config.num_key_value_heads, config.query_heads_per_kv_head
-        self._attention = Attention(self._who.texts, query, key_value, kv_heads, groups)
+        self._attention = PackedAttention(self._who.texts, query, key_value, kv_heads, groups)
         self._mixed = self._attention.forward()
         hidden = product(self._mixed, weights.output, add=self._ask(hidden))
         self._second = Norm(hidden, config.rms_norm_eps)

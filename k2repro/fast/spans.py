@@ -25,7 +25,7 @@ LIST_MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class Reading:
+class PackedTexts:
     """The tokens of a batch that matter, filled up to a multiple with rows that no text has.
 
     tokens, positions: int64 [N], token and place in its text. asked: int64 [M], rows of [N] that the last
@@ -58,7 +58,9 @@ class _Text:
         return self.end - self.begin
 
 
-def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes: bool = False) -> Reading:
+def plan_reading(
+    tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes: bool = False
+) -> PackedTexts:
     """Plan what to read of packed rows.
 
     tokens, segments: int64 [rows, length], as the decoder takes them; neighbours of one row with the same
@@ -81,7 +83,7 @@ def plan_reading(tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes
     begins = np.concatenate([np.full(text.length - text.shared, text.begin) for text in texts])
     count, asked_count = _filled_size(len(read)), _filled_size(len(asked))
     seen = [row[home[text.begin : text.end]] for text in texts]
-    return Reading(
+    return PackedTexts(
         tokens=_filled(flat[read], count),
         positions=_filled(read - begins, count),
         asked=_filled(row[asked], asked_count),

@@ -9,10 +9,19 @@ from numpy.typing import NDArray
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.fast.decoder import buffers_for, cache_for, logits_for
 from k2repro.fast.folding import angles, fold
-from k2repro.fast.kernels.decode import Batch, decode
+from k2repro.fast.kernels.decode import DecodeBatch, decode
 from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, DONE, RUNNING
 from k2repro.fast.kernels.panels import PANEL
-from k2repro.fast.kernels.speculating import LOOKUP, MODEL, Reader, Rows, Rules, Scratch, rehearse, speculate
+from k2repro.fast.kernels.speculating import (
+    LOOKUP,
+    MODEL,
+    Reader,
+    Rules,
+    Scratch,
+    SpeculativeRows,
+    rehearse,
+    speculate,
+)
 
 __all__ = ["ACCEPTED", "ADDED", "ASKS", "BROKEN", "CORRECTED", "KINDS", "RULES", "Speculator"]
 
@@ -65,12 +74,12 @@ class Speculator:
         self._scratch = _scratch(rows, gamma, words, table)
         self._stops = np.zeros(words, np.bool_)
         self._stops[list(stop)] = True
-        self.state: Rows
+        self.state: SpeculativeRows
 
     def begin(self, begun: Sequence[tuple[Sequence[int], NDArray[np.float64], int]]) -> None:
         """(prompt, numbers, most new tokens) of each row, at most `rows`; their prompts are read."""
         count, size = len(begun), max(len(numbers) for _, numbers, _ in begun)
-        self.state = Rows(
+        self.state = SpeculativeRows(
             tokens=np.zeros((count, self.positions + 1), np.int64),
             counts=np.array([len(prompt) for prompt, _, _ in begun]),
             prompts=np.array([len(prompt) for prompt, _, _ in begun]),
@@ -185,7 +194,7 @@ def _read(reader: Reader, row: int, tokens: NDArray[np.int64]) -> None:
     for first in range(0, len(tokens), _READ):
         part = tokens[first : first + _READ]
         places = np.arange(first, first + len(part))
-        batch = Batch(part, np.full(len(part), row), places, np.zeros(0, np.int64))
+        batch = DecodeBatch(part, np.full(len(part), row), places, np.zeros(0, np.int64))
         weights, cache, turns, epsilon, buffers, logits, _ = reader
         decode(batch, weights, cache, turns, epsilon, buffers, logits)
     reader.lengths[row] = len(tokens)

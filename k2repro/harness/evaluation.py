@@ -11,7 +11,7 @@ from k2repro.harness.benchmarks import Benchmark
 from k2repro.harness.export import SampleExport
 from k2repro.harness.progress import ProgressLine
 from k2repro.harness.protocol import Protocol
-from k2repro.harness.rows import Report, report
+from k2repro.harness.rows import HarnessReport, report
 from k2repro.harness.serving import Served
 from k2repro.results.rows import write_rows
 from k2repro.tables import Table
@@ -28,7 +28,7 @@ def evaluate(
     *,
     workers: int,
     check: bool,
-) -> Report:
+) -> HarnessReport:
     """Ask what the journal does not know yet, write rows and samples into `folder`.
 
     check: probe the server first, and refuse a protocol whose samples would all be copies.
@@ -63,7 +63,7 @@ def check_server(served: Served, protocol: Protocol) -> None:
         )
 
 
-def as_text(found: Report, benchmark: Benchmark, bills: dict[str, Bill]) -> str:
+def as_text(found: HarnessReport, benchmark: Benchmark, bills: dict[str, Bill]) -> str:
     """The tables of a run: accuracies, differences, the bill."""
     accuracies = [
         {

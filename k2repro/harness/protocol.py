@@ -7,7 +7,7 @@ from typing import Any
 from k2repro.engine.backend import Sampling
 from k2repro.engine.server import Endpoint
 from k2repro.errors import K2ReproError
-from k2repro.solve.procedure import SOLVER, Settings
+from k2repro.solve.procedure import SOLVER, SolveSettings
 
 # The paper's: 16 runs of each problem (paper/data/eval_protocol.csv).
 PUBLISHED_RUNS = 16
@@ -43,10 +43,10 @@ class Protocol:
         """Pools that are sampled: without a plan, and with one."""
         return ARMS if self.plan else ARMS[:1]
 
-    def settings(self, arm: str) -> Settings:
+    def settings(self, arm: str) -> SolveSettings:
         """The procedure of one arm; all of its samples have a plan, or none."""
         planned = self.n if arm == "planned" else 0
-        return Settings(self.n, planned, self.select, self.solver, self.planner, self.judge)
+        return SolveSettings(self.n, planned, self.select, self.solver, self.planner, self.judge)
 
     @property
     def deviations(self) -> list[str]:

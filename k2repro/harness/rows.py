@@ -17,8 +17,8 @@ from k2repro.harness.attempts import Attempt
 from k2repro.harness.benchmarks import Benchmark
 from k2repro.harness.protocol import PUBLISHED_N, Protocol
 from k2repro.harness.scores import (
-    Cell,
-    Score,
+    ProblemScore,
+    ScoreCell,
     adaptive_by_agreement,
     cells,
     differences,
@@ -39,12 +39,12 @@ ROOMS = ("harness", "solve", "best_of_n", "planning.py", "engine/chat.py", "engi
 
 
 @dataclass(frozen=True)
-class Report:
+class HarnessReport:
     """What a run came to: rows, and the cells and notes for people."""
 
     rows: list[Row]
-    cells: list[Cell]
-    scores: list[Score]
+    cells: list[ScoreCell]
+    scores: list[ProblemScore]
     notes: list[str]
 
 
@@ -94,7 +94,7 @@ def report(
     model: str,
     params: object,
     answers: str,
-) -> Report:
+) -> HarnessReport:
     """Rows of a whole run; the same attempts give the same bytes.
 
     params: what the journal was opened with. answers: digest of the journal's answers.
@@ -125,10 +125,10 @@ def report(
     rows += _health_rows(writer, attempts, benchmark)
     if K2_THINK.search(model) and not notes and benchmark.part:
         rows += _paper_rows(writer, scores, change, benchmark, n)
-    return Report(sorted(rows, key=lambda row: row.id), found, scores, notes)
+    return HarnessReport(sorted(rows, key=lambda row: row.id), found, scores, notes)
 
 
-def _token_rows(writer: _Writer, found: Iterable[Cell], n: int) -> list[Row]:
+def _token_rows(writer: _Writer, found: Iterable[ScoreCell], n: int) -> list[Row]:
     """Output tokens of a question, by role and of all roles."""
     rows = []
     for cell in found:
@@ -142,10 +142,10 @@ def _token_rows(writer: _Writer, found: Iterable[Cell], n: int) -> list[Row]:
 
 def _equal_token_rows(
     writer: _Writer,
-    found: Sequence[Cell],
+    found: Sequence[ScoreCell],
     attempts: Sequence[Attempt],
     generator: np.random.Generator,
-    scores: list[Score],
+    scores: list[ProblemScore],
     n: int,
 ) -> list[Row]:
     """Each cell against plain votes that cost the same tokens; its differences are added to `scores`."""
@@ -163,7 +163,7 @@ def _adaptive_rows(
     attempts: Sequence[Attempt],
     protocol: Protocol,
     generator: np.random.Generator,
-    scores: list[Score],
+    scores: list[ProblemScore],
     n: int,
 ) -> list[Row]:
     found = adaptive_by_agreement(attempts, protocol.n, generator)
@@ -208,7 +208,7 @@ def _health_rows(writer: _Writer, attempts: Sequence[Attempt], benchmark: Benchm
 
 
 def _paper_rows(
-    writer: _Writer, scores: Sequence[Score], change: Score | None, benchmark: Benchmark, n: int
+    writer: _Writer, scores: Sequence[ProblemScore], change: ProblemScore | None, benchmark: Benchmark, n: int
 ) -> list[Row]:
     """The cells that the paper's tables wait for (paper/cells.toml)."""
     named, part = {score.name: score for score in scores}, benchmark.part

@@ -20,7 +20,7 @@ AGREEING = 2
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoreCell:
     """One configuration. values: by problem, one an attempt, from 0 to 1. tokens: of a question, by role."""
 
     name: str
@@ -39,7 +39,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Score:
+class ProblemScore:
     """A number with its interval. n: problems."""
 
     name: str
@@ -48,7 +48,7 @@ class Score:
     unit: str = "fraction"
 
 
-def cells(attempts: Sequence[Attempt], protocol: Protocol) -> list[Cell]:
+def cells(attempts: Sequence[Attempt], protocol: Protocol) -> list[ScoreCell]:
     """The cells that were run, named as in the paper's Table 2: checkpoint, plan, boN, plan-boN."""
     found = []
     for arm, prefix in (("search", ""), ("planned", "plan-")):
@@ -59,26 +59,30 @@ def cells(attempts: Sequence[Attempt], protocol: Protocol) -> list[Cell]:
         solver = float(np.mean([np.mean(each.tokens) for each in mine]))
         single = {"solver": solver} if arm == "search" else {"solver": solver, "planner": planner}
         name = "checkpoint" if arm == "search" else "plan"
-        found.append(Cell(name, _values(mine, lambda each: float(np.mean(each.right))), single))
+        found.append(ScoreCell(name, _values(mine, lambda each: float(np.mean(each.right))), single))
         if protocol.n > 1:
             group = {role: protocol.n * tokens for role, tokens in single.items()}
             spent = {**group, "judge": float(np.mean([each.judge for each in mine]))}
             name = f"{prefix}bo{protocol.n}"
-            found.append(Cell(name, _values(mine, _chosen), spent))
-            found.append(Cell(f"{name}.oracle", _values(mine, lambda each: float(any(each.right))), group))
-            found.append(Cell(f"{name}.majority", _values(mine, _majority), group))
+            found.append(ScoreCell(name, _values(mine, _chosen), spent))
+            found.append(
+                ScoreCell(f"{name}.oracle", _values(mine, lambda each: float(any(each.right))), group)
+            )
+            found.append(ScoreCell(f"{name}.majority", _values(mine, _majority), group))
     return found
 
 
-def intervals(found: Sequence[Cell], generator: np.random.Generator) -> list[Score]:
+def intervals(found: Sequence[ScoreCell], generator: np.random.Generator) -> list[ProblemScore]:
     """Each cell's accuracy with the interval by problem."""
     return [
-        Score(cell.name, cell.accuracy, bootstrap_by_problem(cell.values, generator=generator))
+        ProblemScore(cell.name, cell.accuracy, bootstrap_by_problem(cell.values, generator=generator))
         for cell in found
     ]
 
 
-def differences(found: Sequence[Cell], protocol: Protocol, generator: np.random.Generator) -> list[Score]:
+def differences(
+    found: Sequence[ScoreCell], protocol: Protocol, generator: np.random.Generator
+) -> list[ProblemScore]:
     """What each ingredient adds, on the same problems."""
     by_name, n = {cell.name: cell for cell in found}, protocol.n
     pairs = [("plan", "checkpoint"), (f"bo{n}", "checkpoint"), (f"plan-bo{n}", "checkpoint")]
@@ -87,7 +91,7 @@ def differences(found: Sequence[Cell], protocol: Protocol, generator: np.random.
     for name, base in pairs:
         if name in by_name and base in by_name:
             paired = paired_difference(by_name[name].values, by_name[base].values, generator=generator)
-            scores.append(Score(f"{name}.minus.{base}", paired.difference, paired.interval))
+            scores.append(ProblemScore(f"{name}.minus.{base}", paired.difference, paired.interval))
     return scores
 
 
@@ -97,11 +101,11 @@ class EqualTokens:
 
     cell: str
     votes: float
-    difference: Score
+    difference: ProblemScore
 
 
 def equal_tokens(
-    found: Sequence[Cell], attempts: Sequence[Attempt], generator: np.random.Generator
+    found: Sequence[ScoreCell], attempts: Sequence[Attempt], generator: np.random.Generator
 ) -> list[EqualTokens]:
     """Each system cell against a majority vote over as many plain samples as its tokens of all roles buy.
 
@@ -121,7 +125,7 @@ def equal_tokens(
             name: [float(np.interp(votes, np.arange(1, most + 1), curve))] for name, curve in curves.items()
         }
         paired = paired_difference(cell.values, rival, generator=generator)
-        score = Score(f"{cell.name}.minus.equal-tokens", paired.difference, paired.interval)
+        score = ProblemScore(f"{cell.name}.minus.equal-tokens", paired.difference, paired.interval)
         compared.append(EqualTokens(cell.name, votes, score))
     return compared
 
@@ -130,9 +134,9 @@ def equal_tokens(
 class AdaptiveScore:
     """Sampling until two answers agree, at most N: accuracy, mean samples, and the vote of equal cost."""
 
-    accuracy: Score
+    accuracy: ProblemScore
     samples: float
-    equal_votes: Score
+    equal_votes: ProblemScore
 
 
 def adaptive_by_agreement(
@@ -153,17 +157,17 @@ def adaptive_by_agreement(
         rival[name] = [float(np.interp(mean, np.arange(1, most + 1), curve))]
     paired = paired_difference(accuracy, rival, generator=generator)
     return AdaptiveScore(
-        Score(
+        ProblemScore(
             "adaptive",
             float(np.mean(list(accuracy.values()))),
             bootstrap_by_problem(accuracy, generator=generator),
         ),
         mean,
-        Score("adaptive.minus.equal-samples", paired.difference, paired.interval),
+        ProblemScore("adaptive.minus.equal-samples", paired.difference, paired.interval),
     )
 
 
-def length_change(attempts: Sequence[Attempt], generator: np.random.Generator) -> Score | None:
+def length_change(attempts: Sequence[Attempt], generator: np.random.Generator) -> ProblemScore | None:
     """Table 3: the chosen planned response against a plain one, in tokens, as a share of the plain one."""
     planned = _values([each for each in attempts if each.arm == "planned"], _chosen_tokens)
     plain = _values(
@@ -177,7 +181,9 @@ def length_change(attempts: Sequence[Attempt], generator: np.random.Generator) -
         pairs = np.asarray(rows)
         return float(pairs[:, 0].mean() / pairs[:, 1].mean() - 1.0)
 
-    return Score("length-change", change(both), bootstrap_by_problem(both, change, generator=generator))
+    return ProblemScore(
+        "length-change", change(both), bootstrap_by_problem(both, change, generator=generator)
+    )
 
 
 def _values(attempts: Sequence[Attempt], value: Callable[[Attempt], float]) -> Values:

@@ -12,7 +12,7 @@ FILE = "candidates.jsonl.gz"
 
 
 @dataclass(frozen=True)
-class Asking:
+class AskedPrompt:
     """All responses to one prompt.
 
     id: of the problem. plan: that the prompt carried, "" for none. texts, tokens, right: one each.
@@ -33,11 +33,11 @@ class Asking:
         return tuple(None if each is None else each.answer.strip() for each in parts)
 
 
-def prompts_of(askings: Sequence[Asking]) -> list[str]:
+def prompts_of(askings: Sequence[AskedPrompt]) -> list[str]:
     """What the solver read."""
     return [tokenizer.prompt_text(each.question, each.plan) for each in askings]
 
 
-def read_askings(folder: Path) -> list[Asking]:
+def read_askings(folder: Path) -> list[AskedPrompt]:
     """What was answered, prompt by prompt. Raises K2ReproError for a file that is cut short."""
-    return read_lines(folder / FILE, Asking)
+    return read_lines(folder / FILE, AskedPrompt)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from k2repro.evaluate import effects
-from k2repro.evaluate.effects import Effect, Table
+from k2repro.evaluate.effects import Effect, SeedTable
 from k2repro.lab import selections
 from k2repro.lab.effect_rows import add_effects
 from k2repro.lab.marks import OWN as OWN_PLAN
@@ -59,7 +59,7 @@ def by_level(by_seed: BySeed) -> dict[str, dict[int, list[Marks]]]:
     return {**parts, MEAN: {seed: list(found) for seed, found in by_seed.items()}}
 
 
-def accuracy(by_seed: BySeed, name: str, n: int) -> Table:
+def accuracy(by_seed: BySeed, name: str, n: int) -> SeedTable:
     """Expected accuracy of a selector among n, by problem and seed."""
     return selections.table(by_seed, lambda each: selections.chosen(each, name, n))
 
@@ -67,17 +67,17 @@ def accuracy(by_seed: BySeed, name: str, n: int) -> Table:
 # ---- one row --------------------------------------------------------------------------------------
 
 
-def level(row: str, table: Table) -> Found:
+def level(row: str, table: SeedTable) -> Found:
     """The mean of a table."""
     return {row: effects.level(table, generator=_generator(row), resamples=RESAMPLES, each_seed=False)}
 
 
-def gap(row: str, plus: Table, minus: Table) -> Found:
+def gap(row: str, plus: SeedTable, minus: SeedTable) -> Found:
     """Mean of `plus` minus mean of `minus`, paired by seed and problem."""
     return {row: effects.gap(plus, minus, generator=_generator(row), resamples=RESAMPLES)}
 
 
-def ratio(row: str, above: Table, below: Table) -> Found:
+def ratio(row: str, above: SeedTable, below: SeedTable) -> Found:
     """Mean of `above` over mean of `below`; no row where some seed has nothing below the line."""
     if not all(values.any() for values in below.by_seed.values()):
         return {}
@@ -147,10 +147,12 @@ def _choices(part: BySeed, n: int) -> Found:
     return found | gap(f"best_of_n.judge_own_minus_own.n{n}", tables[BOTH], tables[OWN])
 
 
-def minus(first: Table, second: Table) -> Table:
+def minus(first: SeedTable, second: SeedTable) -> SeedTable:
     """Difference by problem and seed; the problems of `second` may stand in another order."""
     other = second.aligned(first.ids)
-    return Table(first.ids, {seed: values - other.by_seed[seed] for seed, values in first.by_seed.items()})
+    return SeedTable(
+        first.ids, {seed: values - other.by_seed[seed] for seed, values in first.by_seed.items()}
+    )
 
 
 def curves(by_seed: BySeed, names: Sequence[str]) -> dict[str, dict[int, Numbers]]:
@@ -192,9 +194,9 @@ def _adaptive(searched: BySeed, stops: Stops) -> Found:
     ids = tuple(each.id for each in next(iter(searched.values())))
     found: Found = {}
     for name, prefix in ((OWN, "best_of_n.adaptive"), (BOTH, "best_of_n.adaptive_judge")):
-        moving = Table(ids, {seed: each.accuracy for seed, each in stops[name].items()})
-        fixed = Table(ids, {seed: each.fixed for seed, each in stops[name].items()})
-        samples = Table(ids, {seed: each.samples for seed, each in stops[name].items()})
+        moving = SeedTable(ids, {seed: each.accuracy for seed, each in stops[name].items()})
+        fixed = SeedTable(ids, {seed: each.fixed for seed, each in stops[name].items()})
+        samples = SeedTable(ids, {seed: each.samples for seed, each in stops[name].items()})
         found |= level(f"{prefix}.accuracy", moving) | level(f"{prefix}.fixed", fixed)
         found |= gap(f"{prefix}_minus_fixed", moving, fixed) | level(f"{prefix}.samples", samples)
     return found

@@ -17,7 +17,7 @@ from k2repro.engine import NUMERICS as ENGINE
 from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
 from k2repro.lab import planner, readings, rlvr
-from k2repro.lab.asking import FILE, Asking, read_askings
+from k2repro.lab.asking import FILE, AskedPrompt, read_askings
 from k2repro.lab.lines import write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.pools import Asked
@@ -176,7 +176,7 @@ def _check(params: Mapping[str, Any], seed: int, making: Making) -> None:
     _ask([(_along(found, "check"), 1)], seed, making, temperature=0.0)
 
 
-def _problems_in(known: Mapping[str, Asking], split: str) -> list[Problem]:
+def _problems_in(known: Mapping[str, AskedPrompt], split: str) -> list[Problem]:
     counts = {level: sum(each.tier == level for each in known.values()) for level in LEVELS}
     return [each for level, count in counts.items() for each in benchmark_problems(level, split, count)]
 
@@ -208,7 +208,7 @@ def _ask(
     write_lines(
         making.folder / FILE,
         (
-            Asking(
+            AskedPrompt(
                 each.id.partition("#")[0],
                 each.tier,
                 known[each.id].question,

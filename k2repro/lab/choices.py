@@ -16,7 +16,7 @@ DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True)
-class Choice:
+class TuningChoice:
     """One setting that was changed; the keys are explained at the head of `choices.toml`."""
 
     stage: str
@@ -48,9 +48,9 @@ class Choice:
         }
 
 
-def parse_choices(text: str) -> tuple[Choice, ...]:
+def parse_choices(text: str) -> tuple[TuningChoice, ...]:
     """The choices of a text in its order. Raises K2ReproError for a key that is unknown or lacks."""
-    known = [each.name for each in fields(Choice)]
+    known = [each.name for each in fields(TuningChoice)]
     found = []
     for block in tomllib.loads(text).get("choice", []):
         for key in block:
@@ -58,12 +58,12 @@ def parse_choices(text: str) -> tuple[Choice, ...]:
                 raise unknown("key of a choice", key, known)
         if missing := [key for key in known if key not in block]:
             raise K2ReproError(f"a choice of {block.get('date')!r} lacks {', '.join(missing)}")
-        found.append(Choice(**{**block, "seen": tuple(block["seen"])}))
+        found.append(TuningChoice(**{**block, "seen": tuple(block["seen"])}))
     return tuple(found)
 
 
 @cache
-def load_choices() -> tuple[Choice, ...]:
+def load_choices() -> tuple[TuningChoice, ...]:
     """Every choice that ships."""
     return parse_choices((resources.files("k2repro.lab") / FILE).read_text(encoding="utf-8"))
 

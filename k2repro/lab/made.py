@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
-from k2repro.lab.progress import Report
+from k2repro.lab.progress import JobProgress
 from k2repro.results import ArtifactStore, Recipe
 from k2repro.results.locking import alone
 
@@ -32,7 +32,7 @@ class Making:
     folder   empty; what is written here is the artifact
     work     outlives a kill, so that a long make resumes; gone once the artifact stands
     needs    folder of each thing that is needed, by its role
-    report   called with a `Report` now and then
+    report   called with a `JobProgress` now and then
     """
 
     folder: Path
@@ -135,7 +135,7 @@ def make_now(made: Made, store: ArtifactStore, report: OnReport = no_report) -> 
         return found
     needs = {role: make_now(needed, store, report) for role, needed in made.needs.items()}
     # A reader in JupyterLab and a `make reproduce` would take each other's unfinished work away.
-    with alone(store.lock(made.recipe), "making it", lambda words: report(Report(0.0, words))):
+    with alone(store.lock(made.recipe), "making it", lambda words: report(JobProgress(0.0, words))):
         work = store.work_folder(made.recipe)
         folder = store.build(made.recipe, lambda folder: made.make(Making(folder, work, needs, report)))
         store.forget_work(made.recipe)

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 
 from k2repro.best_of_n import Candidate, agreements, distinct_ways
 from k2repro.lab import candidates, judge
-from k2repro.lab.asking import Asking, read_askings
+from k2repro.lab.asking import AskedPrompt, read_askings
 from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making
-from k2repro.lab.readings import Reading, read_readings, reading
+from k2repro.lab.readings import ResponseReadings, read_readings, reading
 from k2repro.lab.scale import Scale
 from k2repro.lab.solvers import next_of
 from k2repro.mini import GRADER
@@ -26,7 +26,7 @@ from k2repro.mini.variables import plan_text
 FILE = "marks.jsonl.gz"
 SPLITS = ("validation", "test")
 SEARCH, OWN = "search", "own"
-T = TypeVar("T", Asking, Reading)
+T = TypeVar("T", AskedPrompt, ResponseReadings)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _marks_of(split: str, kind: str, folders: Mapping[str, Path]) -> list[Marks]
     return [_marked(split, kind, asking, readings, along) for asking in askings]
 
 
-def _joined(askings: Iterable[Asking]) -> list[Asking]:
+def _joined(askings: Iterable[AskedPrompt]) -> list[AskedPrompt]:
     """The responses to all prompts of a problem together."""
     return [
         replace(
@@ -141,9 +141,9 @@ def _joined(askings: Iterable[Asking]) -> list[Asking]:
     ]
 
 
-def _joined_readings(readings: Iterable[Reading]) -> dict[str, Reading]:
+def _joined_readings(readings: Iterable[ResponseReadings]) -> dict[str, ResponseReadings]:
     return {
-        name: Reading(name, _chained(each, "logprob"), _chained(each, "certainty"))
+        name: ResponseReadings(name, _chained(each, "logprob"), _chained(each, "certainty"))
         for name, each in _by_problem(readings).items()
     }
 
@@ -160,7 +160,7 @@ def _chained(things: Sequence[Any], name: str) -> tuple[Any, ...]:
     return tuple(chain.from_iterable(getattr(each, name) for each in things))
 
 
-def _along(checks: Sequence[Asking]) -> dict[tuple[str, str], str | None]:
+def _along(checks: Sequence[AskedPrompt]) -> dict[tuple[str, str], str | None]:
     """The answer along each order, by problem and plan."""
     return {(each.id, each.plan): each.answers[0] for each in checks}
 
@@ -168,8 +168,8 @@ def _along(checks: Sequence[Asking]) -> dict[tuple[str, str], str | None]:
 def _marked(
     split: str,
     kind: str,
-    asking: Asking,
-    readings: Mapping[str, Mapping[str, Reading]],
+    asking: AskedPrompt,
+    readings: Mapping[str, Mapping[str, ResponseReadings]],
     along: Mapping[tuple[str, str], str | None] | None,
 ) -> Marks:
     # Planned texts were read after a plan each: equal texts need not be equally likely, so none is merged.

@@ -27,12 +27,12 @@ from k2repro.engine import NUMERICS as ENGINE
 from k2repro.engine.reading import read
 from k2repro.evaluate import POOLS
 from k2repro.lab import candidates, judge, sft
-from k2repro.lab.asking import Asking, read_askings
+from k2repro.lab.asking import AskedPrompt, read_askings
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.pools import Asked
-from k2repro.lab.progress import Report, live
+from k2repro.lab.progress import JobProgress, live
 from k2repro.lab.readings import read_readings, reading
 from k2repro.lab.scale import Scale
 from k2repro.mini import GRADER, TEXTS, tokenizer
@@ -62,7 +62,7 @@ COMPARED, PROBLEMS = 8, 60
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PairReaderRecipe:
     """How the reader is made.
 
     levels, problems, samples: of the examples, training problems of each level and answers to each.
@@ -78,13 +78,13 @@ class Recipe:
     layers: int = 5
     rates: LearningRates = LearningRates(matrices=4.5e-3, rest=4.5e-4, biases=1.35e-2)
 
-    def shortened(self, share: float) -> "Recipe":
+    def shortened(self, share: float) -> "PairReaderRecipe":
         """The same with `share` of its problems and steps; for quick runs that prove the path."""
         fewer = {"problems": max(4, round(self.problems * share)), "steps": max(2, round(self.steps * share))}
-        return Recipe(**{**vars(self), **fewer})
+        return PairReaderRecipe(**{**vars(self), **fewer})
 
 
-RECIPE = Recipe()
+RECIPE = PairReaderRecipe()
 
 
 # ---- things to be made ----------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class RightAndWrong:
     wrong: str
 
 
-def _examples(recipe: Recipe, making: Making) -> None:
+def _examples(recipe: PairReaderRecipe, making: Making) -> None:
     problems = [
         each for level in recipe.levels for each in benchmark_problems(level, "train", recipe.problems)
     ]
@@ -274,7 +274,7 @@ def _both_orders(
     return None if max(map(len, found)) > context else (found[0], found[1])
 
 
-def _train(recipe: Recipe, making: Making) -> None:
+def _train(recipe: PairReaderRecipe, making: Making) -> None:
     model = load_checkpoint(making.needs["start"])
     generator = torch.Generator().manual_seed(item_seed("growth", "pair-reader") % 2**63)
     model = grow_layers(model, recipe.layers, generator=generator)
@@ -302,17 +302,17 @@ def _judge(params: Mapping[str, Any], making: Making) -> None:
     chosen = list(_first_of_each_level(read_askings(making.needs["candidates"]), params["problems"]))
     found = []
     for done, asking in enumerate(chosen):
-        making.report(Report(done / len(chosen), f"problem {done + 1} of {len(chosen)}"))
+        making.report(JobProgress(done / len(chosen), f"problem {done + 1} of {len(chosen)}"))
         found.append(_compared(model, asking, likely[asking.id].logprob, params["compared"]))
     write_lines(making.folder / FILE, found)
 
 
-def _first_of_each_level(askings: Sequence[Asking], count: int) -> Iterator[Asking]:
+def _first_of_each_level(askings: Sequence[AskedPrompt], count: int) -> Iterator[AskedPrompt]:
     for level in LEVELS:
         yield from [each for each in askings if each.tier == level][:count]
 
 
-def _compared(model: Qwen2, asking: Asking, own: Sequence[float], most: int) -> Compared:
+def _compared(model: Qwen2, asking: AskedPrompt, own: Sequence[float], most: int) -> Compared:
     texts = asking.texts[:most]
     distinct = list(dict.fromkeys(texts))
     places = [texts.index(text) for text in distinct]

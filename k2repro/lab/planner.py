@@ -23,7 +23,7 @@ from k2repro.engine import Sampler
 from k2repro.lab import sft
 from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making, OnReport, no_report
-from k2repro.lab.progress import Report
+from k2repro.lab.progress import JobProgress
 from k2repro.lab.scale import Scale
 from k2repro.lab.stages import Stage
 from k2repro.mini import TEXTS, plans, tokenizer
@@ -182,7 +182,7 @@ def write_plans(
         seeds=[item_seed("plan", seed, *problem.id.split("/")) for problem in problems],
         stop=[tokenizer.turn_end()],
         tokenizer=tokenizer.load(),
-        progress=lambda done, total: report(Report(done / total, f"{done} of {total} plans")),
+        progress=lambda done, total: report(JobProgress(done / total, f"{done} of {total} plans")),
     )
     found = []
     for problem, prompt, several in zip(problems, prompts, replies, strict=True):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from k2repro.evaluate import wilson_interval
-from k2repro.evaluate.effects import Table
+from k2repro.evaluate.effects import SeedTable
 from k2repro.lab import planner, selections
 from k2repro.lab.best_of_n_rows import (
     FEW,
@@ -87,11 +87,11 @@ def beside(searched: BySeed, planned: BySeed) -> dict[int, list[Marks]]:
     return found
 
 
-def _pairwise(searched: BySeed, planned: BySeed, value: Callable[[Marks, Marks], float]) -> Table:
+def _pairwise(searched: BySeed, planned: BySeed, value: Callable[[Marks, Marks], float]) -> SeedTable:
     """One value a problem from its searches and its planned passes."""
     ids = tuple(each.id for each in next(iter(planned.values())))
     pairs = beside(searched, planned)
-    return Table(
+    return SeedTable(
         ids,
         {
             seed: np.array([value(a, b) for a, b in zip(pairs[seed], found, strict=True)])
@@ -153,7 +153,7 @@ def best_choice(results: SolverResults) -> str:
     return max(CHOICES, key=lambda name: float(_mixed(searched, own, name).mean.mean()))
 
 
-def _mixed(searched: BySeed, planned: BySeed, name: str) -> Table:
+def _mixed(searched: BySeed, planned: BySeed, name: str) -> SeedTable:
     return _pairwise(searched, planned, lambda a, b: selections.mixed(a, b, name))
 
 
@@ -193,5 +193,5 @@ def _correlation(searched: BySeed, planned: BySeed) -> Found:
     )
 
 
-def _scaled(table: Table, factor: float) -> Table:
-    return Table(table.ids, {seed: factor * values for seed, values in table.by_seed.items()})
+def _scaled(table: SeedTable, factor: float) -> SeedTable:
+    return SeedTable(table.ids, {seed: factor * values for seed, values in table.by_seed.items()})

@@ -23,7 +23,7 @@ from k2repro.evaluate.generate import generate_pool
 from k2repro.evaluate.pool import Attempts, Generation, Pool, Score, Scores
 from k2repro.evaluate.pool_file import KIND, load_pool, load_scores, save_pool
 from k2repro.lab.made import Made, Making, OnReport, no_report
-from k2repro.lab.progress import Report
+from k2repro.lab.progress import JobProgress
 from k2repro.mini import GRADER, TEXTS, mistakes, program_mistakes, programs, tokenizer
 from k2repro.mini.benchmarks import MAX_NEW_TOKENS, TEMPERATURE, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint
@@ -164,7 +164,7 @@ class Asked:
         return Pool(attempts, about)
 
     def _progress(self, before: int, total: int, done: int, _: int) -> None:
-        self.report(Report((before + done) / total, f"{before + done:,} of {total:,} sampled"))
+        self.report(JobProgress((before + done) / total, f"{before + done:,} of {total:,} sampled"))
 
 
 @torch.no_grad()

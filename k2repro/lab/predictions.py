@@ -25,7 +25,7 @@ BEFORE, AFTER = "before the run", "after the run"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prediction:
+class DeclaredEffect:
     """One declared effect; the keys are explained at the head of `predictions.toml`.
 
     Raises K2ReproError for a direction without its bound, and for one that nothing could miss.
@@ -93,24 +93,24 @@ class Prediction:
 
 
 @cache
-def load_predictions() -> tuple[Prediction, ...]:
+def load_predictions() -> tuple[DeclaredEffect, ...]:
     """Every prediction that ships, in the order of the file."""
     return parse_predictions((resources.files("k2repro.lab") / FILE).read_text(encoding="utf-8"), FILE)
 
 
-def read_predictions(path: Path) -> tuple[Prediction, ...]:
+def read_predictions(path: Path) -> tuple[DeclaredEffect, ...]:
     """The predictions of a file as it stands on disk."""
     return parse_predictions(path.read_text(encoding="utf-8"), path.name)
 
 
-def parse_predictions(text: str, place: str) -> tuple[Prediction, ...]:
+def parse_predictions(text: str, place: str) -> tuple[DeclaredEffect, ...]:
     """The predictions of a text. Raises K2ReproError that names a key or effect that is wrong or twice."""
     try:
         blocks = tomllib.loads(text).get("prediction", [])
     except tomllib.TOMLDecodeError as error:
         raise K2ReproError(f"{place} is not TOML: {error}") from None
-    known = {each.name: each.default is MISSING for each in fields(Prediction)}
-    found: dict[str, Prediction] = {}
+    known = {each.name: each.default is MISSING for each in fields(DeclaredEffect)}
+    found: dict[str, DeclaredEffect] = {}
     for block in blocks:
         name = str(block.get("effect"))
         for key in block:
@@ -120,11 +120,11 @@ def parse_predictions(text: str, place: str) -> tuple[Prediction, ...]:
             raise K2ReproError(f"{place}: the prediction {name} lacks {', '.join(missing)}")
         if name in found:
             raise K2ReproError(f"{place}: two predictions for {name}; one row decides one prediction")
-        found[name] = Prediction(**block)
+        found[name] = DeclaredEffect(**block)
     return tuple(found.values())
 
 
-def of_room(*rooms: str) -> tuple[Prediction, ...]:
+def of_room(*rooms: str) -> tuple[DeclaredEffect, ...]:
     """The predictions whose row ids begin with these words: `sft`, `rlvr`, `planning`, `best_of_n`."""
     found = tuple(each for each in load_predictions() if each.effect.split(".")[0] in rooms)
     if not found:
@@ -135,7 +135,7 @@ def of_room(*rooms: str) -> tuple[Prediction, ...]:
 # ---- verdicts -----------------------------------------------------------------------------------------
 
 
-def shortage(prediction: Prediction, row: Row) -> str | None:
+def shortage(prediction: DeclaredEffect, row: Row) -> str | None:
     """Why this row cannot decide its prediction; None where it can."""
     if len(row.seeds) < prediction.seeds:
         return f"{len(row.seeds)} of {prediction.seeds} seeds"
@@ -148,7 +148,7 @@ def shortage(prediction: Prediction, row: Row) -> str | None:
     return None
 
 
-def complaint(prediction: Prediction, row: Row) -> str | None:
+def complaint(prediction: DeclaredEffect, row: Row) -> str | None:
     """What the number misses of what was predicted, whoever may decide it; None where it misses nothing."""
     if prediction.direction != "not above":
         if row.value < prediction.least:
@@ -165,7 +165,7 @@ def complaint(prediction: Prediction, row: Row) -> str | None:
     return f"the interval reaches {prediction.said(prediction.beyond)}" if reaches else None
 
 
-def verdict(prediction: Prediction, row: Row | None) -> str:
+def verdict(prediction: DeclaredEffect, row: Row | None) -> str:
     """In words: holds, does not hold, undecided and why, or waits for its row."""
     if row is None:
         return "waits for its row"
@@ -176,12 +176,12 @@ def verdict(prediction: Prediction, row: Row | None) -> str:
     return f"undecided, {short}; {so_far}"
 
 
-def standings(predictions: Iterable[Prediction], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+def standings(predictions: Iterable[DeclaredEffect], rows: Mapping[str, Row]) -> list[dict[str, Any]]:
     """A line for each prediction: declared, measured, and what follows."""
     return [_standing(each, rows.get(each.effect)) for each in predictions]
 
 
-def _standing(prediction: Prediction, row: Row | None) -> dict[str, Any]:
+def _standing(prediction: DeclaredEffect, row: Row | None) -> dict[str, Any]:
     return {
         "what": prediction.what,
         "predicted": prediction.predicted,
@@ -192,7 +192,7 @@ def _standing(prediction: Prediction, row: Row | None) -> dict[str, Any]:
     }
 
 
-def _measured(prediction: Prediction, row: Row) -> str:
+def _measured(prediction: DeclaredEffect, row: Row) -> str:
     """Value and the row's interval, then Student's t over the seeds where the row holds them."""
     text = _spelled(prediction, (row.value,))
     if row.interval:
@@ -202,11 +202,11 @@ def _measured(prediction: Prediction, row: Row) -> str:
     return text
 
 
-def _each_seed(prediction: Prediction, row: Row) -> str | None:
+def _each_seed(prediction: DeclaredEffect, row: Row) -> str | None:
     return _spelled(prediction, row.by_seed) if row.by_seed else None
 
 
-def _spelled(prediction: Prediction, values: Iterable[float], between: str = " ") -> str:
+def _spelled(prediction: DeclaredEffect, values: Iterable[float], between: str = " ") -> str:
     if prediction.unit == "points":
         return between.join(f"{100 * value:+.1f}" for value in values)
     return between.join(f"{value:.3f}" for value in values)

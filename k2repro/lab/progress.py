@@ -18,7 +18,7 @@ FINISHED = "finished"
 
 
 @dataclass(frozen=True)
-class Report:
+class JobProgress:
     """Where a job stands: the share that is done, a few words, and the seconds left where they are known."""
 
     share: float
@@ -36,7 +36,7 @@ class Board:
 
     def hear(self, name: str, message: object) -> None:
         """Take in one message of a job."""
-        if isinstance(message, Report):
+        if isinstance(message, JobProgress):
             left = "" if message.seconds_left is None else f", {_minutes(message.seconds_left)} left"
             self._shares[name] = message.share
             self._words[name] = message.words + left

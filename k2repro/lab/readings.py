@@ -11,10 +11,10 @@ from pathlib import Path
 
 from k2repro.engine import NUMERICS as ENGINE
 from k2repro.engine.reading import read
-from k2repro.lab.asking import Asking, prompts_of, read_askings
+from k2repro.lab.asking import AskedPrompt, prompts_of, read_askings
 from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making
-from k2repro.lab.progress import Report
+from k2repro.lab.progress import JobProgress
 from k2repro.mini import TEXTS, tokenizer
 from k2repro.mini.checkpoint import load_checkpoint
 
@@ -24,7 +24,7 @@ DIGITS = 2
 
 
 @dataclass(frozen=True)
-class Reading:
+class ResponseReadings:
     """What a reader makes of all responses to one prompt, in their order.
 
     logprob: sum of the natural log-probabilities of a response's tokens at temperature 1. certainty: mean
@@ -54,7 +54,7 @@ def _read(making: Making) -> None:
     model = load_checkpoint(making.needs["reader"]).eval()
 
     def progress(done: int, total: int) -> None:
-        making.report(Report(done / total, f"{done:,} of {total:,} read"))
+        making.report(JobProgress(done / total, f"{done:,} of {total:,} read"))
 
     prompts = tokenizer.encode_all(prompts_of(askings))
     context = model.config.max_position_embeddings
@@ -67,7 +67,7 @@ def _read(making: Making) -> None:
     write_lines(
         making.folder / FILE,
         (
-            Reading(
+            ResponseReadings(
                 asking.id,
                 tuple(round(float(one.logprobs.sum(dtype="float64")), DIGITS) for one in each),
                 tuple(round(float(one.certainty.mean(dtype="float64")), DIGITS) for one in each),
@@ -86,11 +86,11 @@ def _encoded(texts: Sequence[str], most: int) -> list[list[int]]:
     return [tokens[:most] for tokens in tokenizer.encode_all(texts)]
 
 
-def read_readings(folder: Path) -> list[Reading]:
+def read_readings(folder: Path) -> list[ResponseReadings]:
     """Readings, prompt by prompt, in the order of the candidates."""
-    return read_lines(folder / FILE, Reading)
+    return read_lines(folder / FILE, ResponseReadings)
 
 
-def likeliest(asking: Asking, reading: Reading, among: Sequence[int]) -> int:
+def likeliest(asking: AskedPrompt, reading: ResponseReadings, among: Sequence[int]) -> int:
     """The candidate with the highest log-probability by token; the first of equals."""
     return max(among, key=lambda at: reading.logprob[at] / max(1, asking.tokens[at]))

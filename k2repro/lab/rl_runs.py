@@ -75,7 +75,7 @@ class RlRun:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RlSchedule:
     """A run at the scale of a profile, in whole steps.
 
     probe_every: steps between two points of the curve. stages: (first step, response tokens).
@@ -96,7 +96,7 @@ class Plan:
         return sorted({*range(0, self.steps, self.probe_every), self.steps})
 
 
-def plan(run: RlRun, scale: Scale) -> Plan:
+def plan(run: RlRun, scale: Scale) -> RlSchedule:
     """Steps, points and stages of a run; a stage begins at a point of the curve."""
     steps = max(2 * len(run.budget), round(run.steps * scale.rl_steps))
     points = scale.points if run.followed else 1
@@ -105,7 +105,7 @@ def plan(run: RlRun, scale: Scale) -> Plan:
         (0 if share == 0 else max(every, round(share * steps / every) * every), tokens)
         for share, tokens in run.budget
     )
-    return Plan(steps, every, stages)
+    return RlSchedule(steps, every, stages)
 
 
 FULL = ((0.0, MAX_NEW_TOKENS),)

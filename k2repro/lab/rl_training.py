@@ -22,7 +22,7 @@ from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.optimizer import policy_optimizer
 from k2repro.rlvr.records import StepRecord
 from k2repro.rlvr.rewards import Prompt, Reward
-from k2repro.rlvr.rollouts import PromptStream, Source
+from k2repro.rlvr.rollouts import PromptStream, RolloutSource
 from k2repro.rlvr.trainer import OnStep, train_grpo
 from k2repro.training import SCHEDULES
 
@@ -97,9 +97,9 @@ def grpo_config(run: RlRun, scale: Scale, seed: int) -> GrpoConfig:
     )
 
 
-def source_of(run: RlRun, seed: int) -> Source:
+def source_of(run: RlRun, seed: int) -> RolloutSource:
     """Prompts, reward and sampler of one run."""
-    return Source(
+    return RolloutSource(
         train_prompts(run.tiers, seed),
         {run.reward: REWARDS[run.reward]},
         sample,

@@ -18,7 +18,7 @@ from k2repro.evaluate.pool import Scores
 from k2repro.lab import pools, sft
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made, Making
-from k2repro.lab.progress import Report, live
+from k2repro.lab.progress import JobProgress, live
 from k2repro.lab.rl_probe import ProbePoint, look, read_points
 from k2repro.lab.rl_runs import SHARPENED, RlRun, all_runs, plan, run_named
 from k2repro.lab.rl_training import MICRO_BATCH_MULTIPLE, train_run
@@ -178,9 +178,9 @@ def _train(run: RlRun, seed: int, scale: Scale, making: Making) -> None:
     shutil.copytree(making.work / STEPS, making.folder / STEPS)
 
 
-def _report(now: StepProgress) -> Report:
+def _report(now: StepProgress) -> JobProgress:
     done = now.record.step + 1
-    return Report(
+    return JobProgress(
         done / now.steps, f"step {done}/{now.steps}, reward {now.record.reward:.2f}", now.seconds_left
     )
 
@@ -203,7 +203,7 @@ def _probe(tiers: tuple[str, ...], probe: int, making: Making) -> None:
     folders = sorted((making.needs["training"] / STEPS).iterdir())
     lines = []
     for at, folder in enumerate(folders):
-        making.report(Report(at / len(folders), f"point {at + 1} of {len(folders)}"))
+        making.report(JobProgress(at / len(folders), f"point {at + 1} of {len(folders)}"))
         point = look(load_snapshot(folder), problems, int(folder.name), max_new_tokens=MAX_NEW_TOKENS)
         lines.append(point.line())
     write_text(making.folder / CURVE, "".join(lines))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from k2repro.errors import K2ReproError
-from k2repro.evaluate.effects import Effect, Table, difference, level
+from k2repro.evaluate.effects import Effect, SeedTable, difference, level
 from k2repro.evaluate.pool import Scores
 from k2repro.lab.rlvr import Log, RlResults
 from k2repro.lab.rlvr_rows import Found, generator_of
@@ -92,7 +92,7 @@ def still_rewards(
     return [sum(batch) / (prompts * group) for batch in drawn]
 
 
-def _outcomes(logs: Sequence[Log], at: int) -> Table:
+def _outcomes(logs: Sequence[Log], at: int) -> SeedTable:
     """1 or 0 for each problem of the probe; a response counts as cut at the budget of its time."""
     columns = {}
     for log in logs:
@@ -107,7 +107,7 @@ def _outcomes(logs: Sequence[Log], at: int) -> Table:
     return _table(columns)
 
 
-def _nll(logs: Sequence[Log], at: int) -> Table:
+def _nll(logs: Sequence[Log], at: int) -> SeedTable:
     """Minus the mean log-probability of each probe response."""
     return _table(
         {
@@ -121,6 +121,6 @@ def _nll(logs: Sequence[Log], at: int) -> Table:
     )
 
 
-def _table(columns: Mapping[int, Mapping[str, float]]) -> Table:
+def _table(columns: Mapping[int, Mapping[str, float]]) -> SeedTable:
     ids = tuple(next(iter(columns.values())))
-    return Table(ids, {seed: np.array(list(values.values())) for seed, values in columns.items()})
+    return SeedTable(ids, {seed: np.array(list(values.values())) for seed, values in columns.items()})

@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
-from k2repro.lab.predictions import FILE, Prediction, parse_predictions, read_predictions
+from k2repro.lab.predictions import FILE, DeclaredEffect, parse_predictions, read_predictions
 from k2repro.results.rows import Row, read_rows, rows_of_text
 
 PLACE = f"k2repro/lab/{FILE}"
@@ -28,7 +28,7 @@ NOW = inf
 class Order:
     """When a prediction and its row got what they say now: seconds since 1970, NOW if not committed."""
 
-    prediction: Prediction
+    prediction: DeclaredEffect
     declared: float
     measured: float
 

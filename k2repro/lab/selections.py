@@ -15,7 +15,7 @@ from k2repro.best_of_n import (
     expected_vote,
     oracle_accuracy,
 )
-from k2repro.evaluate.effects import Table
+from k2repro.evaluate.effects import SeedTable
 from k2repro.lab.candidates import PAIR
 from k2repro.lab.marks import Marks
 
@@ -57,10 +57,12 @@ def curve(marks: Marks, name: str) -> Numbers:
     return accuracy_curve(scores(marks, name), right)
 
 
-def table(by_seed: BySeed, value: Callable[[Marks], float]) -> Table:
+def table(by_seed: BySeed, value: Callable[[Marks], float]) -> SeedTable:
     """One value a problem for each seed."""
     ids = tuple(each.id for each in next(iter(by_seed.values())))
-    return Table(ids, {seed: np.array([value(each) for each in found]) for seed, found in by_seed.items()})
+    return SeedTable(
+        ids, {seed: np.array([value(each) for each in found]) for seed, found in by_seed.items()}
+    )
 
 
 def deep(by_seed: BySeed) -> dict[int, list[Marks]]:

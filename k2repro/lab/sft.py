@@ -20,7 +20,7 @@ from k2repro.evaluate.pool import Scores
 from k2repro.lab import pools
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made, Making, declared
-from k2repro.lab.progress import Report, live
+from k2repro.lab.progress import JobProgress, live
 from k2repro.lab.scale import Scale
 from k2repro.lab.sft_recipe import BASE, DIRECT, LATER_SHAPE, MODEL, SFT
 from k2repro.lab.stages import Stage, history_values, run_stages
@@ -154,10 +154,10 @@ def _train(stages: Sequence[Stage], seed: int, kept: Sequence[int], making: Maki
         shutil.copytree(making.work / STEPS, making.folder / STEPS)
 
 
-def report_of(now: TrainingProgress) -> Report:
+def report_of(now: TrainingProgress) -> JobProgress:
     """Where a training stands, for whoever watches."""
     words = f"{now.stage} {now.step}/{now.steps}, loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s"
-    return Report(now.step / now.steps, words, now.seconds_left)
+    return JobProgress(now.step / now.steps, words, now.seconds_left)
 
 
 def train_further(stages: Sequence[Stage], seed: int, making: Making) -> dict[str, dict[str, Any]]:
@@ -187,7 +187,7 @@ def _probe(seed: int, probe: int, steps: int, making: Making) -> None:
     folders = sorted((making.needs["training"] / STEPS).iterdir())
     lines = []
     for at, folder in enumerate(folders):
-        making.report(Report(at / len(folders), f"point {at + 1} of {len(folders)}"))
+        making.report(JobProgress(at / len(folders), f"point {at + 1} of {len(folders)}"))
         step = int(folder.name)
         pool = pools.Asked(load_snapshot(folder), seed).pool([(problems, 1)], {})
         right = {tier: "".join(str(each.right) for each in pool.tier(tier).attempts) for tier in BENCHMARKS}

@@ -11,7 +11,7 @@ from k2repro.evaluate import wilson_interval
 from k2repro.evaluate.effects import (
     Effect,
     Numbers,
-    Table,
+    SeedTable,
     cut_off,
     gap,
     level,
@@ -105,7 +105,7 @@ def _smallest_gain(table: Numbers) -> float:
     return float((after - before).mean(axis=0).min())
 
 
-def _saturation(curves: Mapping[str, list[Table]], group: str) -> Found:
+def _saturation(curves: Mapping[str, list[SeedTable]], group: str) -> Found:
     """Where the curve of SFT ends, what its last doubling of k adds, and how far k carries the base."""
     found = _mean(f"sft.pass_at_k.saturation.{group}", curves["sft"][-1])
     found |= _gap(f"sft.pass_at_k.last_doubling.{group}", curves["sft"][-1], curves["sft"][-2])
@@ -163,7 +163,7 @@ def point_rows(results: SftResults, shown: Sequence[str] = ("tier-1", "tier-2"))
     return found
 
 
-def probe_table(curves: Curves, share: float, tiers: Sequence[str] = MATHS) -> Table:
+def probe_table(curves: Curves, share: float, tiers: Sequence[str] = MATHS) -> SeedTable:
     """Right or wrong on each probe problem after a share of the training."""
     nearest = {seed: _nearest(points, share) for seed, points in curves.items()}
     first = next(iter(nearest.values()))
@@ -174,7 +174,7 @@ def probe_table(curves: Curves, share: float, tiers: Sequence[str] = MATHS) -> T
     }
     if any(len(column) != len(ids) for column in values.values()):
         raise K2ReproError("the seeds were probed with other numbers of problems; usual cause: two scales")
-    return Table(tuple(ids), values)
+    return SeedTable(tuple(ids), values)
 
 
 def _nearest(points: Sequence[CurvePoint], share: float) -> CurvePoint:
@@ -226,7 +226,7 @@ def most_common(found: Mapping[str, Any], tier: str) -> str:
 # ---- inside ---------------------------------------------------------------------------------------
 
 
-def _mean(row: str, table: Table) -> Found:
+def _mean(row: str, table: SeedTable) -> Found:
     """The mean over problems as the row of that name."""
     effect = level(table, generator=_generator(row), resamples=RESAMPLES, each_seed=False)
     if effect.interval.width == 0 and unit_of(row) == "fraction" and effect.value in (0.0, 1.0):
@@ -235,11 +235,11 @@ def _mean(row: str, table: Table) -> Found:
     return {row: effect}
 
 
-def _gap(row: str, first: Table, second: Table) -> Found:
+def _gap(row: str, first: SeedTable, second: SeedTable) -> Found:
     return {row: gap(first, second, generator=_generator(row), resamples=RESAMPLES)}
 
 
-def _statistic(row: str, tables: Sequence[Table], function: Callable[[Numbers], float]) -> Found:
+def _statistic(row: str, tables: Sequence[SeedTable], function: Callable[[Numbers], float]) -> Found:
     return {row: statistic(tables, function, generator=_generator(row), resamples=RESAMPLES)}
 
 

@@ -19,7 +19,7 @@ from k2repro.engine import Sampler
 from k2repro.lab import sft
 from k2repro.lab.campaign import carry_out
 from k2repro.lab.made import Made, Making
-from k2repro.lab.progress import Report
+from k2repro.lab.progress import JobProgress
 from k2repro.lab.scale import Scale
 from k2repro.lab.sft_recipe import SFT
 from k2repro.mini import TEXTS, tokenizer
@@ -135,7 +135,7 @@ def _distil(steps: int, making: Making) -> None:
     stream = MixtureStream(SFT[0].mixture, "draft-0", rows=SFT[0].rows, length=SFT[0].length)
 
     def on_step(step: int, loss: float) -> None:
-        making.report(Report((step + 1) / steps, f"{loss:.4f} nats"))
+        making.report(JobProgress((step + 1) / steps, f"{loss:.4f} nats"))
 
     save_checkpoint(
         distil(target, prune(target, LAYERS, UNITS), stream, steps, on_step=on_step), making.folder
@@ -252,7 +252,7 @@ def _identity(target: Qwen2, drafts: Mapping[str, Draft], problems: int, making:
         alone = sampler.sample(prompts[:many], seeds=seeds[:many], **how)
         wanted = [row[0].tokens for row in alone]
         for done, (name, draft) in enumerate(drafts.items()):
-            making.report(Report((done + 1) / len(drafts), f"the same tokens with {name}"))
+            making.report(JobProgress((done + 1) / len(drafts), f"the same tokens with {name}"))
             same = 0
             for gamma in range(1, 16):
                 part = slice(gamma - 1, many, 15)

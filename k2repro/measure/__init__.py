@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from k2repro.measure.render import render_measurement
-    from k2repro.measure.report import Report, measure_machine
+    from k2repro.measure.report import MachineReport, measure_machine
 
-__all__ = ["Report", "measure_machine", "render_measurement"]
+__all__ = ["MachineReport", "measure_machine", "render_measurement"]
 
 
 def __getattr__(name: str) -> object:
@@ -18,8 +18,8 @@ def __getattr__(name: str) -> object:
         from k2repro.measure.render import render_measurement
 
         return render_measurement
-    if name in ("Report", "measure_machine"):
+    if name in ("MachineReport", "measure_machine"):
         from k2repro.measure import report
 
-        return {"Report": report.Report, "measure_machine": report.measure_machine}[name]
+        return {"MachineReport": report.MachineReport, "measure_machine": report.measure_machine}[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

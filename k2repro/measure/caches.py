@@ -23,7 +23,7 @@ _LEAST_FALL = 1.25
 
 
 @dataclass(frozen=True)
-class Cache:
+class CpuCache:
     """One declared cache of the first processor; `shared_by` counts logical processors."""
 
     level: int
@@ -58,7 +58,7 @@ def _count_processors(text: str) -> int:
     return total
 
 
-def declared_caches(root: Path = SYSFS) -> list[Cache]:
+def declared_caches(root: Path = SYSFS) -> list[CpuCache]:
     """The data caches of processor 0 by level; empty where the system does not tell."""
     caches = []
     for folder in sorted((root / "cpu0" / "cache").glob("index*")):
@@ -66,7 +66,7 @@ def declared_caches(root: Path = SYSFS) -> list[Cache]:
         if kind == "Instruction":
             continue
         caches.append(
-            Cache(
+            CpuCache(
                 int((folder / "level").read_text(encoding="utf-8")),
                 kind,
                 parse_size((folder / "size").read_text(encoding="utf-8")),

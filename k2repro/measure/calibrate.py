@@ -23,7 +23,7 @@ from k2repro.measure.costs import (
     head_product,
     layer_products,
 )
-from k2repro.measure.decode import Decoder
+from k2repro.measure.decode import MeasuredDecoder
 from k2repro.measure.matvec import Kernel, MatVec, NoProduct, find_kernel
 from k2repro.measure.weights import random_weights
 from k2repro.wafer.model.shapes import ModelShape
@@ -53,7 +53,7 @@ _QUIET = 0.25
 
 
 @dataclass(frozen=True)
-class Profile:
+class StepProfile:
     """Where the time of a step went: seconds of one product by size, and of the rest per layer."""
 
     products: dict[Size, float]
@@ -83,7 +83,7 @@ def chooser(
     return choose
 
 
-def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int, steps: int) -> Profile:
+def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int, steps: int) -> StepProfile:
     """Decode `steps` tokens with a clock around every product."""
     clock = time.perf_counter
     seconds: dict[Size, float] = {}
@@ -100,7 +100,7 @@ def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int
             seconds[self._size] = seconds.get(self._size, 0.0) + clock() - start
             return result
 
-    decoder = Decoder(shape, random_weights(shape, Timed, draw), max_context=context + steps + 2)
+    decoder = MeasuredDecoder(shape, random_weights(shape, Timed, draw), max_context=context + steps + 2)
     decoder.move_to(context)
     decoder.step(1)
     decoder.step(1)
@@ -113,7 +113,7 @@ def profile_steps(shape: ModelShape, kernel: Kernel, draw: Draw, *, context: int
         products.append(dict(seconds))
     counts = dict.fromkeys(layer_products(shape), shape.layers)
     counts[head_product(shape)] = 1
-    return Profile(
+    return StepProfile(
         {size: _quiet([step[size] for step in products]) / count for size, count in counts.items()},
         _quiet(rests) / shape.layers,
     )
@@ -152,10 +152,10 @@ def measure_costs(
     memory = max(4 * cache_bytes, _LEAST_MEMORY)
     shapes = [calibration_shape(width, memory, bytes_per_weight) for width in widths]
     costs, rests = [], []
-    curves: dict[str, list[tuple[float, Profile]]] = {}
+    curves: dict[str, list[tuple[float, StepProfile]]] = {}
     for name, kernel in kernels.items():
 
-        def profile(shape: ModelShape, kernel: Kernel = kernel, name: str = name) -> Profile:
+        def profile(shape: ModelShape, kernel: Kernel = kernel, name: str = name) -> StepProfile:
             tell(f"{name}: {shape.layers} layers of width {shape.hidden}")
             return profile_steps(shape, kernel, draw, context=context, steps=steps)
 
@@ -173,7 +173,7 @@ def measure_costs(
     return kernel_costs, replace(glue, curve=_glue_curve(glue, list(curves.values())))
 
 
-def _fit_kernel(name: str, profiles: Sequence[Profile], bytes_per_weight: float) -> ProductCost:
+def _fit_kernel(name: str, profiles: Sequence[StepProfile], bytes_per_weight: float) -> ProductCost:
     sizes = [size for profile in profiles for size in profile.products]
     seconds = [time for profile in profiles for time in profile.products.values()]
     read = [rows * columns * bytes_per_weight for rows, columns in sizes]
@@ -192,7 +192,7 @@ def _fit_glue(shapes: Sequence[ModelShape], rests: Sequence[float], per_step: fl
 
 
 def _byte_curve(
-    cost: ProductCost, points: Sequence[tuple[float, Profile]]
+    cost: ProductCost, points: Sequence[tuple[float, StepProfile]]
 ) -> tuple[tuple[float, float], ...]:
     """Time per byte relative to memory, never falling and never above memory's own."""
     curve, previous = [], 0.0
@@ -211,7 +211,7 @@ def _byte_curve(
 
 
 def _glue_curve(
-    glue: GlueCost, kernels: Sequence[Sequence[tuple[float, Profile]]]
+    glue: GlueCost, kernels: Sequence[Sequence[tuple[float, StepProfile]]]
 ) -> tuple[tuple[float, float], ...]:
     """Work between the matrices relative to memory, the cheapest of the kernels' profiles."""
     hidden, _, ffn, _ = _CURVE_WIDTH

@@ -25,7 +25,7 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Layer:
+class MeasuredLayer:
     """One decoder block: two norms (hidden,), fused bias, four matrix-vector products."""
 
     attention_norm: Array
@@ -42,12 +42,12 @@ class DecoderWeights:
     """Everything a step reads; `embedding` is (vocab, hidden), one row of it per token."""
 
     embedding: Array
-    layers: tuple[Layer, ...]
+    layers: tuple[MeasuredLayer, ...]
     final_norm: Array
     head: MatVec
 
 
-class Decoder:
+class MeasuredDecoder:
     """Greedy decoding of one sequence with a key/value cache.
 
     shape: the model; weights: its matrices; max_context: positions the cache holds.
@@ -113,7 +113,7 @@ class Decoder:
         self._normed *= np.float32(scale)
         return self._normed
 
-    def _attend(self, index: int, layer: Layer, x: Array) -> Array:
+    def _attend(self, index: int, layer: MeasuredLayer, x: Array) -> Array:
         shape, end = self.shape, self.position + 1
         rotated = (shape.q_heads + shape.kv_heads) * shape.head_dim
         qkv = layer.qkv(x)
@@ -132,7 +132,7 @@ class Decoder:
         scores /= scores.sum(axis=-1, keepdims=True)
         return (scores @ values[:, :end]).reshape(-1)
 
-    def _feed_forward(self, layer: Layer, x: Array) -> Array:
+    def _feed_forward(self, layer: MeasuredLayer, x: Array) -> Array:
         both = layer.gate_up(x)
         gate, up = both[: self.shape.ffn], both[self.shape.ffn :]
         # silu(g) * u = g * u / (1 + exp(-g))

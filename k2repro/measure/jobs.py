@@ -17,7 +17,7 @@ from k2repro.measure.bandwidth import ReadProbe, measure_bandwidth
 from k2repro.measure.caches import bandwidth_curve
 from k2repro.measure.calibrate import chooser, measure_costs
 from k2repro.measure.costs import of_one_pool
-from k2repro.measure.decode import Decoder, DecoderWeights
+from k2repro.measure.decode import DecoderWeights, MeasuredDecoder
 from k2repro.measure.gemm import measure_matrix_rates
 from k2repro.measure.machine import build_product
 from k2repro.measure.matvec import KERNELS
@@ -69,7 +69,7 @@ def _decode(request: Values, tell: Tell) -> Values:
     tell(f"{shape.name}, {request['precision']}: building {footprint / 1e9:.2f} GB")
     weights = random_weights(shape, choose, random_matrices(np.random.default_rng(0)))
     tokens, context = request["tokens"], request["context"]
-    decoder = Decoder(shape, weights, max_context=context + tokens)
+    decoder = MeasuredDecoder(shape, weights, max_context=context + tokens)
     probe = ReadProbe(request["probe_megabytes"])
     rates, reads = [], []
     _decode_run(decoder, context, min(tokens, 2))
@@ -87,7 +87,7 @@ def _decode(request: Values, tell: Tell) -> Values:
     }
 
 
-def _decode_run(decoder: Decoder, context: int, tokens: int) -> float:
+def _decode_run(decoder: MeasuredDecoder, context: int, tokens: int) -> float:
     """Seconds of `tokens` greedy steps from a context of `context` tokens."""
     rows = len(decoder.weights.embedding)
     decoder.move_to(context)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from k2repro.measure.bandwidth import Bandwidth, best_read
-from k2repro.measure.caches import Cache, declared_caches, find_knees
+from k2repro.measure.caches import CpuCache, declared_caches, find_knees
 from k2repro.measure.gemm import MatrixRates, processor_name, read_cpuinfo
-from k2repro.measure.machine import Machine, build_glue, build_product
+from k2repro.measure.machine import MeasuredMachine, build_glue, build_product
 from k2repro.measure.matvec import BYTES_PER_WEIGHT
 from k2repro.measure.worker import run_in_process
 
@@ -45,12 +45,14 @@ def _meminfo() -> list[str]:
         return []
 
 
-def last_level_bytes(caches: list[Cache]) -> int:
+def last_level_bytes(caches: list[CpuCache]) -> int:
     """Size of the largest declared cache."""
     return max((cache.size_bytes for cache in caches), default=_DEFAULT_CACHE)
 
 
-def learn_machine(*, threads: int, quick: bool, progress: Progress, run: Runner = run_in_process) -> Machine:
+def learn_machine(
+    *, threads: int, quick: bool, progress: Progress, run: Runner = run_in_process
+) -> MeasuredMachine:
     """Run every micro-benchmark with that many threads; five to sixty seconds in all."""
     caches = declared_caches()
     cache = last_level_bytes(caches)
@@ -75,7 +77,7 @@ def learn_machine(*, threads: int, quick: bool, progress: Progress, run: Runner 
     matrix_rates = MatrixRates(**{**rates, "flags": tuple(rates["flags"])})
     precisions = ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",)
     costs = {precision: ask(_costs_request(precision, cache, quick)) for precision in precisions}
-    return Machine(
+    return MeasuredMachine(
         name=f"{processor_name(read_cpuinfo())}, {threads} threads",
         threads=threads,
         memory_gb=memory_bytes() / 1e9,

@@ -1,8 +1,8 @@
 """A measured machine: everything `k2repro measure` learned before it decoded anything.
 
-`Machine.device` turns it into a `k2repro.wafer.model.devices.Device`, so that the emulator predicts this
-machine with the same function as any other; the fitted efficiencies of the rate table are replaced
-by the machine's own micro-benchmarks.
+`MeasuredMachine.device` turns it into a `k2repro.wafer.model.devices.Device`, so that the emulator
+predicts this machine with the same function as any other; the fitted efficiencies of the rate table are
+replaced by the machine's own micro-benchmarks.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from k2repro.errors import K2ReproError
 from k2repro.measure.bandwidth import Bandwidth
-from k2repro.measure.caches import Cache, Knee
+from k2repro.measure.caches import CpuCache, Knee
 from k2repro.measure.costs import (
     Curve,
     GlueCost,
@@ -33,7 +33,7 @@ ENGINE = "k2repro CPU decoder"
 
 
 @dataclass(frozen=True)
-class Machine:
+class MeasuredMachine:
     """One computer at one thread count.
 
     read_gbs: best read from memory. curve: (bytes, GB/s) of reading an array again and again.
@@ -48,7 +48,7 @@ class Machine:
     quick: bool
     read_gbs: float
     bandwidth: tuple[Bandwidth, ...]
-    caches: tuple[Cache, ...]
+    caches: tuple[CpuCache, ...]
     curve: Curve
     knees: tuple[Knee, ...]
     matrix_rates: MatrixRates
@@ -107,8 +107,8 @@ class Machine:
         return write_text(path, json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n")
 
 
-def load_machine(path: Path) -> Machine:
-    """Read what `Machine.save` wrote; K2ReproError for another format or a damaged file."""
+def load_machine(path: Path) -> MeasuredMachine:
+    """Read what `MeasuredMachine.save` wrote; K2ReproError for another format or a damaged file."""
     try:
         values: dict[str, Any] = json.loads(path.read_text("utf-8"))
         if values.pop("format") != FORMAT:
@@ -143,19 +143,19 @@ def build_glue(values: dict[str, Any]) -> GlueCost:
     return GlueCost(**{**values, "curve": _pairs(values["curve"])})
 
 
-def _build(values: dict[str, Any]) -> Machine:
+def _build(values: dict[str, Any]) -> MeasuredMachine:
     rates = values["matrix_rates"]
     products = {
         precision: tuple(build_product(cost) for cost in costs)
         for precision, costs in values["products"].items()
     }
-    return Machine(
+    return MeasuredMachine(
         **{
             **values,
             "products": products,
             "curve": _pairs(values["curve"]),
             "bandwidth": tuple(Bandwidth(**value) for value in values["bandwidth"]),
-            "caches": tuple(Cache(**value) for value in values["caches"]),
+            "caches": tuple(CpuCache(**value) for value in values["caches"]),
             "knees": tuple(Knee(**value) for value in values["knees"]),
             "matrix_rates": MatrixRates(**{**rates, "flags": tuple(rates["flags"])}),
             "glue": {precision: build_glue(cost) for precision, cost in values["glue"].items()},

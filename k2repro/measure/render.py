@@ -1,19 +1,19 @@
 """A measurement as text for the terminal."""
 
-from k2repro.measure.caches import Cache
-from k2repro.measure.machine import Machine
-from k2repro.measure.report import Report
+from k2repro.measure.caches import CpuCache
+from k2repro.measure.machine import MeasuredMachine
+from k2repro.measure.report import MachineReport
 
 # Cores used by others above which a measurement should not be trusted.
 _BUSY = 0.15
 
 
-def render_measurement(report: Report) -> str:
+def render_measurement(report: MachineReport) -> str:
     """The machine, then predicted beside measured, then what it means; plain text."""
     return "\n".join([*_describe(report.machine), "", *_table(report), "", *_summary(report)])
 
 
-def _describe(machine: Machine) -> list[str]:
+def _describe(machine: MeasuredMachine) -> list[str]:
     largest = max(result.megabytes for result in machine.bandwidth)
     from_memory = [r for r in machine.bandwidth if r.megabytes == largest]
     rates = machine.matrix_rates
@@ -38,7 +38,7 @@ def _describe(machine: Machine) -> list[str]:
     return lines
 
 
-def _cache(cache: Cache) -> str:
+def _cache(cache: CpuCache) -> str:
     shared = f", shared by {cache.shared_by}" if cache.shared_by > 1 else ""
     return f"L{cache.level} {_size(cache.size_bytes)}{shared}"
 
@@ -47,7 +47,7 @@ def _size(size: float) -> str:
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
 
 
-def _table(report: Report) -> list[str]:
+def _table(report: MachineReport) -> list[str]:
     head = (
         f"{'model':<18} {'format':<6} {'GB/token':>8} {'predicted':>10} {'80 % interval':>17} "
         f"{'measured':>9} {'error':>7} {'of read':>8}"
@@ -64,7 +64,7 @@ def _table(report: Report) -> list[str]:
     return lines
 
 
-def _summary(report: Report) -> list[str]:
+def _summary(report: MachineReport) -> list[str]:
     lines = [f"not measured: {reason}" for reason in report.skipped]
     median = report.median_error_percent
     if median is None:

@@ -25,7 +25,7 @@ from k2repro.measure.learn import (
     learn_machine,
     now,
 )
-from k2repro.measure.machine import ENGINE, Machine, load_machine
+from k2repro.measure.machine import ENGINE, MeasuredMachine, load_machine
 from k2repro.measure.rows import (
     EXTRA,
     PREDICTION_COLUMNS,
@@ -48,13 +48,13 @@ _KEY_VALUE_BYTES = 4
 
 
 @dataclass(frozen=True)
-class Report:
+class MachineReport:
     """What `measure_machine` found: the machine, its rows of `rates.csv`, and what was left out.
 
     skipped: one sentence per model that this machine could not run.
     """
 
-    machine: Machine
+    machine: MeasuredMachine
     rows: tuple[dict[str, str], ...]
     skipped: tuple[str, ...]
     folder: Path
@@ -78,7 +78,7 @@ def measure_machine(
     quick: bool = False,
     progress: Progress = lambda done, total, text: None,
     run: Runner = run_in_process,
-) -> Report:
+) -> MachineReport:
     """Measure this machine into the folder `out` and report.
 
     threads: processor threads of every measurement. quick: fewer repeats, models up to 150M.
@@ -112,7 +112,7 @@ def measure_machine(
             append_row(out / "rates.csv", measured[plan.id])
         rows.append(measured[plan.id])
     progress(total, total, "done")
-    return Report(machine, tuple(rows), tuple(skipped), out)
+    return MachineReport(machine, tuple(rows), tuple(skipped), out)
 
 
 def _check_folder(out: Path) -> None:
@@ -129,7 +129,7 @@ def _check_folder(out: Path) -> None:
 
 def _learn_or_load(
     out: Path, threads: int, quick: bool, progress: Progress, run: Runner
-) -> tuple[Machine, str]:
+) -> tuple[MeasuredMachine, str]:
     """The machine on file or, without one, a new measurement; and the hash of its file."""
     kind = "-quick" if quick else ""
     path = out / f"machine-{threads}t{kind}.json"
@@ -138,12 +138,12 @@ def _learn_or_load(
     return load_machine(path), hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def _row_id(machine: Machine, shape: ModelShape, precision: str) -> str:
+def _row_id(machine: MeasuredMachine, shape: ModelShape, precision: str) -> str:
     return f"own-{machine.threads}t-{precision}-{shape.name.lower()}"
 
 
 def _predict_all(
-    out: Path, machine: Machine, digest: str, shapes: tuple[ModelShape, ...]
+    out: Path, machine: MeasuredMachine, digest: str, shapes: tuple[ModelShape, ...]
 ) -> list[tuple[ModelShape, PlannedRow]]:
     """Predict every model and write all predictions down, or read those that are on file."""
     path = out / "predictions.csv"
@@ -162,7 +162,7 @@ def _predict_all(
     return plans
 
 
-def _predict_one(machine: Machine, digest: str, shape: ModelShape, precision: str) -> PlannedRow:
+def _predict_one(machine: MeasuredMachine, digest: str, shape: ModelShape, precision: str) -> PlannedRow:
     found = predict(
         shape,
         machine.device(shape, precision),
@@ -199,7 +199,7 @@ def _read_plan(line: dict[str, str]) -> PlannedRow:
     )
 
 
-def _too_large(machine: Machine, shape: ModelShape, precision: str) -> str:
+def _too_large(machine: MeasuredMachine, shape: ModelShape, precision: str) -> str:
     """Why a model is left out, or an empty string."""
     needed = machine.footprint(shape, precision) * _BUILDING_ROOM
     free = available_bytes()
@@ -212,7 +212,7 @@ def _too_large(machine: Machine, shape: ModelShape, precision: str) -> str:
 
 
 def _measure(
-    machine: Machine, shape: ModelShape, plan: PlannedRow, tell: Tell, run: Runner
+    machine: MeasuredMachine, shape: ModelShape, plan: PlannedRow, tell: Tell, run: Runner
 ) -> dict[str, str]:
     """Decode one model and return its row."""
     tokens = int(min(max(_RUN_SECONDS * plan.tokens_per_second, _LEAST_TOKENS), _MOST_TOKENS))
@@ -230,19 +230,19 @@ def _measure(
 
 
 def _as_row(
-    machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
+    machine: MeasuredMachine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
 ) -> dict[str, str]:
     """The columns of `decode_rates.csv` and the prediction that was on file."""
     return _setting_columns(machine, shape, plan, tokens, found) | _rate_columns(machine, plan, found)
 
 
-def _reference_gbs(machine: Machine, found: dict[str, Any]) -> float:
+def _reference_gbs(machine: MeasuredMachine, found: dict[str, Any]) -> float:
     """The fastest read seen, in the micro-benchmarks or between the runs."""
     return max(machine.read_gbs, *found["reads_gbs"])
 
 
 def _setting_columns(
-    machine: Machine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
+    machine: MeasuredMachine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
 ) -> dict[str, str]:
     """What was run, the first columns of `decode_rates.csv`."""
     return {
@@ -268,7 +268,7 @@ def _setting_columns(
     }
 
 
-def _rate_columns(machine: Machine, plan: PlannedRow, found: dict[str, Any]) -> dict[str, str]:
+def _rate_columns(machine: MeasuredMachine, plan: PlannedRow, found: dict[str, Any]) -> dict[str, str]:
     """What came out, and what had been predicted."""
     rate, read = max(found["rates"]), found["read_bytes"]
     # The share of one run is taken of the read right before it: both had the same neighbours.

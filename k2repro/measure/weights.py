@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
 from k2repro.fast.pairs import paired
-from k2repro.measure.decode import DecoderWeights, Layer
+from k2repro.measure.decode import DecoderWeights, MeasuredLayer
 from k2repro.measure.matvec import Kernel
 from k2repro.wafer.model.shapes import ModelShape
 
@@ -44,7 +44,7 @@ def random_weights(shape: ModelShape, kernel: Kernel, draw: Callable[[int, int],
     q, kv = shape.q_heads * shape.head_dim, shape.kv_heads * shape.head_dim
     ones = np.ones(shape.hidden, np.float32)
     layers = tuple(
-        Layer(
+        MeasuredLayer(
             attention_norm=ones,
             qkv=kernel(draw(q + 2 * kv, shape.hidden)),
             qkv_bias=draw(1, q + 2 * kv)[0],
@@ -72,7 +72,7 @@ def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array], kernel: 
             )
         return np.asarray(tensors[name], np.float32)
 
-    def layer(index: int) -> Layer:
+    def layer(index: int) -> MeasuredLayer:
         attention = f"model.layers.{index}.self_attn."
         feed_forward = f"model.layers.{index}.mlp."
         parts = {
@@ -81,7 +81,7 @@ def checkpoint_weights(shape: ModelShape, tensors: Mapping[str, Array], kernel: 
         for kind in parts:
             parts[kind][:2] = [paired(part, shape.head_dim) for part in parts[kind][:2]]
         gate_up = [take(f"{feed_forward}{name}_proj.weight") for name in ("gate", "up")]
-        return Layer(
+        return MeasuredLayer(
             attention_norm=take(f"model.layers.{index}.input_layernorm.weight"),
             qkv=kernel(np.concatenate(parts["weight"])),
             qkv_bias=np.concatenate(parts["bias"]),

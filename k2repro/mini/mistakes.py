@@ -24,7 +24,7 @@ from k2repro.errors import unknown
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TRACE, is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import HALF_WORD, VALUE, Piece, Word, read_trace, words_of
+from k2repro.mini.trace_grammar import HALF_WORD, VALUE, TracePiece, Word, read_trace, words_of
 from k2repro.mini.traces import EVALUATE, NOTE, QUESTION
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
@@ -97,7 +97,7 @@ class _Walk:
     def __post_init__(self) -> None:
         self.known = dict(self.system.values)
 
-    def check(self, piece: Piece) -> Diagnosis | None:
+    def check(self, piece: TracePiece) -> Diagnosis | None:
         """The mistake of a piece, which may be incomplete; what a right one establishes becomes known."""
         if piece.kind == EVALUATE:
             return self._check_evaluation(piece.words)
@@ -110,7 +110,7 @@ class _Walk:
         self.noted.add(key)
         return mistake
 
-    def _check_note(self, piece: Piece) -> Diagnosis | None:
+    def _check_note(self, piece: TracePiece) -> Diagnosis | None:
         """A definition as in the question."""
         head, *words = piece.words
         if head.name not in self.system.definitions:

@@ -76,7 +76,7 @@ def _mark(order: Sequence[str]) -> str:
 Reader = Callable[[str], tuple[str, ...] | None]
 
 
-class Verdict(NamedTuple):
+class PlanVerdict(NamedTuple):
     """What is to be said of a reply.
 
     kind      one of KINDS: the first thing that is wrong with it
@@ -124,26 +124,28 @@ def read_line(reply: str) -> tuple[str, ...] | None:
     return tuple(names) if head == plan_text(()).strip() else None
 
 
-def judge_reply(system: System, reply: str, *, finished: bool = True, read: Reader = read_reply) -> Verdict:
+def judge_reply(
+    system: System, reply: str, *, finished: bool = True, read: Reader = read_reply
+) -> PlanVerdict:
     """What a reply to the question of `system` is worth.
 
     finished: whether the planner ended it; a reply that was cut at its limit of tokens hands nothing over.
     read: `read_reply`, or `read_line` for what the planner itself wrote down as its plan.
     """
     if not finished:
-        return Verdict(UNFINISHED)
+        return PlanVerdict(UNFINISHED)
     names = read(reply)
-    return Verdict(UNREADABLE) if names is None else judge_plan(system, names)
+    return PlanVerdict(UNREADABLE) if names is None else judge_plan(system, names)
 
 
-def judge_plan(system: System, names: Sequence[str]) -> Verdict:
+def judge_plan(system: System, names: Sequence[str]) -> PlanVerdict:
     """Whether every asked value can be worked out along a plan, each operand known before.
 
     A plan may name what nobody needs, as long as it can be evaluated where it stands. It may not name a given
     value or a letter that the question does not hold (there is nothing to evaluate), nor a name twice.
     """
     needless = len(set(names) - _ancestors(system))
-    return Verdict(_kind(system, names), tuple(names), needless)
+    return PlanVerdict(_kind(system, names), tuple(names), needless)
 
 
 def workable(system: System, names: Sequence[str]) -> bool:

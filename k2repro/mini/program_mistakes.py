@@ -30,7 +30,7 @@ from k2repro.mini.mistakes import (
 from k2repro.mini.problem import Problem
 from k2repro.mini.program_traces import ARITHMETIC as ARITHMETIC_STEP
 from k2repro.mini.program_traces import LOOK_UP as LOOK_UP_STEP
-from k2repro.mini.program_traces import NO, OK, Outcome, Step, search
+from k2repro.mini.program_traces import NO, OK, SearchOutcome, TraceStep, search
 from k2repro.mini.program_traces import ORDER as ORDER_STEP
 from k2repro.mini.program_traces import VERDICT as VERDICT_STEP
 from k2repro.mini.programs import FORMS, LABELS, Form, Task, program_text, task_of
@@ -53,8 +53,8 @@ class Replay(NamedTuple):
     """
 
     at: int
-    step: Step | None
-    outcome: Outcome | None
+    step: TraceStep | None
+    outcome: SearchOutcome | None
 
 
 def classify(problem: Problem, response: str) -> str:
@@ -73,7 +73,7 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
     if not text.startswith(OPEN_TRACE):
         return Diagnosis(UNFINISHED if OPEN_TRACE.startswith(text) else UNREADABLE, 0, OPEN_TRACE)
     if text.startswith(CLOSE_TRACE, start):
-        return _check_ending(text, start, Outcome(task.function, agrees=True))
+        return _check_ending(text, start, SearchOutcome(task.function, agrees=True))
     replay = replay_trace(task, text, start)
     if replay.step is not None:
         return Diagnosis(_kind(replay.step, text[replay.at :]), replay.at, replay.step.text)
@@ -111,7 +111,7 @@ def _forms_from(text: str, start: int) -> tuple[Form, ...]:
     return FORMS
 
 
-def _kind(step: Step, rest: str) -> str:
+def _kind(step: TraceStep, rest: str) -> str:
     """The mistake of writing `rest` where `step` comes next."""
     if step.text.startswith(rest) or CLOSE_TRACE.startswith(rest):
         return UNFINISHED
@@ -122,7 +122,7 @@ def _kind(step: Step, rest: str) -> str:
     return _KIND_OF_STEP[step.kind] if same_sort else ORDER
 
 
-def _check_ending(text: str, at: int, outcome: Outcome) -> Diagnosis:
+def _check_ending(text: str, at: int, outcome: SearchOutcome) -> Diagnosis:
     """What follows right steps: the closing tags and the program."""
     program = program_text(outcome.function)
     expected, rest = ANSWER_NEXT + program + CLOSE_ANSWER, text[at:]

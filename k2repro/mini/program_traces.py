@@ -30,34 +30,34 @@ LOOK_UP, ARITHMETIC, VERDICT, ORDER = "look-up", "arithmetic", "verdict", "order
 OK, NO = " ok", " no"
 
 
-class Step(NamedTuple):
+class TraceStep(NamedTuple):
     """The next word of a trace: the kind of work that it takes, and the right text."""
 
     kind: str
     text: str
 
 
-class Outcome(NamedTuple):
+class SearchOutcome(NamedTuple):
     """The last function that a search tried, and whether it agreed with every example."""
 
     function: Function
     agrees: bool
 
 
-Search = Generator[Step, str, Outcome]
+Search = Generator[TraceStep, str, SearchOutcome]
 
 # Made once: a search takes about a hundred steps, and training draws tens of thousands of searches.
 _LOOK_UP, _ARITHMETIC, _CANDIDATE = (
-    tuple(Step(kind, str(digit)) for digit in range(MODULUS)) for kind in (LOOK_UP, ARITHMETIC, ORDER)
+    tuple(TraceStep(kind, str(digit)) for digit in range(MODULUS)) for kind in (LOOK_UP, ARITHMETIC, ORDER)
 )
-_DEDUCE, _OK, _NO = Step(ORDER, " b="), Step(VERDICT, OK), Step(VERDICT, NO)
-_EXAMPLE = {label: Step(ORDER, f" {label}") for label in LABELS}
+_DEDUCE, _OK, _NO = TraceStep(ORDER, " b="), TraceStep(VERDICT, OK), TraceStep(VERDICT, NO)
+_EXAMPLE = {label: TraceStep(ORDER, f" {label}") for label in LABELS}
 
 
 def search(examples: Sequence[Example], forms: Sequence[Form] = FORMS) -> Search:
     """Steps of the search; send back the word that was written, which later steps then build on."""
     for form in forms:
-        yield Step(ORDER, f" {form.name}")
+        yield TraceStep(ORDER, f" {form.name}")
         for a in range(1, form.largest + 1):
             outcome = yield from trial(form, a, examples)
             if outcome.agrees:
@@ -71,10 +71,10 @@ def trial(form: Form, a: int, examples: Sequence[Example]) -> Search:
     wanted, product = yield from _product(form, a, LABELS[0], examples[0])
     yield _DEDUCE
     function = Function(form, a, int((yield _ARITHMETIC[(wanted - product) % MODULUS])))
-    return Outcome(function, (yield from _agrees(function, examples)))
+    return SearchOutcome(function, (yield from _agrees(function, examples)))
 
 
-def _agrees(function: Function, examples: Sequence[Example]) -> Generator[Step, str, bool]:
+def _agrees(function: Function, examples: Sequence[Example]) -> Generator[TraceStep, str, bool]:
     """Check the examples after the first, up to one that does not fit."""
     for label, example in zip(LABELS[1:], examples[1:], strict=True):
         wanted, product = yield from _product(function.form, function.a, label, example)
@@ -85,7 +85,7 @@ def _agrees(function: Function, examples: Sequence[Example]) -> Generator[Step, 
     return True
 
 
-def _product(form: Form, a: int, label: str, example: Example) -> Generator[Step, str, tuple[int, int]]:
+def _product(form: Form, a: int, label: str, example: Example) -> Generator[TraceStep, str, tuple[int, int]]:
     """Copy an example, then work out a*x**power; gives the wanted output and that product."""
     yield _EXAMPLE[label]
     x = int((yield _LOOK_UP[example[0]]))
@@ -97,7 +97,7 @@ def _product(form: Form, a: int, label: str, example: Example) -> Generator[Step
     return wanted, product
 
 
-def write(steps: Search, change: Callable[[Step], str] | None = None) -> tuple[str, Outcome]:
+def write(steps: Search, change: Callable[[TraceStep], str] | None = None) -> tuple[str, SearchOutcome]:
     """The trace of a search and what it found; `change` says what to write instead of a right step."""
     written: list[str] = []
     try:
@@ -137,7 +137,7 @@ def sloppy_response(task: Task, rng: random.Random, wrong: float) -> str:
     A search that finds nothing, because the right function was rejected, answers with the last one it tried.
     """
 
-    def change(step: Step) -> str:
+    def change(step: TraceStep) -> str:
         if step.kind != ARITHMETIC or rng.random() >= wrong:
             return step.text
         return str((int(step.text) + rng.randint(1, MODULUS - 1)) % MODULUS)

@@ -12,7 +12,7 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
 from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import Piece, read_trace
+from k2repro.mini.trace_grammar import TracePiece, read_trace
 from k2repro.mini.traces import EVALUATE, QUESTION, RECALL
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
@@ -97,7 +97,7 @@ def _steps(text: str) -> tuple[str, list[str]]:
     return text[pieces[-1].end if pieces else 0 :], sentences
 
 
-def _note(note: Piece, *, again: bool) -> str:
+def _note(note: TracePiece, *, again: bool) -> str:
     name, operator, first, second = note.words[0].name, *(word.text for word in note.words[1:])
     meaning = _in_words(operator, first, second)
     if again:
@@ -105,7 +105,7 @@ def _note(note: Piece, *, again: bool) -> str:
     return f"To know {name} I need {first} and {second}: {name} is {meaning}{_purpose(note)}."
 
 
-def _equation(note: Piece, evaluation: Piece) -> str:
+def _equation(note: TracePiece, evaluation: TracePiece) -> str:
     """One evaluation as an equation; names that disagree, as a model may write them, are kept."""
     name, operator, first, second = note.words[0].name, *(word.text for word in note.words[1:])
     left, right, result = (word.digit for word in evaluation.words)
@@ -117,7 +117,7 @@ def _equation(note: Piece, evaluation: Piece) -> str:
     return f"{equation}, written as {', '.join(word.text for word in evaluation.words)}"
 
 
-def _purpose(note: Piece) -> str:
+def _purpose(note: TracePiece) -> str:
     """What a note says that its value is for; a planned one says nothing."""
     if note.back is None:
         return ""

@@ -40,7 +40,7 @@ class Word(NamedTuple):
         return self.text[-1]
 
 
-class Piece(NamedTuple):
+class TracePiece(NamedTuple):
     """One of FORMS, as far as it was written; `back` is what a note of a search ends in."""
 
     kind: str
@@ -61,27 +61,27 @@ class Piece(NamedTuple):
         return last.at + len(last.text)
 
 
-class Reading(NamedTuple):
+class TraceReading(NamedTuple):
     """What was read of a trace.
 
     pieces  in their order; the last one may be incomplete
     stop    where the first word stands that belongs to no piece; the length of the text if there is none
     """
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[TracePiece, ...]
     stop: int
 
 
-def read_trace(text: str, start: int = 0) -> Reading:
+def read_trace(text: str, start: int = 0) -> TraceReading:
     """Read pieces from `start` on, up to the first word that does not fit; white space may be any."""
     words = words_of(text, start)
-    pieces: list[Piece] = []
+    pieces: list[TracePiece] = []
     at = 0
     while at < len(words):
         kind = _kind(words[at : at + 2], pieces)
         if kind is None:
             break
-        piece = Piece(kind, _fitting(kind, words[at : at + len(FORMS[kind])]))
+        piece = TracePiece(kind, _fitting(kind, words[at : at + len(FORMS[kind])]))
         at += len(piece.words)
         if piece.kind == NOTE and piece.is_whole and at < len(words) and BACK.fullmatch(words[at].text):
             piece = piece._replace(back=words[at])
@@ -89,7 +89,7 @@ def read_trace(text: str, start: int = 0) -> Reading:
         pieces.append(piece)
         if not piece.is_whole:
             break
-    return Reading(tuple(pieces), words[at].at if at < len(words) else len(text))
+    return TraceReading(tuple(pieces), words[at].at if at < len(words) else len(text))
 
 
 def words_of(text: str, start: int = 0) -> list[Word]:
@@ -97,7 +97,7 @@ def words_of(text: str, start: int = 0) -> list[Word]:
     return [Word(found[0], found.start()) for found in WORD.finditer(text, start)]
 
 
-def _kind(words: list[Word], before: list[Piece]) -> str | None:
+def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
     """The kind of piece that begins with the first of `words`; None if there is none."""
     if HEAD.fullmatch(words[0].text):
         return NOTE

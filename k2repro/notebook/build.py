@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from k2repro.errors import K2ReproError
-from k2repro.notebook.execute import Cost, NotebookFailed, execute
+from k2repro.notebook.execute import NotebookFailed, RunCost, execute
 from k2repro.notebook.normalise import as_bytes, normalise
 from k2repro.notebook.parameters import resolve_parameters
 from k2repro.notebook.source import find_source, read_source
@@ -119,7 +119,7 @@ def build(name: str, profile: Profile, places: Places, folder: Path, *, progress
     return record
 
 
-def _complaint(folder: Path, name: str, plan: NotebookPlan, cost: Cost, threads: int) -> str | None:
+def _complaint(folder: Path, name: str, plan: NotebookPlan, cost: RunCost, threads: int) -> str | None:
     """What the run owes its profile: expected rows, time, memory.
 
     Time is processor time: a busy machine makes a run longer, but not more work.
@@ -142,7 +142,7 @@ def _complaint(folder: Path, name: str, plan: NotebookPlan, cost: Cost, threads:
     return None
 
 
-def _write_record(folder: Path, stamp: Stamp, cost: Cost, error: str | None) -> BuildRecord:
+def _write_record(folder: Path, stamp: Stamp, cost: RunCost, error: str | None) -> BuildRecord:
     notebook = folder / "notebooks" / f"{stamp.notebook}.ipynb"
     rows = folder / "rows" / f"{stamp.notebook}.jsonl"
     record = BuildRecord(

@@ -23,7 +23,7 @@ LONGEST_CAUSE = 200
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """What a run took: wall time, the kernel's largest resident memory in MB, and processor time.
 
     Processor time is that of the kernel and all its workers, in seconds; other programs do not add to it.
@@ -37,7 +37,7 @@ class Cost:
 class NotebookFailed(K2ReproError):
     """A cell raised, or the kernel ended; `executed` is the notebook as far as it came."""
 
-    def __init__(self, name: str, summary: str, executed: nbformat.NotebookNode, cost: Cost) -> None:
+    def __init__(self, name: str, summary: str, executed: nbformat.NotebookNode, cost: RunCost) -> None:
         self.executed = executed
         self.cost = cost
         self.summary = summary
@@ -52,7 +52,7 @@ def execute(
     run_folder: Path,
     threads: int,
     progress: bool = True,
-) -> tuple[nbformat.NotebookNode, Cost]:
+) -> tuple[nbformat.NotebookNode, RunCost]:
     """Run every cell in a fresh kernel; returns the executed notebook and its cost.
 
     parameters   written into the parameters cell (already checked against it); nothing is injected
@@ -85,10 +85,10 @@ def execute(
                 log_output=False,
             )
         except (PapermillExecutionError, DeadKernelError, RuntimeError) as error:
-            cost = Cost(time.monotonic() - started, memory.peak_mb, _processor_seconds() - used)
+            cost = RunCost(time.monotonic() - started, memory.peak_mb, _processor_seconds() - used)
             reached = nbformat.read(output if output.is_file() else source, as_version=4)
             raise NotebookFailed(name, _cause(error, cost), reached, cost) from None
-    cost = Cost(time.monotonic() - started, memory.peak_mb, _processor_seconds() - used)
+    cost = RunCost(time.monotonic() - started, memory.peak_mb, _processor_seconds() - used)
     return nbformat.read(output, as_version=4), cost
 
 
@@ -99,7 +99,7 @@ def _with_values(notebook: nbformat.NotebookNode, parameters: Mapping[str, Any])
     return notebook
 
 
-def _cause(error: Exception, cost: Cost) -> str:
+def _cause(error: Exception, cost: RunCost) -> str:
     """One line: what a cell raised, or why the kernel is gone."""
     kind = getattr(error, "ename", None)
     if kind is not None:

@@ -8,8 +8,8 @@ No torch. The data and its confidence words are explained in `data/README.md`.
 from k2repro.paper.claims import Claim, find_claim, load_claims, rows_waited_for
 from k2repro.paper.confidence import CONFIDENCE, Confidence, legend
 from k2repro.paper.facts import Fact, FactBook
-from k2repro.paper.figures import FigureSeries, Point, figure_series
-from k2repro.paper.ledger import Verdict, count_verdicts, evaluate_claims, ledger_as_json, ledger_records
+from k2repro.paper.figures import FigurePoint, FigureSeries, figure_series
+from k2repro.paper.ledger import ClaimVerdict, count_verdicts, evaluate_claims, ledger_as_json, ledger_records
 from k2repro.paper.ledger_text import cli_claims, render_claim, render_ledger
 from k2repro.paper.loading import load_facts
 from k2repro.paper.outcome import VERDICTS
@@ -28,9 +28,9 @@ __all__ = [
     "FactBook",
     "FigureSeries",
     "PaperTable",
-    "Point",
+    "FigurePoint",
     "Quantity",
-    "Verdict",
+    "ClaimVerdict",
     "cli_claims",
     "count_verdicts",
     "evaluate_claims",

@@ -23,7 +23,7 @@ SATURATION = f"{SCALARS}/Fig 3 pass@k/AIME 2024 saturation (SFT)"
 
 
 @dataclass(frozen=True)
-class Point:
+class FigurePoint:
     """One point of a figure: label, x (None where no source gives it), and the fact that holds y."""
 
     label: str
@@ -43,7 +43,7 @@ class FigureSeries:
     name: str
     x_title: str
     y_title: str
-    points: tuple[Point, ...]
+    points: tuple[FigurePoint, ...]
     accuracy: str
 
     @property
@@ -55,15 +55,15 @@ class FigureSeries:
         return [point.y for point in self.points]
 
     @property
-    def start(self) -> Point:
+    def start(self) -> FigurePoint:
         return self.points[0]
 
     @property
-    def last(self) -> Point:
+    def last(self) -> FigurePoint:
         return self.points[-1]
 
     @property
-    def peak(self) -> Point:
+    def peak(self) -> FigurePoint:
         """The highest point, the earliest of equals."""
         return max(self.points, key=lambda point: point.y)
 
@@ -86,7 +86,7 @@ def curve(name: str, book: FactBook) -> FigureSeries:
     if not facts:
         raise unknown("curve of Figure 4", name, {f.row for f in book.in_table(FIGURE_4)})
     points = [
-        Point(fact.column, float(fact.column), float(fact.printed), fact)
+        FigurePoint(fact.column, float(fact.column), float(fact.printed), fact)
         for fact in sorted(facts, key=lambda fact: float(fact.column))
     ]
     y_title = f"{name.rpartition(', ')[2]}, training-time score (fraction, smoothed)"
@@ -102,7 +102,7 @@ def _scatter(book: FactBook) -> FigureSeries:
     score, size = "Math Composite", "Total parameters"
     facts = [fact for fact in book.in_table(FIGURE_1) if fact.column == score]
     points = tuple(
-        Point(fact.row, book.number(f"{FIGURE_1}/{fact.row}/{size}"), book.number(fact.key), fact)
+        FigurePoint(fact.row, book.number(f"{FIGURE_1}/{fact.row}/{size}"), book.number(fact.key), fact)
         for fact in facts
     )
     accuracy = "+/-1.5 points; sizes of proprietary models are speculative"
@@ -113,6 +113,6 @@ def _levels(n: int, book: FactBook) -> FigureSeries:
     facts = [fact for fact in book.in_table(SCALARS) if fact.row.startswith(f"Fig {n} ")]
     if not facts:
         raise K2ReproError(f"no level of Figure {n} is recorded")
-    points = tuple(Point(fact.column, None, book.number(fact.key), fact) for fact in facts)
+    points = tuple(FigurePoint(fact.column, None, book.number(fact.key), fact) for fact in facts)
     name = facts[0].row.removeprefix(f"Fig {n} ")
     return FigureSeries(n, name, "not readable", f"{name} (%)", points, "levels quoted in other texts")

@@ -23,7 +23,7 @@ from k2repro.paper.outcome import (
     UNRESOLVED,
     VERDICTS,
     Evidence,
-    Outcome,
+    Judgement,
 )
 from k2repro.paper.predicates import PREDICATES
 from k2repro.paper.tables import Cell
@@ -31,7 +31,7 @@ from k2repro.results import Row
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimVerdict:
     """A claim's verdict with everything that led to it.
 
     published      the published cells as a table would show them, by fact key
@@ -53,7 +53,7 @@ class Verdict:
 
 def evaluate_claims(
     rows: Mapping[str, Row] | None = None, book: FactBook | None = None, claims: Iterable[Claim] | None = None
-) -> list[Verdict]:
+) -> list[ClaimVerdict]:
     """Verdicts on all claims, in the order of `claims.toml`.
 
     rows     measured rows by id; default none, so claims that wait for them are unresolved
@@ -64,7 +64,7 @@ def evaluate_claims(
     return [evaluate_claim(claim, rows or {}, book) for claim in chosen]
 
 
-def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Verdict:
+def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> ClaimVerdict:
     """The verdict on one claim; reads nothing but the given rows and facts."""
     predicate = PREDICATES[claim.predicate]
     with book.tracing() as used:
@@ -75,7 +75,7 @@ def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Ver
             raise K2ReproError(f"claim {claim.id!r}: {error}") from error
     present = tuple(row for row in claim.needs if row in rows)
     outcome = _guard(claim, _no_stronger(claim, outcome, evidence), used, present, book)
-    return Verdict(
+    return ClaimVerdict(
         claim=claim,
         verdict=outcome.verdict,
         reason=outcome.reason,
@@ -88,7 +88,7 @@ def evaluate_claim(claim: Claim, rows: Mapping[str, Row], book: FactBook) -> Ver
     )
 
 
-def _no_stronger(claim: Claim, outcome: Outcome, evidence: Evidence) -> Outcome:
+def _no_stronger(claim: Claim, outcome: Judgement, evidence: Evidence) -> Judgement:
     """ "recomputed" only where something was computed, and from what others printed.
 
     Where the number compared with is the kit's own sum, agreement shows that it adds up twice alike.
@@ -99,13 +99,15 @@ def _no_stronger(claim: Claim, outcome: Outcome, evidence: Evidence) -> Outcome:
     against = claim.arguments.get("published")
     if isinstance(against, str) and evidence.book.fact(against).confidence == COMPUTED_HERE:
         reason = f"{outcome.reason} The number compared with is derived (ᵈ), not printed."
-        return Outcome(DERIVED, reason, outcome.numbers)
+        return Judgement(DERIVED, reason, outcome.numbers)
     if all(quantity.is_fact for quantity in evidence.asked):
-        return Outcome(CONSISTENT, outcome.reason, outcome.numbers)
+        return Judgement(CONSISTENT, outcome.reason, outcome.numbers)
     return outcome
 
 
-def _guard(claim: Claim, outcome: Outcome, used: set[str], rows: tuple[str, ...], book: FactBook) -> Outcome:
+def _guard(
+    claim: Claim, outcome: Judgement, used: set[str], rows: tuple[str, ...], book: FactBook
+) -> Judgement:
     """Lower a verdict that rests on unchecked numbers; mark one that rests on corroborated ones."""
     if outcome.verdict not in VERDICTS:
         raise K2ReproError(f"claim {claim.id!r}: {outcome.verdict!r} is not a verdict")
@@ -119,20 +121,20 @@ def _guard(claim: Claim, outcome: Outcome, used: set[str], rows: tuple[str, ...]
     words = {book.fact(key).confidence for key in used}
     if UNCHECKED in words:
         reason = f"{outcome.reason} Rests on recalled numbers (ᵘ), so it decides nothing."
-        return Outcome(UNRESOLVED, reason, outcome.numbers)
+        return Judgement(UNRESOLVED, reason, outcome.numbers)
     if CORROBORATED in words:
         reason = f"{outcome.reason} Reads recalled numbers that agree with other prints (ᵐ)."
-        return Outcome(outcome.verdict, reason, outcome.numbers)
+        return Judgement(outcome.verdict, reason, outcome.numbers)
     return outcome
 
 
-def count_verdicts(verdicts: Iterable[Verdict]) -> dict[str, int]:
+def count_verdicts(verdicts: Iterable[ClaimVerdict]) -> dict[str, int]:
     """How many claims have each verdict, every verdict listed."""
     counted = Counter(verdict.verdict for verdict in verdicts)
     return {name: counted[name] for name in VERDICTS}
 
 
-def claims_by_source(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
+def claims_by_source(verdicts: Iterable[ClaimVerdict]) -> dict[str, dict[str, int]]:
     """Source -> verdict -> number of claims; every source and every verdict is listed."""
     counted = {source: dict.fromkeys(VERDICTS, 0) for source in SOURCES}
     for entry in verdicts:
@@ -140,7 +142,7 @@ def claims_by_source(verdicts: Iterable[Verdict]) -> dict[str, dict[str, int]]:
     return counted
 
 
-def ledger_records(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
+def ledger_records(verdicts: Iterable[ClaimVerdict]) -> list[dict[str, object]]:
     """One plain record per claim, for JSON and for other programs."""
     return [
         {
@@ -163,7 +165,7 @@ def ledger_records(verdicts: Iterable[Verdict]) -> list[dict[str, object]]:
     ]
 
 
-def ledger_as_json(verdicts: list[Verdict]) -> str:
+def ledger_as_json(verdicts: list[ClaimVerdict]) -> str:
     """The ledger for machines: counts by verdict, the verdicts' meanings, and all claims."""
     content = {"counts": count_verdicts(verdicts), "verdicts": VERDICTS, "claims": ledger_records(verdicts)}
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"

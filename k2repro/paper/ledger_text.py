@@ -5,7 +5,7 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.claims import find_claim, load_claims
-from k2repro.paper.ledger import Verdict, count_verdicts, evaluate_claims, ledger_as_json
+from k2repro.paper.ledger import ClaimVerdict, count_verdicts, evaluate_claims, ledger_as_json
 from k2repro.paper.outcome import VERDICTS
 from k2repro.results import load_rows, with_real_rows
 
@@ -13,12 +13,12 @@ WIDTH = 96
 LABEL = 12
 
 
-def render_ledger(verdicts: list[Verdict]) -> str:
+def render_ledger(verdicts: list[ClaimVerdict]) -> str:
     """Counts by verdict, then the claims grouped by verdict in the order of the file."""
     return "\n\n".join([render_counts(verdicts), *_groups(verdicts)]) + "\n"
 
 
-def render_counts(verdicts: list[Verdict]) -> str:
+def render_counts(verdicts: list[ClaimVerdict]) -> str:
     """One aligned line per verdict with its count and its meaning."""
     counts = count_verdicts(verdicts)
     width = max(map(len, VERDICTS))
@@ -27,7 +27,7 @@ def render_counts(verdicts: list[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def _groups(verdicts: list[Verdict]) -> list[str]:
+def _groups(verdicts: list[ClaimVerdict]) -> list[str]:
     groups = []
     for name in VERDICTS:
         found = [entry for entry in verdicts if entry.verdict == name]
@@ -38,7 +38,7 @@ def _groups(verdicts: list[Verdict]) -> list[str]:
     return groups
 
 
-def render_claim(entry: Verdict) -> str:
+def render_claim(entry: ClaimVerdict) -> str:
     """One block: id and place, what is claimed, what was published, the reason, what it waits for."""
     parts = [
         ("stated in", f"{entry.claim.source}: {entry.claim.place}"),
@@ -53,7 +53,7 @@ def render_claim(entry: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _published(entry: Verdict) -> str:
+def _published(entry: ClaimVerdict) -> str:
     return "; ".join(f"{display} ({key})" for key, display in entry.published.items())
 
 

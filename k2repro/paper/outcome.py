@@ -31,7 +31,7 @@ DECISIVE = (RECOMPUTED, CONSISTENT, DERIVED, MINI, DIRECTION, CONTRADICTED)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Judgement:
     """Verdict, one or two sentences of reason with the numbers filled in, and those numbers by name."""
 
     verdict: str

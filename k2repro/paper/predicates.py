@@ -18,7 +18,7 @@ from k2repro.paper.outcome import (
     UNRESOLVED,
     VERDICTS,
     Evidence,
-    Outcome,
+    Judgement,
 )
 from k2repro.paper.quantity import Operand, Quantity
 from k2repro.paper.row_predicates import ROW_PREDICATES
@@ -49,7 +49,7 @@ def _decided(holds: bool) -> str:
 
 def rounds_to(
     evidence: Evidence, recomputed: Operand, published: str, decimals: int | None = None
-) -> Outcome:
+) -> Judgement:
     """The recomputed number, rounded as published, is the published one."""
     found = evidence.quantity(recomputed)
     fact = evidence.book.fact(published)
@@ -58,7 +58,7 @@ def rounds_to(
     holds = abs(found.value - target) <= 0.5 * 10.0**-digits + SLACK
     words = "rounds to" if holds else "does not round to"
     reason = f"{stated(found)} {words} the published {fact.printed} at {digits} decimals."
-    return Outcome(_decided(holds), reason, {"recomputed": found.value, "published": target})
+    return Judgement(_decided(holds), reason, {"recomputed": found.value, "published": target})
 
 
 def within(
@@ -68,7 +68,7 @@ def within(
     tolerance: float,
     relative: bool = False,
     is_gain: bool = False,
-) -> Outcome:
+) -> Judgement:
     """The two agree up to `tolerance` (relative to the published one if asked).
 
     With `is_gain`, a number of the same sign outside the tolerance is "direction only".
@@ -84,10 +84,10 @@ def within(
         f"{stated(found)} against {number(target.value)}: "
         f"{number(distance)} apart, {number(allowed)} allowed."
     )
-    return Outcome(verdict, reason, {"recomputed": found.value, "published": target.value})
+    return Judgement(verdict, reason, {"recomputed": found.value, "published": target.value})
 
 
-def all_higher(evidence: Evidence, higher: list[Operand], lower: list[Operand]) -> Outcome:
+def all_higher(evidence: Evidence, higher: list[Operand], lower: list[Operand]) -> Judgement:
     """Every number in `higher` exceeds its partner in `lower`.
 
     For benchmark scores an order within the noise of their problems decides nothing: a pair that fails
@@ -113,10 +113,10 @@ def all_higher(evidence: Evidence, higher: list[Operand], lower: list[Operand]) 
     if near:
         count += f"; {near} of {len(parts)} lie within two standard errors of their problems"
     verdict = CONTRADICTED if against else UNRESOLVED if failing else CONSISTENT if near else RECOMPUTED
-    return Outcome(verdict, f"{'; '.join(parts)}: {count}.", numbers)
+    return Judgement(verdict, f"{'; '.join(parts)}: {count}.", numbers)
 
 
-def near(evidence: Evidence, a: Operand, b: Operand) -> Outcome:
+def near(evidence: Evidence, a: Operand, b: Operand) -> Judgement:
     """Two benchmark scores match: apart by no more than what decides nothing in `all_higher`."""
     x, y = evidence.quantity(a), evidence.quantity(b)
     noise = noise_of(evidence.book, a, b)
@@ -127,12 +127,12 @@ def near(evidence: Evidence, a: Operand, b: Operand) -> Outcome:
     sign = "<=" if holds else ">"
     apart = f"{number(x.value)} and {number(y.value)}: {number(distance)} apart"
     reason = f"{apart} {sign} {noise:.3g}, two standard errors of the difference."
-    return Outcome(CONSISTENT if holds else CONTRADICTED, reason, {"distance": distance, "noise": noise})
+    return Judgement(CONSISTENT if holds else CONTRADICTED, reason, {"distance": distance, "noise": noise})
 
 
 def all_within(
     evidence: Evidence, recomputed: list[Operand], published: Operand, tolerance: float
-) -> Outcome:
+) -> Judgement:
     """Every reading agrees with the published number up to `tolerance`; some but not all: unresolved."""
     target = evidence.quantity(published)
     found = [evidence.quantity(of) for of in recomputed]
@@ -142,18 +142,18 @@ def all_within(
     count = f"{sum(near_by)} of {len(found)} readings"
     reason = f"{count} lie within {tolerance:g} of {number(target.value)}: {listed}."
     numbers = {f"reading {i}": x.value for i, x in enumerate(found, start=1)} | {"published": target.value}
-    return Outcome(verdict, reason, numbers)
+    return Judgement(verdict, reason, numbers)
 
 
-def at_most(evidence: Evidence, value: Operand, limit: Operand) -> Outcome:
+def at_most(evidence: Evidence, value: Operand, limit: Operand) -> Judgement:
     """`value` does not exceed `limit`."""
     x, y = evidence.quantity(value), evidence.quantity(limit)
     sign = "<=" if x.value <= y.value else ">"
     reason = f"{stated(x)} {sign} {stated(y)}."
-    return Outcome(_decided(x.value <= y.value), reason, {"value": x.value, "limit": y.value})
+    return Judgement(_decided(x.value <= y.value), reason, {"value": x.value, "limit": y.value})
 
 
-def all_between(evidence: Evidence, values: list[Operand], low: str, high: str) -> Outcome:
+def all_between(evidence: Evidence, values: list[Operand], low: str, high: str) -> Judgement:
     """Every magnitude lies between two published bounds, rounded as the bounds are printed."""
     bounds = [evidence.book.number(low), evidence.book.number(high)]
     digits = max(evidence.book.fact(low).decimals, evidence.book.fact(high).decimals)
@@ -166,7 +166,7 @@ def all_between(evidence: Evidence, values: list[Operand], low: str, high: str) 
     )
     numbers = {"low": bounds[0], "high": bounds[1], "smallest": min(found), "largest": max(found)}
     numbers |= {f"value {index}": v for index, v in enumerate(found, start=1)}
-    return Outcome(_decided(not outside), reason, numbers)
+    return Judgement(_decided(not outside), reason, numbers)
 
 
 def on_grid(
@@ -176,7 +176,7 @@ def on_grid(
     tolerance: float,
     runs: str | None = None,
     if_off: str = CONTRADICTED,
-) -> Outcome:
+) -> Judgement:
     """Scores averaged over whole runs lie on multiples of 1 / (runs * problems), up to `tolerance`.
 
     `if_off` is "unresolved" where another number of runs, which nobody printed, would explain a miss.
@@ -198,12 +198,12 @@ def on_grid(
         f"On multiples of 1/{steps:g}, {len(off)} of {len(cells)} cells miss by more than "
         f"{tolerance:g} points{named}. At strict rounding {strict} miss."
     )
-    return Outcome(RECOMPUTED if not off else if_off, reason, numbers)
+    return Judgement(RECOMPUTED if not off else if_off, reason, numbers)
 
 
 def equals_source(
     evidence: Evidence, stated: str, source: str, if_equal: str = NOT_TESTABLE, because: str = ""
-) -> Outcome:
+) -> Judgement:
     """Two prints of one number. Unequal: contradicted. Equal: quoted correctly, which measures nothing.
 
     `if_equal` is "recomputed" only where the source is the artefact itself (a config, the code).
@@ -215,21 +215,21 @@ def equals_source(
     numbers = {"stated": x, "source": y}
     allowed = 0.5 * 10.0**-a.decimals if a.decimals < b.decimals else 0.0
     if abs(x - y) > allowed + SLACK:
-        return Outcome(CONTRADICTED, f"Stated {a.printed}; {b.source} has {b.printed} {b.unit}.", numbers)
+        return Judgement(CONTRADICTED, f"Stated {a.printed}; {b.source} has {b.printed} {b.unit}.", numbers)
     reason = f"Agrees with {b.printed} {b.unit} ({b.source}). {because}".strip()
-    return Outcome(if_equal, reason, numbers)
+    return Judgement(if_equal, reason, numbers)
 
 
-def texts_differ(evidence: Evidence, stated: str, found: str) -> Outcome:
+def texts_differ(evidence: Evidence, stated: str, found: str) -> Judgement:
     """Two sources describe one thing in words; different words contradict the claim."""
     a, b = evidence.book.text(stated), evidence.book.text(found)
     source = evidence.book.fact(found).source
     if a != b:
-        return Outcome(CONTRADICTED, f"Stated: {a}. Found: {b} ({source}).")
-    return Outcome(UNRESOLVED, f"Both sources say {a!r}; nothing here measures it.")
+        return Judgement(CONTRADICTED, f"Stated: {a}. Found: {b} ({source}).")
+    return Judgement(UNRESOLVED, f"Both sources say {a!r}; nothing here measures it.")
 
 
-def signs_agree(evidence: Evidence, gains: list[Operand]) -> Outcome:
+def signs_agree(evidence: Evidence, gains: list[Operand]) -> Judgement:
     """All gains positive: recomputed; none: contradicted; mixed: the evidence conflicts."""
     found = [evidence.quantity(gain) for gain in gains]
     positive = sum(q.value > 0 for q in found)
@@ -238,27 +238,27 @@ def signs_agree(evidence: Evidence, gains: list[Operand]) -> Outcome:
     if positive in (0, len(found)):
         verdict = _decided(positive > 0)
     reason = f"{positive} of {len(found)} comparisons are in favour: {listed}."
-    return Outcome(verdict, reason, {f"gain {i}": q.value for i, q in enumerate(found, start=1)})
+    return Judgement(verdict, reason, {f"gain {i}": q.value for i, q in enumerate(found, start=1)})
 
 
-def undecided(evidence: Evidence, reason: str, show: list[Operand] | None = None) -> Outcome:
+def undecided(evidence: Evidence, reason: str, show: list[Operand] | None = None) -> Judgement:
     """The recorded evidence cannot decide; `show` are the numbers that a reader should see."""
     return _without_verdict(evidence, UNRESOLVED, reason, show or [])
 
 
-def not_testable(evidence: Evidence, reason: str, show: list[Operand] | None = None) -> Outcome:
+def not_testable(evidence: Evidence, reason: str, show: list[Operand] | None = None) -> Judgement:
     """Nothing that runs here can decide; the reason is part of the declaration."""
     return _without_verdict(evidence, NOT_TESTABLE, reason, show or [])
 
 
-def _without_verdict(evidence: Evidence, verdict: str, reason: str, show: list[Operand]) -> Outcome:
+def _without_verdict(evidence: Evidence, verdict: str, reason: str, show: list[Operand]) -> Judgement:
     found = [evidence.quantity(of) for of in show]
     listed = "; ".join(map(stated, found))
     sentence = f"{reason} Recorded: {listed}." if listed else reason
-    return Outcome(verdict, sentence, {f"shown {i}": q.value for i, q in enumerate(found, start=1)})
+    return Judgement(verdict, sentence, {f"shown {i}": q.value for i, q in enumerate(found, start=1)})
 
 
-PREDICATES: dict[str, Callable[..., Outcome]] = {
+PREDICATES: dict[str, Callable[..., Judgement]] = {
     function.__name__: function
     for function in (
         rounds_to,

@@ -18,17 +18,17 @@ from math import sqrt
 from statistics import fmean, stdev
 
 from k2repro.errors import K2ReproError
-from k2repro.paper.outcome import CONTRADICTED, DIRECTION, MINI, RECOMPUTED, UNRESOLVED, Evidence, Outcome
+from k2repro.paper.outcome import CONTRADICTED, DIRECTION, MINI, RECOMPUTED, UNRESOLVED, Evidence, Judgement
 from k2repro.results import Row
 from k2repro.student_t import t_quantile
 
 LEAST_SEEDS = 3
 
 
-def _waiting(evidence: Evidence, extra: str = "") -> Outcome:
+def _waiting(evidence: Evidence, extra: str = "") -> Judgement:
     if not evidence.needs:
         raise K2ReproError("a claim that waits for a measurement has to name its row under `needs`")
-    return Outcome(UNRESOLVED, f"Waits for the row {evidence.needs[0]}. {extra}".strip())
+    return Judgement(UNRESOLVED, f"Waits for the row {evidence.needs[0]}. {extra}".strip())
 
 
 def _reproduced(row: Row) -> str:
@@ -92,7 +92,7 @@ def _measured(row: Row) -> str:
     return f"{text}, with Student's t over {len(row.by_seed)} seeds [{low:.4g}, {high:.4g}]"
 
 
-def effect(evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: str | None = None) -> Outcome:
+def effect(evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: str | None = None) -> Judgement:
     """A measured effect lies beyond `beyond` on the side of `sign`; `published` is the stated size.
 
     A stated size, in per cent or points, is matched when the interval contains it.
@@ -107,18 +107,18 @@ def effect(evidence: Evidence, sign: int = 1, beyond: float = 0.0, published: st
     ahead, behind = (low - beyond, high - beyond) if sign > 0 else (beyond - high, beyond - low)
     side = "above" if sign > 0 else "below"
     if few := _too_few_seeds(row):
-        return Outcome(UNRESOLVED, f"{_measured(row)}: {few} decides nothing about training.", numbers)
+        return Judgement(UNRESOLVED, f"{_measured(row)}: {few} decides nothing about training.", numbers)
     if behind < 0:
-        return Outcome(CONTRADICTED, f"{_measured(row)}: not {side} {beyond:g}.", numbers)
+        return Judgement(CONTRADICTED, f"{_measured(row)}: not {side} {beyond:g}.", numbers)
     if ahead <= 0:
-        return Outcome(UNRESOLVED, f"{_measured(row)}: the interval reaches {beyond:g}.", numbers)
+        return Judgement(UNRESOLVED, f"{_measured(row)}: the interval reaches {beyond:g}.", numbers)
     if stated is not None and not low <= stated <= high:
         reason = f"{_measured(row)}: {side} {beyond:g}, and the stated {stated:g} is outside."
-        return Outcome(DIRECTION, reason, numbers | {"published": stated})
-    return Outcome(_reproduced(row), f"{_measured(row)}: {side} {beyond:g}.", numbers)
+        return Judgement(DIRECTION, reason, numbers | {"published": stated})
+    return Judgement(_reproduced(row), f"{_measured(row)}: {side} {beyond:g}.", numbers)
 
 
-def no_more_than(evidence: Evidence, limit: float) -> Outcome:
+def no_more_than(evidence: Evidence, limit: float) -> Judgement:
     """A measured or computed deviation stays within `limit`, a numerical tolerance."""
     row = evidence.row()
     if row is None:
@@ -127,10 +127,10 @@ def no_more_than(evidence: Evidence, limit: float) -> Outcome:
     numbers = {row.id: float(row.value), "limit": limit}
     holds = high <= limit
     verdict = _reproduced(row) if holds else CONTRADICTED
-    return Outcome(verdict, f"{_measured(row)}: {'within' if holds else 'beyond'} {limit:g}.", numbers)
+    return Judgement(verdict, f"{_measured(row)}: {'within' if holds else 'beyond'} {limit:g}.", numbers)
 
 
-def measured_value(evidence: Evidence, published: str, also: str | None = None) -> Outcome:
+def measured_value(evidence: Evidence, published: str, also: str | None = None) -> Judgement:
     """A number measured on real weights contains the published one in its interval.
 
     `also` is a second print of the same number; if the two prints disagree the claim is contradicted.
@@ -143,23 +143,23 @@ def measured_value(evidence: Evidence, published: str, also: str | None = None) 
         value = evidence.book.number(also)
         numbers["second print"] = value
         if value != stated:
-            return Outcome(
+            return Judgement(
                 CONTRADICTED, f"Stated {stated:g}; {other.source} prints {other.printed}.", numbers
             )
         agreement = f" {other.source} prints the same {other.printed}, for {other.row}."
     row = evidence.row()
     if row is None or row.scale != "real":
-        return Outcome(UNRESOLVED, _waiting(evidence, agreement.strip()).reason, numbers)
+        return Judgement(UNRESOLVED, _waiting(evidence, agreement.strip()).reason, numbers)
     row = _in_percent(row)
     low, high = _bounds(row)
     numbers |= {row.id: float(row.value), "low": low, "high": high}
     holds = low <= stated <= high
     words = "contains" if holds else "does not contain"
     reason = f"{_measured(row)}: the interval {words} the published {stated:g}.{agreement}"
-    return Outcome(RECOMPUTED if holds else CONTRADICTED, reason, numbers)
+    return Judgement(RECOMPUTED if holds else CONTRADICTED, reason, numbers)
 
 
-def predicted_rate(evidence: Evidence, published: str) -> Outcome:
+def predicted_rate(evidence: Evidence, published: str) -> Judgement:
     """A published rate against the emulator's prediction interval.
 
     Inside: the rate follows from the emulator. Outside decides nothing by itself, because the number
@@ -172,12 +172,12 @@ def predicted_rate(evidence: Evidence, published: str) -> Outcome:
     low, high = _bounds(row)
     numbers = {row.id: float(row.value), "low": low, "high": high, "published": stated}
     if low <= stated <= high:
-        return Outcome(RECOMPUTED, f"{_measured(row)} contains the published {stated:g}.", numbers)
+        return Judgement(RECOMPUTED, f"{_measured(row)} contains the published {stated:g}.", numbers)
     side = "above" if stated > high else "below"
     reason = f"The published {stated:g} lies {side} {_measured(row)}."
-    return Outcome(UNRESOLVED, reason, numbers)
+    return Judgement(UNRESOLVED, reason, numbers)
 
 
-ROW_PREDICATES: dict[str, Callable[..., Outcome]] = {
+ROW_PREDICATES: dict[str, Callable[..., Judgement]] = {
     function.__name__: function for function in (effect, no_more_than, measured_value, predicted_rate)
 }

@@ -55,7 +55,7 @@ def _points(change: float | None) -> str:
 
 
 @dataclass(frozen=True)
-class Shape:
+class TableShape:
     """Rows by columns of `ShapeCell`."""
 
     rows: tuple[str, ...]
@@ -76,7 +76,7 @@ def _title(column: str) -> str:
     return "micro-averageᵈ" if column == MICRO else column
 
 
-def ablation_shape(rows: Mapping[str, Row], book: FactBook | None = None) -> Shape:
+def ablation_shape(rows: Mapping[str, Row], book: FactBook | None = None) -> TableShape:
     """Table 2 with mini-K2's rows beside it; a cell whose row is missing says so."""
     found = {(s.row, s.column): s for s in standings(2, rows, book) if s.column != MACRO}
     names = tuple(dict.fromkeys(row for row, _ in found))
@@ -85,7 +85,7 @@ def ablation_shape(rows: Mapping[str, Row], book: FactBook | None = None) -> Sha
     for row, column in found:
         first, here = found[names[0], column], found[row, column]
         cells[row, column] = _cell(here, first, row == names[0])
-    return Shape(names, columns, cells)
+    return TableShape(names, columns, cells)
 
 
 def _cell(here: Standing, first: Standing, is_start: bool) -> ShapeCell:

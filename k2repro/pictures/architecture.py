@@ -17,7 +17,8 @@ from k2repro.notebook.slider import with_slider
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from k2repro.architecture.journey import Step
+    from k2repro.architecture.journey import JourneyStop
+
 
 Records = list[dict[str, Any]]
 Picture = tuple["Figure", Records]
@@ -57,7 +58,7 @@ class HasCapacity(Protocol):
     def capacity_gb(self) -> float: ...
 
 
-def journey_picture(steps: Sequence["Step"]) -> Picture:
+def journey_picture(steps: Sequence["JourneyStop"]) -> Picture:
     """Width of the vector after each step of one token's journey, from top to bottom."""
     import plotly.graph_objects as go
 

@@ -11,7 +11,7 @@ from k2repro.paper.cells import standings
 from k2repro.paper.changes import load_changes
 from k2repro.paper.confidence import legend
 from k2repro.paper.facts import Fact
-from k2repro.paper.ledger import Verdict, claims_by_source, count_verdicts, evaluate_claims
+from k2repro.paper.ledger import ClaimVerdict, claims_by_source, count_verdicts, evaluate_claims
 from k2repro.paper.loading import load_facts
 from k2repro.paper.outcome import CONTRADICTED, VERDICTS
 from k2repro.paper.shape import ablation_shape
@@ -76,7 +76,7 @@ def render_report(
     )
 
 
-def by_consequence(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def by_consequence(verdicts: Sequence[ClaimVerdict]) -> list[ClaimVerdict]:
     """Contradicted claims: those of the system's makers first, slips without consequence last."""
     order = [source.word for source in SOURCES]
     found = [entry for entry in verdicts if entry.verdict == CONTRADICTED]

@@ -25,7 +25,7 @@ from k2repro.rlvr.loss import (
 )
 from k2repro.rlvr.records import StepProgress, StepRecord
 from k2repro.rlvr.rewards import Prompt, Reward, RewardError, score
-from k2repro.rlvr.rollouts import Clock, PromptStream, Sample, Source, cycle, draw_groups
+from k2repro.rlvr.rollouts import Clock, PromptStream, RolloutSource, SampleFunction, cycle, draw_groups
 from k2repro.rlvr.step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
 from k2repro.rlvr.trainer import train_grpo
 
@@ -49,9 +49,9 @@ __all__ = [
     "Reward",
     "RewardError",
     "Rollout",
-    "Sample",
+    "SampleFunction",
     "Selection",
-    "Source",
+    "RolloutSource",
     "StepProgress",
     "StepRecord",
     "StepResult",

@@ -26,7 +26,7 @@ from k2repro.engine.plain import Samples, sample_plainly
 Judge = Callable[[int, Sequence[int]], float]
 
 
-class Step(NamedTuple):
+class GrpoStep(NamedTuple):
     """What one step did. rewards, advantages: float32 [questions, G]. loss: before the step."""
 
     samples: list[Samples]
@@ -76,7 +76,7 @@ def grpo_step(
     *,
     stop: Sequence[int],
     max_grad_norm: float = 1.0,
-) -> Step:
+) -> GrpoStep:
     """One GRPO step on `prompts`, token ids of each question; `model` is changed in place.
 
     uniforms: float64 [questions, G, T] in [0, 1), the only source of chance. stop: tokens that end an answer.
@@ -104,4 +104,4 @@ def grpo_step(
         total += loss.item()
     torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
     optimizer.step()
-    return Step(samples, rewards, advantages, total)
+    return GrpoStep(samples, rewards, advantages, total)

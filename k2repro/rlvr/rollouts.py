@@ -20,7 +20,7 @@ from k2repro.rlvr.rewards import Prompt, Reward, score
 PromptStream = Callable[[int], Prompt]  # prompt number 0, 1, 2, ... of an endless stream
 
 
-class Sample(Protocol):
+class SampleFunction(Protocol):
     """A sampler such as `k2repro.engine.sample`: completions [prompt][sample], seeded by prompt."""
 
     def __call__(
@@ -40,7 +40,7 @@ class Sample(Protocol):
 
 
 @dataclass(frozen=True)
-class Source:
+class RolloutSource:
     """Where groups come from.
 
     prompts: the stream. rewards: functions by name. sample: the sampler. stop: token ids or strings that end
@@ -49,7 +49,7 @@ class Source:
 
     prompts: PromptStream
     rewards: Mapping[str, Reward]
-    sample: Sample
+    sample: SampleFunction
     stop: Sequence[int | str]
     tokenizer: Any = None
 
@@ -82,7 +82,7 @@ def cycle(prompts: Sequence[Prompt], seed: int) -> PromptStream:
 
 
 def draw_groups(
-    model: Qwen2, source: Source, config: GrpoConfig, position: int, budget: int, clock: Clock
+    model: Qwen2, source: RolloutSource, config: GrpoConfig, position: int, budget: int, clock: Clock
 ) -> list[Group]:
     """The groups of one step, beginning at place `position` of the stream; one prompt for each group.
 
@@ -101,7 +101,7 @@ def draw_groups(
 
 
 def _one_round(
-    model: Qwen2, source: Source, config: GrpoConfig, places: range, budget: int, clock: Clock
+    model: Qwen2, source: RolloutSource, config: GrpoConfig, places: range, budget: int, clock: Clock
 ) -> list[Group]:
     prompts = [source.prompts(place) for place in places]
     for prompt in prompts:

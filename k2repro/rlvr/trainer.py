@@ -23,7 +23,7 @@ from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.groups import Group, advantages_of, select
 from k2repro.rlvr.loss import StepBatch
 from k2repro.rlvr.records import StepProgress, StepRecord, summarise
-from k2repro.rlvr.rollouts import Clock, Source, draw_groups
+from k2repro.rlvr.rollouts import Clock, RolloutSource, draw_groups
 from k2repro.rlvr.step import (
     DivergedError,
     StepResult,
@@ -46,7 +46,7 @@ class _Run:
 
     model: Qwen2
     optimizer: Optimizer
-    source: Source
+    source: RolloutSource
     config: GrpoConfig
     reference: Qwen2 | None
     position: int = 0  # prompts drawn from the stream
@@ -143,7 +143,7 @@ def flat(step: int, steps: int) -> float:
 def train_grpo(
     model: Qwen2,
     optimizer: Optimizer | torch.optim.Optimizer,
-    source: Source,
+    source: RolloutSource,
     config: GrpoConfig,
     steps: int,
     *,

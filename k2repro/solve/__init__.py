@@ -6,7 +6,7 @@ emulator replays.
 """
 
 from k2repro.solve.dialects import ChatDialect, Dialect, read_answer
-from k2repro.solve.procedure import Roles, Settings, Solution, solve
+from k2repro.solve.procedure import Roles, Solution, SolveSettings, solve
 from k2repro.solve.trace import write_trace
 from k2repro.solve.usage import Call, Usage
 
@@ -15,7 +15,7 @@ __all__ = [
     "ChatDialect",
     "Dialect",
     "Roles",
-    "Settings",
+    "SolveSettings",
     "Solution",
     "Usage",
     "read_answer",

@@ -20,14 +20,14 @@ from k2repro.mini.rendering import render_response
 from k2repro.mini.tokenizer import turn_end
 from k2repro.mini.variables import System, plan_text, question_text
 from k2repro.planning import Ask, Plan
-from k2repro.solve.procedure import Settings
+from k2repro.solve.procedure import SolveSettings
 from k2repro.verify.extract import extract_answer
 
 # Above every reference trace of the tiers that training covers; the context of 512 holds it.
 MAX_NEW_TOKENS = 288
 # Two searches, then one pass along a plan: the planner's likeliest one, else the order that the likelier
 # search found.
-SETTINGS = Settings(
+SETTINGS = SolveSettings(
     n=3,
     planned=1,
     select="own-mean",

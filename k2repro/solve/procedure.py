@@ -23,7 +23,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class SolveSettings:
     """How many samples, how many of them with a plan, and who chooses.
 
     n: samples. planned: how many of them read a plan; each has a plan of its own, as released. select: one of
@@ -114,7 +114,7 @@ def solve(
     question: str,
     roles: Roles,
     dialect: Dialect,
-    settings: Settings | None = None,
+    settings: SolveSettings | None = None,
     *,
     seed: int,
     label: str = "solve",
@@ -126,7 +126,9 @@ def solve(
     the backends are reproducible. tell: called with a line for each step.
     Raises K2ReproError for a question that the dialect refuses and for roles that the settings need.
     """
-    run = _Run(dialect.check(question), roles, dialect, settings or Settings(), seed, Recorder(label), tell)
+    run = _Run(
+        dialect.check(question), roles, dialect, settings or SolveSettings(), seed, Recorder(label), tell
+    )
     check_roles(roles, run.settings)
     plans, completions = run.sample()
     candidates = run.candidates(plans, completions)
@@ -151,7 +153,7 @@ def solve(
     )
 
 
-def check_roles(roles: Roles, settings: Settings) -> None:
+def check_roles(roles: Roles, settings: SolveSettings) -> None:
     """K2ReproError when the selection needs a judge that is not there."""
     if settings.n > 1 and settings.select in NEEDS_JUDGE and roles.judge is None:
         able = sorted(set(SELECTIONS) - NEEDS_JUDGE)
@@ -175,7 +177,7 @@ class _Run:
     question: str
     roles: Roles
     dialect: Dialect
-    settings: Settings
+    settings: SolveSettings
     seed: int
     recorder: Recorder
     tell: Tell | None

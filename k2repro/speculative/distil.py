@@ -21,7 +21,7 @@ from k2repro.training.packing import IGNORED, Batch
 RATES = LearningRates(matrices=1.6e-3, rest=1.6e-4, biases=4.8e-3)
 
 
-class Stream(Protocol):
+class DistilBatches(Protocol):
     """Batches without end."""
 
     def next_batch(self) -> Batch: ...
@@ -30,7 +30,7 @@ class Stream(Protocol):
 def distil(
     target: Qwen2,
     draft: Qwen2,
-    batches: Stream,
+    batches: DistilBatches,
     steps: int,
     *,
     rates: LearningRates = RATES,

@@ -24,7 +24,7 @@ from k2repro.architecture.qwen2 import Qwen2
 NOT_LEARNED = -100  # the target that cross_entropy ignores
 
 
-class Rows(NamedTuple):
+class PackedRows(NamedTuple):
     """Packed texts, each int64 [R, L].
 
     tokens: what is read. targets: the token that follows, where it is to be learned, else NOT_LEARNED.
@@ -36,7 +36,7 @@ class Rows(NamedTuple):
     segments: Tensor
 
 
-def pack_plainly(texts: Sequence[tuple[Sequence[int], Sequence[int]]], length: int) -> Rows:
+def pack_plainly(texts: Sequence[tuple[Sequence[int], Sequence[int]]], length: int) -> PackedRows:
     """(prompt, response) pairs of token ids, one behind the other; what does not fit begins a new row."""
     rows: list[list[tuple[Sequence[int], Sequence[int]]]] = [[]]
     for prompt, response in texts:
@@ -59,10 +59,10 @@ def pack_plainly(texts: Sequence[tuple[Sequence[int], Sequence[int]]], length: i
             # last of the response learns nothing. The question itself is never learned.
             targets[r, start + len(prompt) - 1 : end - 1] = torch.tensor(response)
             start = end
-    return Rows(tokens, targets, segments)
+    return PackedRows(tokens, targets, segments)
 
 
-def sft_loss(model: Qwen2, rows: Rows) -> Tensor:
+def sft_loss(model: Qwen2, rows: PackedRows) -> Tensor:
     """Mean negative log-likelihood of the response tokens in nats, a scalar with gradient.
 
     `segments` keeps texts of one row apart: a token sees its own text only, at positions from 0. Without it
@@ -72,7 +72,7 @@ def sft_loss(model: Qwen2, rows: Rows) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), rows.targets.flatten(), ignore_index=NOT_LEARNED)
 
 
-def sft_step(model: Qwen2, rows: Rows, optimizer: torch.optim.Optimizer) -> float:
+def sft_step(model: Qwen2, rows: PackedRows, optimizer: torch.optim.Optimizer) -> float:
     """One step: gradient of the loss, then the optimiser. Returns the loss before the step."""
     optimizer.zero_grad()
     loss = sft_loss(model, rows)
@@ -81,7 +81,7 @@ def sft_step(model: Qwen2, rows: Rows, optimizer: torch.optim.Optimizer) -> floa
     return loss.item()
 
 
-def fine_tune(model: Qwen2, batches: Iterable[Rows], steps: int, *, peak: float = 1e-3) -> list[float]:
+def fine_tune(model: Qwen2, batches: Iterable[PackedRows], steps: int, *, peak: float = 1e-3) -> list[float]:
     """Train `model` in place on the first `steps` of `batches`; the loss of every step.
 
     The learning rate rises to `peak` over the first 5 % of the steps and falls along half a cosine, as in

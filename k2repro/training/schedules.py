@@ -29,13 +29,17 @@ def constant(step: int, steps: int, warmup: float = 0.05) -> float:
     return _progress(step, steps, warmup)[0]
 
 
-class Shape(Protocol):
+class WarmupSchedule(Protocol):
     """A schedule whose warm-up can be chosen."""
 
     def __call__(self, step: int, steps: int, warmup: float = 0.05) -> float: ...
 
 
-SCHEDULES: dict[str, Shape] = {"cosine": warmup_cosine, "linear": warmup_linear, "constant": constant}
+SCHEDULES: dict[str, WarmupSchedule] = {
+    "cosine": warmup_cosine,
+    "linear": warmup_linear,
+    "constant": constant,
+}
 
 
 def _progress(step: int, steps: int, warmup: float) -> tuple[float, float]:

@@ -223,7 +223,7 @@ tell(rows, "Shuffled judge at three samples: "
 
 # %%
 from k2repro.lab.pair_reader import carry_out_pair_reader
-from k2repro.lab.pair_reader_rows import PREFIX, add_pair_reader_rows
+from k2repro.lab.pair_reader_rows import add_pair_reader_rows
 
 compared, _ = carry_out_pair_reader(scale, open_store(profile))
 add_pair_reader_rows(rows, compared)
@@ -231,15 +231,17 @@ ASKED = {"right one read first": "right_when_first",
          "right one read second": "right_when_second",
          "verdict turns with the order": "depends_on_order",
          "both orders averaged": "both_orders"}
-asked = {name: rows.get(f"{PREFIX}.{row}") for name, row in ASKED.items()}
+asked = {name: rows.get(f"best_of_n.pair_reader.{row}")
+         for name, row in ASKED.items()}
 show_table([{name: None if row is None else f"{row.value:.0%}"
              for name, row in asked.items()}],
            caption="The pairwise reader, on pairs of which one is right")
 
 # %%
+SCORE = "best_of_n.pair_reader.accuracy.{}.n3"
 show_table([
     {"choice among three": name,
-     "right": f"{rows[f'{PREFIX}.accuracy.{row}.n3'].value:.1%}"}
+     "right": f"{rows[SCORE.format(row)].value:.1%}"}
     for name, row in (
         ("random", "random"), ("knock-out, as released", "knock_out"),
         ("every pair, both orders", "round_robin"),

@@ -12,7 +12,7 @@ from k2repro.evaluate.bootstrap import bootstrap_by_problem
 from k2repro.evaluate.effects import (
     Effect,
     Seeds,
-    Table,
+    SeedTable,
     by_tier,
     difference,
     gap,
@@ -192,8 +192,8 @@ def test_a_gap_is_the_difference_of_the_means():
 
 def test_a_statistic_sees_the_same_problem_in_one_row():
     """Catches columns whose problems stand in another order."""
-    first = Table(("b", "a"), {0: np.array([1.0, 0.0])})
-    second = Table(("a", "b"), {0: np.array([0.0, 1.0])})
+    first = SeedTable(("b", "a"), {0: np.array([1.0, 0.0])})
+    second = SeedTable(("a", "b"), {0: np.array([0.0, 1.0])})
     apart = statistic([first, second], lambda table: float(np.ptp(table, axis=1).sum()), generator=rng())
     assert apart.value == 0 and apart.by_seed == {0: (0.0, None)}
 
@@ -219,7 +219,7 @@ def test_an_interval_of_several_seeds_speaks_of_training():
 def test_sides_of_other_seeds_have_an_interval_over_problems_and_say_so():
     """Catches a pairing of seeds that never belonged together."""
     after, before = (table_of(pools) for pools in two_seeds())
-    strangers = Table(before.ids, {7: before.by_seed[0], 8: before.by_seed[1]})
+    strangers = SeedTable(before.ids, {7: before.by_seed[0], 8: before.by_seed[1]})
     assert "seed" not in gap(after, strangers, generator=rng()).interval.method
 
 

@@ -252,7 +252,7 @@ def test_threads_share_the_heads_and_change_no_bit():
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            given = packed_attention.Attention(*attention_of(model, batch))
+            given = packed_attention.PackedAttention(*attention_of(model, batch))
             out = given.forward()
             found.append((out, *given.backward(torch.ones_like(out))))
     finally:

@@ -11,7 +11,7 @@ import pytest
 from k2repro.errors import K2ReproError
 from k2repro.lab.campaign import carry_out, jobs_for
 from k2repro.lab.made import Made, Making, declared, make_now, missing
-from k2repro.lab.progress import FINISHED, Board, Report
+from k2repro.lab.progress import FINISHED, Board, JobProgress
 from k2repro.results import ArtifactStore
 from k2repro.results.artifacts import read_manifest
 
@@ -19,7 +19,7 @@ from k2repro.results.artifacts import read_manifest
 def write(text: str, making: Making) -> None:
     """The text, then what is read from everything that is needed."""
     parts = [(folder / "text").read_text() for _, folder in sorted(making.needs.items())]
-    making.report(Report(0.5, "half"))
+    making.report(JobProgress(0.5, "half"))
     (making.folder / "text").write_text(text + "".join(parts))
 
 
@@ -128,8 +128,8 @@ def test_the_longest_chain_starts_first(store: ArtifactStore):
 def test_the_board_says_how_far_each_job_is():
     """Catches finished jobs that stay in the line."""
     board = Board(["a", "b"])
-    board.hear("a", Report(0.25, "step 1/4", 90.0))
-    board.hear("b", Report(0.5, "half"))
+    board.hear("a", JobProgress(0.25, "step 1/4", 90.0))
+    board.hear("b", JobProgress(0.5, "half"))
     assert board.line() == "a: step 1/4, 1.5 min left | b: half"
     board.hear("b", FINISHED)
     assert (board.done, board.line()) == (1.25, "a: step 1/4, 1.5 min left")

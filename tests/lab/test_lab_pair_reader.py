@@ -14,8 +14,8 @@ from k2repro.lab.pair_reader import (
     FIRST_RIGHT,
     SECOND_RIGHT,
     Compared,
+    PairReaderRecipe,
     PairStream,
-    Recipe,
     RightAndWrong,
     margins,
     pair_tokens,
@@ -120,7 +120,7 @@ def test_a_reader_is_made_from_examples(tmp_path, found):
     needs = {"start": tmp_path / "start", "examples": tmp_path / "examples"}
     for name in ("made", "work"):
         (tmp_path / name).mkdir()
-    recipe = Recipe(steps=2, rows=2, layers=2)
+    recipe = PairReaderRecipe(steps=2, rows=2, layers=2)
     pair_reader._train(recipe, Making(tmp_path / "made", tmp_path / "work", needs))
     before, after = (load_checkpoint(tmp_path / name).state_dict() for name in ("start", "made"))
     changed = any(not torch.equal(before[name], after[name]) for name in before)

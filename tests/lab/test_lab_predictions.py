@@ -6,7 +6,7 @@ import pytest
 
 from k2repro.errors import K2ReproError
 from k2repro.lab.predictions import (
-    Prediction,
+    DeclaredEffect,
     complaint,
     load_predictions,
     of_room,
@@ -16,7 +16,7 @@ from k2repro.lab.predictions import (
 )
 from k2repro.results import Fingerprint, Row
 
-GAIN = Prediction(
+GAIN = DeclaredEffect(
     effect="room.gain",
     what="a gain",
     direction="above",

@@ -8,13 +8,13 @@ import pytest
 
 from k2repro.best_of_n import SELECTORS, expected_accuracy
 from k2repro.errors import K2ReproError
-from k2repro.evaluate.effects import Table
+from k2repro.evaluate.effects import SeedTable
 from k2repro.lab import best_of_n_rows, candidates, judge, planning_rows, selections, solvers, test_time
-from k2repro.lab.asking import Asking
+from k2repro.lab.asking import AskedPrompt
 from k2repro.lab.made import Made, make_now
 from k2repro.lab.marks import OWN, SEARCH, Marks, marks, read_marks
 from k2repro.lab.planner import Written
-from k2repro.lab.readings import Reading, likeliest
+from k2repro.lab.readings import ResponseReadings, likeliest
 from k2repro.lab.scale import Scale
 from k2repro.lab.solvers import Gates, next_of
 from k2repro.lab.test_time import SolverResults
@@ -243,8 +243,8 @@ def test_a_planned_pass_stands_beside_the_two_searches_it_was_read_off():
 
 def test_the_likelier_search_gives_the_plan():
     """Catches a plan read off the longer, or the first, of two searches."""
-    asking = Asking("a", "t", "q", "", ("x", "y"), (10, 20), (False, False))
-    assert likeliest(asking, Reading("a", (-5.0, -8.0), (0.0, 0.0)), range(2)) == 1
+    asking = AskedPrompt("a", "t", "q", "", ("x", "y"), (10, 20), (False, False))
+    assert likeliest(asking, ResponseReadings("a", (-5.0, -8.0), (0.0, 0.0)), range(2)) == 1
 
 
 @pytest.mark.parametrize("kind", ["gold", "shuffled", "missing"])
@@ -338,17 +338,17 @@ def test_a_share_of_the_gap_is_drawn_from_both_its_parts():
     """Catches a gap that is held fixed while the gain is resampled: the share would look surer than it is."""
     rng = np.random.default_rng(3)
     ids = tuple(map(str, range(200)))
-    room = Table(ids, {seed: (rng.random(200) < 0.2).astype(float) for seed in range(4)})
-    half = Table(ids, {seed: values / 2 for seed, values in room.by_seed.items()})
+    room = SeedTable(ids, {seed: (rng.random(200) < 0.2).astype(float) for seed in range(4)})
+    half = SeedTable(ids, {seed: values / 2 for seed, values in room.by_seed.items()})
     whole = best_of_n_rows.ratio("tied", half, room)["tied"]
     assert whole.value == pytest.approx(0.5) and whole.interval.width < 1e-9
-    turned = Table(ids, {seed: values[::-1] / 2 for seed, values in room.by_seed.items()})
+    turned = SeedTable(ids, {seed: values[::-1] / 2 for seed, values in room.by_seed.items()})
     assert best_of_n_rows.ratio("apart", turned, room)["apart"].interval.width > 0.05
 
 
 def test_without_a_gap_there_is_no_share():
     """Catches a division by nothing that becomes a number."""
-    nothing = Table(("a", "b"), {0: np.zeros(2), 1: np.ones(2)})
+    nothing = SeedTable(("a", "b"), {0: np.zeros(2), 1: np.ones(2)})
     assert best_of_n_rows.ratio("none", nothing, nothing) == {}
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from k2repro.errors import K2ReproError
 from k2repro.measure import calibrate
 from k2repro.measure.bandwidth import Bandwidth, best_read, measure_bandwidth
-from k2repro.measure.caches import Cache, bandwidth_curve, declared_caches, find_knees, parse_size
+from k2repro.measure.caches import CpuCache, bandwidth_curve, declared_caches, find_knees, parse_size
 from k2repro.measure.calibrate import calibration_shape, chooser, measure_costs, profile_steps
 from k2repro.measure.costs import (
     GlueCost,
@@ -239,9 +239,9 @@ def test_declared_caches_are_read(tmp_path):
         ],
     )
     assert declared_caches(root) == [
-        Cache(1, "Data", 32 << 10, 1),
-        Cache(2, "Unified", 1 << 20, 1),
-        Cache(3, "Unified", 32 << 20, 6),
+        CpuCache(1, "Data", 32 << 10, 1),
+        CpuCache(2, "Unified", 1 << 20, 1),
+        CpuCache(3, "Unified", 32 << 20, 6),
     ]
     assert declared_caches(tmp_path / "nothing") == []
     with pytest.raises(K2ReproError, match="12 apples"):

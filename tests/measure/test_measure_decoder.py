@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from k2repro.architecture import ModelConfig, Qwen2
 from k2repro.errors import K2ReproError
 from k2repro.measure import decode, weights
-from k2repro.measure.decode import Decoder
+from k2repro.measure.decode import MeasuredDecoder
 from k2repro.measure.matvec import BYTES_PER_WEIGHT, KERNELS, NoProduct, NumpyRows, find_kernel
 from k2repro.measure.weights import checkpoint_weights, random_matrices, random_weights
 from k2repro.wafer.model.shapes import ModelShape
@@ -46,7 +46,7 @@ def both_logits(tied, kernel, head_dim=16):
     config, model = tiny_model(tied, head_dim)
     shape = ModelShape.from_config(config)
     tensors = {name: value.detach().numpy() for name, value in model.state_dict().items()}
-    decoder = Decoder(
+    decoder = MeasuredDecoder(
         shape,
         checkpoint_weights(shape, tensors, kernel),
         max_context=12,
@@ -94,13 +94,13 @@ def test_a_wrong_rotary_pairing_is_seen(mutant, monkeypatch):
 
 def test_an_unscaled_score_is_seen(monkeypatch):
     """Catches a comparison that passes although attention scores are not divided."""
-    original = Decoder.__init__
+    original = MeasuredDecoder.__init__
 
     def unscaled(self, *args, **options):
         original(self, *args, **options)
         self._score_scale = np.float32(1.0)
 
-    monkeypatch.setattr(decode.Decoder, "__init__", unscaled)
+    monkeypatch.setattr(decode.MeasuredDecoder, "__init__", unscaled)
     lean, reference = both_logits(True, NumpyRows)
     assert np.abs(lean - reference).max() > 1e-3 * np.abs(reference).max()
 
@@ -144,7 +144,7 @@ def test_unknown_kernels_are_named():
 def test_extreme_gates_do_not_warn_or_turn_into_nan(size):
     """Catches exp overflow in silu, which floods a user's terminal or ends in nan."""
     shape = ModelShape("tiny", 1, 32, 2, 1, 16, 48, 50)
-    decoder = Decoder(
+    decoder = MeasuredDecoder(
         shape,
         random_weights(shape, NumpyRows, lambda rows, columns: np.full((rows, columns), size, np.float32)),
         max_context=4,
@@ -157,7 +157,7 @@ def test_extreme_gates_do_not_warn_or_turn_into_nan(size):
 def test_a_full_cache_and_a_strange_token_are_errors():
     """Catches writing beyond the cache and a negative token that wraps around."""
     shape = ModelShape("tiny", 1, 32, 2, 1, 16, 48, 50)
-    decoder = Decoder(
+    decoder = MeasuredDecoder(
         shape, random_weights(shape, NoProduct, random_matrices(np.random.default_rng(0))), max_context=2
     )
     decoder.step(0)

@@ -40,6 +40,6 @@ def test_what_is_missing_is_named_with_what_to_do(monkeypatch, what, broken, val
 
 def test_the_table_says_fine_where_nothing_is_to_do():
     """Catches an empty cell that nobody can read as good news."""
-    text = laptop_table([laptop.Finding("a", "b"), laptop.Finding("c", "d", "do this")]).as_text()
+    text = laptop_table([laptop.LaptopFinding("a", "b"), laptop.LaptopFinding("c", "d", "do this")]).as_text()
     assert "fine" in text and "do this" in text
     assert isinstance(Places.find().writable, Path)

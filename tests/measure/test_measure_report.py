@@ -11,12 +11,12 @@ import pytest
 from k2repro.errors import K2ReproError
 from k2repro.measure import bandwidth, measure_machine, render_measurement, report
 from k2repro.measure.bandwidth import Bandwidth, ReadProbe
-from k2repro.measure.caches import Cache, Knee
+from k2repro.measure.caches import CpuCache, Knee
 from k2repro.measure.costs import GlueCost, LinearCost, ProductCost
 from k2repro.measure.gemm import MatrixRates
 from k2repro.measure.jobs import run_job
 from k2repro.measure.ladder import measured_shapes
-from k2repro.measure.machine import Machine, load_machine
+from k2repro.measure.machine import MeasuredMachine, load_machine
 from k2repro.measure.neighbours import Neighbours, busy_seconds
 from k2repro.measure.rows import EXTRA, SCHEMA, append_row, read_table, write_table
 from k2repro.measure.timing import Timing
@@ -266,7 +266,7 @@ def test_own_work_is_not_a_neighbour():
 
 def test_a_machine_file_comes_back_or_is_refused(tmp_path):
     """Catches tuples that come back as lists, and a damaged file that is half read."""
-    machine = Machine(
+    machine = MeasuredMachine(
         "cpu",
         2,
         25.0,
@@ -274,7 +274,7 @@ def test_a_machine_file_comes_back_or_is_refused(tmp_path):
         True,
         40.0,
         (Bandwidth("read (sum)", 400, 40, 39),),
-        (Cache(3, "Unified", 1 << 25, 2),),
+        (CpuCache(3, "Unified", 1 << 25, 2),),
         ((1e6, 90.0),),
         (Knee(1e7, 90.0, 30.0),),
         MatrixRates(512, 100.0, 250.0, ("amx_bf16",)),
@@ -292,7 +292,7 @@ def test_a_machine_file_comes_back_or_is_refused(tmp_path):
 
 def test_a_cached_model_is_predicted_faster_per_byte():
     """Catches a prediction that reads a cached model at the speed of memory."""
-    machine = Machine(
+    machine = MeasuredMachine(
         "cpu",
         1,
         25.0,

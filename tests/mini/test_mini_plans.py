@@ -255,7 +255,7 @@ def test_what_cannot_be_a_plan_is_not_handed_over_and_a_wrong_plan_is():
     system = read_question("q=7 m: - p i i=4 p: + q i ? m p")
     for names in ("", "pzm", "qpm", "z"):
         assert judge_reply(system, thinking(names)).text == ""
-    assert judge_reply(system, thinking("pm"), finished=False) == plans.Verdict(plans.UNFINISHED)
+    assert judge_reply(system, thinking("pm"), finished=False) == plans.PlanVerdict(plans.UNFINISHED)
     for names in ("mp", "p", "ppm"):
         verdict = judge_reply(system, thinking(names))
         assert verdict.text == plan_text(names)

@@ -11,7 +11,7 @@ import pytest
 from k2repro.mini import tokenizer
 from k2repro.mini.program_traces import (
     ARITHMETIC,
-    Step,
+    TraceStep,
     direct_response,
     planned_response,
     planned_trace,
@@ -200,7 +200,7 @@ def test_a_twin_that_forgets_its_errors_is_found() -> None:
     steps = search(task.examples)
     written = []
 
-    def change(step: Step) -> str:
+    def change(step: TraceStep) -> str:
         return str((int(step.text) + 1) % 10) if step.kind == ARITHMETIC else step.text
 
     step = next(steps)

@@ -14,7 +14,7 @@ import pytest
 from k2repro.errors import K2ReproError
 from k2repro.notebook import checks
 from k2repro.notebook.build import build
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function, check_number
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function, check_number
 from k2repro.notebook.source import read_source, source_names
 from k2repro.notebook.student import CHECK, EXERCISE, solution_of, stub_of, student_copy, write_student_copies
 from k2repro.results import Places
@@ -42,7 +42,7 @@ def namespace_of(name: str) -> dict:
     return known | {"k2": ModelConfig.preset("k2-think")}
 
 
-def outcome(name: str, place: int, code: str) -> Outcome:
+def outcome(name: str, place: int, code: str) -> AnswerOutcome:
     check = read_source(PLACES.sources / f"{name}.py").cells[place + 1]
     assert CHECK in check.metadata.get("tags", []), "an exercise is followed by its check"
     namespace = namespace_of(name)
@@ -172,7 +172,7 @@ def test_a_check_never_stops_a_notebook(answer):
     for name in checks.__all__:
         check = getattr(checks, name)
         if inspect.isfunction(check):
-            assert isinstance(check(answer), Outcome) and not check(answer).passed
+            assert isinstance(check(answer), AnswerOutcome) and not check(answer).passed
 
 
 def test_an_exercise_without_a_marked_solution_is_refused():

@@ -162,7 +162,7 @@ def engine() -> Parts:
 def rlvr() -> Parts:
     """Two steps of GRPO with each kind of advantage and average, and the policy's optimiser."""
     from k2repro.engine import sample
-    from k2repro.rlvr import GrpoConfig, Prompt, Source, train_grpo
+    from k2repro.rlvr import GrpoConfig, Prompt, RolloutSource, train_grpo
     from k2repro.rlvr.optimizer import Rates, policy_optimizer
 
     prompts = [
@@ -186,7 +186,7 @@ def rlvr() -> Parts:
             prompts_per_step=4, group_size=6, max_new_tokens=20, gap_warning=1e-2, seed=at, **changes
         )
         optimizer = policy_optimizer(model, Rates(weights=1e-3, norms=1e-2, readout=1e-1))
-        source = Source(
+        source = RolloutSource(
             lambda place: prompts[place % len(prompts)], {"paid": paid}, sample, stop=[tokenizer.turn_end()]
         )
         records = train_grpo(model, optimizer, source, config, steps=2)

@@ -99,10 +99,10 @@ def test_a_verdict_without_evidence_is_refused():
     claim = Claim("x.constant", "article", "here", "A constant.", "undecided", arguments={"reason": "None."})
     assert evaluate_claim(claim, {}, load_facts()).verdict == "unresolved"
     from k2repro.paper.ledger import _guard
-    from k2repro.paper.outcome import Outcome
+    from k2repro.paper.outcome import Judgement
 
     with pytest.raises(K2ReproError, match="without reading any fact or row"):
-        _guard(claim, Outcome("recomputed", "because"), set(), (), load_facts())
+        _guard(claim, Judgement("recomputed", "because"), set(), (), load_facts())
 
 
 def test_recalled_numbers_lower_a_verdict_and_say_so():

@@ -9,7 +9,7 @@ import pytest
 from stubs import stats, stub
 
 from k2repro.engine.backend import Completion, Sampling
-from k2repro.solve import Settings
+from k2repro.solve import SolveSettings
 from k2repro.verify import FunctionTest
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
@@ -59,7 +59,7 @@ def test_an_agent_delegates_to_the_whole_procedure_and_takes_the_answer_back():
     model = Scripted(
         "hm", '{"delegate": "What is 6 * 7?"}', need, plan, "<answer>42", '{"answer": "It is 42."}'
     )
-    settings = Settings(n=1, planned=1, select="random", solver=Sampling(100))
+    settings = SolveSettings(n=1, planned=1, select="random", solver=Sampling(100))
     assert recipe("delegate").run_agent(model, "Task", most=3, settings=settings) == "It is 42."
     assert model.read[-1] == "The solver answers: 42"
     assert "no JSON" in model.read[1]

@@ -12,7 +12,7 @@ from k2repro.engine.server import Endpoint
 from k2repro.errors import K2ReproError
 from k2repro.planning import Plan
 from k2repro.results import Places
-from k2repro.solve import ChatDialect, Roles, Settings, read_answer, solve, write_trace
+from k2repro.solve import ChatDialect, Roles, SolveSettings, read_answer, solve, write_trace
 from k2repro.wafer.replay.trace_file import read_trace
 
 SHORT = Sampling(64, 1.0, 0.95, ("</answer>",))
@@ -27,7 +27,7 @@ def test_plan_sample_judge_and_every_call_on_the_bill(tmp_path):
     """Catches calls of planner or judge that are not counted, and a trace that the replayer cannot read."""
     with stub(wrong=0.4) as url:
         found = [
-            solve(f"What is {number} + 5?", roles(url), ChatDialect(), Settings(solver=SHORT), seed=1)
+            solve(f"What is {number} + 5?", roles(url), ChatDialect(), SolveSettings(solver=SHORT), seed=1)
             for number in range(12)
         ]
     for number, solution in enumerate(found):
@@ -54,7 +54,7 @@ def test_plan_sample_judge_and_every_call_on_the_bill(tmp_path):
 def test_planned_and_unplanned_are_mixed_and_a_plan_that_is_not_needed_is_left_out():
     with stub(planner='{"needs_plan": false, "topics": []}') as url:
         found = solve(
-            "What is 1 + 5?", roles(url), ChatDialect(), Settings(n=3, planned=2, solver=SHORT), seed=0
+            "What is 1 + 5?", roles(url), ChatDialect(), SolveSettings(n=3, planned=2, solver=SHORT), seed=0
         )
     assert [each.planned for each in found.candidates] == [False, False, False]
     assert [call.phase for call in found.calls if call.role == "solver"] == ["search", "planned", "planned"]
@@ -62,7 +62,9 @@ def test_planned_and_unplanned_are_mixed_and_a_plan_that_is_not_needed_is_left_o
 
 def test_a_judge_that_answers_prose_keeps_the_first_and_is_counted():
     with stub(judge="I like them both.") as url:
-        found = solve("What is 1 + 5?", roles(url), ChatDialect(), Settings(planned=0, solver=SHORT), seed=0)
+        found = solve(
+            "What is 1 + 5?", roles(url), ChatDialect(), SolveSettings(planned=0, solver=SHORT), seed=0
+        )
     assert (found.chosen, found.verdicts.unreadable) == (0, 2)
 
 
@@ -86,12 +88,12 @@ def test_answers_are_read_or_missing_never_guessed(text, answer):
 
 def test_settings_that_cannot_work_are_refused():
     with pytest.raises(K2ReproError, match="no more plans than samples"):
-        Settings(n=2, planned=3)
+        SolveSettings(n=2, planned=3)
     with pytest.raises(K2ReproError, match="round-robin"):
-        Settings(select="roundrobin")
+        SolveSettings(select="roundrobin")
     backend = object()
     with pytest.raises(K2ReproError, match="needs a judge"):
-        solve("q", Roles(backend), ChatDialect(), Settings(), seed=0)
+        solve("q", Roles(backend), ChatDialect(), SolveSettings(), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +202,7 @@ def test_a_dialect_without_an_own_plan_says_that_a_planner_is_missing(mini):
     from k2repro.solve.mini import MiniDialect
 
     with pytest.raises(K2ReproError, match="leave at least one sample without a plan"):
-        settings = Settings(n=1, planned=1, select="own-mean", solver=Sampling(20))
+        settings = SolveSettings(n=1, planned=1, select="own-mean", solver=Sampling(20))
         solve("q=7 i=4 m: + q i ? m", Roles(mini), MiniDialect(), settings, seed=0)
     assert MiniDialect().prompt(" q=7 ? q", Plan(" plan q"))[0].content == " q=7 ? q plan q"
 
@@ -211,7 +213,7 @@ def test_the_process_check_goes_each_way_once_and_counts_it(mini):
     from k2repro.mini.variables import problems
     from k2repro.solve.mini import MiniDialect
 
-    settings = Settings(n=4, planned=0, select="process", solver=Sampling(288, temperature=1.3))
+    settings = SolveSettings(n=4, planned=0, select="process", solver=Sampling(288, temperature=1.3))
     unconfirmed = 0
     for problem in problems("ops-13-14", "validation", 4):
         said = []

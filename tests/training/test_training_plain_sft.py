@@ -11,7 +11,7 @@ from k2repro.mini import tokenizer, traces, variables
 from k2repro.training import plain_sft
 from k2repro.training.loop import accumulate_gradients
 from k2repro.training.packing import Batch, Example, pack
-from k2repro.training.plain_sft import Rows, fine_tune, pack_plainly, sft_loss
+from k2repro.training.plain_sft import PackedRows, fine_tune, pack_plainly, sft_loss
 
 TEXTS = [([3, 4, 5], [6, 7]), ([8], [9, 10, 11, 12]), ([13, 14], [15, 16]), ([1, 2, 3, 4], [5])]
 
@@ -26,13 +26,13 @@ def furthest(ours, theirs) -> float:
     return max(((ours[name] - theirs[name]).abs().max() / theirs[name].abs().max()).item() for name in ours)
 
 
-def of_page(model, rows: Rows) -> dict[str, torch.Tensor]:
+def of_page(model, rows: PackedRows) -> dict[str, torch.Tensor]:
     model.zero_grad()
     sft_loss(model, rows).backward()
     return gradients(model)
 
 
-def of_loop(model, rows: Rows) -> dict[str, torch.Tensor]:
+def of_loop(model, rows: PackedRows) -> dict[str, torch.Tensor]:
     model.zero_grad()
     accumulate_gradients(model, [Batch(rows.tokens, rows.targets, rows.segments)])
     return gradients(model)
@@ -74,15 +74,15 @@ def test_the_fast_pass_has_the_gradient_of_the_page_on_real_traces():
     assert furthest(of_loop(model, rows), of_page(model, rows)) <= 2e-4
 
 
-def leaking(model, rows: Rows) -> torch.Tensor:
+def leaking(model, rows: PackedRows) -> torch.Tensor:
     """Wrong twin: texts of one row read each other."""
-    return sft_loss(model, Rows(rows.tokens, rows.targets, torch.ones_like(rows.segments)))
+    return sft_loss(model, PackedRows(rows.tokens, rows.targets, torch.ones_like(rows.segments)))
 
 
-def learning_prompts(model, rows: Rows) -> torch.Tensor:
+def learning_prompts(model, rows: PackedRows) -> torch.Tensor:
     """Wrong twin: the question is learned as well."""
     every = torch.where(rows.segments > 0, rows.tokens.roll(-1, 1), plain_sft.NOT_LEARNED)
-    return sft_loss(model, Rows(rows.tokens, every, rows.segments))
+    return sft_loss(model, PackedRows(rows.tokens, every, rows.segments))
 
 
 @pytest.mark.parametrize("twin", [leaking, learning_prompts])

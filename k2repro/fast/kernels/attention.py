@@ -50,7 +50,7 @@ class Kept(NamedTuple):
     shares: Array
 
 
-class Work(NamedTuple):
+class AttentionScratch(NamedTuple):
     """Memory for one text and head, float32.
 
     queries, mixed, found: [P, D], queries, mixed values and the gradient of queries. keys, values: [C, D], of
@@ -244,7 +244,7 @@ def work_for(texts, groups, dim):
     for text in range(texts.lengths.shape[0]):
         rows, columns = max(rows, rows_of(texts, text, groups)), max(columns, columns_of(texts, text))
     kind = np.float32
-    return Work(
+    return AttentionScratch(
         np.empty((rows, dim), kind),
         np.empty((rows, dim), kind),
         np.empty((rows, dim), kind),

@@ -29,7 +29,7 @@ BLOCK = 8
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
-class Batch(NamedTuple):
+class DecodeBatch(NamedTuple):
     """The tokens of a call: one step of R samples, or whole prompts.
 
     tokens, places, positions: int64 [R], the token, its row in the cache and its position there; tokens of
@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     asked: Ints
 
 
-class Cache(NamedTuple):
+class KeyValueCache(NamedTuple):
     """keys: [layers, places, K, D, S], so that scores of neighbours are made together. values: [.., S, D]."""
 
     keys: Array

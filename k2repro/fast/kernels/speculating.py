@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from k2repro.fast.kernels.choosing import dart, likeliest, weigh
 from k2repro.fast.kernels.compiling import compiled
-from k2repro.fast.kernels.decode import Angles, Array, Batch, Buffers, Cache, FoldedWeights, Ints, decode
+from k2repro.fast.kernels.decode import (
+    Angles,
+    Array,
+    Buffers,
+    DecodeBatch,
+    FoldedWeights,
+    Ints,
+    KeyValueCache,
+    decode,
+)
 from k2repro.fast.kernels.judging import COUPLED, DONE, RUNNING, judge, next_number
 
 MODEL, LOOKUP, BIGRAM = range(3)
@@ -26,7 +35,7 @@ class Reader(NamedTuple):
     """A model and its cache. logits: [R (G + 2), W]. lengths: int64 [R], tokens of a row in the cache."""
 
     weights: FoldedWeights
-    cache: Cache
+    cache: KeyValueCache
     angles: Angles
     epsilon: np.float32
     buffers: Buffers
@@ -48,7 +57,7 @@ class Rules(NamedTuple):
     words: int
 
 
-class Rows(NamedTuple):
+class SpeculativeRows(NamedTuple):
     """What is known of each row. tokens: int64 [R, S]. counts, prompts, limits: int64 [R], tokens so far, of
     the prompt, and at most. state: int64 [R], RUNNING ... numbers: float64 [R, N], used: int64 [R]; under
     the coupled rule a response's token k takes number k. stops: bool [V]. origin: int8 [R, S], whose each is.
@@ -86,7 +95,7 @@ class Scratch(NamedTuple):
 @compiled
 def read(reader, batch, count, asked):
     """One pass over the first `count` tokens of `batch` [4, ..]; logits of the first `asked` that ask."""
-    given = Batch(batch[0, :count], batch[1, :count], batch[2, :count], batch[3, :asked])
+    given = DecodeBatch(batch[0, :count], batch[1, :count], batch[2, :count], batch[3, :asked])
     decode(given, reader.weights, reader.cache, reader.angles, reader.epsilon, reader.buffers, reader.logits)
 
 

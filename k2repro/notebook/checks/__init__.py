@@ -7,7 +7,7 @@ A check looks at results, never at how they were computed. Each knows the slips 
 """
 
 from k2repro.notebook.checks.architecture import kv_bytes_per_token, rotated, sequences_that_fit
-from k2repro.notebook.checks.outcome import Outcome
+from k2repro.notebook.checks.outcome import AnswerOutcome
 from k2repro.notebook.checks.rlvr import clipped_loss, group_advantages, strict_reward
 from k2repro.notebook.checks.sft import pass_at_k, response_loss, targets_of
 from k2repro.notebook.checks.speculative import chance_to_stay, replacement, speed_with_draft
@@ -22,7 +22,7 @@ from k2repro.notebook.checks.test_time import (
 from k2repro.notebook.checks.wafer import expected_tokens, roofline, tokens_per_second
 
 __all__ = [
-    "Outcome",
+    "AnswerOutcome",
     "best_of_curve",
     "chance_to_stay",
     "clipped_loss",

@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function, check_number
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function, check_number
 
 SHAPES = [(64, 8, 128, 40, 2), (2, 1, 8, 5, 2), (28, 4, 128, 28, 1)]
 
 
-def kv_bytes_per_token(function: Any) -> Outcome:
+def kv_bytes_per_token(function: Any) -> AnswerOutcome:
     """kv_bytes(layers, kv_heads, head_dim, query_heads, bytes_per_value): what a token adds to the cache."""
 
     def right(layers: int, kv: int, dim: int, queries: int, size: int) -> int:
@@ -35,7 +35,7 @@ def kv_bytes_per_token(function: Any) -> Outcome:
     )
 
 
-def rotated(function: Any) -> Outcome:
+def rotated(function: Any) -> AnswerOutcome:
     """rotate(x, y, position, frequency): one pair of a query or key, turned to its position."""
 
     def right(x: float, y: float, position: float, frequency: float) -> list[float]:
@@ -65,7 +65,7 @@ def rotated(function: Any) -> Outcome:
     )
 
 
-def sequences_that_fit(answer: Any) -> Outcome:
+def sequences_that_fit(answer: Any) -> AnswerOutcome:
     """How many sequences of full length fit beside the 16-bit weights on 8 GPUs of 80 GB."""
     from k2repro.architecture import ModelConfig, kv_cache_bytes, weight_bytes
 

@@ -9,7 +9,7 @@ Case = tuple[tuple[Any, ...], Any]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AnswerOutcome:
     """passed: whether the answer holds. why: what is right about it, or the likely slip, in sentences."""
 
     passed: bool
@@ -34,50 +34,54 @@ def check_function(
     cases: Iterable[tuple[Any, ...]],
     slips: Sequence[Slip],
     praise: str,
-) -> Outcome:
+) -> AnswerOutcome:
     """Hold a student's function against the right one on `cases`, tuples of arguments.
 
     The first case that differs decides what is said. A slip explains it only if it gives the student's
     answer on every case, so that a coincidence is not taken for the cause.
     """
     if not callable(function):
-        return Outcome(False, f"A function is expected here, not {function!r}.")
+        return AnswerOutcome(False, f"A function is expected here, not {function!r}.")
     chosen = list(cases)
     given = []
     for case in chosen:
         try:
             given.append(function(*case))
         except NotImplementedError:
-            return Outcome(False, "Nothing there yet: replace the line that raises NotImplementedError.")
+            return AnswerOutcome(
+                False, "Nothing there yet: replace the line that raises NotImplementedError."
+            )
         except Exception as error:  # a student's code may fail in any way, and the reason is what helps
             called = ", ".join(map(_shown, case))
-            return Outcome(False, f"Called with ({called}) it raised {type(error).__name__}: {error}")
+            return AnswerOutcome(False, f"Called with ({called}) it raised {type(error).__name__}: {error}")
     wrong = [
         (case, value) for case, value in zip(chosen, given, strict=True) if not same(value, right(*case))
     ]
     if not wrong:
-        return Outcome(True, praise)
+        return AnswerOutcome(True, praise)
     case, value = wrong[0]
     said = f"With ({', '.join(map(_shown, case))}) it gives {_shown(value)}, not {_shown(right(*case))}."
     if value is None:
-        return Outcome(False, f"{said} Does the function return something?")
-    return Outcome(False, f"{said} {_cause(chosen, given, slips)}".strip())
+        return AnswerOutcome(False, f"{said} Does the function return something?")
+    return AnswerOutcome(False, f"{said} {_cause(chosen, given, slips)}".strip())
 
 
-def check_number(answer: Any, right: float, slips: dict[float, str], praise: str, unit: str = "") -> Outcome:
+def check_number(
+    answer: Any, right: float, slips: dict[float, str], praise: str, unit: str = ""
+) -> AnswerOutcome:
     """Hold a number against the right one; `slips` maps wrong numbers to what led to them."""
     if answer is ... or answer is None:
-        return Outcome(False, "Nothing there yet: put a number in place of the dots.")
+        return AnswerOutcome(False, "Nothing there yet: put a number in place of the dots.")
     if isinstance(answer, bool) or not isinstance(answer, int | float):
-        return Outcome(False, f"A number is expected here, not {answer!r}.")
+        return AnswerOutcome(False, f"A number is expected here, not {answer!r}.")
     if same(answer, right):
-        return Outcome(True, praise)
+        return AnswerOutcome(True, praise)
     for wrong, why in slips.items():
         if same(answer, wrong):
-            return Outcome(False, why)
+            return AnswerOutcome(False, why)
     side = "too small" if answer < right else "too large"
     factor = f", by a factor of {max(answer / right, right / answer):.3g}" if answer * right > 0 else ""
-    return Outcome(False, f"{_shown(answer)}{f' {unit}' if unit else ''} is {side}{factor}.")
+    return AnswerOutcome(False, f"{_shown(answer)}{f' {unit}' if unit else ''} is {side}{factor}.")
 
 
 def _cause(cases: Sequence[tuple[Any, ...]], given: Sequence[Any], slips: Sequence[Slip]) -> str:

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function
 
 GROUPS = [([1.0, 0.0, 0.0, 0.0],), ([1.0, 1.0, 0.0, 0.0],), ([1.0, 1.0, 1.0, 1.0],), ([0.0, 0.0],)]
 EPSILON = 1e-4
@@ -13,7 +13,7 @@ def _centred(rewards: list[float]) -> list[float]:
     return [reward - statistics.fmean(rewards) for reward in rewards]
 
 
-def group_advantages(function: Any) -> Outcome:
+def group_advantages(function: Any) -> AnswerOutcome:
     """advantages(rewards): how much better than its group each response was, in standard deviations."""
 
     def right(rewards: list[float]) -> list[float]:
@@ -40,11 +40,11 @@ def group_advantages(function: Any) -> Outcome:
         function, right, GROUPS, slips, "A group that is all right, or all wrong, gets exactly zero."
     )
     if "ZeroDivisionError" in outcome.why or "nan" in outcome.why.lower():
-        return Outcome(False, f"{outcome.why} Where all are alike the deviation is 0: add 1e-4 to it.")
+        return AnswerOutcome(False, f"{outcome.why} Where all are alike the deviation is 0: add 1e-4 to it.")
     return outcome
 
 
-def clipped_loss(function: Any) -> Outcome:
+def clipped_loss(function: Any) -> AnswerOutcome:
     """token_loss(ratio, advantage, clip): what one token adds to the loss of GRPO."""
 
     def held(ratio: float, clip: float) -> float:
@@ -91,19 +91,23 @@ TRICKS = {
 }
 
 
-def strict_reward(function: Any) -> Outcome:
+def strict_reward(function: Any) -> AnswerOutcome:
     """reward(response, answer): 1 for the right answer in its place and nothing beside it, else 0."""
     if not callable(function):
-        return Outcome(False, f"A function is expected here, not {function!r}.")
+        return AnswerOutcome(False, f"A function is expected here, not {function!r}.")
     for response, pays in RESPONSES.items():
         try:
             paid = float(function(response, "7"))
         except NotImplementedError:
-            return Outcome(False, "Nothing there yet: replace the line that raises NotImplementedError.")
+            return AnswerOutcome(
+                False, "Nothing there yet: replace the line that raises NotImplementedError."
+            )
         except Exception as error:  # a student's code may fail in any way, and the reason is what helps
-            return Outcome(False, f"On {response!r} it raised {type(error).__name__}: {error}")
+            return AnswerOutcome(False, f"On {response!r} it raised {type(error).__name__}: {error}")
         if paid > pays:
-            return Outcome(False, f"Hacked by {response!r}. {TRICKS.get(response, 'That answer is wrong.')}")
+            return AnswerOutcome(
+                False, f"Hacked by {response!r}. {TRICKS.get(response, 'That answer is wrong.')}"
+            )
         if paid < pays:
-            return Outcome(False, f"The honest {response!r} is not paid: nothing could be learned.")
-    return Outcome(True, f"None of {len(TRICKS)} tricks is paid. A policy will look for the next one.")
+            return AnswerOutcome(False, f"The honest {response!r} is not paid: nothing could be learned.")
+    return AnswerOutcome(True, f"None of {len(TRICKS)} tricks is paid. A policy will look for the next one.")

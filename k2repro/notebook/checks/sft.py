@@ -3,13 +3,13 @@
 import math
 from typing import Any
 
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function
 
 IGNORE = -100
 TEXTS = [([5, 6, 7], [8, 9]), ([1], [2, 3, 4]), ([4, 4], [4])]
 
 
-def targets_of(function: Any) -> Outcome:
+def targets_of(function: Any) -> AnswerOutcome:
     """make_targets(prompt, response): what each token of prompt + response has to predict, else -100."""
 
     def right(prompt: list[int], response: list[int]) -> list[int]:
@@ -42,7 +42,7 @@ def targets_of(function: Any) -> Outcome:
     )
 
 
-def response_loss(function: Any) -> Outcome:
+def response_loss(function: Any) -> AnswerOutcome:
     """mean_loss(logprobs, targets): mean negative log-likelihood over what is learned, in nats."""
 
     def right(logprobs: list[float], targets: list[int]) -> float:
@@ -78,7 +78,7 @@ def response_loss(function: Any) -> Outcome:
     )
 
 
-def pass_at_k(function: Any) -> Outcome:
+def pass_at_k(function: Any) -> AnswerOutcome:
     """pass_at_k(n, correct, k): chance that k of n samples, drawn without putting back, hold a right one."""
 
     def right(n: int, correct: int, k: int) -> float:

@@ -4,7 +4,7 @@ from itertools import accumulate
 from operator import mul
 from typing import Any
 
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function
 
 # Distributions of the target and of the draft over a few words.
 PAIRS = [
@@ -15,7 +15,7 @@ PAIRS = [
 ]
 
 
-def chance_to_stay(function: Any) -> Outcome:
+def chance_to_stay(function: Any) -> AnswerOutcome:
     """stays(p, q): with which probability a guess is kept that the target gives p and the draft gave q."""
 
     def right(p: float, q: float) -> float:
@@ -41,7 +41,7 @@ def chance_to_stay(function: Any) -> Outcome:
     return check_function(function, right, cases, slips, praise)
 
 
-def replacement(function: Any) -> Outcome:
+def replacement(function: Any) -> AnswerOutcome:
     """instead(p, q): the distribution of the word that takes the place of a refused guess."""
 
     def shared(parts: list[float]) -> list[float]:
@@ -75,7 +75,7 @@ def replacement(function: Any) -> Outcome:
     return check_function(function, right, PAIRS, slips, praise)
 
 
-def speed_with_draft(function: Any) -> Outcome:
+def speed_with_draft(function: Any) -> AnswerOutcome:
     """speed(stays, pass_cost, guess_cost): tokens for the time of one, with a draft.
 
     stays: acceptance of the first, second ... guess of those that were judged. Costs in target steps.

@@ -4,7 +4,7 @@ from collections import Counter
 from math import comb
 from typing import Any
 
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function
 
 _OPERANDS = {"m": ("p", "q"), "r": ("m", "p"), "s": ("r", "t"), "t": ("p", "p")}
 _PLANS = [
@@ -16,7 +16,7 @@ _PLANS = [
 ]
 
 
-def plan_works(function: Any) -> Outcome:
+def plan_works(function: Any) -> AnswerOutcome:
     """works(plan, given, operands): whether every name is worked out after its operands."""
 
     def right(plan: list[str], given: set[str], operands: dict[str, tuple[str, str]]) -> bool:
@@ -44,7 +44,7 @@ def plan_works(function: Any) -> Outcome:
     return check_function(function, right, _PLANS, slips, "A plan with one name missing fails too: see `s`.")
 
 
-def two_ways(function: Any) -> Outcome:
+def two_ways(function: Any) -> AnswerOutcome:
     """chance_of_two(p, q, independent): at least one of two ways is right."""
 
     def right(p: float, q: float, independent: bool) -> float:
@@ -64,7 +64,7 @@ def two_ways(function: Any) -> Outcome:
     return check_function(function, right, cases, slips, praise)
 
 
-def majority_answer(function: Any) -> Outcome:
+def majority_answer(function: Any) -> AnswerOutcome:
     """most_common(answers): the answer stated most often; None is no answer; first seen of equals."""
 
     def right(answers: list[str | None]) -> str | None:
@@ -91,7 +91,7 @@ def majority_answer(function: Any) -> Outcome:
     return check_function(function, right, cases, slips, "Self-consistency, in one line.")
 
 
-def best_of_curve(function: Any) -> Outcome:
+def best_of_curve(function: Any) -> AnswerOutcome:
     """oracle(right, total, n): chance that n drawn from `total` samples hold one of `right` right ones."""
 
     def exact(right: int, total: int, n: int) -> float:
@@ -114,7 +114,7 @@ def best_of_curve(function: Any) -> Outcome:
     return check_function(function, exact, cases, slips, "The oracle's curve; no selector can be above it.")
 
 
-def order_of_trace(function: Any) -> Outcome:
+def order_of_trace(function: Any) -> AnswerOutcome:
     """order_of(moves): names evaluated, each once, in the order of their first evaluation."""
 
     def right(moves: list[tuple[str, str]]) -> list[str]:
@@ -140,7 +140,7 @@ def order_of_trace(function: Any) -> Outcome:
     return check_function(function, right, cases, slips, "The solver's own search, turned into a plan.")
 
 
-def stop_early(function: Any) -> Outcome:
+def stop_early(function: Any) -> AnswerOutcome:
     """stop_early(scores, threshold): (place taken, answers drawn)."""
 
     def right(scores: list[float], threshold: float) -> tuple[int, int]:

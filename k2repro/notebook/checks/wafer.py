@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from k2repro.notebook.checks.outcome import Outcome, Slip, check_function
+from k2repro.notebook.checks.outcome import AnswerOutcome, Slip, check_function
 
 
-def tokens_per_second(function: Any) -> Outcome:
+def tokens_per_second(function: Any) -> AnswerOutcome:
     """bandwidth_bound(parameters, bytes_per_value, bytes_per_second): tokens a second, at most."""
 
     def right(parameters: float, size: float, bandwidth: float) -> float:
@@ -26,7 +26,7 @@ def tokens_per_second(function: Any) -> Outcome:
     return check_function(function, right, cases, slips, praise)
 
 
-def roofline(function: Any) -> Outcome:
+def roofline(function: Any) -> AnswerOutcome:
     """attainable(intensity, bandwidth, peak): FLOP/s at an intensity of FLOP per byte."""
 
     def right(intensity: float, bandwidth: float, peak: float) -> float:
@@ -51,7 +51,7 @@ def roofline(function: Any) -> Outcome:
     return check_function(function, right, cases, slips, praise)
 
 
-def expected_tokens(function: Any) -> Outcome:
+def expected_tokens(function: Any) -> AnswerOutcome:
     """tokens_per_round(acceptance, drafted): mean tokens of one draft-and-verify round.
 
     Leviathan et al. 2023, arXiv 2211.17192, equation 1: (1 - a^(k+1)) / (1 - a), and k + 1 at a = 1.
@@ -79,7 +79,7 @@ def expected_tokens(function: Any) -> Outcome:
         function, right, cases, slips, "More drafting pays less and less, unless nearly all is accepted."
     )
     if "ZeroDivisionError" in outcome.why:
-        return Outcome(
+        return AnswerOutcome(
             False, "At an acceptance of 1 the closed formula divides by zero: add the powers up instead."
         )
     return outcome
