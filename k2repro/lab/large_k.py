@@ -25,11 +25,11 @@ from k2repro.evaluate import POOLS
 from k2repro.lab import rlvr, sft, temperatures
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made, Making
-from k2repro.lab.outcomes import BySeed, Outcome, first_of, outcomes_of
+from k2repro.lab.outcomes import BySeed, SampleOutcomes, first_of, outcomes_of
 from k2repro.lab.pools import Asked
 from k2repro.lab.progress import live
 from k2repro.lab.scale import Scale
-from k2repro.lab.temperatures import SAME, Choice
+from k2repro.lab.temperatures import SAME, ChosenTemperatures
 from k2repro.mini import GRADER, TEXTS
 from k2repro.mini.benchmarks import MAX_NEW_TOKENS_LEVELS, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint
@@ -137,7 +137,7 @@ def _ask(kind: str, params: Mapping[str, Any], seed: int, making: Making) -> Non
     write_text(making.folder / FILE, "".join(canonical_json(each.packed()) + "\n" for each in found))
 
 
-def temperature_of(kind: str, seed: int, chosen: Choice | None) -> float:
+def temperature_of(kind: str, seed: int, chosen: ChosenTemperatures | None) -> float:
     """At which temperature a kind is sampled. chosen: None for kinds that are sampled at 1."""
     model, _, at = kind.partition("@")
     if chosen is None or at in ("", "same"):
@@ -177,20 +177,20 @@ class LargeK:
     """What was made. outcomes: by kind and seed; machine: that made them, see `made_on`."""
 
     outcomes: Mapping[str, BySeed]
-    choice: Choice
+    choice: ChosenTemperatures
     machine: Mapping[str, str]
 
 
-def read_outcomes(folder: Path) -> list[Outcome]:
+def read_outcomes(folder: Path) -> list[SampleOutcomes]:
     """The outcomes of one kind and seed."""
-    return [Outcome.unpacked(line) for line in _lines(folder)]
+    return [SampleOutcomes.unpacked(line) for line in _lines(folder)]
 
 
-def read_large_k(folder: Path) -> dict[str, dict[int, list[Outcome]]]:
+def read_large_k(folder: Path) -> dict[str, dict[int, list[SampleOutcomes]]]:
     """Outcomes by kind and seed. Raises K2ReproError where a kind is missing."""
-    found: dict[str, dict[int, list[Outcome]]] = {}
+    found: dict[str, dict[int, list[SampleOutcomes]]] = {}
     for line in _lines(folder):
-        found.setdefault(line["kind"], {}).setdefault(line["seed"], []).append(Outcome.unpacked(line))
+        found.setdefault(line["kind"], {}).setdefault(line["seed"], []).append(SampleOutcomes.unpacked(line))
     if missing := set(KINDS) - set(found):
         raise K2ReproError(
             f"{folder}: no outcomes of {', '.join(sorted(missing))}; usual cause: a file cut short"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from k2repro.evaluate.effects import Effect, Table, difference, level
+from k2repro.evaluate.effects import Effect, SeedTable, difference, level
 from k2repro.lab.large_k import (
     AT_MANY,
     AT_ONE,
@@ -117,10 +117,10 @@ def _chosen(one: float, many: float, temperature: float) -> str:
     return ", ".join(words)
 
 
-def _pair(results: LargeK, kinds: dict[str, str], k: int) -> Sequence[Table]:
+def _pair(results: LargeK, kinds: dict[str, str], k: int) -> Sequence[SeedTable]:
     return [pass_table(results.outcomes[kinds[model]], k) for model in (RUN, START)]
 
 
-def _minus(name: str, plus: Table, minus: Table) -> Found:
+def _minus(name: str, plus: SeedTable, minus: SeedTable) -> Found:
     row = f"{PREFIX}.{name}"
     return {row: difference(plus, minus, generator=generator_of(row))}

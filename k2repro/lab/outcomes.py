@@ -12,12 +12,12 @@ import numpy as np
 
 from k2repro.errors import K2ReproError
 from k2repro.evaluate import pass_at_k
-from k2repro.evaluate.effects import Table
+from k2repro.evaluate.effects import SeedTable
 from k2repro.evaluate.pool import Generation, Responses
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SampleOutcomes:
     """The samples of one problem. right: "1" or "0" for each, in their order.
 
     Raises K2ReproError for no sample and for another letter.
@@ -37,11 +37,11 @@ class Outcome:
         """How many are right."""
         return self.right.count("1")
 
-    def first(self, samples: int) -> "Outcome":
+    def first(self, samples: int) -> "SampleOutcomes":
         """The first samples alone. Raises K2ReproError where there are fewer."""
         if samples > len(self.right):
             raise K2ReproError(f"{self.id}: {len(self.right)} samples, {samples} were asked for")
-        return Outcome(self.id, self.right[:samples])
+        return SampleOutcomes(self.id, self.right[:samples])
 
     def packed(self) -> dict[str, object]:
         """As it is written to a file."""
@@ -49,7 +49,7 @@ class Outcome:
         return {"id": self.id, "samples": len(self.right), "right": f"{int(self.right, 2):0{digits}x}"}
 
     @classmethod
-    def unpacked(cls, line: Mapping[str, object]) -> "Outcome":
+    def unpacked(cls, line: Mapping[str, object]) -> "SampleOutcomes":
         """What `packed` gave. Raises K2ReproError for bits that do not fit the number of samples."""
         try:
             samples, bits = int(str(line["samples"])), int(str(line["right"]), 16)
@@ -65,28 +65,29 @@ class Outcome:
 
 
 # Outcomes of one kind of model, by seed.
-BySeed = Mapping[int, Sequence[Outcome]]
+BySeed = Mapping[int, Sequence[SampleOutcomes]]
 
 
-def outcomes_of(pool: Responses[Generation]) -> list[Outcome]:
+def outcomes_of(pool: Responses[Generation]) -> list[SampleOutcomes]:
     """The outcomes of a pool, its texts left behind."""
     return [
-        Outcome(each.id, "".join(str(int(one.right)) for one in each.generations)) for each in pool.attempts
+        SampleOutcomes(each.id, "".join(str(int(one.right)) for one in each.generations))
+        for each in pool.attempts
     ]
 
 
-def first_of(outcomes: Iterable[Outcome], samples: int) -> list[Outcome]:
+def first_of(outcomes: Iterable[SampleOutcomes], samples: int) -> list[SampleOutcomes]:
     """The first samples of every problem."""
     return [each.first(samples) for each in outcomes]
 
 
-def pass_table(by_seed: BySeed, k: int) -> Table:
+def pass_table(by_seed: BySeed, k: int) -> SeedTable:
     """Unbiased pass@k of every problem, for each seed.
 
     Raises K2ReproError where seeds were asked other problems, and for more than the samples of a problem.
     """
     ids = _shared_ids(by_seed)
-    return Table(
+    return SeedTable(
         ids,
         {
             seed: np.array([pass_at_k(len(each.right), each.count, k) for each in outcomes])
@@ -95,7 +96,7 @@ def pass_table(by_seed: BySeed, k: int) -> Table:
     )
 
 
-def only_by(first: BySeed, second: BySeed) -> Table:
+def only_by(first: BySeed, second: BySeed) -> SeedTable:
     """1 for each problem that some sample of `first` solves and none of `second`, by seed; 0 for the others.
 
     Raises K2ReproError where the two were asked other problems, have other seeds, or unequally many samples:
@@ -113,7 +114,7 @@ def only_by(first: BySeed, second: BySeed) -> Table:
                     "often solves more"
                 )
         values[seed] = np.array([float(one.count > 0 and other.count == 0) for one, other in pairs])
-    return Table(_shared_ids(first), values)
+    return SeedTable(_shared_ids(first), values)
 
 
 def _shared_ids(by_seed: BySeed) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from k2repro.evaluate import POOLS, pass_at_k
 from k2repro.evaluate.pool import problem_seed
 from k2repro.lab.made import Made, Making
 from k2repro.lab.pools import sharpened
-from k2repro.lab.progress import Report
+from k2repro.lab.progress import JobProgress
 from k2repro.lab.scale import Scale
 from k2repro.mini import GRADER, TEXTS, tokenizer
 from k2repro.mini.benchmarks import MAX_NEW_TOKENS_LEVELS, benchmark_problems
@@ -37,7 +37,7 @@ TRIED, FILE = "tried.jsonl", "temperatures.json"
 
 
 @dataclass(frozen=True)
-class Try:
+class TemperatureTry:
     """One model at one temperature on validation problems.
 
     pass_one, pass_many: unbiased pass@1 and pass@k at as many samples as were drawn. entropy: nats a token.
@@ -50,7 +50,7 @@ class Try:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenTemperatures:
     """What was chosen.
 
     one, many  by model: the temperature with the best pass@1, and with the best pass@k at `samples`
@@ -62,7 +62,7 @@ class Choice:
     many: Mapping[str, float]
     matched: Mapping[int, float]
     samples: int
-    tries: Mapping[str, Sequence[Try]]
+    tries: Mapping[str, Sequence[TemperatureTry]]
 
 
 # ---- things to be made ----------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def _try_all(params: Mapping[str, Any], seed: int, making: Making) -> None:
     prompts = [tokenizer.prompt_text(each.question) for each in problems]
     lines, n = [], params["samples"]
     for at, temperature in enumerate(params["grid"]):
-        making.report(Report(at / len(params["grid"]), f"temperature {temperature}"))
+        making.report(JobProgress(at / len(params["grid"]), f"temperature {temperature}"))
         drawn = sample(
             sharpened(model, temperature),
             prompts,
@@ -121,7 +121,7 @@ def _try_all(params: Mapping[str, Any], seed: int, making: Making) -> None:
         counts = [sum(right[first : first + n]) for first in range(0, len(right), n)]
         entropy = -float(np.concatenate([one.logprobs for one in flat]).mean(dtype=np.float64))
         rates = (float(np.mean([pass_at_k(n, c, k) for c in counts])) for k in (1, n))
-        lines.append(canonical_json(asdict(Try(temperature, *rates, round(entropy, 6)))) + "\n")
+        lines.append(canonical_json(asdict(TemperatureTry(temperature, *rates, round(entropy, 6)))) + "\n")
     write_text(making.folder / TRIED, "".join(lines))
 
 
@@ -134,12 +134,12 @@ def _choose(params: Mapping[str, Any], making: Making) -> None:
     write_text(making.folder / FILE, canonical_json(asdict(found)) + "\n")
 
 
-def choose(tries: Mapping[str, Mapping[int, Sequence[Try]]], samples: int) -> Choice:
+def choose(tries: Mapping[str, Mapping[int, Sequence[TemperatureTry]]], samples: int) -> ChosenTemperatures:
     """The choice, from what two models gave by seed; of equals the temperature nearest to SAME wins."""
     means = {name: _means(list(by_seed.values())) for name, by_seed in tries.items()}
     first, second = tries.values()
     matched = {seed: matching_temperature(first[seed], _at(second[seed], SAME).entropy) for seed in first}
-    return Choice(
+    return ChosenTemperatures(
         one={name: _best(each, "pass_one") for name, each in means.items()},
         many={name: _best(each, "pass_many") for name, each in means.items()},
         matched=matched,
@@ -148,7 +148,7 @@ def choose(tries: Mapping[str, Mapping[int, Sequence[Try]]], samples: int) -> Ch
     )
 
 
-def matching_temperature(tries: Sequence[Try], entropy: float) -> float:
+def matching_temperature(tries: Sequence[TemperatureTry], entropy: float) -> float:
     """Where a model has this entropy, by straight lines between the temperatures tried; to a hundredth.
 
     Outside of what was tried it is the end of the grid.
@@ -158,10 +158,10 @@ def matching_temperature(tries: Sequence[Try], entropy: float) -> float:
     return round(float(found), 2)
 
 
-def _means(by_seed: Sequence[Sequence[Try]]) -> list[Try]:
+def _means(by_seed: Sequence[Sequence[TemperatureTry]]) -> list[TemperatureTry]:
     """Over seeds, temperature by temperature."""
     return [
-        Try(
+        TemperatureTry(
             same[0].temperature,
             *(
                 float(np.mean([getattr(one, name) for one in same]))
@@ -172,12 +172,12 @@ def _means(by_seed: Sequence[Sequence[Try]]) -> list[Try]:
     ]
 
 
-def _best(tries: Sequence[Try], name: str) -> float:
+def _best(tries: Sequence[TemperatureTry], name: str) -> float:
     best = max(tries, key=lambda each: (getattr(each, name), -abs(each.temperature - SAME)))
     return best.temperature
 
 
-def _at(tries: Sequence[Try], temperature: float) -> Try:
+def _at(tries: Sequence[TemperatureTry], temperature: float) -> TemperatureTry:
     found = [each for each in tries if each.temperature == temperature]
     if not found:
         raise K2ReproError(f"temperature {temperature} was not tried, only {[t.temperature for t in tries]}")
@@ -187,18 +187,21 @@ def _at(tries: Sequence[Try], temperature: float) -> Try:
 # ---- reading --------------------------------------------------------------------------------------
 
 
-def read_tries(folder: Path) -> list[Try]:
+def read_tries(folder: Path) -> list[TemperatureTry]:
     """A model at every temperature."""
-    return [Try(**json.loads(line)) for line in (folder / TRIED).read_text(encoding="utf-8").splitlines()]
+    return [
+        TemperatureTry(**json.loads(line))
+        for line in (folder / TRIED).read_text(encoding="utf-8").splitlines()
+    ]
 
 
-def read_choice(folder: Path) -> Choice:
+def read_choice(folder: Path) -> ChosenTemperatures:
     """What was chosen."""
     found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return Choice(
+    return ChosenTemperatures(
         one=found["one"],
         many=found["many"],
         matched={int(seed): value for seed, value in found["matched"].items()},
         samples=found["samples"],
-        tries={name: [Try(**each) for each in tries] for name, tries in found["tries"].items()},
+        tries={name: [TemperatureTry(**each) for each in tries] for name, tries in found["tries"].items()},
     )

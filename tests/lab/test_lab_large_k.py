@@ -11,17 +11,24 @@ from k2repro.errors import K2ReproError
 from k2repro.evaluate.effects import difference
 from k2repro.lab import large_k, large_k_rows, temperatures
 from k2repro.lab.large_k import AT_MANY, AT_ONE, AT_SAME, KINDS, LargeK
-from k2repro.lab.outcomes import Outcome, first_of, only_by, pass_table
+from k2repro.lab.outcomes import SampleOutcomes, first_of, only_by, pass_table
 from k2repro.lab.predictions import load_predictions
 from k2repro.lab.scale import Scale
-from k2repro.lab.temperatures import GRID, SAME, Choice, Try, choose, matching_temperature
+from k2repro.lab.temperatures import (
+    GRID,
+    SAME,
+    ChosenTemperatures,
+    TemperatureTry,
+    choose,
+    matching_temperature,
+)
 
 SCALE = Scale()
 
 
-def outcome(name: str, right: int, samples: int = 8) -> Outcome:
+def outcome(name: str, right: int, samples: int = 8) -> SampleOutcomes:
     """The last `right` samples are right."""
-    return Outcome(name, "0" * (samples - right) + "1" * right)
+    return SampleOutcomes(name, "0" * (samples - right) + "1" * right)
 
 
 # ---- outcomes -----------------------------------------------------------------------------------------
@@ -30,17 +37,17 @@ def outcome(name: str, right: int, samples: int = 8) -> Outcome:
 @pytest.mark.parametrize("right", ["1", "0", "00000", "01000000000", "1" * 64, "0" * 63 + "1"])
 def test_bits_come_back_as_they_were(right):
     """Catches leading zeros that are lost: a model that is wrong at first would get fewer samples."""
-    assert Outcome.unpacked(Outcome("a", right).packed()) == Outcome("a", right)
+    assert SampleOutcomes.unpacked(SampleOutcomes("a", right).packed()) == SampleOutcomes("a", right)
 
 
 def test_an_edited_file_is_refused():
     """Catches more bits than samples, which would move every sample by one."""
     with pytest.raises(K2ReproError, match="9 bits for 8 samples"):
-        Outcome.unpacked({"id": "a", "samples": 8, "right": "1ff"})
+        SampleOutcomes.unpacked({"id": "a", "samples": 8, "right": "1ff"})
     with pytest.raises(K2ReproError, match="must hold"):
-        Outcome.unpacked({"id": "a", "samples": 8})
+        SampleOutcomes.unpacked({"id": "a", "samples": 8})
     with pytest.raises(K2ReproError, match="ones and zeros"):
-        Outcome("a", "012")
+        SampleOutcomes("a", "012")
 
 
 def test_pass_at_k_is_the_unbiased_one():
@@ -78,7 +85,7 @@ def test_solved_alone_means_never_by_the_other():
 
 
 def tries(one, many, entropy=(0.1, 0.2, 0.3, 0.4)):
-    return [Try(*values) for values in zip(GRID, one, many, entropy, strict=True)]
+    return [TemperatureTry(*values) for values in zip(GRID, one, many, entropy, strict=True)]
 
 
 def test_one_and_many_are_chosen_apart_over_all_seeds():
@@ -124,7 +131,9 @@ def test_temperatures_rest_on_validation_problems_alone():
 
 def test_a_pool_on_test_reads_the_temperature_that_was_chosen():
     """Catches a temperature typed beside the choice."""
-    chosen = Choice({"sft": 0.4, "from-sft": 0.7}, {"sft": 1.0, "from-sft": 1.4}, {0: 0.55, 1: 0.61}, 8, {})
+    chosen = ChosenTemperatures(
+        {"sft": 0.4, "from-sft": 0.7}, {"sft": 1.0, "from-sft": 1.4}, {0: 0.55, 1: 0.61}, 8, {}
+    )
     for kind in (*AT_ONE.values(), *AT_MANY.values(), large_k.MATCHED):
         assert large_k.outcomes(kind, 1, SCALE).needs["temperatures"].key == large_k.choice(SCALE).key
     asked = {kind: large_k.temperature_of(kind, 1, chosen) for kind in KINDS if kind not in AT_SAME.values()}
@@ -197,7 +206,7 @@ def results() -> LargeK:
         kind: {seed: [outcome(name, c) for name, c in zip("ab", counts, strict=True)] for seed in (0, 1, 2)}
         for kind, counts in COUNTS.items()
     }
-    return LargeK(made, Choice({}, {}, {}, 8, {}), {})
+    return LargeK(made, ChosenTemperatures({}, {}, {}, 8, {}), {})
 
 
 def rate(kind: str) -> float:
@@ -251,9 +260,9 @@ def test_every_prediction_has_its_row(results):
 
 def test_first_samples_are_the_first():
     """Catches a small pool that is not the beginning of the large one."""
-    assert first_of([Outcome("a", "10010000")], 4) == [Outcome("a", "1001")]
+    assert first_of([SampleOutcomes("a", "10010000")], 4) == [SampleOutcomes("a", "1001")]
     with pytest.raises(K2ReproError, match="16 were asked for"):
-        first_of([Outcome("a", "1001")], 16)
+        first_of([SampleOutcomes("a", "1001")], 16)
 
 
 def test_the_grid_holds_the_temperature_of_training():
