@@ -120,8 +120,10 @@ def _try_all(params: Mapping[str, Any], seed: int, making: Making) -> None:
         right = grade([each for each in problems for _ in range(n)], [str(one.text) for one in flat])
         counts = [sum(right[first : first + n]) for first in range(0, len(right), n)]
         entropy = -float(np.concatenate([one.logprobs for one in flat]).mean(dtype=np.float64))
-        rates = (float(np.mean([pass_at_k(n, c, k) for c in counts])) for k in (1, n))
-        lines.append(canonical_json(asdict(TemperatureTry(temperature, *rates, round(entropy, 6)))) + "\n")
+        one_of, any_of = (float(np.mean([pass_at_k(n, c, k) for c in counts])) for k in (1, n))
+        lines.append(
+            canonical_json(asdict(TemperatureTry(temperature, one_of, any_of, round(entropy, 6)))) + "\n"
+        )
     write_text(making.folder / TRIED, "".join(lines))
 
 
