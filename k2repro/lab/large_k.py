@@ -9,6 +9,7 @@ is the one level that leaves room there: of easier ones 64 samples solve everyth
 Temperatures are chosen on validation problems, and a pool on test problems reads the one that was chosen.
 """
 
+import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from k2repro.mini import GRADER, TEXTS
 from k2repro.mini.benchmarks import MAX_NEW_TOKENS_LEVELS, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint
 from k2repro.results import ArtifactStore
-from k2repro.results.atomic import canonical_json, write_text
+from k2repro.results.atomic import canonical_json, write_bytes, write_text
 from k2repro.results.provenance import made_on
 
 START, RUN = "sft", rlvr.SHIPPED
@@ -52,7 +53,7 @@ MATCHED = f"{START}@matched"
 SFT_WITH_RL_NORM, RL_WITH_SFT_NORM = f"{START}+norm", f"{RUN}+norm"
 OFTEN = (*AT_SAME.values(), *AT_MANY.values())
 KINDS = (*OFTEN, *AT_ONE.values(), MATCHED, SFT_WITH_RL_NORM, RL_WITH_SFT_NORM)
-FILE = "outcomes.jsonl"
+FILE, SHIPPED = "outcomes.jsonl", "outcomes.jsonl.gz"
 _WORDS = (ENGINE, POOLS, TEXTS, GRADER)
 
 
@@ -164,7 +165,7 @@ def _collect(making: Making) -> None:
             canonical_json({"kind": kind, "seed": int(seed), **each.packed()}) + "\n"
             for each in read_outcomes(folder)
         ]
-    write_text(making.folder / FILE, "".join(lines))
+    write_bytes(making.folder / SHIPPED, gzip.compress("".join(lines).encode(), compresslevel=9, mtime=0))
     text = (making.needs["temperatures"] / temperatures.FILE).read_text(encoding="utf-8")
     write_text(making.folder / temperatures.FILE, text)
 
@@ -183,23 +184,25 @@ class LargeK:
 
 def read_outcomes(folder: Path) -> list[SampleOutcomes]:
     """The outcomes of one kind and seed."""
-    return [SampleOutcomes.unpacked(line) for line in _lines(folder)]
+    text = (folder / FILE).read_text(encoding="utf-8")
+    return [SampleOutcomes.unpacked(json.loads(line)) for line in text.splitlines()]
 
 
 def read_large_k(folder: Path) -> dict[str, dict[int, list[SampleOutcomes]]]:
-    """Outcomes by kind and seed. Raises K2ReproError where a kind is missing."""
+    """Outcomes by kind and seed. Raises K2ReproError for a file that is cut short."""
+    path = folder / SHIPPED
     found: dict[str, dict[int, list[SampleOutcomes]]] = {}
-    for line in _lines(folder):
-        found.setdefault(line["kind"], {}).setdefault(line["seed"], []).append(SampleOutcomes.unpacked(line))
+    try:
+        for line in map(json.loads, gzip.decompress(path.read_bytes()).decode().splitlines()):
+            outcomes = SampleOutcomes.unpacked(line)
+            found.setdefault(line["kind"], {}).setdefault(line["seed"], []).append(outcomes)
+    except (OSError, EOFError, ValueError, KeyError) as error:
+        raise K2ReproError(f"{path}: cannot be read ({error}); usual cause: a file cut short") from error
     if missing := set(KINDS) - set(found):
         raise K2ReproError(
-            f"{folder}: no outcomes of {', '.join(sorted(missing))}; usual cause: a file cut short"
+            f"{path}: no outcomes of {', '.join(sorted(missing))}; usual cause: an edited file"
         )
     return found
-
-
-def _lines(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / FILE).read_text(encoding="utf-8").splitlines()]
 
 
 def carry_out_large_k(

@@ -1,5 +1,6 @@
 """Catches: a biased pass@k, temperatures chosen on test problems, models that were asked other problems."""
 
+import gzip
 from math import comb
 
 import numpy as np
@@ -268,3 +269,15 @@ def test_first_samples_are_the_first():
 def test_the_grid_holds_the_temperature_of_training():
     """Catches a grid without the temperature to which entropies are matched."""
     assert SAME in temperatures.GRID
+
+
+def test_a_file_that_was_cut_short_is_named(tmp_path):
+    """Catches a comparison of fewer models than were made, and a traceback for a broken file."""
+    line = '{"id":"a","kind":"sft@same","right":"f","samples":4,"seed":0}\n'
+    path = tmp_path / large_k.SHIPPED
+    path.write_bytes(gzip.compress(line.encode()))
+    with pytest.raises(K2ReproError, match="no outcomes of from-sft"):
+        large_k.read_large_k(tmp_path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(K2ReproError, match="cut short"):
+        large_k.read_large_k(tmp_path)
