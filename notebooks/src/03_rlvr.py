@@ -561,10 +561,10 @@ sole = large_k_rows.alone(many)
 rlvr_rows.add_rows(rows, sole)
 warm = f"rlvr.large_k.best.k{ks[-1]}"
 tell(rows, f"""
-**At one temperature** RL minus SFT goes from {{{single}:ci pts}} with one
-sample to {{{most}:ci pts}} with {ks[-1]}. Some sample of RL solves
-{{rlvr.large_k.only_rl:ci pct}} of the problems that none of SFT's solves;
-the other way round it is {{rlvr.large_k.only_sft:ci pct}}.
+**At one temperature**, with one sample, RL minus SFT is
+{{{single}:ci pts}}; with {ks[-1]} it is {{{most}:ci pts}}. Of the problems,
+{{rlvr.large_k.only_rl:ci pct}} are solved by some sample of RL and by none
+of SFT; the other way round {{rlvr.large_k.only_sft:ci pct}}.
 
 **At its own temperature**, chosen on validation problems, RL minus SFT with
 {ks[-1]} samples is {{{warm}:ci pts}}.
