@@ -20,7 +20,7 @@ def run_safety(args: argparse.Namespace) -> int:
     with Journal(args.journal, {"safety": Path(args.prompts).name}) as journal:
         served = serve(endpoints(args), args, journal=journal)
         try:
-            with ProgressLine(served.budget, "responses") as line:
+            with ProgressLine(served.budget, "responses", waiting=served.waiting) as line:
                 safe = judge_safety(
                     prompts, served.backends["solver"], served.roles.judge or served.roles.solver,
                     sampling=sampling(args), seed=args.seed, system=args.system, progress=line,

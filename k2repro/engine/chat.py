@@ -19,6 +19,8 @@ from k2repro.errors import K2ReproError
 THINK, END_THINK = "<think>", "</think>"
 # When a server does not count: about four characters of English a token. Labelled as an estimate.
 CHARACTERS_PER_TOKEN = 4
+# No response has so many tokens; a larger count is a mistake that would empty a budget.
+LARGEST_COUNT = 1 << 31
 
 
 class BadResponse(Exception):
@@ -57,30 +59,120 @@ def sample_seed(seed: int, sample: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def read_response(body: Mapping[str, Any], stop: Sequence[int | str], seconds: float = 0.0) -> Completion:
-    """The first choice of a chat completion. Raises BadResponse."""
+def read_object(content: bytes) -> dict[str, Any]:
+    """A JSON object; NaN and infinities, which are no JSON, become null. Raises BadResponse."""
     try:
-        choice = body["choices"][0]
-        message = choice["message"]
-        content = message.get("content") or ""
-        kept = message.get("reasoning_content") or message.get("reasoning") or ""
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise BadResponse(f"no choices[0].message in {json.dumps(body)[:200]}") from error
-    if not isinstance(content, str) or not isinstance(kept, str):
-        raise BadResponse(f"content of type {type(content).__name__}, must be text")
+        value = json.loads(content, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as error:
+        what = "a page, not JSON" if content.lstrip()[:1] == b"<" else "not JSON"
+        raise BadResponse(f"{what}: {content[:80]!r}") from error
+    if not isinstance(value, dict):
+        raise BadResponse(f"not a JSON object: {content[:80]!r}")
+    return value
+
+
+def read_response(body: Mapping[str, Any], stop: Sequence[int | str], seconds: float = 0.0) -> Completion:
+    """The first choice of a chat completion. Raises BadResponse, and nothing else, whatever the body is."""
+    choice, message = _choice(body)
+    content, thought = _content(message.get("content"))
+    kept = message.get("reasoning_content") or message.get("reasoning") or thought
+    if not isinstance(kept, str):
+        raise BadResponse(f"reasoning of type {type(kept).__name__}, must be text")
+    if not content and isinstance(message.get("refusal"), str):
+        content = message["refusal"]
+    if choice.get("finish_reason") == "error":
+        raise BadResponse("the server ended the response with an error")
     reasoning, text, stopped = _cut(kept, content, [item for item in stop if isinstance(item, str)])
-    usage = body.get("usage") or {}
-    counted = usage.get("completion_tokens")
+    counted = _count(body, "completion_tokens")
     return Completion(
         tokens=(),
         finish=_finish(choice.get("finish_reason"), stopped),
         logprobs=_logprobs(choice),
         text=text,
         reasoning=reasoning,
-        counted=counted if isinstance(counted, int) else estimated_tokens(kept + content),
-        prompt_tokens=usage.get("prompt_tokens"),
+        counted=estimated_tokens(kept + content) if counted is None else counted,
+        prompt_tokens=_count(body, "prompt_tokens"),
         seconds=seconds,
     )
+
+
+def remarks(body: Mapping[str, Any]) -> list[str]:
+    """What a reader should know about an answer that was read."""
+    choice, message = _choice(body)
+    found = []
+    if choice.get("finish_reason") == "content_filter":
+        found.append("the server's content filter cut a response")
+    if message.get("tool_calls") and not message.get("content"):
+        found.append("the model called a tool instead of answering: the server offers it tools")
+    return found
+
+
+def pieces_of(body: Mapping[str, Any]) -> list[str]:
+    """The texts of a body, or of an event of a stream, in the order in which people read them."""
+    found: list[str] = []
+    choices = body.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        said = (choice.get("delta") or choice.get("message")) if isinstance(choice, dict) else None
+        if isinstance(said, dict):
+            text, thought = _content(said.get("content"))
+            found += [_reasoning(said) or thought, text]
+    return [piece for piece in found if piece]
+
+
+def without_surrogates(value: Any) -> Any:
+    """A JSON value whose texts are whole characters: two halves become one, a single half becomes U+FFFD.
+
+    Servers that stream tokens cut emoji in two; no file and no hash takes half of one.
+    """
+    if isinstance(value, str):
+        return (
+            value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        )
+    if isinstance(value, dict):
+        return {without_surrogates(name): without_surrogates(each) for name, each in value.items()}
+    return [without_surrogates(each) for each in value] if isinstance(value, list) else value
+
+
+def _choice(body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(choice, message) of the first choice."""
+    try:
+        choice = body["choices"][0]
+        message = choice["message"]
+    except (KeyError, IndexError, TypeError) as error:
+        raise BadResponse(f"no choices[0].message in {json.dumps(body)[:200]}") from error
+    if not isinstance(choice, dict) or not isinstance(message, dict):
+        raise BadResponse(f"no choices[0].message in {json.dumps(body)[:200]}")
+    return choice, message
+
+
+def _content(content: object) -> tuple[str, str]:
+    """(text, thinking) of a content, which is a text, nothing, or a list of parts with a type each."""
+    if content is None or isinstance(content, str):
+        return content or "", ""
+    if not isinstance(content, list):
+        raise BadResponse(f"content of type {type(content).__name__}, must be text")
+    text, thinking = "", ""
+    for part in content:
+        if not isinstance(part, dict):
+            raise BadResponse(f"a part of the content of type {type(part).__name__}, must be an object")
+        inner = _content(part.get("thinking"))
+        thinking += inner[0] + inner[1]
+        said = part.get("text")
+        text += said if isinstance(said, str) else ""
+    return text, thinking
+
+
+def _reasoning(said: Mapping[str, Any]) -> str:
+    kept = said.get("reasoning_content") or said.get("reasoning") or ""
+    return kept if isinstance(kept, str) else ""
+
+
+def _count(body: Mapping[str, Any], name: str) -> int | None:
+    """A number of tokens; None where the server does not tell one that can be one."""
+    usage = body.get("usage")
+    told = usage.get(name) if isinstance(usage, dict) else None
+    fits = isinstance(told, int) and not isinstance(told, bool) and 0 <= told < LARGEST_COUNT
+    return told if fits else None
 
 
 def split_thinking(text: str) -> tuple[str, str]:
@@ -112,15 +204,25 @@ def estimated_prompt_tokens(body: Mapping[str, Any]) -> int:
 
 def joined_stream(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The body that the server would have sent at once, from the events of a stream of one choice."""
-    content, reasoning, finish, usage = [], [], None, None
+    text, reasoning, finish, usage = "", "", None, None
+    tools: list[Any] = []
     for event in events:
         usage = event.get("usage") or usage
-        for choice in event.get("choices") or ():
+        choices = event.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if not isinstance(choice, dict):
+                raise BadResponse(f"a choice of type {type(choice).__name__} in a stream")
             delta = choice.get("delta") or {}
-            content.append(delta.get("content") or "")
-            reasoning.append(delta.get("reasoning_content") or delta.get("reasoning") or "")
+            if not isinstance(delta, dict):
+                raise BadResponse(f"a delta of type {type(delta).__name__} in a stream")
+            said, thought = _content(delta.get("content"))
+            text += said
+            reasoning += _reasoning(delta) or thought
+            tools += [delta["tool_calls"]] if delta.get("tool_calls") else []
             finish = choice.get("finish_reason") or finish
-    message = {"role": "assistant", "content": "".join(content), "reasoning_content": "".join(reasoning)}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "reasoning_content": reasoning}
+    if tools:
+        message["tool_calls"] = tools
     whole: dict[str, Any] = {"choices": [{"message": message, "finish_reason": finish}]}
     return {**whole, "usage": usage} if usage else whole
 
@@ -149,14 +251,15 @@ def _logprobs(choice: Mapping[str, Any]) -> NDArray[np.float32] | None:
 
     Which temperature they belong to is the server's business, and differs.
     """
-    told = (choice.get("logprobs") or {}).get("content")
+    whole = choice.get("logprobs")
+    told = whole.get("content") if isinstance(whole, dict) else None
     if not isinstance(told, list) or not told:
         return None
-    try:
-        return np.array([each["logprob"] for each in told], dtype=np.float32)
-    except (KeyError, TypeError, ValueError) as error:
-        raise BadResponse(f"logprobs that cannot be read: {json.dumps(told)[:200]}") from error
+    numbers = [each.get("logprob") if isinstance(each, dict) else None for each in told]
+    if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in numbers):
+        raise BadResponse(f"logprobs that cannot be read: {json.dumps(told)[:200]}")
+    return np.array(numbers, dtype=np.float32)
 
 
-def _finish(reason: str | None, stopped: bool) -> Finish:
-    return "length" if reason == "length" and not stopped else "stop"
+def _finish(reason: object, stopped: bool) -> Finish:
+    return "length" if str(reason).lower() in ("length", "max_tokens") and not stopped else "stop"

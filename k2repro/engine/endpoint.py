@@ -14,12 +14,13 @@ from typing import Any
 
 import httpx2
 
-from k2repro.engine.backend import Completion, Finish, Progress, Request
+from k2repro.engine.backend import Completion, Finish, Progress, Prompt, Request
 from k2repro.engine.budget import Budget
-from k2repro.engine.chat import BadResponse, body_of, estimated_prompt_tokens, read_response
+from k2repro.engine.chat import BadResponse, body_of, estimated_prompt_tokens, read_response, remarks
 from k2repro.engine.loop import LoopThread
-from k2repro.engine.retries import TRANSIENT, Retries, retry_after
-from k2repro.engine.server import Endpoint, Refused, Server
+from k2repro.engine.refusals import Refused
+from k2repro.engine.retries import LONGEST_WAIT, Retries, retry_after
+from k2repro.engine.server import Endpoint, Server
 from k2repro.errors import K2ReproError
 from k2repro.evaluate.journal import Journal
 from k2repro.results.hashing import hash_value
@@ -28,6 +29,8 @@ from k2repro.results.hashing import hash_value
 Answer = tuple[dict[str, Any], Completion]
 # A server that never answered is taken for absent after so many failed connections.
 ATTEMPTS_TO_REACH = 3
+# So many prompts given up one after the other, and no answer between: it is not the prompts.
+MOST_LOST = 8
 # Called with a request, the number of a sample and the next piece of its text, when streaming.
 OnText = Callable[[Request, int, str], None]
 
@@ -61,6 +64,7 @@ class EndpointBackend:
         self._generator = generator or random.Random(0)
         self._pause_until = 0.0
         self._answered = False
+        self._lost: set[Prompt] = set()
         self._loop = LoopThread()
         self._server = Server(endpoint, concurrency)
         self._slots: asyncio.Semaphore | None = None
@@ -69,6 +73,11 @@ class EndpointBackend:
     def notes(self) -> Counter[str]:
         """What the reader should know, such as a parameter that was refused; with how often it was seen."""
         return self._server.notes
+
+    @property
+    def waiting(self) -> float:
+        """Seconds that the server still wants not to be asked; 0 when it may be."""
+        return max(0.0, self._pause_until - time.monotonic())
 
     def _listener(self, request: Request, sample: int) -> Callable[[str], None] | None:
         heard = self.on_text
@@ -87,9 +96,10 @@ class EndpointBackend:
     ) -> list[list[Completion]]:
         """As `Backend.complete`; may be called from several threads at once.
 
-        A sample that failed after all retries comes back as finish "error" or "timeout". Raises K2ReproError
-        when the server is not there, refuses the key or does not know the model, and BudgetSpent; what had
-        arrived is in the journal. progress is called in another thread.
+        A sample that failed after all retries, or whose prompt was refused, comes back as finish "error" or
+        "timeout". Raises K2ReproError when nothing more can come: the server is not there, refuses the key,
+        has no such model, or gave up MOST_LOST prompts in a row; and BudgetSpent. What had arrived is in the
+        journal. progress is called in another thread.
         """
         found = self._loop.run(self._all(requests, progress))
         for request, completions in zip(requests, found, strict=True):
@@ -143,6 +153,7 @@ class EndpointBackend:
         key = hash_value(named)
         known = None if self.journal is None else self.journal.answer(key)
         if known is not None:
+            self.notes.update(remarks(known.body))
             return known.body, read_response(known.body, request.stop, known.seconds)
         if self.offline:
             return {}, self._not_recorded(key, request)
@@ -166,12 +177,7 @@ class EndpointBackend:
         failure = ""
         for attempt in range(1, self.retries.attempts + 1):
             await self._wait_for_pause()
-            self.budget.check()
-            self.budget.spent_requests += 1
-            if self.journal is not None:
-                self.journal.sent(
-                    key, role=request.role, label=request.label, server=self.endpoint.url, body=body
-                )
+            without = self._sending(key, request, body)
             started = time.perf_counter()
             try:
                 answer = await self._server.attempt(body, self._listener(request, sample))
@@ -181,20 +187,47 @@ class EndpointBackend:
                 if self.journal is not None:
                     self.journal.failed(key, failure, seconds=time.perf_counter() - started)
                 if attempt >= ATTEMPTS_TO_REACH and not self._answered:
-                    self._server.raise_if_unreachable(failure)
-                pause = self._pause_after(error, attempt)
-                if pause is not None and attempt < self.retries.attempts:
+                    self._server.raise_if_absent(failure)
+                pause = await self._pause_after(error, attempt, without)
+                if pause is None:
+                    break
+                if attempt < self.retries.attempts:
                     await asyncio.sleep(pause)
                 continue
             self._arrived(key, body, answer, completion)
             return answer, completion
-        self.notes["a request failed after all attempts"] += 1
+        self._give_up(request, failure)
         return {}, Completion((), _gave_up(failure), text="", counted=0, error=failure)
+
+    def _sending(self, key: str, request: Request, body: Mapping[str, Any]) -> list[str]:
+        """On the budget and in the journal before it leaves; returns what the server is not sent."""
+        without = self._server.left_out
+        self.budget.check()
+        self.budget.spent_requests += 1
+        if self.journal is not None:
+            self.journal.sent(
+                key, role=request.role, label=request.label, server=self.endpoint.url, body=body,
+                without=without,
+            )  # fmt: skip
+        return without
+
+    def _give_up(self, request: Request, failure: str) -> None:
+        """One request will have no answer. Raises K2ReproError when nothing seems to come any more."""
+        self.notes[f"a request was given up: {failure[:120]}"] += 1
+        self._lost.add(request.prompt)
+        if len(self._lost) >= MOST_LOST:
+            raise K2ReproError(
+                f"{self.endpoint.url}: {len(self._lost)} prompts in a row were given up, the last one for "
+                f"{failure}. What had arrived is kept; when the cause is gone, the same command goes on. "
+                "Usual cause: the server went down, or prompt and --max-new-tokens exceed its context"
+            )
 
     def _arrived(
         self, key: str, body: Mapping[str, Any], answer: Mapping[str, Any], completion: Completion
     ) -> None:
         self._answered = True
+        self._lost.clear()
+        self.notes.update(remarks(answer))
         prompt = completion.prompt_tokens
         if prompt is None:
             prompt = estimated_prompt_tokens(body)
@@ -208,25 +241,33 @@ class EndpointBackend:
 
     # ---- what went wrong --------------------------------------------------------------------------
 
-    def _pause_after(self, error: Exception, attempt: int) -> float | None:
-        """Seconds to wait before the next attempt; None to try at once. Raises where no attempt can help."""
+    async def _pause_after(self, error: Exception, attempt: int, without: Sequence[str]) -> float | None:
+        """Seconds to wait before the next attempt; None when none can help this request.
+
+        Raises K2ReproError where no attempt can help any request.
+        """
         pause = self.retries.pause(attempt, self._generator)
         if not isinstance(error, Refused):
             return pause
-        if error.status in (401, 403):
-            raise self._server.no_key(error)
-        if error.status in TRANSIENT:
+        if error.meaning == "pass":
             asked = retry_after(error.retry_after)
-            if asked is not None:
-                # Everybody waits: a server that is asked again at once counts that too.
-                self._pause_until = max(self._pause_until, time.monotonic() + asked)
-            return pause if asked is None else 0.0
-        if error.status in (400, 422) and self._server.drop(error.text):
-            return None
-        raise self._server.hopeless(error)
+            if asked is None:
+                return pause
+            if asked > LONGEST_WAIT:
+                raise K2ReproError(
+                    f"{self.endpoint.url} asks to wait {asked:,.0f} s: {error.text[:200]}. Usual cause: a "
+                    "limit of the day. What had arrived is in the journal; the same command goes on"
+                )
+            # Everybody waits: a server that is asked again at once counts that too.
+            self._pause_until = max(self._pause_until, time.monotonic() + asked)
+            return 0.0
+        if error.meaning == "request":
+            known = error.status in (400, 422) and self._server.drop(error.text, without)
+            return 0.0 if known else None
+        raise await self._server.hopeless(error)
 
     async def _wait_for_pause(self) -> None:
-        while (left := self._pause_until - time.monotonic()) > 0:
+        while (left := self.waiting) > 0:
             # Not all in the same moment.
             await asyncio.sleep(left + self._generator.uniform(0.0, 0.1))
 

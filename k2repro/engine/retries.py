@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+# A server that asks for a longer pause, in seconds, has a limit of the day: the run ends and says so.
+LONGEST_WAIT = 3600.0
 # Worth another try: time-outs, conflicts, too early, too many, and the server's own faults.
 TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 
@@ -42,4 +44,6 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         moment = parsedate_to_datetime(header)
     except (TypeError, ValueError):
         return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
     return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())

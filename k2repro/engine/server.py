@@ -4,10 +4,11 @@ The HTTP client is httpx2, which the openai client stands on too. That client re
 sight; here every attempt goes through the journal and the budget first (`k2repro.engine.endpoint`).
 """
 
-import json
+import asyncio
+import ipaddress
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,11 +16,15 @@ from urllib.parse import urlsplit
 import httpx2
 
 from k2repro.engine.budget import Price
-from k2repro.engine.chat import BadResponse, joined_stream
+from k2repro.engine.chat import BadResponse, joined_stream, pieces_of, read_object, without_surrogates
+from k2repro.engine.refusals import Refused, refused_option
 from k2repro.errors import K2ReproError
 
-# Optional keys of a body that a server may refuse by name; they are then left out, and that is said.
-OPTIONAL = ("seed", "logprobs", "top_p", "response_format", "stop", "temperature")
+# Names under which people pass keys to clients; a body is written down, so it must not hold one.
+KEY_NAMES = {"api_key", "apikey", "key", "authorization", "access_token", "bearer"}
+# Bytes of one event of a stream; a server that sends a whole answer with log-probabilities needs many.
+LARGEST_EVENT = 64 << 20
+MODELS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,18 @@ class Endpoint:
             )
         if not self.model:
             raise K2ReproError("the name of the model is empty; `/v1/models` of most servers lists them")
+        if not 0 < self.timeout < float("inf"):
+            raise K2ReproError(f"timeout = {self.timeout}: must be a number of seconds above 0")
+        for name in self.extra:
+            if name.lower().replace("-", "_") in KEY_NAMES:
+                raise K2ReproError(
+                    f"extra holds {name!r}, and bodies are written down; a key is read from the environment "
+                    f"variable {self.key_env}"
+                )
 
     @property
     def url(self) -> str:
         return self.base_url.rstrip("/")
-
-
-class Refused(Exception):
-    """The server answered with another status than 200."""
-
-    def __init__(self, status: int, text: str, retry_after: str | None) -> None:
-        super().__init__(f"HTTP {status} {text[:300]}")
-        self.status, self.text, self.retry_after = status, text, retry_after
 
 
 class Server:
@@ -71,9 +76,14 @@ class Server:
     def __init__(self, endpoint: Endpoint, concurrency: int) -> None:
         self.endpoint, self.notes = endpoint, Counter[str]()
         self._concurrency = concurrency
-        self._key = os.environ.get(endpoint.key_env, "")
+        self._key = _key(endpoint.key_env)
         self._dropped: set[str] = set()
         self._client: httpx2.AsyncClient | None = None
+
+    @property
+    def left_out(self) -> list[str]:
+        """Parameters that the server has refused by name and is no longer sent."""
+        return sorted(self._dropped)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,107 +97,183 @@ class Server:
         """One HTTP request. Raises Refused for a status, BadResponse for a body that is no JSON object."""
         if self._client is None:
             self._client = self._new_client()
+        if on_piece is not None:
+            return await self._stream(self._client, self._sent(body), on_piece)
+        response = await self._client.post("/chat/completions", json=self._sent(body))
+        if response.status_code != 200:
+            raise self._refused(response, response.text)
+        return self._read(response.content)
+
+    def _sent(self, body: Mapping[str, Any]) -> dict[str, Any]:
         sent = {name: value for name, value in body.items() if name not in self._dropped}
         if "max_tokens" in self._dropped:
             sent["max_completion_tokens"] = body["max_tokens"]
-        if on_piece is not None:
-            return await self._stream(self._client, sent, on_piece)
-        response = await self._client.post("/chat/completions", json=sent)
-        if response.status_code != 200:
-            raise self._refused(response, response.text)
-        return _object(response.content)
+        return sent
 
     async def _stream(
         self, client: httpx2.AsyncClient, body: Mapping[str, Any], on_piece: Callable[[str], None]
     ) -> dict[str, Any]:
         """The events of a stream, joined; their text goes to `on_piece` as it comes."""
-        asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
+        asked = {**body, "stream": True}
+        if "stream_options" not in self._dropped:
+            asked["stream_options"] = {"include_usage": True}
         events: list[dict[str, Any]] = []
+        ended = False
         async with client.stream("POST", "/chat/completions", json=asked) as response:
             if response.status_code != 200:
                 raise self._refused(response, (await response.aread()).decode(errors="replace"))
-            async for line in response.aiter_lines():
-                if not line.startswith("data:") or line[5:].strip() == "[DONE]":
+            if "event-stream" not in response.headers.get("content-type", ""):
+                # A server that does not stream answers at once.
+                whole = self._read(await response.aread())
+                on_piece("".join(pieces_of(whole)))
+                return whole
+            async for line in self._data(response):
+                if line == "[DONE]":
+                    ended = True
                     continue
-                events.append(_object(line[5:].encode()))
-                for piece in _pieces(events[-1]):
+                events.append(self._read(line.encode(errors="surrogatepass"), joined=False))
+                for piece in pieces_of(events[-1]):
                     on_piece(piece)
-        if not any(choice.get("finish_reason") for event in events for choice in event.get("choices") or ()):
+        whole = without_surrogates(joined_stream(events))
+        if not ended and whole["choices"][0]["finish_reason"] is None:
             raise BadResponse("the stream ended without a finish_reason: the connection was cut")
-        return joined_stream(events)
+        return whole
+
+    async def _data(self, response: httpx2.Response) -> AsyncIterator[str]:
+        """Data of a stream, a JSON text each. A server that only keeps the line alive has timed out."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self.endpoint.timeout) as clock:
+            async for event in httpx2.EventSource(response, LARGEST_EVENT):
+                for line in filter(str.strip, event.data.split("\n")):
+                    yield line.strip()
+                    clock.reschedule(loop.time() + self.endpoint.timeout)
+
+    def _read(self, content: bytes, *, joined: bool = True) -> dict[str, Any]:
+        """A JSON body, without the key, should the server repeat it. Raises Refused for an error in it."""
+        if self._key:
+            content = content.replace(self._key.encode(), b"***")
+        body = read_object(content)
+        error = body.get("error")
+        if error and not body.get("choices"):
+            code = error.get("code") if isinstance(error, dict) else None
+            # Without a code of its own it is the gateway's fault, which may pass.
+            raise Refused(code if isinstance(code, int) and 400 <= code < 600 else 502, str(error))
+        return without_surrogates(body) if joined else body
 
     def _new_client(self) -> httpx2.AsyncClient:
         """The key lives in this object's headers only; proxies are never used for this machine itself."""
-        host = urlsplit(self.endpoint.url).hostname or ""
-        return httpx2.AsyncClient(
-            base_url=self.endpoint.url,
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=httpx2.Timeout(self.endpoint.timeout, connect=min(10.0, self.endpoint.timeout)),
-            limits=httpx2.Limits(
-                max_connections=self._concurrency, max_keepalive_connections=self._concurrency
-            ),
-            trust_env=host not in ("127.0.0.1", "localhost", "::1"),
-        )
+        try:
+            return httpx2.AsyncClient(
+                base_url=self.endpoint.url,
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                timeout=httpx2.Timeout(self.endpoint.timeout, connect=min(10.0, self.endpoint.timeout)),
+                limits=httpx2.Limits(
+                    max_connections=self._concurrency, max_keepalive_connections=self._concurrency
+                ),
+                trust_env=not _this_machine(urlsplit(self.endpoint.url).hostname or ""),
+            )
+        except (ImportError, ValueError, OSError, httpx2.InvalidURL):
+            # Its words may hold the proxy's password.
+            raise K2ReproError(
+                "no HTTP client can be made from the environment. Usual cause: HTTPS_PROXY, HTTP_PROXY or "
+                "ALL_PROXY holds no http:// address (socks needs the package socksio), or SSL_CERT_FILE "
+                "names no file"
+            ) from None
 
     def _refused(self, response: httpx2.Response, text: str) -> Refused:
         """Some servers echo the key in what they say; it is taken out before anybody can print it."""
         said = text.replace(self._key, "***") if self._key else text
-        return Refused(response.status_code, said, response.headers.get("retry-after"))
+        head = response.headers
+        milliseconds = head.get("retry-after-ms", "")
+        asked = str(int(milliseconds) / 1000) if milliseconds.isdigit() else head.get("retry-after")
+        return Refused(response.status_code, said, asked, location=head.get("location", ""))
 
     def failure(self, error: Exception) -> str:
         """One line for people and for the journal."""
         text = f"{type(error).__name__}: {error}".replace("\n", " ")[:400]
         return text.replace(self._key, "***") if self._key else text
 
-    def drop(self, text: str) -> bool:
-        """Leave out an optional parameter that the server refuses by name; whether there was one."""
-        if "max_completion_tokens" in text and "max_tokens" not in self._dropped:
-            self._dropped.add("max_tokens")
-            return True
-        for name in OPTIONAL:
-            if name in text and name not in self._dropped:
-                self._dropped.add(name)
-                self.notes[f"the server refuses {name!r}: it was left out"] += 1
-                return True
-        return False
+    def drop(self, text: str, without: Sequence[str]) -> bool:
+        """Leave out an optional parameter that the server refuses by name; whether that may help.
 
-    def no_key(self, error: Refused) -> K2ReproError:
-        name = self.endpoint.key_env
-        state = "is set, and was refused" if self._key else "is not set"
+        without: what the refused request had left out already; others were on their way beside it.
+        """
+        name = "max_tokens" if "max_completion_tokens" in text else refused_option(text)
+        if name is None or name in without:
+            return False
+        if name not in self._dropped:
+            self._dropped.add(name)
+            self.notes[f"the server refuses {name!r}: it was left out"] += 1
+        return True
+
+    async def hopeless(self, error: Refused) -> K2ReproError:
+        """The error for a refusal that every further request would meet too."""
+        where, name = f"{self.endpoint.url}, model {self.endpoint.model!r}", self.endpoint.key_env
+        if error.meaning == "key":
+            state = "is set, and was refused" if self._key else "is not set"
+            return K2ReproError(
+                f"{self.endpoint.url} answered {error.status}: the key is read from the environment variable "
+                f"{name}, which {state}. Set it (export {name}=...) or name another with --key-env"
+            )
+        if error.meaning == "credit":
+            return K2ReproError(
+                f"{where}: {self.failure(error)}. The account behind {name} has nothing left to spend; what "
+                "had arrived is in the journal, and the same command goes on from there"
+            )
+        if error.meaning == "moved":
+            target = error.location.partition("?")[0].removesuffix("/chat/completions")
+            return K2ReproError(
+                f"{self.endpoint.url} answered {error.status} and points to {target or 'nowhere'}. A request "
+                "with a key is not sent on to another address: name that one as base URL if it is yours"
+            )
         return K2ReproError(
-            f"{self.endpoint.url} answered {error.status}: the key is read from the environment variable "
-            f"{name}, which {state}. Set it (export {name}=...) or name another with --key-env"
+            f"{where}: {self.failure(error)}. Usual cause: a model name that it does not have, or a base URL "
+            f"without /v1. {await self._models()}"
         )
 
-    def hopeless(self, error: Refused) -> K2ReproError:
-        said = self.failure(error)
-        hint = "Usual cause: a model name that it does not have (see /v1/models), or a base URL without /v1"
-        if error.status not in (404,) and "model" not in error.text:
-            hint = "Usual cause: a prompt beyond the model's context, or a parameter that it does not take"
-        return K2ReproError(f"{self.endpoint.url}, model {self.endpoint.model!r}: {said}. {hint}")
+    async def _models(self) -> str:
+        """The models that the server lists, in words; a server need not list them."""
+        try:
+            response = await (self._client or self._new_client()).get("/models", timeout=5.0)
+            listed = read_object(response.content)
+            names = [str(each["id"]) for each in listed["data"]]
+        except (httpx2.HTTPError, BadResponse, KeyError, TypeError):
+            return "It does not list its models"
+        more = len(names) > MODELS_SHOWN or listed.get("has_more") is True
+        return f"It lists {', '.join(names[:MODELS_SHOWN]) or 'none'}{' and more' if more else ''}"
 
-    def raise_if_unreachable(self, failure: str) -> None:
-        """K2ReproError when a failure means that nobody listens."""
+    def raise_if_absent(self, failure: str) -> None:
+        """K2ReproError when a failure means that nobody listens, or that it is no such server."""
+        if failure.startswith("ProxyError"):
+            raise K2ReproError(
+                f"{self.endpoint.url} cannot be reached: {failure}. The proxy is the one of HTTPS_PROXY, "
+                "HTTP_PROXY or ALL_PROXY; NO_PROXY lists hosts that need none"
+            )
         if failure.startswith(("ConnectError", "ConnectTimeout", "UnsupportedProtocol")):
             raise K2ReproError(
                 f"{self.endpoint.url} cannot be reached: {failure}. Usual cause: the server is not running, "
                 "or another host or port"
             )
+        if failure.startswith("BadResponse: a page"):
+            raise K2ReproError(
+                f"{self.endpoint.url} answers with {failure.partition(': ')[2]}. Usual cause: a base URL "
+                "without /v1, or the log-in page of a network"
+            )
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def _key(variable: str) -> str:
+    """The key in an environment variable. Raises K2ReproError, without its text, for what no header takes."""
+    key = os.environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise K2ReproError(
+            f"the key in the environment variable {variable} holds a space, a line break or a character that "
+            "is not ASCII. Usual cause: quotation marks of a word processor, or two lines of a file"
+        )
+    return key
+
+
+def _this_machine(host: str) -> bool:
     try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise BadResponse(f"not JSON: {content[:80]!r}") from error
-    if not isinstance(value, dict):
-        raise BadResponse(f"not a JSON object: {content[:80]!r}")
-    return value
-
-
-def _pieces(event: Mapping[str, Any]) -> Iterator[str]:
-    for choice in event.get("choices") or ():
-        delta = choice.get("delta") or {}
-        for name in ("reasoning_content", "reasoning", "content"):
-            if delta.get(name):
-                yield delta[name]
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -13,7 +13,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -137,25 +138,49 @@ class Journal:
 
     # ---- writing ----------------------------------------------------------------------------------
 
-    def sent(self, key: str, *, role: str, label: str, server: str, body: Mapping[str, Any]) -> None:
-        """A request is about to leave; called before each attempt."""
+    def sent(
+        self,
+        key: str,
+        *,
+        role: str,
+        label: str,
+        server: str,
+        body: Mapping[str, Any],
+        without: Sequence[str] = (),
+    ) -> None:
+        """A request is about to leave; called before each attempt.
+
+        without: keys of the body that are left out because the server has refused them.
+        """
         text = canonical_json(dict(body))
         values = (key, role, label, server, text, _digest(key, text))
-        with self._lock:
+        with self._writing():
             self._db.execute("INSERT OR IGNORE INTO requests VALUES (?, ?, ?, ?, ?, ?)", values)
-            self._event(key, SENT, "")
+            self._event(key, SENT, ", ".join(without))
 
     def arrived(
         self, key: str, body: Mapping[str, Any], *, seconds: float, tokens: tuple[int, int], cost: float
     ) -> None:
         """A response is here, whole. tokens: (prompt, output) as they go on the bill."""
-        with self._lock:
+        with self._writing():
             self._event(key, ARRIVED, canonical_json(dict(body)), seconds, *tokens, cost)
 
     def failed(self, key: str, error: str, *, seconds: float) -> None:
         """An attempt came to nothing, or all of them did."""
-        with self._lock:
+        with self._writing():
             self._event(key, FAILED, error, seconds)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer at a time; a disk that takes nothing more ends the run in one line."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise K2ReproError(
+                    f"{self.path} cannot be written: {error}. Usual cause: a full disk, or a quota. All that "
+                    "had arrived before is kept; make room, and the same command goes on from there"
+                ) from error
 
     def _event(
         self,

@@ -35,7 +35,8 @@ class Attempt:
     """What one problem gave in one run and arm. Lists have one entry for each candidate.
 
     answers: what each states. right: whether that is right. chosen: index, None when all failed. tokens: of
-    each response. planner, judge: their output tokens. plans: texts. failed: samples that never came.
+    each response. planner, judge: their output tokens. plans: texts. failed: samples that never came. cut:
+    samples that ended at the token limit.
     verdicts: comparisons asked; unreadable: those that said nothing; first: those for the one shown first.
     """
 
@@ -50,6 +51,7 @@ class Attempt:
     judge: int
     plans: tuple[str, ...]
     failed: int
+    cut: int
     verdicts: int
     unreadable: int
     first: int
@@ -165,6 +167,7 @@ def _attempt(
         judge=spent["judge"].output_tokens if "judge" in spent else 0,
         plans=tuple(plan.text for plan in solution.plans),
         failed=sum(each.failed for each in solution.completions),
+        cut=sum(each.finish == "length" for each in solution.completions),
         verdicts=solution.verdicts.asked if solution.verdicts else 0,
         unreadable=solution.verdicts.unreadable if solution.verdicts else 0,
         first=int((table == FIRST).sum()) if np.isin(table, (FIRST, SECOND)).any() else 0,

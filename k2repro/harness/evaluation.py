@@ -33,12 +33,17 @@ def evaluate(
 
     check: probe the server first, and refuse a protocol whose samples would all be copies.
     """
-    if check:
-        check_server(served, protocol)
-    with ProgressLine(served.budget, "attempts") as line, SampleExport(folder, benchmark, protocol) as export:
+    with (
+        ProgressLine(served.budget, "attempts", waiting=served.waiting) as line,
+        SampleExport(folder, benchmark, protocol) as export,
+    ):
+        if check:
+            check_server(served, protocol)
         attempts = run_protocol(
             benchmark, protocol, served.roles, workers=workers, progress=line, seen=export
         )
+    if all(each.failed == len(each.answers) for each in attempts):
+        raise K2ReproError(f"none of the samples came, so there is no number. {'; '.join(served.notes)}")
     found = report(
         attempts,
         benchmark,

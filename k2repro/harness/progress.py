@@ -1,8 +1,10 @@
 """The line that a long run shows: how far, how fast, what was spent, how long still."""
 
+import math
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from k2repro.engine.budget import Budget
@@ -11,10 +13,16 @@ SECONDS_ON_A_TERMINAL, SECONDS_IN_A_FILE = 1.0, 15.0
 
 
 class ProgressLine:
-    """Writes a line to `stream` now and then, from a thread of its own: `with ProgressLine(...) as line`."""
+    """Writes a line to `stream` now and then, from a thread of its own: `with ProgressLine(...) as line`.
 
-    def __init__(self, budget: Budget, what: str, stream: TextIO | None = None) -> None:
+    what: is counted. waiting: seconds that a server wants not to be asked, for people who see no progress.
+    """
+
+    def __init__(
+        self, budget: Budget, what: str, stream: TextIO | None = None, *, waiting: Callable[[], float] = float
+    ) -> None:
         self._budget, self._what, self._stream = budget, what, stream or sys.stderr
+        self._waiting = waiting
         self._done = self._total = 0
         self._before = budget.spent_requests
         self._started = time.monotonic()
@@ -52,6 +60,8 @@ class ProgressLine:
             parts.append(f"{budget.spent_money:.2f}{limit} money")
         if self._done and self._done < self._total:
             parts.append(f"about {_duration(seconds / self._done * (self._total - self._done))} left")
+        if pause := math.ceil(self._waiting()):
+            parts.append(f"waits {_duration(pause)}, as the server asked")
         return "  ".join(parts)
 
     def _run(self) -> None:

@@ -180,10 +180,14 @@ def _adaptive_rows(
 
 
 def _health_rows(writer: _Writer, attempts: Sequence[Attempt], benchmark: Benchmark) -> list[Row]:
-    """Shares of what went wrong: lost samples, unread answers and verdicts, position bias, leaks."""
+    """Shares of what went wrong: lost and cut samples, unread answers and verdicts, position bias, leaks."""
     samples = sum(len(each.answers) for each in attempts)
     unread = sum(answer is None for each in attempts for answer in each.answers)
-    counts = [("failed", sum(each.failed for each in attempts), samples), ("unread-answers", unread, samples)]
+    counts = [
+        ("failed", sum(each.failed for each in attempts), samples),
+        ("cut-at-the-limit", sum(each.cut for each in attempts), samples),
+        ("unread-answers", unread, samples),
+    ]
     verdicts = sum(each.verdicts for each in attempts)
     if verdicts:
         unreadable = sum(each.unreadable for each in attempts)
@@ -223,12 +227,16 @@ def _paper_rows(
 
 
 def slug(text: str) -> str:
-    """`text` as a part of a row's id.
+    """`text` as a part of a row's id. Letters that an id cannot hold are told apart by a hash.
 
     >>> slug("LLM360/K2-Think (32B)")
     'llm360-k2-think-32b'
     """
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.").replace("-.", ".").replace(".-", ".")
+    plain = re.sub(r"[^a-z0-9.]+", "-", text.lower())
+    plain = re.sub(r"-*\.[-.]*", ".", plain).strip("-.")
+    if not plain or any(each.isalnum() and not each.isascii() for each in text):
+        return f"{plain}-{hash_value(text)[:8]}".lstrip("-")
+    return plain
 
 
 def _code_hash() -> str:

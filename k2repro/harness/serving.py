@@ -46,6 +46,10 @@ class Served:
             for note, count in backend.notes.items()
         ]
 
+    def waiting(self) -> float:
+        """Seconds that a server wants not to be asked; the longest of all."""
+        return max(backend.waiting for backend in self.backends.values())
+
     def close(self) -> None:
         """Close all connections."""
         for backend in self.backends.values():

@@ -21,8 +21,10 @@ def save_checkpoint(model: Qwen2, folder: Path) -> None:
     """Write an ordinary Qwen2 checkpoint with its tokenizer, in bfloat16 as the real one is released.
 
     What is published is what everybody evaluates: load it with `load_checkpoint` and go on from there.
+    Servers read from it that they shall sample, and which token ends a response.
     """
-    save_pretrained(model, folder, dtype=torch.bfloat16, generation_config={"do_sample": True})
+    served = {"do_sample": True, "eos_token_id": tokenizer.turn_end()}
+    save_pretrained(model, folder, dtype=torch.bfloat16, generation_config=served)
     tokenizer.save_tokenizer(folder)
 
 

@@ -3,13 +3,17 @@
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 from collections import defaultdict
 
 import numpy as np
 import pytest
+from canned import canned
 from stubs import stats, stub
 
 from k2repro.cli import main
+from k2repro.evaluate.journal import Journal
 from k2repro.harness.protocol import Protocol
 from k2repro.results.rows import read_rows
 
@@ -108,6 +112,89 @@ def test_a_spent_budget_stops_cleanly_and_a_larger_one_goes_on(problems, tmp_pat
         delivered = stats(url)["delivered"]
     # The probe asks one body twice on purpose: does the same seed give the same text?
     assert sorted(delivered.values())[:-1] == [1] * (len(delivered) - 1)
+
+
+LIMITED = """
+import resource, sys
+from k2repro.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+main(sys.argv[1:])
+"""
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_the_next_one_goes_on(problems, tmp_path):
+    """Catches a traceback of sqlite in the middle of a paid run, and answers that are asked for again."""
+    folder = tmp_path / "out"
+    with stub(wrong=0.4) as url:
+        named = ["evaluate", "--benchmark", problems, "--out", folder, "--base-url", url, "--model", "stub"]
+        words = [str(word) for word in (*named, "--runs", 4)]
+        full = subprocess.run([sys.executable, "-c", LIMITED, *words], capture_output=True, text=True)
+        assert full.returncode == 2, full.stderr
+        assert "Traceback" not in full.stderr
+        assert "journal.sqlite cannot be written" in full.stderr.splitlines()[-1]
+        assert not (folder / "rows.jsonl").exists()
+        kept = sum(len(bodies) for bodies in answers_of(folder).values())
+        before = stats(url)["delivered"]
+        assert 0 < kept <= sum(before.values())
+        assert run(problems, folder, url, "--runs", 4) == 0
+        whole = sum(len(bodies) for bodies in answers_of(folder).values())
+        # Asked again: only what came when the disk was full already.
+        assert sum(stats(url)["delivered"].values()) - sum(before.values()) == whole - kept
+
+
+def test_a_run_that_lost_every_sample_has_no_rows(problems, tmp_path, capsys):
+    """Catches an accuracy of 0 % where the server never answered."""
+    with canned(lambda number, body: (400, {}, "the context is too small")) as (url, _):
+        words = ["--runs", 1, "--best-of", 1, "--no-plan", "--no-probe", "--limit", 3]
+        assert run(problems, tmp_path / "out", url, *words) == 2
+    assert "none of the samples came" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "rows.jsonl").exists()
+
+
+def test_two_runs_in_one_folder_and_a_replay_beside_a_run_are_refused(problems, tmp_path, capsys):
+    """Catches two processes that pay for the same requests, and a table of half a run."""
+    folder = tmp_path / "out"
+    with stub() as url:
+        words = ["--runs", 1, "--best-of", 1, "--no-plan", "--no-probe"]
+        assert run(problems, folder, url, *words) == 0
+        with Journal(folder / "journal.sqlite"):
+            before = sum(stats(url)["outcomes"].values())
+            assert run(problems, folder, url, *words) == 2
+            assert cli("evaluate", "--replay", "--out", folder) == 2
+            assert sum(stats(url)["outcomes"].values()) == before
+    assert capsys.readouterr().err.count("is being written by another run") == 2
+
+
+def test_ids_and_questions_of_every_script_are_asked_kept_and_replayed(tmp_path):
+    """Catches an id with a slash or another script that breaks a label, a file name or a replay."""
+    path = tmp_path / "задачи ✓.jsonl"
+    odd = [("a/b", 1, 2), ("№ 7 — ü\u2028", 3, 4), ("emoji \U0001f600", 5, 6), ("", 7, 8)]
+    rows = [{"id": name, "question": f"¿{a} + {b}?", "answer": a + b} for name, a, b in odd]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    folder = tmp_path / "out"
+    with stub() as url:
+        assert run(path, folder, url, "--runs", 1, "--best-of", 1, "--no-plan", "--no-probe") == 0
+    first = (folder / "rows.jsonl").read_bytes()
+    (accuracy,) = [row for name, row in read_rows(folder / "rows.jsonl").items() if "checkpoint.acc" in name]
+    assert accuracy.value == 1.0
+    assert cli("evaluate", "--replay", "--out", folder) == 0
+    assert (folder / "rows.jsonl").read_bytes() == first
+
+
+def test_the_key_is_in_no_file_and_no_line_of_a_run(problems, tmp_path, capfd, monkeypatch):
+    """Catches a key in rows, samples, journal, progress or the words of a refusal."""
+    key = "sk-secret-0123456789"
+    monkeypatch.setenv("STUB_KEY", key)
+    words = ["--runs", 1, "--key-env", "STUB_KEY"]
+    with stub(key=key) as url:
+        assert run(problems, tmp_path / "out", url, *words) == 0
+    with stub(key="another") as url:
+        assert run(problems, tmp_path / "refused", url, *words) == 2
+    out, err = capfd.readouterr()
+    assert "STUB_KEY" in err and key not in out + err
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"rows.jsonl", "journal.sqlite", "samples_sums.jsonl"}
+    assert all(key.encode() not in path.read_bytes() for path in files)
 
 
 def test_a_server_that_ignores_temperature_is_refused_before_it_is_paid(problems, tmp_path, capsys):

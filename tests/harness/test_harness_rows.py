@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import k2repro.paper
 from k2repro.errors import K2ReproError
@@ -17,6 +19,7 @@ from k2repro.harness.rows import report, slug
 from k2repro.harness.scores import adaptive_by_agreement, cells, equal_tokens
 from k2repro.paper.cells import standings
 from k2repro.results import Places, with_real_rows, write_rows
+from k2repro.results.rows import ROW_ID
 
 PROBLEMS = tuple(BenchmarkProblem(f"p{i}", f"What is {i} + 1?", str(i + 1)) for i in range(20))
 BENCHMARK = Benchmark("aime-2024", PROBLEMS, "made up", "tier-1")
@@ -46,6 +49,7 @@ def attempts(protocol=PUBLISHED, chance=(0.6, 0.7), seed=0):
                         judge=20,
                         plans=("Add.",) * 3 if planned else (),
                         failed=0,
+                        cut=0,
                         verdicts=2,
                         unreadable=0,
                         first=1,
@@ -142,3 +146,10 @@ def test_one_problem_has_no_interval_and_slugs_are_parts_of_ids():
     with pytest.raises(K2ReproError, match="at least 2"):
         report([], Benchmark("x", PROBLEMS[:1], ""), PUBLISHED, model="m", params={}, answers="")
     assert slug("Org/Model_v1.5 (32B)") == "org-model-v1.5-32b"
+    assert slug("задачи") != slug("вопросы")
+
+
+@given(st.text(max_size=12))
+def test_every_name_is_a_part_of_an_id(text):
+    """Catches a paid run that ends without rows because a file or a model has no Latin letter in its name."""
+    assert ROW_ID.fullmatch(f"endpoint.{slug(text)}.checkpoint.accuracy")
