@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from k2repro.harness.benchmarks import Benchmark
     from k2repro.harness.protocol import Protocol
     from k2repro.harness.serving import Served
-    from k2repro.solve import Solution
+    from k2repro.solve import Solution, SolveSettings
 
 # What --planner without a folder stands for.
 TRAINED_HERE = "trained here"
@@ -36,34 +36,57 @@ def run_solve(args: argparse.Namespace) -> int:
 
 
 def _on_mini(question: str, args: argparse.Namespace) -> "Solution":
-    from dataclasses import replace
-
     from k2repro.engine import LocalBackend
     from k2repro.results import Places
     from k2repro.solve import Roles, solve
-    from k2repro.solve.mini import SETTINGS, MiniDialect, shipped_checkpoint
+    from k2repro.solve.mini import MiniDialect, given_plan, shipped_checkpoint
+    from k2repro.solve.reading import LocalReader
+    from k2repro.solve.roles import JUDGE_READS, NEEDS_JUDGE, SOLVER_READS
 
-    dialect = MiniDialect()
+    dialect, settings = MiniDialect(), _mini_settings(args)
     dialect.check(question)
     folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
-    n = args.best_of or SETTINGS.n
-    planned = SETTINGS.planned if n > 1 or args.planner else 0
+
+    def loaded(where: Path, name: str) -> LocalBackend:
+        return LocalBackend.from_checkpoint(where, name=name, compiled=False)
+
+    whose = "a given" if args.plan_text is not None else "a planner's" if args.planner else "its own"
+    if not args.json:
+        say(
+            f"mini-K2 ({folder.parent.name} {folder.name}): {settings.n} samples, {settings.planned} along "
+            f"{whose} order, chosen by {settings.select}"
+        )
+    solver = loaded(folder, "mini-K2")
+    readers = {SOLVER_READS: LocalReader(solver, solver)}
+    if settings.select in NEEDS_JUDGE:
+        readers[JUDGE_READS] = LocalReader(loaded(_judge(args.judge), "the judge"), solver)
+    roles = Roles(solver, loaded(_planner(args.planner), "planner") if args.planner else None, None, readers)
+    plan = None if args.plan_text is None else given_plan(args.plan_text)
+    return solve(
+        question, roles, dialect, settings, seed=args.seed, plan=plan, tell=None if args.json else say
+    )
+
+
+def _mini_settings(args: argparse.Namespace) -> "SolveSettings":
+    """What is asked of mini-K2: by default two searches and one pass along a plan."""
+    from dataclasses import replace
+
+    from k2repro.solve.mini import SETTINGS
+
+    n = SETTINGS.n if args.best_of is None else args.best_of
+    planned = SETTINGS.planned if n > 1 or args.planner or args.plan_text is not None else 0
     planned = planned if args.planned is None else args.planned
     # Several plans of one question have to be drawn; the likeliest one would be the same each time.
     sampling = replace(SETTINGS.planner, temperature=SETTINGS.planner.temperature if planned < 2 else 1.0)
-    settings = replace(
-        SETTINGS, n=n, planned=planned, select=args.select or SETTINGS.select, planner=sampling
-    )
-    whose = "a planner's" if args.planner else "its own"
-    if not args.json:
-        say(f"mini-K2 ({folder.parent.name} {folder.name}): {n} samples, {planned} along {whose} order")
-    roles = Roles(
-        LocalBackend.from_checkpoint(folder, name="mini-K2", compiled=False),
-        LocalBackend.from_checkpoint(_planner(args.planner), name="planner", compiled=False)
-        if args.planner
-        else None,
-    )
-    return solve(question, roles, dialect, settings, seed=args.seed, tell=None if args.json else say)
+    return replace(SETTINGS, n=n, planned=planned, select=args.select or SETTINGS.select, planner=sampling)
+
+
+def _judge(where: str | None) -> Path:
+    """The folder of mini-K2's judge: the one that ships, or another."""
+    from k2repro.results import Places
+    from k2repro.solve.mini import shipped_judge
+
+    return Path(where) if where else shipped_judge(Places.find().shipped_artifacts("laptop"))
 
 
 def _planner(where: str) -> Path:
@@ -82,13 +105,16 @@ def _planner(where: str) -> Path:
 def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
     if args.planner:
         raise K2ReproError("--planner is mini-K2's own planner; on a server name one with --planner-model")
+    if args.judge:
+        raise K2ReproError("--judge is a checkpoint that reads for mini-K2; on a server name --judge-model")
     from k2repro.evaluate.journal import Journal
     from k2repro.harness.grading import INSTRUCTIONS
     from k2repro.harness.serving import endpoints, sampling, serve
+    from k2repro.planning import Plan
     from k2repro.solve import ChatDialect, SolveSettings, solve
 
-    n = args.best_of or 1
-    planned = args.planned if args.planned is not None else n if args.plan else 0
+    n = 1 if args.best_of is None else args.best_of
+    planned = args.planned if args.planned is not None else n if args.plan or args.plan_text else 0
     settings = SolveSettings(n, planned, args.select or "knock-out", sampling(args))
     heard = None if args.json or args.no_stream else FirstSample()
     journal = Journal(args.journal) if args.journal else None
@@ -96,7 +122,8 @@ def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
     try:
         dialect = ChatDialect(args.system, INSTRUCTIONS["maths"])
         tell = None if args.json else say if heard is None else heard.say
-        found = solve(question, served.roles, dialect, settings, seed=args.seed, tell=tell)
+        plan = None if args.plan_text is None else Plan(args.plan_text, source="given")
+        found = solve(question, served.roles, dialect, settings, seed=args.seed, plan=plan, tell=tell)
     finally:
         served.close()
         if journal is not None:
@@ -236,6 +263,17 @@ def _solve_options(command: argparse.ArgumentParser) -> None:
         help="mini-K2: a trained planner writes the plan; without FOLDER the one of the laptop profile, "
         "trained here on first use (about three minutes of one core)",
     )  # fmt: skip
+    command.add_argument(
+        "--plan-text",
+        metavar="PLAN",
+        help="a plan of your own, for the planned samples; mini-K2: names in order",
+    )
+    command.add_argument(
+        "--judge", metavar="FOLDER",
+        help="mini-K2: a checkpoint that reads the samples, for --select judge, judge+own or weighted-vote; "
+        "without it the judge that ships reads. Any checkpoint with mini-K2's tokenizer can; "
+        "`make reproduce` leaves those of notebook 05 in .k2repro/artifacts/weights",
+    )  # fmt: skip
     command.add_argument("--journal", help="file that keeps every request and response; asking again is free")
     command.add_argument("--trace", help="write what it cost as a trace for `k2repro replay`")
     command.add_argument("--no-stream", action="store_true", help="do not show the first sample as it comes")
@@ -282,12 +320,16 @@ COMMANDS = (
         about="""\
 Without --base-url the shipped mini-K2 answers, in its own small language, within seconds and without a
 network. Its plan is the order that its likelier first pass found, or with --planner what a trained planner
-hands over (its weights do not ship). With --base-url any OpenAI-compatible server does: vLLM, llama.cpp,
+hands over (its weights do not ship). --select judge or judge+own asks a second model, the judge of notebook
+05, which ships and reads how likely each sample is; --select self-certainty looks at how far from uniform
+the solver's own probabilities were. With --base-url any OpenAI-compatible server does: vLLM, llama.cpp,
 `transformers serve`, a hosted API; planner and judge may be others. The key is read from the
 environment variable of --key-env. Exit code 1: no answer could be read.""",
         examples="""\
   k2repro solve -q 'q=7 m: - p i i=4 p: + q i ? m p q'
   k2repro solve --planner -q 'q=7 m: - p i i=4 p: + q i ? m p q'
+  k2repro solve --best-of 8 --select judge+own -q 'q=7 m: - p i i=4 p: + q i ? m p q'
+  k2repro solve --plan-text 'p m' -q 'q=7 m: - p i i=4 p: + q i ? m p q'
   k2repro solve --base-url http://127.0.0.1:8000/v1 --model LLM360/K2-Think --plan --best-of 3 \\
       -q 'How many positive divisors has 360?'
   k2repro solve ... --judge-base-url https://HOST/v1 --judge-model JUDGE --judge-key-env JUDGE_KEY

@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib import metadata
 
 from k2repro.errors import K2ReproError
 
@@ -129,6 +128,8 @@ def _missing(error: ModuleNotFoundError) -> str:
 
 def extra_of(library: str) -> str:
     """The extra of this package that asks for a library; "all" when none does by name."""
+    from importlib import metadata  # a tenth of a second that other commands need not wait
+
     wanted = _plain_name(library)
     for requirement in metadata.requires("k2repro") or []:
         name, _, condition = requirement.partition(";")

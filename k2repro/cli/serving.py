@@ -6,8 +6,8 @@ KEY_ENV = "OPENAI_API_KEY"
 STOP = "</answer>"
 ROLES = ("solver", "planner", "judge")
 SELECT_HELP = (
-    "who chooses: knock-out (as released; default on endpoints), round-robin, majority, judge, "
-    "weighted-vote, own-mean, own-sum, random"
+    "who chooses: knock-out (as released; default on endpoints), round-robin, majority, judge, judge+own, "
+    "weighted-vote, own-mean, own-sum, process, random; on mini-K2 also self-certainty"
 )
 
 

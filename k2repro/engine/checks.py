@@ -53,7 +53,8 @@ def check_prompts(
         if len(tokens) >= context:
             raise K2ReproError(
                 f"prompt {index} has {len(tokens)} tokens; the context of the model holds {context}, the "
-                "response included (max_position_embeddings)"
+                "response included (max_position_embeddings). Usual cause: a question or a plan for a model "
+                "with a longer one"
             )
         found.append(tokens)
     return found

@@ -15,6 +15,7 @@ from k2repro.best_of_n import (
     expected_vote,
     oracle_accuracy,
 )
+from k2repro.errors import K2ReproError
 from k2repro.evaluate.effects import SeedTable
 from k2repro.lab.candidates import PAIR
 from k2repro.lab.marks import Marks
@@ -38,8 +39,13 @@ def scores(marks: Marks, name: str) -> list[float]:
 
 
 def chosen(marks: Marks, name: str, n: int) -> float:
-    """Expected share of right choices of the selector `name` among n of the candidates; "oracle" too."""
+    """Expected share of right choices of the selector `name` among n of the candidates; "oracle" too.
+
+    Raises K2ReproError for n outside 1 .. M.
+    """
     right = marks.column("right")
+    if not 1 <= n <= len(right):
+        raise K2ReproError(f"N = {n}: must be from 1 to {len(right)}, the size of the pool of {marks.id}")
     if name == "oracle":
         return oracle_accuracy(right, n)
     if name in COMPARING:

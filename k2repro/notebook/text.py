@@ -6,6 +6,7 @@ Everything written here is a pure function of its arguments, so nbval can compar
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from k2repro.errors import K2ReproError, unknown
@@ -49,12 +50,15 @@ def check_records(records: object, what: str) -> list[str]:
     return list(records[0])
 
 
-def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[str] | None = None) -> None:
+def show_table(
+    records: list[dict[str, Any]], caption: str, columns: Sequence[str] | None = None, *, folded: bool = False
+) -> None:
     """Display records as a table: HTML with headers, and aligned plain text.
 
     records   list of dicts with the same keys; None or NaN is printed as a dash
     caption   one line that says what the table holds
     columns   the keys to show, in order; default: all
+    folded    show the caption alone, and the table on a click: for long lists to look things up in
 
     Raises K2ReproError on an empty list, unequal keys, an unknown column or an empty caption.
     """
@@ -68,7 +72,11 @@ def show_table(records: list[dict[str, Any]], caption: str, columns: Sequence[st
             raise unknown("column", name, map(str, known))
     chosen = list(columns or known)
     table = Table.of_records(records, chosen, caption)
-    display(Bundle({"text/html": table.as_html(), "text/plain": table.as_text()}))
+    html = table.as_html()
+    if folded:
+        summary = f"{escape(caption)} ({len(records)})"
+        html = f"<details><summary>{summary}</summary>\n{html}</details>"
+    display(Bundle({"text/html": html, "text/plain": table.as_text()}))
 
 
 def expected(sentence: str, holds: bool) -> None:

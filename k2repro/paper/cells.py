@@ -25,6 +25,7 @@ SECTIONS = {
     "outside": {"table", "reason"},
 }
 DIGITISED = "figure-digitised"
+PERCENT = "%"
 # Figure 4 was read off a screenshot to this fraction (fig4_rl_curves_digitised.csv, column confidence).
 READING_ACCURACY = 0.005
 MINI_NOTE = "mini-K2's own score; see the claims for what it shows"
@@ -59,8 +60,8 @@ class Standing:
             "column": self.column,
             "published": self.published.display,
             "recomputed": "" if self.recomputed is None else f"{self.recomputed:.{max(decimals, 2)}f}",
-            "mini": _measured(self.mini),
-            "real": _measured(self.real),
+            "mini": _measured(self.mini, fact),
+            "real": _measured(self.real, fact),
             "verdict": self.verdict,
             "why": self.note,
         }
@@ -104,7 +105,7 @@ def _stand(
     value, formula, unchecked = _recompute(cell, plan, book)
     verdict, note = _judge(cell, value, formula, unchecked, real, waits, plan)
     if mini is not None:
-        note = f"{note} {MINI_NOTE}.".strip()
+        note = "; ".join(filter(None, (note, MINI_NOTE)))
     return Standing(row, column, cell, value, formula, mini, real, waits, verdict, note)
 
 
@@ -133,9 +134,11 @@ def _judge(
     if stated is None:
         return UNRESOLVED, "no source that was read prints this cell"
     if real is not None:
+        times = _scale(real, cell.fact)
         low, high = real.interval or (real.value, real.value)
-        inside = low <= stated <= high
-        return (RECOMPUTED if inside else CONTRADICTED), f"measured on real weights: {_measured(real)}"
+        inside = times * low <= stated <= times * high
+        words = f"measured on real weights: {_measured(real, cell.fact)}"
+        return (RECOMPUTED if inside else CONTRADICTED), words
     if value is not None:
         assert cell.fact is not None
         return _agree(cell.fact, stated, value, f"{formula} = {value:.5g}", unchecked)
@@ -158,12 +161,20 @@ def _agree(fact: Fact, stated: float, value: float, words: str, unchecked: bool)
     return (RECOMPUTED if holds else CONTRADICTED), words
 
 
-def _measured(row: Row | None) -> str:
+def _measured(row: Row | None, fact: Fact | None) -> str:
+    """A measured row beside a published number, in that number's unit."""
     if row is None:
         return ""
+    times = _scale(row, fact)
+    unit = row.unit if times == 1 else PERCENT
     if row.interval is None:
-        return f"{row.value:.4g} {row.unit}"
-    return f"{row.value:.4g} [{row.interval[0]:.4g}, {row.interval[1]:.4g}] {row.unit}"
+        return f"{times * row.value:.4g} {unit}"
+    return f"{times * row.value:.4g} [{times * row.interval[0]:.4g}, {times * row.interval[1]:.4g}] {unit}"
+
+
+def _scale(row: Row, fact: Fact | None) -> int:
+    """What a row is multiplied with to stand beside a fact: a fraction beside a percentage, 100."""
+    return 100 if fact is not None and fact.unit == PERCENT and row.unit == "fraction" else 1
 
 
 @cache

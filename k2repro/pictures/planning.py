@@ -19,6 +19,7 @@ def levels_picture(values: Mapping[str, Mapping[str, Mapping[int, float]]], titl
     figure, records = go.Figure(), []
     names, levels = list(values), list(next(iter(values.values())))
     width = 0.8 / len(names)
+    dots = []
     for at, name in enumerate(names):
         means = [100 * float(np.mean(list(values[name][level].values()))) for level in levels]
         shift = (at - (len(names) - 1) / 2) * width
@@ -29,24 +30,23 @@ def levels_picture(values: Mapping[str, Mapping[str, Mapping[int, float]]], titl
             name=name,
             marker={"color": PALETTE[at % len(PALETTE)], "pattern": {"shape": HATCHES[at % len(HATCHES)]}},
         )
-        dots = [
+        dots += [
             (place + shift, 100 * value)
             for place, level in enumerate(levels)
             for value in values[name][level].values()
         ]
-        figure.add_scatter(
-            x=[x for x, _ in dots],
-            y=[y for _, y in dots],
-            mode="markers",
-            showlegend=at == 0,
-            name="each seed",
-            marker={"symbol": MARKERS[0], "size": 6, "color": "black"},
-        )
         records += [
             {"plan": name, "level": level, "mean": round(mean, 1)}
             | {f"seed {seed}": round(100 * value, 1) for seed, value in values[name][level].items()}
             for level, mean in zip(levels, means, strict=True)
         ]
+    figure.add_scatter(
+        x=[x for x, _ in dots],
+        y=[y for _, y in dots],
+        mode="markers",
+        name="each solver",
+        marker={"symbol": MARKERS[0], "size": 6, "color": "black"},
+    )
     figure.update_xaxes(
         tickvals=list(range(len(levels))), ticktext=levels, title="operations that a problem needs"
     )

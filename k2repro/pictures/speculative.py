@@ -103,7 +103,9 @@ def spread_picture(gammas: Mapping[str, Mapping[str, Any]], stated: float) -> Pi
         records += [{"draft": name, "gamma": g, "spread": round(s, 3)} for g, s in zip(x, y, strict=True)]
     figure.add_hline(y=stated, line={"dash": "dot"}, annotation_text="the article")
     figure.update_xaxes(title="guesses a cycle (gamma)")
-    figure.update_yaxes(title="standard deviation / mean, over prompts", rangemode="tozero")
+    # Plotly fits an axis to its traces, so a line beyond them would stand outside the plot, or nowhere.
+    top = 1.1 * max([stated, *(record["spread"] for record in records)])
+    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, top])
     figure.update_layout(title="How much the speed varies with the prompt", height=400)
     return figure, records
 

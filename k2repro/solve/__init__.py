@@ -6,7 +6,8 @@ emulator replays.
 """
 
 from k2repro.solve.dialects import ChatDialect, Dialect, read_answer
-from k2repro.solve.procedure import Roles, Solution, SolveSettings, solve
+from k2repro.solve.procedure import Solution, SolveSettings, solve
+from k2repro.solve.roles import Roles
 from k2repro.solve.trace import write_trace
 from k2repro.solve.usage import Call, Usage
 

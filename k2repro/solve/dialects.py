@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from k2repro.engine.backend import Completion, Message, Prompt, Sampling
+from k2repro.errors import K2ReproError
 from k2repro.planning import Ask, Plan, make_plans, with_plan
 from k2repro.verify import answers_equal
 from k2repro.verify.extract import closing_brace, unboxed
@@ -19,6 +20,9 @@ class Dialect(Protocol):
 
     def check(self, question: str) -> str:
         """The question as it will be asked. Raises K2ReproError for one that cannot be."""
+
+    def check_plan(self, question: str, plan: Plan) -> None:
+        """Raises K2ReproError for a plan, given by whoever asks, that the solver could not make sense of."""
 
     def prompt(self, question: str, plan: Plan | None) -> Prompt:
         """What the solver reads."""
@@ -48,6 +52,10 @@ class ChatDialect:
 
     def check(self, question: str) -> str:
         return question.strip()
+
+    def check_plan(self, question: str, plan: Plan) -> None:
+        if not plan.text.strip():
+            raise K2ReproError("the plan that is given is empty: leave it out, or say what to do")
 
     def prompt(self, question: str, plan: Plan | None) -> Prompt:
         asked = f"{question}\n\n{self.instruction}" if self.instruction else question

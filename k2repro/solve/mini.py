@@ -15,7 +15,7 @@ from k2repro.engine.backend import Completion, Message, Prompt, Request, Samplin
 from k2repro.errors import K2ReproError
 from k2repro.mini import plans as planning_texts
 from k2repro.mini.orders import evaluation_order
-from k2repro.mini.question import read_question
+from k2repro.mini.question import EXAMPLE, read_question
 from k2repro.mini.rendering import render_response
 from k2repro.mini.variables import System, plan_text, question_text
 from k2repro.planning import Ask, Plan
@@ -42,6 +42,17 @@ class MiniDialect:
     def check(self, question: str) -> str:
         """The question as models have seen it. Raises K2ReproError for one outside the language."""
         return question_text(read_question(question))
+
+    def check_plan(self, question: str, plan: Plan) -> None:
+        system, names = read_question(question), plan.text.split()[1:]
+        known = [*system.values, *system.definitions]
+        if not names:
+            raise _no_plan("it is empty")
+        for name in names:
+            if name not in known:
+                raise _no_plan(f"it names {name!r}, and the question defines only {' '.join(sorted(known))}")
+        if len(set(names)) < len(names):
+            raise _no_plan(f"it names {max(names, key=names.count)!r} twice")
 
     def prompt(self, question: str, plan: Plan | None) -> Prompt:
         return (Message("user", question + ("" if plan is None else plan.text)),)
@@ -82,6 +93,19 @@ class MiniDialect:
         return Plan(plan_text(order), source="own") if order else None
 
 
+def given_plan(words: str) -> Plan:
+    """A plan as a person types it, "p m" or "plan p m", as models have seen plans."""
+    names = words.split()
+    return Plan(plan_text(names[1:] if names[:1] == ["plan"] else names), source="given")
+
+
+def _no_plan(what: str) -> K2ReproError:
+    return K2ReproError(
+        f"this is no plan for that question: {what}. A plan names variables of the question in the order in "
+        f"which they are worked out, each once. Example: 'p m' for {EXAMPLE!r}"
+    )
+
+
 def _handed_over(system: System, reply: Completion) -> Plan:
     """A plan in the planner's own order, right or wrong; none where there is nothing that could be read."""
     if reply.failed:
@@ -101,10 +125,7 @@ def shipped_checkpoint(artifacts: Path) -> Path:
 
     Raises K2ReproError when there is none.
     """
-    found: dict[str, Path] = {}
-    for manifest in sorted(artifacts.glob("weights/*/manifest.json")):
-        recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
-        found[recipe["params"]["name"]] = manifest.parent
+    found = _shipped(artifacts)
     # The names that `k2repro.lab` gives to the run and to the model that it starts from.
     for name in ("from-sft", "sft"):
         if name in found:
@@ -113,6 +134,29 @@ def shipped_checkpoint(artifacts: Path) -> Path:
         f"{artifacts} holds no mini-K2 checkpoint. Usual cause: a clone without its artifacts; "
         "`make reproduce` builds them"
     )
+
+
+def shipped_judge(artifacts: Path) -> Path:
+    """The judge of that solver: the SFT model of another seed, a minute longer on solved problems.
+
+    Raises K2ReproError when there is none.
+    """
+    found = _shipped(artifacts)
+    if "judge" not in found:
+        raise K2ReproError(
+            f"{artifacts} holds no judge of mini-K2: name the folder of one with --judge FOLDER, or build it "
+            "with `make reproduce` (notebook 05 makes it). Usual cause: a clone without its artifacts"
+        )
+    return found["judge"]
+
+
+def _shipped(artifacts: Path) -> dict[str, Path]:
+    """Folders of weights by the name of the model."""
+    found: dict[str, Path] = {}
+    for manifest in sorted(artifacts.glob("weights/*/manifest.json")):
+        recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
+        found[recipe["params"]["name"]] = manifest.parent
+    return found
 
 
 def servable_copy(checkpoint: Path, target: Path) -> Path:

@@ -5,19 +5,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from k2repro.best_of_n import SELECTORS, Candidate, Verdicts, choose, knock_out, round_robin, score_all
-from k2repro.engine.backend import Backend, Completion, Request, Sampling, derived_seed
+from k2repro.engine.backend import Backend, Completion, Prompt, Request, Sampling, derived_seed
 from k2repro.errors import K2ReproError, unknown
 from k2repro.planning import PLANNER, Ask, Plan
 from k2repro.solve.checking import check_ways
 from k2repro.solve.dialects import Dialect
+from k2repro.solve.reading import Reader
+from k2repro.solve.roles import (
+    COMPARISONS,
+    JUDGE_READS,
+    NEEDS_CERTAINTY,
+    NEEDS_JUDGE,
+    NEEDS_LOGPROBS,
+    SELECTIONS,
+    SOLVER_READS,
+    Roles,
+    check_roles,
+)
 from k2repro.solve.usage import Call, Usage, usage_of
 
 # The published protocol: temperature 1.0, top-p 0.95, 64k tokens, stop at </answer>.
 SOLVER = Sampling(64_000, temperature=1.0, top_p=0.95, stop=("</answer>",))
-COMPARISONS = ("knock-out", "round-robin")
-SELECTIONS = (*COMPARISONS, *SELECTORS)
-NEEDS_JUDGE = {"judge", "judge+own", "weighted-vote", *COMPARISONS}
-NEEDS_LOGPROBS = {"own-sum", "own-mean", "judge+own", "process"}
+NO_ANSWER = "usual causes: a limit of tokens that cuts every response, a stop string that comes too early"
 # Called with one line whenever something has happened.
 Tell = Callable[[str], None]
 
@@ -44,19 +53,6 @@ class SolveSettings:
             )
         if self.select not in SELECTIONS:
             raise unknown("selector", self.select, SELECTIONS)
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Who answers, who plans, who judges; may be one backend or three.
-
-    planner: None to read the plan off the solver's own first passes, where the dialect can. judge: None for
-    the selectors that need none.
-    """
-
-    solver: Backend
-    planner: Backend | None = None
-    judge: Backend | None = None
 
 
 @dataclass(frozen=True)
@@ -117,20 +113,23 @@ def solve(
     settings: SolveSettings | None = None,
     *,
     seed: int,
+    plan: Plan | None = None,
     label: str = "solve",
     tell: Tell | None = None,
 ) -> Solution:
     """Answer a question by the whole procedure.
 
-    seed: of everything that is drawn; the same seed, backends and settings give the same solution where
-    the backends are reproducible. tell: called with a line for each step.
-    Raises K2ReproError for a question that the dialect refuses and for roles that the settings need.
+    plan: given by whoever asks, for all planned samples; no planner is asked then. seed: of everything that
+    is drawn; the same seed, backends and settings give the same solution where the backends are
+    reproducible. tell: called with a line for each step.
+    Raises K2ReproError for a question or a plan that the dialect refuses, for roles that the settings need,
+    and for a judge that cannot read, all of them before a sample is drawn.
     """
     run = _Run(
         dialect.check(question), roles, dialect, settings or SolveSettings(), seed, Recorder(label), tell
     )
-    check_roles(roles, run.settings)
-    plans, completions = run.sample()
+    run.check(plan)
+    plans, completions = run.sample(plan)
     candidates = run.candidates(plans, completions)
     alive = [index for index, each in enumerate(completions) if not each.failed]
     if len(alive) < len(completions):
@@ -138,9 +137,11 @@ def solve(
         run.say(
             f"{len(completions) - len(alive)} of {len(completions)} samples failed and are left out: {why}"
         )
-    picked = run.select([candidates[index] for index in alive], [completions[index] for index in alive])
+    picked = run.select(candidates, completions, run.prompts(plans, len(completions)), alive)
     chosen = None if picked.index is None else alive[picked.index]
     answer = None if chosen is None else candidates[chosen].answer
+    if completions and all(each.answer is None for each in candidates):
+        run.say(f"none of {len(candidates)} samples states an answer that can be read; {NO_ANSWER}")
     run.say(f"chosen: sample {chosen}, answer {answer!r}")
     return Solution(
         question=run.question,
@@ -154,15 +155,6 @@ def solve(
         tied=picked.tied,
         calls=tuple(run.recorder.calls),
     )
-
-
-def check_roles(roles: Roles, settings: SolveSettings) -> None:
-    """K2ReproError when the selection needs a judge that is not there."""
-    if settings.n > 1 and settings.select in NEEDS_JUDGE and roles.judge is None:
-        able = sorted(set(SELECTIONS) - NEEDS_JUDGE)
-        raise K2ReproError(
-            f"selector {settings.select!r} needs a judge: name one, or choose among {', '.join(able)}"
-        )
 
 
 @dataclass(frozen=True)
@@ -189,7 +181,33 @@ class _Run:
         if self.tell is not None:
             self.tell(line)
 
-    def sample(self) -> tuple[list[Plan], list[Completion]]:
+    def check(self, plan: Plan | None) -> None:
+        """Everything that can be refused before a sample is paid for."""
+        if plan is not None:
+            if not self.settings.planned:
+                raise K2ReproError(
+                    "a plan is given and no sample shall read one: let at least one be planned"
+                )
+            self.dialect.check_plan(self.question, plan)
+        check_roles(self.roles, self.settings.select, self.settings.n)
+        for reader in self._readers():
+            reader.check(self.dialect.prompt(self.question, plan))
+
+    def _readers(self) -> list[Reader]:
+        """Those whom the selection needs."""
+        wanted = {JUDGE_READS: NEEDS_JUDGE, SOLVER_READS: NEEDS_CERTAINTY}
+        return [
+            reader
+            for role, reader in self.roles.readers.items()
+            if self.settings.n > 1 and self.settings.select in wanted[role]
+        ]
+
+    def prompts(self, plans: Sequence[Plan], samples: int) -> list[Prompt]:
+        """What each sample read."""
+        every: list[Plan | None] = [None] * (samples - len(plans))
+        return [self.dialect.prompt(self.question, plan) for plan in [*every, *plans]]
+
+    def sample(self, given: Plan | None) -> tuple[list[Plan], list[Completion]]:
         """Plans, and completions: unplanned ones first. With a planner all samples leave together."""
         settings, ask = self.settings, self.recorder.ask(self.roles.solver)
         search = (
@@ -197,8 +215,8 @@ class _Run:
         )
         if not settings.planned:
             return [], ask(search)[0]
-        if self.roles.planner is not None:
-            plans = self._planner()
+        if given is not None or self.roles.planner is not None:
+            plans = self._planner() if given is None else [given] * settings.planned
             found = ask(search + [self._request(plan, 1, index) for index, plan in enumerate(plans)])
             return plans, [each for group in found for each in group]
         if not search:
@@ -260,14 +278,24 @@ class _Run:
             self.say(f"sample {index}: {each.tokens} tokens, {kind}, answer {each.answer!r}")
         return found
 
-    def select(self, candidates: Sequence[Candidate], completions: Sequence[Completion]) -> _Picked:
-        """Who is chosen among the samples that did not fail."""
+    def select(
+        self,
+        every: Sequence[Candidate],
+        completions: Sequence[Completion],
+        prompts: Sequence[Prompt],
+        alive: Sequence[int],
+    ) -> _Picked:
+        """Who is chosen among the samples that did not fail, as a place among those."""
+        candidates = [every[index] for index in alive]
+        completions, prompts = [completions[index] for index in alive], [prompts[index] for index in alive]
         if len(candidates) < 2:
             return _Picked(0 if candidates else None)
         generator = random.Random(derived_seed("tie", self.seed))
         if self.settings.select in COMPARISONS:
             return self._compared([each.text for each in candidates], generator)
-        if self.settings.select in NEEDS_JUDGE:
+        if self._readers():
+            candidates = self._read(candidates, completions, prompts)
+        elif self.settings.select in NEEDS_JUDGE:
             candidates = self._marked(candidates)
         if self.settings.select == "process":
             candidates = self._checked(candidates, completions)
@@ -296,6 +324,22 @@ class _Run:
         found = check_ways(self.question, candidates, completions, self.dialect, ask, sampling)
         self.say(f"process check: {sum(each.agrees or False for each in found)} of {len(found)} confirmed")
         return found
+
+    def _read(
+        self, candidates: Sequence[Candidate], completions: Sequence[Completion], prompts: Sequence[Prompt]
+    ) -> list[Candidate]:
+        """Candidates with how likely the judge finds them, or with the solver's certainty."""
+        (reader,) = self._readers()
+        found = reader.read(prompts, completions)
+        role = JUDGE_READS if self.settings.select in NEEDS_JUDGE else SOLVER_READS
+        for each in found:
+            read = Completion((), "stop", prompt_tokens=each.tokens, seconds=each.seconds)
+            self.recorder.calls.append(Call("read", role, read))
+        if role == SOLVER_READS:
+            return [
+                replace(each, certainty=one.certainty) for each, one in zip(candidates, found, strict=True)
+            ]
+        return [replace(each, judge=one.logprob) for each, one in zip(candidates, found, strict=True)]
 
     def _marked(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Candidates with the judge's marks. One that cannot be read is the lowest: prose must not choose."""

@@ -22,13 +22,38 @@ from k2repro.verify.words import is_words, same_words
 _LONGEST = 2000  # characters of an answer, beyond those of the gold one
 _LONGEST_FORMULA = 600
 _ASSIGNED = re.compile(
-    r"(?P<name>[a-zA-Z](?:_\{?\w\}?)?'*(?:\((?:[a-zA-Z]|\d+)\))?|[A-Z]{2,3}|\\[a-z]+(?:_\{?\w\}?)?)\s*=(?P<rest>[^=<>]+)"
+    r"(?P<name>[a-zA-Z](?:_\{?(?:\w|\\max|\\min)\}?)?'*(?:\((?:[a-zA-Z]|\d+)\))?|[A-Z]{2,3}|\|[A-Z]{2}\|"
+    r"|\\overline\s*\{\s*[A-Z]{2}\s*\}|\\[a-zA-Z]+(?:_\{?\w\}?)?|(?:\\text\s*\{\s*)?(?P<quantity>[a-zA-Z]+)\s*\}?)"
+    r"\s*=(?P<rest>[^=<>]+)"
 )
+_QUANTITY_WORDS = """
+area perimeter volume length width height radius diameter sum product total
+"""
+_QUANTITIES = frozenset(_QUANTITY_WORDS.split())
 _THREES = re.compile(r"\d{3}(?:,\d{3})+")
 _BASED = re.compile(
     r"(?:\((?P<inside>[0-9A-Za-z]+)\)|(?P<digits>[0-9A-Za-z]+))"
-    r"_(?:(?P<base>\d+)|\{(?P<braced>\d+)\}|\{\((?P<bracketed>\d+)\)\})"
+    r"_(?:(?P<base>\d+)|\{(?P<braced>\d+)\}|\{\((?P<bracketed>\d+)\)\}|\{\s*\\text\s*\{\s*(?P<word>[a-z]+)\s*\}\s*\})"
 )
+_SWAPPED = re.compile(r"(-?[\d.,/]+)\s*=\s*([a-zA-Z])")
+_LETTER = re.compile(r"(?:\((?=.\)))?(?P<letter>[A-Z])\)?")
+_OPTION = re.compile(
+    r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?\((?P<letter>[A-Z])\)\s*\}?\s*(?P<value>\S.*)"
+)
+_HALF_LINES = {
+    "\\mathbb{R}^+": "(0,\\infty)",
+    "\\mathbb{R}^{+}": "(0,\\infty)",
+    "\\mathbb{R}_{>0}": "(0,\\infty)",
+    "\\mathbb{R}_{\\geq0}": "[0,\\infty)",
+    "\\mathbb{R}_{\\ge0}": "[0,\\infty)",
+    "\\mathbb{R}^-": "(-\\infty,0)",
+    "\\mathbb{R}^{-}": "(-\\infty,0)",
+    "\\mathbb{R}_{<0}": "(-\\infty,0)",
+}
+_BASE_NAMES = """
+two three four five six seven eight nine ten eleven twelve
+"""
+_BASE_WORDS = {name: str(base) for base, name in enumerate(_BASE_NAMES.split(), start=2)}
 _ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "\\R", "\\mathbb R"})
 
 
@@ -108,7 +133,12 @@ def _compared(gold: str, answer: str) -> Verdict:
             return _formulas(wanted, given)  # 100,200 may be two numbers
         if found is None or (name and other_name and name != other_name):
             return _UNEQUAL
-        return _verdict(units.agree(unit, other_unit) and number.equals(found))
+        agreed = units.agree(unit, other_unit) and not _percent_of_another(number, unit, found, other_unit)
+        return _verdict(agreed and number.equals(found))
+    if (based := _same_based(wanted, given)) is not None:
+        return _verdict(based)
+    if (chosen := _same_option(wanted, given)) is not None:
+        return chosen
     bare, unit = units.peeled(wanted)
     if is_words(bare):
         return _verdict(same_words(wanted, given))
@@ -119,12 +149,29 @@ def _compared(gold: str, answer: str) -> Verdict:
         return _EQUAL
     if len(given) > _LONGEST_FORMULA + len(wanted):
         return _UNEQUAL
-    based = _same_based(wanted, given)
-    return _formulas(wanted, given) if based is None else _verdict(based)
+    return _formulas(wanted, given)
+
+
+def _same_option(gold: str, answer: str) -> Verdict | None:
+    """(C) and C); (C) 1/2 and (C) 0.5; None where either is no option."""
+    for pattern in (_LETTER, _OPTION):
+        one, other = pattern.fullmatch(gold), pattern.fullmatch(answer)
+        if one and other:
+            if one["letter"] != other["letter"]:
+                return _UNEQUAL
+            return _EQUAL if pattern is _LETTER else _compared(one["value"], other["value"])
+    return None
+
+
+def _percent_of_another(number: Literal, unit: str, answer: Literal, other_unit: str) -> bool:
+    r"""$5 and 5\% are not one amount."""
+    return bool((number.is_percent and other_unit) or (answer.is_percent and unit))
 
 
 def _reals(text: str) -> str:
-    return "\\mathbb{R}" if text in _ALL_REALS else text
+    if text in _ALL_REALS:
+        return "\\mathbb{R}"
+    return _HALF_LINES.get("".join(text.replace("\\mathbb R", "\\mathbb{R}").split()), text)
 
 
 def _verdict(equal: bool) -> Verdict:
@@ -134,18 +181,27 @@ def _verdict(equal: bool) -> Verdict:
 @functools.lru_cache(maxsize=20_000)
 def _number(text: str) -> tuple[Literal | None, str, str]:
     """(number, name, unit) of a plain number such as `x = 12 cm`; None for anything else."""
+    text = _SWAPPED.sub(r"\2=\1", text) if _SWAPPED.fullmatch(text) else text
     found = _ASSIGNED.fullmatch(text)
     name, rest = ("".join(found["name"].split()), found["rest"].strip()) if found else ("", text)
-    if found and name.startswith("\\") and not _is_greek(name):
+    if found and not _is_name(name, found["quantity"]):
         return None, "", ""
     value, unit = units.peeled(rest)
-    return literal(value), name.replace("{", "").replace("}", ""), unit
+    number = literal(value)
+    if number is not None and number.is_percent and unit:
+        return None, "", ""  # 5% cm
+    return number, name.replace("{", "").replace("}", ""), unit
 
 
-def _is_greek(name: str) -> bool:
-    from k2repro.verify.maths.tokens import GREEK
+def _is_name(name: str, quantity: str | None) -> bool:
+    """Whether a number may be called so: not `NOT`, not `\\neq`."""
+    from k2repro.verify.maths.tokens import GREEK, LOGIC
 
-    return re.split(r"_", name[1:])[0] in GREEK
+    if quantity:
+        return quantity.lower() in _QUANTITIES
+    if name.startswith("\\") and not name.startswith("\\overline"):
+        return name[1:].split("_")[0] in GREEK
+    return name not in LOGIC
 
 
 def _same_based(gold: str, answer: str) -> bool | None:
@@ -158,9 +214,13 @@ def _based(text: str) -> tuple[str, str] | None:
     """(digits, base) of a numeral with its base, or None."""
     found = _BASED.fullmatch(text)
     digits = (found["inside"] or found["digits"]) if found else ""
-    if not found or not digits[0].isdigit():
+    if not found:
         return None
-    return digits.lower().lstrip("0"), found["base"] or found["braced"] or found["bracketed"]
+    base = found["base"] or found["braced"] or found["bracketed"] or _BASE_WORDS.get(found["word"] or "")
+    hexadecimal = base == "16" and bool(re.fullmatch("[0-9A-F]{2,}|[0-9a-f]{2,}", digits))
+    if base is None or not (digits[0].isdigit() or hexadecimal):
+        return None
+    return digits.lower().lstrip("0"), base
 
 
 @functools.lru_cache(maxsize=20_000)

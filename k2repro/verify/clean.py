@@ -3,11 +3,11 @@
 import re
 
 from k2repro.verify.extract import closing_brace, unboxed
-from k2repro.verify.maths.tokens import plain
+from k2repro.verify.maths.typography import plain
 
 _SPACES = re.compile(r"(?<!\\)\\(?:[,;:> ]|quad(?![a-zA-Z])|qquad(?![a-zA-Z]))|(?<=.)~", re.DOTALL)
 _SIZES = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|limits|bigl|bigr|Bigl|Bigr|big|Big|nolimits)(?![a-zA-Z])\.?"
+    r"\\(?:left|right|displaystyle|textstyle|limits|tiny|small|normalsize|large|Large|LARGE|huge|Huge|bigl|bigr|Bigl|Bigr|big|Big|nolimits)(?![a-zA-Z])\.?"
 )
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,)(?=\d{3}(?!\d))")
 
@@ -18,7 +18,7 @@ def clean(text: str) -> str:
     >>> clean(r"$\left(\dfrac{1}{2}\,, 3\right)$.")
     '(\\dfrac{1}{2} , 3)'
     """
-    text = plain(_opened(text.strip()))
+    text = plain(_opened(re.sub(r"(?<!\\)\\\s+$", "", text).strip()))
     if len(re.findall(r"(?<!\\)\$", text)) % 2 == 0:
         text = re.sub(r"(?<!\\)\$", " ", text)  # $x=1$ and $y=2$
     text = _THOUSANDS.sub(",", text)

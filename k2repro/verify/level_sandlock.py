@@ -3,8 +3,9 @@
 No file but Python's own library is readable and none writable, no network, no second process
 (https://github.com/multikernel/sandlock). Landlock does not cover a file's metadata. So `chroot` is set, to
 the root that there is anyway: sandlock then answers every call that takes a path itself, and shows a program
-no path that it may not read. The system-call filter refuses to change metadata, and `atimes` sees to it that
-to read changes none. For its sake little is readable: Python's own files and the C library's folder.
+no path that it may not read, but for an /etc/hosts of its own making, with this machine's names. The
+system-call filter refuses to change metadata, and `atimes` sees to it that to read changes none. For its sake
+little is readable: Python's own files and the C library's folder.
 
 Python starts in such a sandbox and forks a process for each of some programs (`forker.py`). No descriptor can
 be handed in, so the pipes have names until both sides have opened them.

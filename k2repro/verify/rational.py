@@ -21,7 +21,7 @@ _NUMBER = re.compile(
     re.ASCII,
 )
 # What else may be a plain number, for the grammar to say: fractions, mixed numbers, repeating decimals.
-_PERHAPS = re.compile(r"(?:[-+0-9.,/(){}% ]|\\[dtc]?frac|\\overline|\\%)+", re.ASCII)
+_PERHAPS = re.compile(r"(?:[-+0-9.,/(){}% ]|\\[dtc]?frac|\\overline|\\over|\\dot|\\%)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Literal:
         """Whether `answer` is this gold number.
 
         A whole number may not be answered by a fraction: that is an open division. A percent sign is
-        read as a unit, which may be missing, when both are whole: 50 and 50\\% are the same answer. Not so
-        1 and 1\\%, since 1 is also 100\\%.
+        read as a unit, which may be missing: 50 and 50\\% are the same answer, and 12.5 is 12.5\\% where
+        percents were asked for. Not so 1 and 1\\%, since 1 is also 100\\%.
         """
         whole = self.value.denominator == 1 and not self.is_fraction
         if answer.is_fraction and whole and not self.is_percent:
@@ -46,7 +46,8 @@ class Literal:
             return True
         if self.is_percent != answer.is_percent and not (answer.is_fraction or self.is_fraction):
             bare, percents = (answer.value, self.value) if self.is_percent else (self.value, answer.value)
-            return bare == percents * 100 and bare.denominator == 1 and abs(bare) != 1
+            asked_in_percent = self.is_percent and abs(bare) > 1
+            return bare == percents * 100 and abs(bare) != 1 and (bare.denominator == 1 or asked_in_percent)
         return False
 
 

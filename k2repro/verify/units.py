@@ -61,7 +61,10 @@ _ONLY_IN_TEXT = frozenset(
 _SPACED_LETTERS = frozenset({"m", "s", "g", "h", "L"})  # 10 m; but 6m is a product
 _CURRENCIES = {"\\$": "dollar", "$": "dollar", "€": "euro", "\\euro": "euro", "\\text{\\$}": "dollar"}
 _COMMANDS = r"\\(?:text|mathrm|textrm|mbox|operatorname|textbf|rm)"
-_POWER = r"(?:\^\{?[23]\}?|[²³])"
+_POWER = r"(?:\^\{?(?:[23]|-[12])\}?|[²³])"
+_QUOTIENT = re.compile(
+    r"\\frac\s*\{\s*\\(?:text|mathrm)\s*\{([^{}]*)\}\s*\}\s*\{\s*\\(?:text|mathrm)\s*\{([^{}]*)\}\s*(\^\{?[23]\}?)?\s*\}\s*$"
+)
 _IN_TEXT = re.compile(
     rf"(?P<value>.*?)\s*{_COMMANDS}\s*\{{(?P<unit>[^{{}}]*(?:\{{[^{{}}]*\}})?[^{{}}]*)\}}\s*(?P<power>{_POWER}?)\s*$",
     re.DOTALL,
@@ -82,6 +85,7 @@ def peeled(text: str) -> tuple[str, str]:
     >>> peeled(r"5\text{ cm}^2"), peeled("10 meters"), peeled("2t")
     (('5', 'cm^2'), ('10', 'm'), ('2t', ''))
     """
+    text = _QUOTIENT.sub(r"\\text{\1/\2}\3", text)
     for mark, name in _CURRENCIES.items():
         amount = text.removeprefix("-").strip() if text.startswith("-") else text
         if amount.startswith(mark) and re.fullmatch(r"\s*[-+\d.,\\f{}racsqt/]+", amount[len(mark) :]):
@@ -133,6 +137,9 @@ def unit_of(text: str, power: str = "") -> str:
     ('inch^2', 'km/hour', '')
     """
     text = text.replace("~", " ").replace(".", " ").strip()
+    if "-" in power:  # m s^{-1}
+        above, _, below = text.rpartition(" ")
+        text, power = f"{above}/{below}", power.replace("-", "").replace("1", "")
     parts = re.split(r"\s*/\s*|\s+per\s+", text)
     names = [_one(part) for part in parts]
     if not all(names) or len(names) > 2:

@@ -21,7 +21,9 @@ _LOUD_ONES = """
 yes no true false none even odd am pm north south east west dne undefined infinity
 """
 _LOUD = frozenset(_LOUD_ONES.split())
-_DATE = re.compile(r"\d+(?:-\d+)+|\d+/\d+/\d+|\d{1,2}:\d\d\s*[ap]\.?m\.?", re.IGNORECASE)
+_DATE = re.compile(r"\d+(?:-\d+)+|\d+/\d+/\d+|\d{1,2}:0\d|\d{1,2}:\d\d\s*[ap]\.?m\.?", re.IGNORECASE)
+_HALF_OF_DAY = re.compile(r"(?<=\d)\s*([ap])\.?\s?m\.?$", re.IGNORECASE)
+_IN_TEXT = re.compile(r"\\(?:text|mathrm|textbf|textrm|mbox)\s*\{([^{}]*)\}")
 
 
 def is_words(gold: str) -> bool:
@@ -30,7 +32,7 @@ def is_words(gold: str) -> bool:
     >>> is_words("Tuesday"), is_words("2xy+1"), is_words("mn"), is_words("10-12"), is_words("no")
     (True, False, False, True, True)
     """
-    if _DATE.fullmatch(re.sub(r"\s*-\s*", "-", gold.strip())):
+    if _DATE.fullmatch(re.sub(r"\s*([-:])\s*", r"\1", _IN_TEXT.sub(r"\1", gold).strip())):
         return True
     if (
         gold.count("=") > 1
@@ -75,11 +77,11 @@ def same_words(gold: str, answer: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    text = re.sub(r"\\(?:text|mathrm|textbf|textrm|mbox)\s*\{([^{}]*)\}", r" \1 ", text)
-    text = " ".join(text.split())
+    text = " ".join(_IN_TEXT.sub(r" \1 ", text).split())
+    text = _HALF_OF_DAY.sub(r" \1m", text)
     text = re.sub(r"(?<=\d)\s*-\s*(?=\d)", "-", text)
     text = re.sub(r"\s*([=,;:])\s*", r"\1 ", text).strip().replace("= ", "=")
-    option = re.fullmatch(r"\(([A-Za-z])\)", text)
+    option = re.fullmatch(r"\(?([A-Za-z])\)", text)
     return option[1] if option else text
 
 

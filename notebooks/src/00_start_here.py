@@ -55,8 +55,7 @@ rows = open_rows("00_start_here", profile=profile, parameters={})
 # ## The map
 #
 # The system has six pillars around one model. Each gets a notebook, and notebook 08 puts
-# the results beside the paper's tables. A filled square is a notebook of this version; a hollow one
-# is a pillar that is still to come.
+# the results beside the paper's tables.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.map_picture(load_profile(profile).notebooks)
@@ -70,6 +69,8 @@ show(figure, alt="Five columns from the model to the verdicts, joined by "
 # - [01 · Architecture](01_architecture.ipynb): where do the weights and the memory go?
 # - [02 · Fine-tuning](02_sft.ipynb): what do long chains of thought teach?
 # - [03 · Reinforcement learning](03_rlvr.ipynb): what does a checked answer teach?
+# - [04 · Planning](04_planning.ipynb): does it help to think about the way first?
+# - [05 · Best-of-N](05_best_of_n.ipynb): who finds the right one among several answers?
 # - [06 · Speculative decoding](06_speculative.ipynb): is a drafted answer the same answer?
 # - [07 · The wafer](07_wafer.ipynb): how fast can weights be read?
 # - [08 · Paper tables](08_paper_tables.ipynb): which published claims hold?
@@ -284,9 +285,9 @@ show_table([machine.as_dict()], caption="Fingerprint of this run")
 # %% [markdown]
 # ## Three ways to use the kit
 #
-# **In JupyterLab.** `make lab` opens the notebooks. Run them in order or start with the pillar
-# that you need: each imports its functions from `k2repro` and reads nothing from the others, apart
-# from this one and notebook 08. `make lab` serves copies: change the parameters cell and run on;
+# **In JupyterLab.** `make lab` opens copies of the notebooks. Run them in order or start with the
+# pillar that you need: each imports its functions from `k2repro` and reads nothing from the others,
+# apart from this one and notebook 08. Change a value in the parameters cell and run on;
 # `make lab-reset NB=00` brings the shipped notebook back. The folder `student/` has exercises.
 #
 # **In CI.** `make reproduce` rebuilds every notebook and every row from nothing and compares row
@@ -316,8 +317,8 @@ tell(rows, """
 # %% [markdown]
 # ### Try it
 #
-# 1. *(5 minutes)* Give every benchmark the same weight, whatever its size. Which of the four
-#    systems gains most, and why?
+# 1. *(5 minutes)* How far would K2-Think's score on AIME 2024 have to fall for the average to lose
+#    one point? And on Omni-MATH-HARD? Guess first, then change `scores` and run on.
 # 2. *(5 minutes)* Pick a contradicted claim from
 #    `[v for v in ledger if v.verdict == "contradicted"]` and read its `reason`. Which single fact
 #    would have to change for it to hold?

@@ -114,21 +114,20 @@ rows.add("planning.leak", leak.held, unit="fraction", scale="mini",
 expected("No plan holds its answer.", holds=leak.held == leak.stated == 0)
 
 # %% [markdown]
-# ## One problem, with a plan and without
+# ## Who counts as a solver
 #
-# The solver answers validation problems twice: searching for the order by
-# itself, and along the program's plan. Below is a problem that only one of
-# the two got right. What follows the first mistake is marked.
+# Several models were trained alike, from seeds of their own. Each was asked
+# validation problems of four lengths; a column is a number of operations.
 
 # %%
 results = carry_out_test_time(scale, open_store(profile))
 rows.rest_on(results.machine)
 show_table([
-    {"seed": seed} | {level.removeprefix("ops-"): round(found[level], 3)
+    {"seed": seed} | {level.removeprefix("ops-"): f"{found[level]:.1%}"
                       for level in LEVELS}
-    | {"counts": "yes" if seed in results.gates.passed else "no"}
+    | {"a solver": "yes" if seed in results.gates.passed else "no"}
     for seed, found in results.gates.scores.items()
-], caption="Who counts as a solver: share solved on validation, one search")
+], caption="Share solved by one search, on validation problems")
 
 # %% [markdown]
 # A seed whose model solves less than half of the shortest level never learned
@@ -136,13 +135,28 @@ show_table([
 # plans and choices would be statements about that failure. The gate was set
 # after a first failed seed was seen, and before anything was chosen.
 
+# %% [markdown]
+# ## One problem, with a plan and without
+#
+# A solver answers twice: searching for the order by itself, and along the
+# program's plan. This is a problem that only one of the two got right, in
+# words and as the model reads it. `k: - d i` says that k is d minus i, of
+# which only the last digit counts; `n=0` is given; `?` asks.
+
 # %%
 from k2repro.lessons.planning import differing, pairs_of_answers
+from k2repro.mini.rendering import render_problem
 
 problem, search, planned = differing(pairs_of_answers(
     results.solver, problems[40:60]))
-print(problem.question)
-print(problem.plan)
+print(render_problem(problem, plan=True))
+print("\nAs the model reads it:", problem.question, problem.plan)
+
+# %% [markdown]
+# And the two answers. In a trace a definition is followed by the values that
+# are known, then by its own: `g: + n c n=0 c=4 g=4`. A question mark says
+# that a value is missing, so the search has to look elsewhere first. What
+# follows the first mistake is marked.
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import HTML, display
@@ -216,6 +230,14 @@ show_table([{"stands for the paper's plan": results.plan,
 # %%
 kinds = results.plans_tried
 seeds = means(effects)
+GOLD, SHUFFLED = (f"planning.alone_minus_search.{kind}.mean"
+                  for kind in ("gold", "shuffled"))
+
+
+def lost(row):
+    """Mean over the solvers of what one pass is worth, a fraction."""
+    return sum(seeds[row].values()) / len(seeds[row])
+
 
 # %% tags=["nbval-ignore-output"]
 values = {kind: {level.removeprefix("ops-"):
@@ -227,15 +249,18 @@ figure, records = pictures.levels_picture(
 show(figure, alt="Differences to a single search by level and kind of "
      "plan, bars for the mean, dots for the solvers: shuffled and "
      "incomplete plans lose most of the score.", table=records,
-     takeaway="A plan is believed, right or wrong; and solvers differ.")
+     takeaway="A plan in a wrong order is believed, and costs "
+     f"{-100 * lost(SHUFFLED):.0f} points on average. Along the right one "
+     f"{sum(value < -0.2 for value in seeds[GOLD].values())} of "
+     f"{len(seeds[GOLD])} solvers lose more than 20.")
 
 # %%
 tell(rows, "One pass along the program's plan changes the score by "
-     "{planning.alone_minus_search.gold.mean:ci +.1%}, "
+     "{planning.alone_minus_search.gold.mean:ci pts}, "
      "along the solver's own by "
-     "{planning.alone_minus_search.own.mean:ci +.1%}, "
+     "{planning.alone_minus_search.own.mean:ci pts}, "
      "along a shuffled one by "
-     "{planning.alone_minus_search.shuffled.mean:ci +.1%}. "
+     "{planning.alone_minus_search.shuffled.mean:ci pts}. "
      "The intervals resample solvers and problems.")
 
 # %%
@@ -263,13 +288,17 @@ show_table([
 #
 # Two searches of one solver are often wrong together: what confuses one
 # confuses the other. Look at how often *both* are wrong, for two searches,
-# and for a search and the pass along the likelier search's own order. Such a
-# pass alone is worse than a search, and the pair is not.
+# and for a search and the pass along the likelier search's own order.
 
 # %%
 tell(rows, "Two searches are both wrong on "
      "{planning.both_wrong.two_searches:.1%} of the problems, a search and "
      "an own-plan pass on {planning.both_wrong.search_and_plan:.1%}.")
+expected("Alone the pass is worse than a search; the pair is wrong "
+         "together no more often than two searches.",
+         holds=rows["planning.alone_minus_search.own.mean"].value < 0
+         and rows["planning.both_wrong.search_and_plan"].value
+         <= rows["planning.both_wrong.two_searches"].value)
 
 # %% [markdown]
 # ## Two searches and one planned pass
@@ -295,7 +324,7 @@ show(figure, alt="Share right by level for three searches and for two "
 
 # %%
 tell(rows, "The planned pass changes best-of-three by "
-     "{planning.plan_bo3_minus_bo3:ci +.1%}, with "
+     "{planning.plan_bo3_minus_bo3:ci pts}, with "
      "{planning.plan_bo3_token_ratio:ci .2f} times the solver's tokens.")
 show_table([
     {"chosen by": planning_rows.best_choice(results),
@@ -303,18 +332,17 @@ show_table([
     caption="How one of the three was chosen, in both lines")
 
 # %%
-def percent(row, seed):
-    return f"{seeds[row][seed]:+.1%}"
+def points(row, seed):
+    return f"{100 * seeds[row][seed]:+.1f}"
 
 
-GOLD = "planning.alone_minus_search.gold.mean"
 GAIN = "planning.plan_bo3_minus_bo3"
 order = sorted(seeds[GOLD], key=lambda seed: -seeds[GOLD][seed])
 show_table([
-    {"solver": seed, "gold plan against a search": percent(GOLD, seed),
-     "planned pass for a third search": percent(GAIN, seed)}
+    {"solver": seed, "gold plan against a search": points(GOLD, seed),
+     "planned pass for a third search": points(GAIN, seed)}
     for seed in order
-], caption="Each solver, those that follow plans best first")
+], caption="Each solver in points, those that follow plans best first")
 half = len(order) // 2
 expected("The half that follows plans better gains from a planned pass, "
          "the other half does not.",

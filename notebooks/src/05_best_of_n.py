@@ -80,14 +80,16 @@ show_table([
      "judge's log-probability": problem.judge[at],
      "right": "yes" if problem.right[at] else "no"}
     for at in range(len(problem.right))
-], caption=f"Problem {problem.id}: all answers of solver 0")
+], caption=f"Problem {problem.id}: all answers of solver {solver}")
 
 # %% [markdown]
 # ### You are the judge
 #
 # In JupyterLab a panel below shows a problem and three answers of the solver;
 # pick one and see what the choosers picked. On paper the first round stands
-# here as it is.
+# here as it is. `f: * t m` says that f is t times m, of which only the last
+# digit counts; `g=9` is given; `?` asks. An answer that does not end in
+# `</answer>` lost its way.
 
 # %%
 from k2repro.lessons.judging import panel, rounds
@@ -160,9 +162,9 @@ show_table(effects.share_records(rows, 3), caption="Three "
            "samples: where each chooser stands between random and oracle")
 
 # %%
-tell(rows, "The judge gains {best_of_n.gain.judge.n3:ci +.1%}; judge and "
+tell(rows, "The judge gains {best_of_n.gain.judge.n3:ci pts}; judge and "
      "own likelihood together gain "
-     "{best_of_n.judge_own_minus_own.n3:ci +.1%} more than own likelihood "
+     "{best_of_n.judge_own_minus_own.n3:ci pts} more than own likelihood "
      "alone. Intervals resample solvers and problems.")
 
 # %% [markdown]
@@ -196,8 +198,9 @@ show_table(effects.share_records(rows, most), caption=f"{most} samples")
 # %%
 if most > 3:
     tell(rows, "From its best N to the largest, self-certainty changes by "
-         "{best_of_n.noisy_judge_large_n:ci +.1%}, the judge by "
-         "{best_of_n.large_n_minus_best_n:ci +.1%}.")
+         "{best_of_n.noisy_judge_large_n:ci pts}, the judge by "
+         "{best_of_n.large_n_minus_best_n:ci pts}: zero where the "
+         "largest N is the best.")
 
 # %% [markdown]
 # ### A judge that learned nothing
@@ -208,8 +211,9 @@ if most > 3:
 # solver; it decides nothing by itself.)
 
 # %%
-tell(rows, "Shuffled judge at three samples: "
-     "{best_of_n.shuffled_judge_gain.n3:+.1%}.")
+tell(rows, "At three samples it gains "
+     "{best_of_n.shuffled_judge_gain.n3:pts}, the judge above "
+     "{best_of_n.gain.judge.n3:pts}.")
 
 # %% [markdown]
 # ## Two answers side by side
@@ -219,7 +223,8 @@ tell(rows, "Shuffled judge at three samples: "
 # place and compares it with the next. Whoever reads two things can prefer
 # what came first. Here a small reader was trained for two minutes to say
 # which of two answers is right; one reader, so the numbers describe it and
-# no other. Look at the first two columns: they should be equal.
+# no other. Look at the first two columns: in a reader without a preference
+# they are equal.
 
 # %%
 from k2repro.lab.pair_reader import carry_out_pair_reader
@@ -272,7 +277,7 @@ tell(rows, "Adaptive N with own likelihood draws "
      "{best_of_n.adaptive.samples:.2f} samples on average and is right on "
      "{best_of_n.adaptive.accuracy:.1%}, against "
      "{best_of_n.adaptive.fixed:.1%} for a fixed N of equal tokens: "
-     "{best_of_n.adaptive_minus_fixed:ci +.1%}.")
+     "{best_of_n.adaptive_minus_fixed:ci pts}.")
 
 # %% [markdown]
 # ## Predicted before the run

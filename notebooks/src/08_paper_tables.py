@@ -89,16 +89,17 @@ show_table(
 # %%
 show_table(
     cells_beside(1, lambda s: s.row.startswith("K2-Think")),
-    caption="Table 1, K2-Think's own row")
+    caption="Table 1, K2-Think's own row, cell by cell", folded=True)
 
 # %% [markdown]
 # ## Table 2: what planning and best-of-3 add
 #
 # The paper's own ablation is its most useful table. Here it is in its printed shape. In each cell:
 # the published score with its change against the first row, mini-K2 on the tier that stands beside
-# that benchmark, and whether the two changes have one sign. Everything is in per cent, with one
-# decimal for ours and for changes. The heights cannot be compared: K2-Think met olympiad problems,
-# mini-K2 arithmetic puzzles.
+# that benchmark, and whether the two changes have one sign: ▲▲ they have, ▲▼ they have not, ▲? an
+# interval leaves it open, · nothing was measured. Everything is in per cent, with one decimal for
+# ours and for changes. The heights cannot be compared: K2-Think met olympiad problems, mini-K2
+# arithmetic puzzles.
 
 # %%
 show_table(ablation_shape(measured).records(),
@@ -145,12 +146,11 @@ tell(rows, "Weighted by problems, the checkpoint scores "
      "{paper.table2.plan-bo3.micro-gain:+.2f}.")
 
 # %% [markdown]
-# The long list stays behind the table: every cell, what it follows from, and which row it waits
-# for.
+# The long list is folded: every cell, what it follows from, and which row it waits for.
 
 # %%
 show_table(cells_beside(2, lambda s: True),
-           caption="Table 2, every cell")
+           caption="Table 2, every cell", folded=True)
 
 # %% [markdown]
 # ## Table 3: how long the answers are
@@ -250,7 +250,8 @@ expected("More samples lift the base more than the fine-tuned model.",
 # %%
 show_table(cells_beside("figure2", lambda s: True)
            + cells_beside("figure3", lambda s: True),
-           caption="Figures 2 and 3: levels, and mini-K2 on its own tiers")
+           caption="Figures 2 and 3: levels, and mini-K2 on its own tiers",
+           folded=True)
 
 # %% [markdown]
 # ## Figure 4: reinforcement learning
@@ -276,7 +277,8 @@ show(figure, alt="The same three runs on LiveCodeBench: the run from the "
 
 # %%
 show_table(cells_beside("figure4", lambda s: s.recomputed is not None),
-           caption="Figure 4, quoted points beside the digitised curves")
+           caption="Figure 4, quoted points beside the digitised curves",
+           folded=True)
 
 # %% [markdown]
 # ## The claims
@@ -317,21 +319,25 @@ def ledger(wanted):
 show_table(ledger("contradicted"), caption="Contradicted claims")
 
 # %% [markdown]
-# A contradiction is not an accusation. Most are roundings, slips of the article, or a statement
-# about the system read as one about the weights.
+# A contradiction is not an accusation: a rounding, a slip, or a statement about the system that is
+# read as one about the weights is listed like everything else. The other verdicts are folded; a
+# click opens their claims.
 
 # %%
-show_table(ledger("recomputed"), caption="Recomputed claims")
+show_table(ledger("recomputed"), caption="Recomputed claims",
+           folded=True)
 
 # %%
 show_table(ledger("consistent as printed"),
-           caption="Printed numbers that say so, and no more")
+           caption="Printed numbers that say so, and no more", folded=True)
 
 # %%
-show_table(ledger("derived"), caption="Checked against our own arithmetic")
+show_table(ledger("derived"), folded=True,
+           caption="Checked against our own arithmetic")
 
 # %%
-show_table(ledger("unresolved"), caption="Claims that wait, and for what")
+show_table(ledger("unresolved"), folded=True,
+           caption="Claims that wait, and for what")
 
 # %% [markdown]
 # The rest of the ledger is short: effects that were measured on mini-K2, and numbers of other
@@ -342,7 +348,8 @@ show_table(ledger("reproduced at mini scale") + ledger("direction only"),
            caption="Claims whose direction came out")
 
 # %%
-show_table(ledger("not testable here"), caption="Claims out of reach here")
+show_table(ledger("not testable here"), folded=True,
+           caption="Claims out of reach here")
 
 # %% [markdown]
 # ## Rules that changed
@@ -352,7 +359,7 @@ show_table(ledger("not testable here"), caption="Claims out of reach here")
 
 # %%
 show_table([change.record() for change in load_changes()],
-           caption="Predicates declared anew")
+           caption="Predicates declared anew", folded=True)
 
 # %% [markdown]
 # ## What to take home
@@ -373,7 +380,8 @@ saved = rows.save()
 # %% [markdown]
 # ## Try it
 #
-# 1. Recompute the micro-average with equal weights (`macro_average`). Which system gains most, and why?
+# 1. Compare the micro-averages of Table 2 with the macro-averages, which weigh every benchmark alike.
+#    Which system gains most, and why?
 # 2. Change one cell with `book.override({...})` and pass the new book to `evaluate_claims`. Which
 #    verdicts move?
 # 3. Which single missing cell of Table 1 would you look up first, and which verdict could it change?

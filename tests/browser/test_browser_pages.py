@@ -95,6 +95,23 @@ def test_report_passes_the_accessibility_scan(report, open_page, screenshots):
     assert grave_violations(page) == [] and errors == []
 
 
+TOO_WIDE = """() => {
+    document.querySelectorAll('details').forEach(each => { each.open = true; });
+    return [...document.querySelectorAll('.scroll')].filter(each => each.scrollWidth > each.clientWidth + 1)
+        .map(each => each.getAttribute('aria-label'));
+}"""
+
+
+def test_report_fits_a_phone(report, open_page, screenshots):
+    """Catches a table whose verdicts lie beyond the edge of a phone, where nobody looks for them."""
+    page = open_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(report.as_uri())
+    page.screenshot(path=screenshots / "report-phone.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate(TOO_WIDE) == []
+
+
 def test_report_is_readable_without_javascript(report, open_page):
     """Catches a report that needs scripts to show its words, tables or pictures."""
     page = open_page(javascript=False)

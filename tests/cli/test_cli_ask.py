@@ -6,6 +6,9 @@ import pytest
 from stubs import stub
 
 from k2repro.cli import main
+from k2repro.errors import K2ReproError
+from k2repro.results import Places
+from k2repro.solve.mini import shipped_judge
 
 
 def cli(*words):
@@ -28,7 +31,6 @@ def test_mini_k2_answers_out_of_the_box_and_its_trace_is_replayed(tmp_path, caps
 
 def test_mini_k2_takes_a_planner_from_a_folder_and_its_tokens_stand_on_the_bill(capsys):
     """Catches a planner that is trained or loaded and never asked; here a solver's checkpoint stands in."""
-    from k2repro.results import Places
     from k2repro.solve.mini import shipped_checkpoint
 
     folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
@@ -46,6 +48,39 @@ def test_mini_k2_takes_a_planner_from_a_folder_and_its_tokens_stand_on_the_bill(
 def test_a_planner_of_mini_k2_is_refused_on_a_server(capsys):
     assert cli("solve", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "-q", "x", "--planner") == 2
     assert "--planner-model" in capsys.readouterr().err
+
+
+def test_mini_k2s_judge_ships_and_stands_on_the_bill(capsys):
+    """Catches a judge that has to be trained first, and one whose tokens nobody counts."""
+    words = ["-q", "q=7 m: - p i i=4 p: + q i ? m p q", "--json"]
+    for select in ("judge", "judge+own", "weighted-vote", "self-certainty"):
+        assert cli("solve", *words, "--select", select) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["answer"] == "m=7 p=1 q=7"
+        assert ("judge" in found["usage"]) == (select != "self-certainty")
+    folder = Places.find().shipped_artifacts("laptop") / "weights"
+    assert cli("solve", *words, "--select", "judge", "--judge", folder / "none") == 2
+    assert "none" in capsys.readouterr().err
+
+
+def test_a_clone_without_its_judge_says_how_to_get_one(capsys, tmp_path):
+    with pytest.raises(K2ReproError, match=r"no judge of mini-K2: .*--judge FOLDER.*make reproduce"):
+        shipped_judge(tmp_path)
+    words = ["--base-url", "http://127.0.0.1:9/v1", "--model", "m", "-q", "x", "--judge", tmp_path]
+    assert cli("solve", *words) == 2
+    assert "--judge-model" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [(), ("--base-url", "http://127.0.0.1:9/v1", "--model", "m")])
+def test_no_samples_are_refused_on_both(words, capsys):
+    """Catches --best-of 0 that is taken for the default."""
+    assert cli("solve", "-q", "q=7 i=4 m: + q i ? m", "--best-of", 0, *words) == 2
+    assert "0 samples" in capsys.readouterr().err
+
+
+def test_a_plan_with_a_strange_name_is_refused_with_an_example(capsys):
+    assert cli("solve", "-q", "q=7 i=4 m: + q i ? m", "--plan-text", "m z") == 2
+    assert "names 'z'" in capsys.readouterr().err
 
 
 def test_a_question_in_english_is_refused_with_an_example(capsys):

@@ -210,3 +210,23 @@ def test_claims_of_a_profile_that_does_not_exist_are_refused(profile):
     result = shell(f"$K2 claims --profile {profile}")
     assert result.returncode == 2
     assert b"unknown profile" in result.stderr
+
+
+def test_ctrl_c_during_the_imports_is_one_line():
+    """Catches a screen of traceback for whoever stops a command in its first half second."""
+    program = """
+        import importlib.abc, sys
+
+        class Interrupted(importlib.abc.MetaPathFinder):
+            def find_spec(self, name, path, target=None):
+                if name == "argparse":
+                    raise KeyboardInterrupt
+
+        from k2repro.cli import main
+        sys.modules.pop("argparse", None)
+        sys.meta_path.insert(0, Interrupted())
+        main(["status"])
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "k2repro: stopped before it began\n"

@@ -163,6 +163,15 @@ def test_choices_are_those_of_the_selectors(name):
         assert selections.chosen(small, name, 3) == pytest.approx(by_hand)
 
 
+@pytest.mark.parametrize("n", [0, 9])
+@pytest.mark.parametrize("name", ["oracle", "own-sum", "majority"])
+def test_n_outside_the_pool_is_refused(name, n):
+    """Catches N = 0 that reads the last place of a curve, which is the largest N."""
+    (marked, *_) = drawn(0, SEARCH, "test", np.random.default_rng(2), problems=1)
+    with pytest.raises(K2ReproError, match=f"N = {n}: must be from 1 to 8"):
+        selections.chosen(marked, name, n)
+
+
 def test_random_is_a_single_sample_and_the_oracle_bounds_all(rows):
     """Catches an oracle of another pool, and a random choice that is not one."""
     for n in (3, 8):

@@ -102,6 +102,15 @@ def test_show_table_chooses_columns_and_names_unknown_ones(capsys):
         show_table(RECORDS, caption="x", columns=["modle"])
 
 
+def test_a_folded_table_keeps_its_rows_behind_its_caption(monkeypatch):
+    """Catches a fold without a name to click on, or one that lost the table."""
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle: shown.append(bundle.data["text/html"]))
+    show_table(RECORDS, caption="All < some", folded=True)
+    assert shown[0].startswith(f"<details><summary>All &lt; some ({len(RECORDS)})</summary>")
+    assert shown[0].count("<tr>") == len(RECORDS) + 1
+
+
 @pytest.mark.parametrize(
     ("records", "caption"), [([], "x"), (RECORDS, "  "), ([{"a": 1}, {}], "x"), ("text", "x")]
 )

@@ -15,11 +15,11 @@ def stand(name, row, column, rows=None, book=None):
     return found
 
 
-def measured(row_id, value, interval, scale="mini"):
+def measured(row_id, value, interval, scale="mini", unit="%"):
     return Row(
         id=row_id,
         value=value,
-        unit="%",
+        unit=unit,
         n=500,
         interval=interval,
         interval_method="Wilson 95 %",
@@ -94,6 +94,14 @@ def test_a_row_on_real_weights_decides(interval, verdict):
     """Catches a real measurement that cannot come out against the paper."""
     row = measured("real.table2.plan.tier-3", 72.5, interval, scale="real")
     assert stand(2, "+ Plan only", "HMMT25", rows={row.id: row}).verdict == verdict
+
+
+def test_a_measured_fraction_stands_beside_a_percentage_in_per_cent():
+    """Catches 71.87 beside "0.725 fraction", and a fraction that contradicts every percentage."""
+    row = measured("real.table2.plan.tier-3", 0.725, (0.70, 0.73), scale="real", unit="fraction")
+    found = stand(2, "+ Plan only", "HMMT25", rows={row.id: row})
+    assert found.verdict == "recomputed"
+    assert found.record()["real"] == "72.5 [70, 73] %"
 
 
 def test_a_reading_of_a_picture_decides_only_within_its_accuracy():

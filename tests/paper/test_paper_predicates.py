@@ -146,6 +146,7 @@ def scores(**cells):
         ("85.21", "86.26", "unresolved", "consistent as printed"),
         ("30", "86.26", "contradicted", "contradicted"),
         ("86.26", "30", "recomputed", "contradicted"),
+        ("86.26", "86.26", "unresolved", "consistent as printed"),
     ],
 )
 def test_near_and_far_share_one_bound(a, b, order, match):
@@ -259,6 +260,9 @@ def of_seeds(*by_seed: float, method: str = "bootstrap by seed and problem, perc
     [
         (of_seeds(2.5, 3.0, 3.5), "reproduced at mini scale", "Student's t over 3 seeds"),
         (of_seeds(0.5, 3.0, 5.5), "unresolved", "reaches 0"),  # t over seeds does, the interval does not
+        # t of 2 degrees times 1 / sqrt(3) is 2.484: 2.4 - 2.484 < 0 < 2.6 - 2.484.
+        (of_seeds(1.4, 2.4, 3.4), "unresolved", "reaches 0"),
+        (of_seeds(1.6, 2.6, 3.6), "reproduced at mini scale", "[0.1159, 5.084]"),
         (of_seeds(2.9, 3.1), "unresolved", "2 seeds of 3"),
         (of_seeds(3.0), "unresolved", "1 seed of 3"),
         (of_seeds(2.5, 3.0, 3.5, method="bootstrap by problem"), "unresolved", "holds the seeds fixed"),

@@ -1,9 +1,9 @@
-"""Figures of notebooks 04 and 05 show what their tables say, every seed among it."""
+"""Figures of notebooks 04 to 06 show what their tables say, every seed among it."""
 
 import numpy as np
 import pytest
 
-from k2repro.pictures import best_of_n, planning
+from k2repro.pictures import best_of_n, planning, speculative
 
 
 def test_a_curve_is_the_mean_of_its_seeds():
@@ -27,8 +27,9 @@ def test_levels_have_their_own_bars_and_dots():
     """Catches dots of one level above the bar of another."""
     values = {"gold": {"9-10": {0: 0.1}, "11-12": {0: -0.2}}, "own": {"9-10": {0: 0.0}, "11-12": {0: 0.3}}}
     figure, records = planning.levels_picture(values, "t", "points")
-    bars, dots = figure.data[0], figure.data[1]
-    assert list(bars.x) == list(dots.x) and list(bars.y) == pytest.approx(list(dots.y))
+    *bars, dots = figure.data
+    assert [x for bar in bars for x in bar.x] == list(dots.x)
+    assert [y for bar in bars for y in bar.y] == pytest.approx(list(dots.y))
     assert [record["mean"] for record in records] == [10.0, -20.0, 0.0, 30.0]
     assert list(figure.layout.xaxis.ticktext) == ["9-10", "11-12"]
 
@@ -46,3 +47,14 @@ def test_the_mark_begins_at_the_first_mistake():
     page = planning.marked_html("searching", "ab<cd", 2, right=False)
     assert 'ab<span style="background:#f4c7c3;color:#222">&lt;cd</span>' in page and "wrong" in page
     assert "<span" not in planning.marked_html("searching", "abc", 3, right=True)
+
+
+@pytest.mark.parametrize("stated", [0.02, 0.9])
+def test_what_the_article_states_lies_inside_the_plot(stated):
+    """Catches a line beyond the axis: Lab draws none of it, the picture draws it through the title."""
+    found = {
+        "trained": {"1": {"tokens": [8, 9], "passes": [4, 5]}, "3": {"tokens": [9, 9], "passes": [3, 4]}}
+    }
+    figure, records = speculative.spread_picture(found, stated)
+    low, high = figure.layout.yaxis.range
+    assert low <= stated <= high and all(low <= record["spread"] <= high for record in records)

@@ -130,6 +130,36 @@ def unpinned_below(name: str, pins: dict[str, Version]) -> set[str]:
     return found
 
 
+def reachable(requirements: list[str]) -> set[str]:
+    """Names that an installation may ask for on any system: of the markers only the extras count."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    waiting = [Requirement(text) for text in requirements]
+    done: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        asked = waiting.pop()
+        name, extras = canonical(asked.name), frozenset(asked.extras)
+        if (name, extras) in done:
+            continue
+        done.add((name, extras))
+        try:
+            below = [Requirement(text) for text in requires(name) or []]
+        except PackageNotFoundError:  # of another system
+            continue
+        for requirement in below:
+            only_for = re.findall(r"extra == [\"']([^\"']+)", str(requirement.marker))
+            if not only_for or extras & set(only_for):
+                waiting.append(requirement)
+    return {name for name, _ in done}
+
+
+def test_no_pin_is_left_over() -> None:
+    """Pins of packages that nothing asks for: they age, alarm scanners, and are installed by nobody."""
+    needed = reachable([*all_requirements(), *PROJECT["build-system"]["requires"]])
+    assert PINS.keys() - needed - {"pip"} == set()
+    assert "gguf" not in needed
+
+
 def test_everything_below_the_requirements_is_pinned_too() -> None:
     """A pin that stops at the first level: a dependency of a dependency may change results as well."""
     assert unpinned_below(NAME, PINS) == set()
@@ -207,6 +237,30 @@ def test_every_install_line_uses_the_constraints() -> None:
 def test_install_lines_are_recognised(line: str, is_wrong: bool) -> None:
     """A pattern that sees no install line at all: wrong and right twins."""
     assert bool(unconstrained(line)) is is_wrong
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def loose_actions(text: str) -> list[str]:
+    """Actions that are named by a tag, which their owner may move, and not by a commit."""
+    return [used for used in re.findall(r"uses:\s*(\S+)", text) if not re.search(r"@[0-9a-f]{40}$", used)]
+
+
+def test_every_action_of_the_workflows_is_pinned_to_a_commit() -> None:
+    """A tag that is moved to other code, which then runs with this repository's token."""
+    assert WORKFLOWS
+    assert {path.name: loose_actions(path.read_text()) for path in WORKFLOWS} == {"ci.yml": []}
+    assert loose_actions("- uses: actions/checkout@v6") == ["actions/checkout@v6"]
+    assert loose_actions(f"- uses: actions/checkout@{'a' * 40}  # v6") == []
+
+
+def test_no_workflow_leaves_its_token_in_the_checkout() -> None:
+    """A script of a pull request that reads the token from .git/config."""
+    jobs = [job for path in WORKFLOWS for job in yaml.safe_load(path.read_text())["jobs"].values()]
+    checkouts = [s for job in jobs for s in job["steps"] if s.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == len(jobs)
+    assert {step["with"]["persist-credentials"] for step in checkouts} == {False}
 
 
 def test_workflow_runs_the_common_script_and_keeps_the_build() -> None:

@@ -70,7 +70,7 @@ def test_the_list_covers_every_kind():
     assert {attack.kind for attack in ATTACKS} >= {
         "files", "forging", "interpreter", "memory", "messages", "network", "processes"
     }  # fmt: skip
-    assert len(ATTACKS) >= 80
+    assert len(ATTACKS) >= 110
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 

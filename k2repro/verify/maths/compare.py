@@ -3,19 +3,20 @@
 from collections.abc import Callable
 
 from k2repro.verify.maths import identity, sets
+from k2repro.verify.maths.pieces import brings_pieces
 from k2repro.verify.maths.said import Said, said
 from k2repro.verify.maths.tree import Node, is_expression, minus, rebuilt, symbol, variables, walk
 from k2repro.verify.maths.value import Undecided, Undefined
 
 _MOST_MEMBERS = 24
 _SETS = frozenset({"union", "meet", "minus", "empty", "builder"})
-_PIECEWISE = frozenset({"abs", "floor", "ceil"})
 
 
 def same(gold: Node, answer: Node) -> bool:
     """Whether `answer` says what `gold` says; raises Undecided."""
-    if _new_pieces(gold, answer):
+    if brings_pieces(gold, answer):
         return False
+    answer = _in_letter_of(gold, answer)
     one, other = said(gold), said(answer)
     try:
         if one.names and other.names:
@@ -31,6 +32,19 @@ def same(gold: Node, answer: Node) -> bool:
         return _same(one.whole, other.whole)
     except Undefined:
         return False
+
+
+def _in_letter_of(gold: Node, answer: Node) -> Node:
+    """f(y) = y + 1 as f(x) = x + 1: the letter is free to choose, if it catches no other."""
+    if not (gold.head == answer.head == "rel" and gold.args[0].head == answer.args[0].head == "apply"):
+        return answer
+    letters = [each.args[0].args for each in (gold, answer)]
+    if any(len(parts) != 1 or parts[0].head != "sym" for parts in letters):
+        return answer
+    wanted, given = letters[0][0], letters[1][0]
+    if str(wanted.value) in variables(answer):
+        return answer
+    return rebuilt(answer, lambda part: wanted if part == given else None)
 
 
 def _bound_elsewhere(one: Said, other: Said) -> bool:
@@ -57,6 +71,8 @@ def _curve(gold: Node, answer: Node, wanted: Said) -> bool | None:
     x = 5 is not answered by 2x = 10, which is still to be solved.
     """
     if not (gold.head == answer.head == "rel" and gold.value == answer.value == ("=",)):
+        return None
+    if any(part.head == "pm" for each in (gold, answer) for part in walk(each)):
         return None
     solved = wanted.names and not any(variables(part) for part in wanted.parts)
     return not solved and _same_relation(gold, answer)
@@ -100,12 +116,17 @@ def _same(gold: Node, answer: Node) -> bool:
                 return True
         return _matched(list(gold.args), list(answer.args), _same)
     if gold.head in ("tuple", "matrix", "ratio") and gold.head == answer.head:
-        return gold.value == answer.value and _pairwise(gold.args, answer.args)
+        return _same_brackets(gold, answer) and _pairwise(gold.args, answer.args)
     if gold.head == answer.head == "rel" and _same_relation(gold, answer):
         return True
     if gold.head == answer.head == "mod":
         return _same(gold.args[1], answer.args[1]) and _same(gold.args[0], answer.args[0])
     return _same_set(gold, answer)
+
+
+def _same_brackets(gold: Node, answer: Node) -> bool:
+    r"""(1, 2) and \\langle 1, 2 \\rangle are one vector."""
+    return gold.value == answer.value or {gold.value, answer.value} == {"()", "<>"}
 
 
 def _same_value(gold: Node, answer: Node) -> bool:
@@ -240,24 +261,3 @@ def _elsewhere(node: Node) -> Node | None:
     if node.head == "sym" and node.value not in ("e", "i", "\\pi"):
         return symbol(f"{node.value} there")
     return None
-
-
-def _new_pieces(gold: Node, answer: Node) -> bool:
-    """Whether the answer is put together from cases that the gold one has not: |x|, floors, even roots."""
-    return _has_pieces(answer) and not _has_pieces(gold)
-
-
-def _has_pieces(node: Node) -> bool:
-    """Whether variables stand in what changes its course: |x|, floors, roots of even degree."""
-    for part in walk(node):
-        cut = part.head in _PIECEWISE or (part.head == "root" and part.value % 2 == 0)
-        fraction = part.head == "pow" and not _is_whole(part.args[1])
-        if (cut or fraction) and variables(part.args[0]):
-            return True
-    return False
-
-
-def _is_whole(node: Node) -> bool:
-    """Whether an exponent leaves no doubt about the sign under a root."""
-    inside = node.args[0] if node.head == "neg" else node
-    return bool(variables(inside)) or (inside.head == "num" and inside.value.denominator == 1)

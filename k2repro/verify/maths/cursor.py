@@ -77,7 +77,7 @@ class Cursor:
         if self.sees("_") and digits:
             self.take()
             return Node("based", (), (digits.lstrip("0"), joined(self.script())))
-        if self.now.kind == "dot" and not self.now.spaced and self.ahead(1).text != "dot":
+        if self.now.kind == "dot" and not self.now.spaced and self.ahead(1).kind != "dot":
             self.take()
             return self._decimals(digits)
         if self.now.text in ("e", "E") and not self.now.spaced and self._is_digit_at(1):
@@ -102,17 +102,47 @@ class Cursor:
 
     def _decimals(self, whole: str) -> Node:
         digits = self.digits() if not self.now.spaced else ""
-        if not digits and not self.sees("overline"):
+        if not digits and not self.sees("overline", "dot", "("):
             raise Unreadable(".")
         value = Fraction(int(whole + digits or "0"), 10 ** len(digits))
-        if self.sees("overline") and self.ahead(1).text == "{" and self.ahead(2).kind == "digit":
-            self._at += 2
-            again = self.digits()
-            self.need("}")
+        if again := self._repeated():
             value += Fraction(int(again), (10 ** len(again) - 1) * 10 ** len(digits))
+        elif not digits:
+            raise Unreadable(".")
         if self.now.kind == "letter" and self.now.text in "eE" and not self.now.spaced:
             return Node("mul", (number(value), symbol("e"))) if self._is_e_alone() else self._scaled(value)
         return number(value)
+
+    def _repeated(self) -> str:
+        r"""The digits that come again: \overline{27}, \dot{2}\dot{7}, (27)."""
+        if self.sees("dot"):
+            return self._dotted()
+        closing = {"overline": "}", "(": ")"}.get(self.now.text, "")
+        skipped = 2 if closing == "}" else 1
+        opens = self.ahead(1).text == "{" if closing == "}" else closing and not self.now.spaced
+        if not opens or self.ahead(skipped).kind != "digit":
+            return ""
+        start = self._at
+        self._at += skipped
+        again = self.digits()
+        if self.skip(closing):
+            return again
+        self._at = start
+        return ""
+
+    def _dotted(self) -> str:
+        """The digits from the first dot to the last, which may be the first."""
+        first = self._dotted_digit()
+        if not (self.sees("dot") or self.now.kind == "digit"):
+            return first
+        return first + self.digits() + self._dotted_digit()
+
+    def _dotted_digit(self) -> str:
+        self.need("dot")
+        digit = joined(self.script())
+        if not (len(digit) == 1 and digit.isdigit()):
+            raise Unreadable("a dot over what is no digit")
+        return digit
 
     def _is_e_alone(self) -> bool:
         signed = self.ahead(1).text in ("-", "+") and self._is_digit_at(2)

@@ -23,6 +23,7 @@ _SIZES = (1, 1, 3, 7, 40, Fraction(1, 8), Fraction(1, 16), Fraction(1, 64))
 _PRIMES = [n for n in range(211, 800) if all(n % d for d in range(2, 29))][:64]
 _FAR = 2  # the number of the draw that goes beyond all constants
 _NUMERIC_POINTS = 8
+_MOST_CONSTANTS = 8
 _EXACT_POINTS = 3
 _PRECISIONS = (128, 512, 2048)
 _LAST = 20_000
@@ -91,9 +92,25 @@ def _is_zero(node: Node, whole: Names = frozenset()) -> bool:
         return _proof(node, point)
     numeric, exact = (_points(node, seed, whole, fine) for fine in (True, False))
     found = _at_several(numeric, _NUMERIC_POINTS, lambda point: not _numerically_not_zero(node, point))
+    if found and not _holds_at_constants(node, seed):
+        return False
     if found and _scale(node) > _LARGEST_SCALE and any(part.head in ("fact", "binom") for part in walk(node)):
         raise Undecided  # what begins beyond such a constant is out of reach
     return found and _at_several(exact, _EXACT_POINTS, lambda point: _proof(node, point))
+
+
+def _holds_at_constants(node: Node, seed: str) -> bool:
+    """Whether it is zero where all variables are a constant of the formula, where floors may jump."""
+    cuts = [part for part in walk(node) if part.head in ("floor", "ceil", "abs") and variables(part)]
+    constants = {part.value for cut in cuts for part in walk(cut) if part.head == "num" and part.value > 1}
+    for constant in sorted(constants)[:_MOST_CONSTANTS]:
+        point = Point(seed, dict.fromkeys(variables(node), constant), real=True)
+        try:
+            if _numerically_not_zero(node, point):
+                return False
+        except (Undefined, Undecided):
+            continue
+    return True
 
 
 def _at_several(points: Iterator[Point], wanted: int, holds: Callable[[Point], bool]) -> bool:

@@ -74,7 +74,9 @@ class Expressions(Cursor):
             return not self._square
         if sign == "{":
             return self.ahead(1).kind not in ("digit", "dot")
-        return sign == "(" or (sign == "|" and not self._bars)
+        if sign == "(":
+            return self.ahead(1).text not in ("mod", "bmod")
+        return sign == "|" and not self._bars
 
     def _factor(self) -> Node:
         base = self._primary()
@@ -254,6 +256,8 @@ class Expressions(Cursor):
         base = None
         if name == "log" and self.skip("_"):
             base = self._argument()
+            if base == number(1):
+                raise Unreadable("a logarithm of base 1")
         power = None
         if self.sees("^"):
             self.take()
@@ -261,6 +265,9 @@ class Expressions(Cursor):
         inside = self._function_argument()
         if base is not None:
             inside = Node("div", (Node("fn", (inside,), "ln"), Node("fn", (base,), "ln")))
+        elif name == "cis":
+            cosine, sine = (Node("fn", (inside,), part) for part in ("cos", "sin"))
+            inside = Node("add", (cosine, Node("mul", (symbol("i"), sine))))
         else:
             inside = Node("fn", inside.args if inside.head == "tuple" else (inside,), name)
         if power is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 
-from k2repro.verify.maths.tree import Node, rebuilt, variables, walk
+from k2repro.verify.maths.tree import Node, is_expression, rebuilt, variables, walk
 from k2repro.verify.maths.value import Undecided
 
 _MOST_SIGNS = 4  # signs like +-, in one item
@@ -20,7 +20,7 @@ class Said:
 
 def said(node: Node) -> Said:
     """Take the names off."""
-    items = node.args if node.head == "list" else (node,)
+    items = tuple(map(_name_first, node.args if node.head == "list" else (node,)))
     if items and items[0].head == "rel" and items[0].value == ("=",) and items[0].args[0].head == "tuple":
         left, right = items[0].args
         if (
@@ -47,6 +47,15 @@ def said(node: Node) -> Said:
     if len(set(names_found)) == 1:
         names_found = names_found[:1] * len(parts)
     return Said(tuple(names_found), parts, whole)
+
+
+def _name_first(node: Node) -> Node:
+    """3 = x as x = 3."""
+    if node.head == "rel" and node.value == ("=",):
+        left, right = node.args
+        if right.head == "sym" and right.value != "\\pi" and not variables(left) and is_expression(left):
+            return Node("rel", (right, left), node.value)
+    return node
 
 
 def _name(node: Node) -> str | None:

@@ -3,7 +3,7 @@ r"""Answers as a whole: values, lists, tuples, intervals, sets, matrices, equati
 import re
 
 from k2repro.verify.maths.parser import Expressions
-from k2repro.verify.maths.tokens import Token, tokens
+from k2repro.verify.maths.tokens import LOGIC, Token, tokens
 from k2repro.verify.maths.tree import Node, Unreadable, is_expression, symbol
 
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "leq": "<=", "geq": ">=", "neq": "!=", "in": "in", "equiv": "=="}
@@ -87,7 +87,7 @@ class Statements(Expressions):
         start, name = self._at, ""
         while self.now.kind == "letter" and self.now.text.isupper() and not (name and self.now.spaced):
             name += self.take().text
-        if 2 <= len(name) <= 3 and self.sees("="):
+        if 2 <= len(name) <= 3 and self.sees("=") and name not in LOGIC:
             return symbol(name)
         self._at = start
         return None
@@ -141,7 +141,7 @@ class Statements(Expressions):
         for at in range(start, self._at):
             text = self._tokens[at].text if self._tokens[at].kind == "sym" else ""
             depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(text, 0)
-            if text == "," and depth == 1:
+            if text in (",", ";") and depth == 1:
                 return False
             if depth == 0 and at < self._at - 1:
                 return False
@@ -180,6 +180,8 @@ class Statements(Expressions):
         inside = self._items()
         if self.skip("choose"):
             inside = Node("binom", (inside, self._items()))
+        elif self.skip("over"):
+            inside = Node("div", (inside, self._items()))
         self.need("}")
         return Node("set", inside.args) if inside.head == "list" else inside
 

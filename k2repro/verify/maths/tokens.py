@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from k2repro.verify.maths.tree import Unreadable
 
 _FUNCTION_WORDS = """
-sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp max min gcd lcm
+sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp max min gcd lcm cis
 """
 FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
 _NAMES = FUNCTIONS | {"sqrt", "pi", "infinity"}
-_WORDS = {"or", "and", "infty", "inf"}
+_WORDS = {"or", "and", "infty", "inf", "mod"}
 _GREEK_WORDS = """
 alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau
 upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar aleph
 """
+_LOGIC_WORDS = """
+NOT NO OR AND IF NOR XOR ANY ALL NE LT GT LE GE
+"""
+LOGIC = frozenset(_LOGIC_WORDS.split())  # no names of anything
 GREEK = frozenset(_GREEK_WORDS.split())
 _SAME = {
     "dfrac": "frac",
@@ -42,6 +46,7 @@ _SAME = {
     "lbrack": "[",
     "rbrack": "]",
     "varnothing": "emptyset",
+    "surd": "sqrt",
     "backslash": "setminus",
     "smallsetminus": "setminus",
     "dots": "ldots",
@@ -57,60 +62,14 @@ _SAME = {
     "vee": "or",
     "colon": ":",
     "operatorname*": "operatorname",
+    "varphi": "phi",
+    "varepsilon": "epsilon",
+    "vartheta": "theta",
 }
 _FONT_WORDS = """
 text mathrm textrm textbf mathbf mathit textit mbox operatorname mathsf boldsymbol bm textsf
 """
 _FONTS = frozenset(_FONT_WORDS.split())
-_CHARACTERS = {
-    "−": "-",
-    "–": "-",
-    "×": "*",
-    "·": "*",
-    "⋅": "*",
-    "÷": "/",
-    "≤": "\\leq ",
-    "≥": "\\geq ",
-    "≠": "\\neq ",
-    "∞": "\\infty ",
-    "π": "\\pi ",
-    "±": "\\pm ",
-    "∓": "\\mp ",
-    "∪": "\\cup ",
-    "∩": "\\cap ",
-    "∈": "\\in ",
-    "∅": "\\emptyset ",
-    "√": "\\sqrt ",
-    "ℝ": "\\mathbb{R}",
-    "°": "^\\circ ",
-    "²": "^{2}",
-    "³": "^{3}",
-    "¹": "^{1}",
-    "。": ".",
-    "，": ",",
-    "；": ";",
-    "：": ":",
-    "（": "(",
-    "）": ")",
-    "½": "\\frac{1}{2}",
-    "¼": "\\frac{1}{4}",
-    "¾": "\\frac{3}{4}",
-    "θ": "\\theta ",
-    "α": "\\alpha ",
-    "β": "\\beta ",
-    "γ": "\\gamma ",
-    "λ": "\\lambda ",
-    "φ": "\\phi ",
-    "∖": "\\setminus ",
-    "…": "\\ldots ",
-    "**": "^",
-    "<=": "\\leq ",
-    ">=": "\\geq ",
-    "!=": "\\neq ",
-    "{,}": ",",
-    "\\%": "%",
-}
-_TYPED = tuple(old for old in _CHARACTERS if old.isascii())
 _PIECE = re.compile(
     r"(?P<space>\s+)|(?P<digit>[0-9])|(?P<dot>\.)|\\(?P<cmd>[a-zA-Z]+\*?|[{}|])|(?P<word>[a-zA-Z]+)"
     r"|(?P<sym>[-+*/^_(){}\[\]<>=,;:!|'%&])|(?P<row>\\\\)"
@@ -125,15 +84,6 @@ class Token:
     kind: str
     text: str
     spaced: bool = False
-
-
-def plain(text: str) -> str:
-    """`text` with typographic characters as LaTeX."""
-    if text.isascii() and not any(old in text for old in _TYPED):
-        return text
-    for old, new in _CHARACTERS.items():
-        text = text.replace(old, new)
-    return text
 
 
 def tokens(text: str) -> list[Token]:
@@ -176,6 +126,8 @@ def _command(name: str, text: str, at: int, spaced: bool) -> tuple[list[Token], 
         return [Token("cmd", f"\\{name}", spaced)], at
     if len(name) == 1 and not name.isalpha():
         return [Token("sym", name, spaced)], at  # such as lvert, gt, cdot
+    if name == "cr":
+        return [Token("row", "row", spaced)], at
     return [Token("cmd", name, spaced)], at
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from k2repro.wafer.calibration.fit import Linearised, Sample, derivatives, make_sample
+from k2repro.wafer.calibration.fit import Linearised, Sample, derivatives, make_sample, source_weights
 from k2repro.wafer.calibration.rates import Rate
 from k2repro.wafer.model import engines
 from k2repro.wafer.model.devices import Device
@@ -102,8 +102,9 @@ def _width(residuals: FloatArray, labels: np.ndarray) -> float:
 def _family_widths(rows: tuple[Rate, ...], residuals: FloatArray, labels: np.ndarray) -> dict[str, float]:
     """The width of each family with rows.
 
-    labels: the sources, or the devices, that were left out. A family of many speaks for itself, row
-    by row; one of few is pulled to all rows.
+    labels: the sources, or the devices, that were left out. A family of many speaks for itself, its
+    labels weighing as residuals do in the fit: counted row by row, one device of a hundred rows
+    decided for every device of one. A family of few is pulled to all rows.
     """
     everything = _width(residuals, labels)
     families = np.array([rate_family(row) for row in rows])
@@ -113,7 +114,7 @@ def _family_widths(rows: tuple[Rate, ...], residuals: FloatArray, labels: np.nda
         seen = len(set(labels[chosen].tolist()))
         if seen >= _MANY_LABELS:
             sizes = np.abs(residuals[chosen])
-            found[name] = weighted_quantile(sizes, np.ones(len(sizes)), LEVEL)
+            found[name] = weighted_quantile(sizes, source_weights(labels[chosen]), LEVEL)
             continue
         trust = seen / (seen + _FAMILY_LABELS)
         own = _width(residuals[chosen], labels[chosen])

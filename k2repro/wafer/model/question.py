@@ -63,8 +63,9 @@ class Question:
         )
 
     def cached_bytes(self, batch: float, context: float) -> float:
-        """Bytes of the caches of a batch; windowed layers keep their window only."""
-        return batch * float(attended(self.model_work(), context)) * self.kv_bytes_per_token
+        """Bytes of the caches of a batch; windowed layers keep their window, recurrent ones a state."""
+        each = float(attended(self.model_work(), context)) * self.kv_bytes_per_token
+        return batch * (each + self.shape.state_bytes)
 
     def fit_fields(self, batch: float, context: float) -> dict[str, Any]:
         """fits, bytes_over, devices_needed of a `Prediction`."""
@@ -77,7 +78,7 @@ class Question:
     def common_fields(self, batch: float, context: float) -> dict[str, Any]:
         """The fields of a `Prediction` that do not depend on how it is timed."""
         shape, read = self.shape, weight_bytes(self.shape, self.precision).read
-        attention = 4.0 * shape.layers * shape.q_heads * shape.head_dim
+        attention = 4.0 * shape.attending_layers * shape.q_heads * shape.head_dim
         return {
             "model": shape.name,
             "device": self.device.name,
@@ -97,6 +98,10 @@ class Question:
         found = []
         if not self.shape.exact:
             found.append(f"only the size of {self.shape.name} is known; its shape is a guess")
+        if self.shape.note:
+            found.append(self.shape.note)
+        if self.device.recalled:
+            found.append(f"the numbers of {self.device.name} are unverified: recalled, no source was read")
         if not self.device.source:
             found.append(f"{self.device.name} is described by its data sheet only: no row of it was fitted")
         if self.split and self.shape.q_heads % self.devices:

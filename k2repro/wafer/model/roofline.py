@@ -234,7 +234,7 @@ def break_down(work: Workload, parameters: Parameters) -> dict[str, Any]:
     units = weights / (_unit_bandwidth(work, parameters) * machine.ways)
     read = (stream**_CORNER + units**_CORNER) ** (1.0 / _CORNER)
     products, extra = _arithmetic(work, parameters, tokens)
-    cache = batch * attended(model, request.context) * model.kv_bytes_per_token
+    cache = batch * (attended(model, request.context) * model.kv_bytes_per_token + 2.0 * model.state_bytes)
     kv_ways = np.minimum(machine.ways, model.kv_ways)
     cache = cache / (machine.bandwidth * kv_ways * parameters.value("memory.kv_efficiency"))
     communication = _all_reduce(work, parameters, tokens)
@@ -280,7 +280,8 @@ def roofline_rate(work: Workload) -> Any:
     choose the same ones.
     """
     model, machine, request = work.model, work.machine, work.request
-    moved = model.weight_bytes + request.batch * attended(model, request.context) * model.kv_bytes_per_token
+    cache = attended(model, request.context) * model.kv_bytes_per_token + model.state_bytes
+    moved = model.weight_bytes + request.batch * cache
     reading = moved / (machine.ways * _bandwidth_bound(machine, model))
     peak = np.where(machine.peak_known > 0, machine.prefill_peak, np.inf)
     computing = 2.0 * model.decode_parameters * request.batch / (machine.ways * peak)

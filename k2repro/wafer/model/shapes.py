@@ -43,7 +43,8 @@ class Experts:
 
     count: experts; per_token: how many a token chooses; width: their feed-forward width. shared:
     width of the feed-forward that every token passes beside them (0: none). layers: layers that
-    have experts; the others are dense with the shape's `ffn`.
+    have experts; the others are dense with the shape's `ffn`. each: parameters of one expert, where
+    they are not those of a gated feed-forward of that width.
     """
 
     count: int
@@ -51,6 +52,11 @@ class Experts:
     width: int
     layers: int
     shared: int = 0
+    each: int | None = None
+
+    def parameters(self, hidden: int) -> int:
+        """Parameters of one expert."""
+        return 3 * hidden * self.width if self.each is None else self.each
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,10 @@ class ModelShape:
     2 x kv_heads x head_dim (compressed attention). attention_parameters: of one layer, where they
     are not those of plain q, k, v, o. window, windowed_layers: layers that look back so many tokens
     only. exact: False where only the size was known and the shape is a guess.
+    Where layers differ among themselves: shared_parameters (of all blocks, without routed experts),
+    cache_values (that a token caches, all layers), windowed_values (those of windowed layers),
+    attention_layers. state_values: recurrent state of a sequence, read and written by every step.
+    note: what a reader of an answer should know about the shape.
     Raises K2ReproError when a size is not a positive whole number or the experts make no sense.
     """
 
@@ -79,6 +89,12 @@ class ModelShape:
     window: int | None = None
     windowed_layers: int = 0
     exact: bool = True
+    shared_parameters: int | None = None
+    cache_values: int | None = None
+    windowed_values: int | None = None
+    attention_layers: int | None = None
+    state_values: int = 0
+    note: str = ""
 
     def __post_init__(self) -> None:
         for field in ("layers", "hidden", "q_heads", "kv_heads", "head_dim", "ffn", "vocab"):
@@ -86,7 +102,7 @@ class ModelShape:
         if self.experts is None:
             return
         for field, value in vars(self.experts).items():
-            if field != "shared":
+            if field not in ("shared", "each"):
                 self._require(f"experts.{field}", value)
         if self.experts.per_token > self.experts.count:
             raise K2ReproError(
@@ -114,17 +130,19 @@ class ModelShape:
     def expert_parameters(self) -> int:
         """Parameters of all routed experts of all layers; 0 for a dense model."""
         experts = self.experts
-        return 0 if experts is None else experts.layers * experts.count * 3 * self.hidden * experts.width
+        return 0 if experts is None else experts.layers * experts.count * experts.parameters(self.hidden)
 
     @property
     def active_expert_parameters(self) -> int:
         """Parameters of the routed experts that one token passes."""
         experts = self.experts
-        return 0 if experts is None else experts.layers * experts.per_token * 3 * self.hidden * experts.width
+        return 0 if experts is None else experts.layers * experts.per_token * experts.parameters(self.hidden)
 
     @property
     def _shared_block_parameters(self) -> int:
         """Parameters of all blocks that every token passes: attention, dense and shared parts."""
+        if self.shared_parameters is not None:
+            return self.shared_parameters
         attention = self.attention_parameters
         if attention is None:
             attention = self.hidden * self.head_dim * (2 * self.q_heads + 2 * self.kv_heads)
@@ -155,8 +173,27 @@ class ModelShape:
 
     def kv_bytes_per_token(self, bytes_per_value: float = 2.0) -> float:
         """Bytes of keys and values that one token adds over all layers."""
+        if self.cache_values is not None:
+            return self.cache_values * bytes_per_value
         width = 2 * self.kv_heads * self.head_dim if self.kv_width is None else self.kv_width
         return self.layers * width * bytes_per_value
+
+    @property
+    def windowed_share(self) -> float:
+        """Part of the cache that belongs to layers which look back a window only."""
+        if self.cache_values is not None:
+            return (self.windowed_values or 0) / max(self.cache_values, 1)
+        return self.windowed_layers / self.layers
+
+    @property
+    def attending_layers(self) -> int:
+        """Layers with attention."""
+        return self.layers if self.attention_layers is None else self.attention_layers
+
+    @property
+    def state_bytes(self) -> float:
+        """Bytes of recurrent state per sequence, kept in 32 bit as engines do."""
+        return 4.0 * self.state_values
 
     @staticmethod
     def from_config(config: ConfigLike, name: str = "model") -> "ModelShape":

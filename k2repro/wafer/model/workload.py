@@ -38,7 +38,8 @@ class ModelWork:
     a dense model; expert_share: experts a token over experts, 1 for a dense model. stored_bytes:
     resident, with all experts and the input embedding. kv_bytes_per_token: all layers. windowed:
     share of the cache that only looks back `window` tokens. kv_ways: devices that can share the
-    cache of one sequence. decode_parameters, block_parameters: multiplied per token.
+    cache of one sequence. decode_parameters, block_parameters: multiplied per token. state_bytes:
+    recurrent state of one sequence, read and written by every step.
     """
 
     weight_bytes: Values
@@ -54,6 +55,7 @@ class ModelWork:
     attention_width: Values
     decode_parameters: Values
     block_parameters: Values
+    state_bytes: Values = 0.0
 
 
 @dataclass(frozen=True)
@@ -198,13 +200,14 @@ def model_work(shape: ModelShape, bytes_read: "WeightBytes", kv_bytes_per_token:
         stored_bytes=bytes_read.stored,
         kv_bytes_per_token=kv_bytes_per_token,
         window=float(shape.window or 0),
-        windowed=shape.windowed_layers / shape.layers,
+        windowed=shape.windowed_share,
         kv_ways=float(shape.kv_heads if shape.kv_width is None else 1),
         layers=float(shape.layers),
         hidden=float(shape.hidden),
-        attention_width=float(shape.q_heads * shape.head_dim),
+        attention_width=float(shape.q_heads * shape.head_dim) * shape.attending_layers / shape.layers,
         decode_parameters=float(shape.decode_parameters),
         block_parameters=float(shape.active_block_parameters),
+        state_bytes=shape.state_bytes,
     )
 
 
