@@ -94,18 +94,18 @@ def spread_picture(gammas: Mapping[str, Mapping[str, Any]], stated: float) -> Pi
     """Spread over prompts against the number of guesses; `stated`: the article's share, a line."""
     import plotly.graph_objects as go
 
-    figure, records = go.Figure(), []
+    figure, records, top = go.Figure(), [], stated
     for at, (name, found) in enumerate(gammas.items()):
         x = sorted(int(gamma) for gamma in found)
         y = [spread(found[str(gamma)]) for gamma in x]
         line = {"color": PALETTE[at], "dash": DASHES[at % len(DASHES)]}
         figure.add_scatter(x=x, y=y, name=name, line=line, marker={"symbol": MARKERS[at], "size": 9})
         records += [{"draft": name, "gamma": g, "spread": round(s, 3)} for g, s in zip(x, y, strict=True)]
+        top = max(top, *y)
     figure.add_hline(y=stated, line={"dash": "dot"}, annotation_text="the article")
     figure.update_xaxes(title="guesses a cycle (gamma)")
     # Plotly fits an axis to its traces, so a line beyond them would stand outside the plot, or nowhere.
-    top = 1.1 * max([stated, *(record["spread"] for record in records)])
-    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, top])
+    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, 1.1 * top])
     figure.update_layout(title="How much the speed varies with the prompt", height=400)
     return figure, records
 
