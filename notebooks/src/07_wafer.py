@@ -238,8 +238,8 @@ tell(rows, "One placement is used for both wafers: the one that the WSE-2 "
      "placement of the WSE-2, and holds both. Of all rates in the table it "
      "holds {wafer.wse-3.inside_band:.0%}; predictions lie between "
      "{wafer.wse-3.least_over_published:.2f} and "
-     "{wafer.wse-3.most_over_published:.2f} times what was published. That, "
-     "not a fifth, is how well a WSE-3 is known here.")
+     "{wafer.wse-3.most_over_published:.2f} times what was published. "
+     "That, not a fifth, is how well a WSE-3 is known here.")
 
 # %% [markdown]
 # ## The floor plan

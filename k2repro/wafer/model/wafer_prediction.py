@@ -88,8 +88,8 @@ def predict_mesh(question: Question, batch: float, context: float, tokens: float
     device = question.device
     if device.name != _FITTED:
         common["notes"] += (
-            f"no rate of a {device.name} was fitted and nobody published where its layers lie: the interval is "
-            f"declared, from every layer in a region of its own to the placement of the {_FITTED}",
+            f"no rate of a {device.name} was fitted, and nobody published where its layers lie: the interval "
+            f"is declared, from every layer in a region of its own to the placement of the {_FITTED}",
         )
     plain = layers * sum(mesh.layer_seconds(placement.region, mesh.load_mesh_parameters()).values())
     reading = common["bytes_per_step"] / (question.devices * device.bandwidth_gbs * 1e9)
