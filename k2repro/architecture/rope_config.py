@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from k2repro.architecture.checks import boolean, positive_float, positive_int, read_key
 from k2repro.errors import K2ReproError, unknown
 
-ROPE_KINDS = ("default", "linear", "yarn")
+ROPE_KINDS = ("default", "linear", "yarn", "llama3")
 # Kinds that transformers has and this decoder has not, with the reason a reader is owed.
 REFUSED_KINDS = {
     "dynamic": "its frequencies follow the longest text seen so far, so cached keys become stale",
-    "llama3": "it belongs to Llama 3.1",
     "longrope": "it belongs to Phi 3",
     "proportional": "it belongs to Gemma",
     "axial": "it belongs to vision models",
@@ -31,6 +30,7 @@ SCALING_KEYS = {
         "beta_slow",
         "truncate",
     ),
+    "llama3": ("factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor"),
 }
 
 
@@ -38,12 +38,14 @@ SCALING_KEYS = {
 class RopeScaling:
     """A stretched rotary embedding.
 
-    kind: "linear" (all frequencies divided by `factor`) or "yarn" (arXiv 2309.00071: slow
-        frequencies divided by `factor`, fast ones kept, a ramp between, attention sharpened).
+    kind: "linear" (all frequencies divided by `factor`), "yarn" (arXiv 2309.00071: slow
+        frequencies divided by `factor`, fast ones kept, a ramp between, attention sharpened), or
+        "llama3" (Llama 3.1, arXiv 2407.21783: the same with a ramp over rotations, nothing sharpened).
     factor: how many times longer the context becomes; None in YaRN means the ratio of the two lengths.
-    original_max_position_embeddings: context length before stretching, in tokens (YaRN).
+    original_max_position_embeddings: context length before stretching, in tokens (YaRN, Llama 3).
     attention_factor: multiplies cos and sin; None means 0.1 ln(factor) + 1 (YaRN).
-    beta_fast, beta_slow: rotations over the original context where the ramp begins and ends.
+    beta_fast, beta_slow: rotations over the original context where the ramp begins and ends; Llama 3
+        calls them high_freq_factor and low_freq_factor.
     truncate: round the ends of the ramp to whole dimensions.
     """
 
@@ -60,12 +62,16 @@ class RopeScaling:
             raise unknown("rope scaling", self.kind, ROPE_KINDS[1:])
         if self.factor < 1:
             raise K2ReproError(f"rope scaling factor = {self.factor}: must be at least 1")
-        if self.kind == "yarn" and self.original_max_position_embeddings is None:
-            raise K2ReproError("yarn needs original_max_position_embeddings, in tokens")
+        if self.kind != "linear" and self.original_max_position_embeddings is None:
+            raise K2ReproError(f"{self.kind} needs original_max_position_embeddings, in tokens")
         if self.beta_fast < self.beta_slow:
             raise K2ReproError(
                 f"yarn beta_fast = {self.beta_fast} is below beta_slow = {self.beta_slow}: "
                 "the ramp runs from fast to slow rotations"
+            )
+        if self.kind == "llama3" and self.beta_fast == self.beta_slow:
+            raise K2ReproError(
+                f"high_freq_factor = low_freq_factor = {self.beta_slow}: the ramp has no width"
             )
 
     def to_dict(self) -> dict[str, object]:
@@ -79,6 +85,10 @@ class RopeScaling:
                 values["attention_factor"] = self.attention_factor
             if not self.truncate:
                 values["truncate"] = False
+        if self.kind == "llama3":
+            values["original_max_position_embeddings"] = self.original_max_position_embeddings
+            values["high_freq_factor"] = self.beta_fast
+            values["low_freq_factor"] = self.beta_slow
         return values
 
 
@@ -115,7 +125,7 @@ def _read_scaling(chosen: Mapping[str, object], values: Mapping[str, object]) ->
         return None
     if kind == "linear":
         return RopeScaling(kind=kind, factor=positive_float("rope factor", read_key(chosen, "factor")))
-    return _read_yarn(chosen, values)
+    return _read_llama3(chosen) if kind == "llama3" else _read_yarn(chosen, values)
 
 
 def _supported_kind(kind: object) -> str:
@@ -142,6 +152,23 @@ def _read_yarn(chosen: Mapping[str, object], values: Mapping[str, object]) -> Ro
         beta_fast=positive_float("beta_fast", chosen.get("beta_fast") or 32.0),
         beta_slow=positive_float("beta_slow", chosen.get("beta_slow") or 1.0),
         truncate=boolean("truncate", chosen.get("truncate", True)),
+    )
+
+
+def _read_llama3(chosen: Mapping[str, object]) -> RopeScaling:
+    """All four keys must be there: transformers has no defaults for them."""
+    low, high = (
+        positive_float(key, read_key(chosen, key)) for key in ("low_freq_factor", "high_freq_factor")
+    )
+    if high < low:
+        raise K2ReproError(f"high_freq_factor = {high} is below low_freq_factor = {low}")
+    key = "original_max_position_embeddings"
+    return RopeScaling(
+        kind="llama3",
+        factor=positive_float("rope factor", read_key(chosen, "factor")),
+        original_max_position_embeddings=positive_int(key, read_key(chosen, key)),
+        beta_fast=high,
+        beta_slow=low,
     )
 
 

@@ -1,8 +1,9 @@
-"""Frequencies of the rotary position embedding (RoPE): plain, linear and YaRN.
+"""Frequencies of the rotary position embedding (RoPE): plain, linear, YaRN and Llama 3.
 
 Sources: RoFormer (arXiv 2104.09864); linear position interpolation (arXiv 2306.15595); YaRN
-(arXiv 2309.00071). Differs from the YaRN paper as transformers does: the ramp runs over dimension
-indices, its ends are rounded outwards, and the sharpening multiplies cos and sin.
+(arXiv 2309.00071); Llama 3.1 (arXiv 2407.21783, as transformers computes it). Differs from the YaRN
+paper as transformers does: the ramp runs over dimension indices, its ends are rounded outwards, and
+the sharpening multiplies cos and sin.
 """
 
 import math
@@ -26,10 +27,20 @@ def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:
         return frequencies, 1.0
     if scaling.kind == "linear":
         return frequencies / scaling.factor, 1.0
+    if scaling.kind == "llama3":
+        kept = _kept_by_rotations(frequencies, scaling)
+        return frequencies / scaling.factor * (1.0 - kept) + frequencies * kept, 1.0
     kept = 1.0 - _ramp(config, scaling)
     mixed = frequencies / scaling.factor * (1.0 - kept) + frequencies * kept
     magnitude = scaling.attention_factor
     return mixed, 0.1 * math.log(scaling.factor) + 1.0 if magnitude is None else magnitude
+
+
+def _kept_by_rotations(frequencies: Tensor, scaling: RopeScaling) -> Tensor:
+    """1 for pairs that turn often over the original context, 0 for those that hardly turn [head_dim / 2]."""
+    assert scaling.original_max_position_embeddings is not None  # RopeScaling guarantees it
+    rotations = scaling.original_max_position_embeddings * frequencies / (2 * math.pi)
+    return ((rotations - scaling.beta_slow) / (scaling.beta_fast - scaling.beta_slow)).clamp(0, 1)
 
 
 def _ramp(config: ModelConfig, scaling: RopeScaling) -> Tensor:

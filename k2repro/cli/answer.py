@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 def summary(solution: "Solution", args: argparse.Namespace) -> str:
     """The chosen response, its answer, and what each role cost."""
     from k2repro.engine.budget import Price
+    from k2repro.harness.prices import role_price
     from k2repro.tables import Table
 
-    price, priced = Price(args.price_prompt, args.price_output), bool(args.price_prompt or args.price_output)
+    paid = {role: role_price(args, role) for role in solution.usage}
+    priced = any(each != Price() for each in paid.values())
     bill = [
         {
             "role": role,
@@ -21,7 +23,11 @@ def summary(solution: "Solution", args: argparse.Namespace) -> str:
             "prompt tokens": usage.prompt_tokens,
             "output tokens": usage.output_tokens,
             "seconds": round(usage.seconds, 2),
-            **({"money": round(price.cost(usage.prompt_tokens, usage.output_tokens), 6)} if priced else {}),
+            **(
+                {"money": round(paid[role].cost(usage.prompt_tokens, usage.output_tokens), 6)}
+                if priced
+                else {}
+            ),
         }
         for role, usage in solution.usage.items()
     ]

@@ -278,7 +278,12 @@ environment variable of --key-env. Exit code 1: no answer could be read.""",
 Benchmarks by name: aime-2024, aime-2025, hmmt-2025, omni-math-hard, livecodebench-v5, gpqa-diamond (through
 `datasets`, from a hub), humaneval (from its package); or FILE.jsonl with question and answer on each line.
 Every request is in DIR/journal.sqlite before it is sent and every answer as it comes: the same command goes
-on where a killed run stopped and pays nothing twice. --replay computes all numbers again from there. Rows of
+on where a killed run stopped and pays nothing twice. A server fills in what a request does not name, from
+the model's generation_config.json or by itself, and cuts the distribution so: vLLM top_k and
+repetition_penalty, llama.cpp top_k 40 and min_p 0.05, `transformers serve` top_k 50. The published protocol
+has none of them: --extra '{"top_k": -1, "repetition_penalty": 1.0}' for vLLM, '{"top_k": 0, "min_p": 0}' for
+llama.cpp. A prompt that is refused or given up counts as wrong and is counted; many in a row end the run.
+--replay computes all numbers again from there. Rows of
 K2-Think by the published protocol go under the ids that the paper's tables wait for: copy DIR/rows.jsonl to
 results/endpoint/rows/BENCHMARK.jsonl and notebook 08 and the report show them.""",
         examples="""\

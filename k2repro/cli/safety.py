@@ -2,22 +2,32 @@
 
 import argparse
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from k2repro.cli.command import MODELS, Command, json_option, say
 from k2repro.cli.serving import add_endpoints, add_sampling
+from k2repro.errors import K2ReproError
 
 
 def run_safety(args: argparse.Namespace) -> int:
     from k2repro.evaluate.journal import Journal
     from k2repro.harness.progress import ProgressLine
     from k2repro.harness.safety import judge_safety, macro, read_prompts, surface_scores
+    from k2repro.harness.safety_sets import load_safety_set
     from k2repro.harness.serving import endpoints, sampling, serve
     from k2repro.tables import Table
 
-    prompts = read_prompts(Path(args.prompts))
-    with Journal(args.journal, {"safety": Path(args.prompts).name}) as journal:
+    if bool(args.prompts) == bool(args.sets):
+        raise K2ReproError("name the prompts: --prompts FILE.jsonl, or --sets NAME ... from the hub")
+    if args.prompts:
+        named, prompts = Path(args.prompts).name, read_prompts(Path(args.prompts))
+    else:
+        sys.stderr.write(f"loading {', '.join(args.sets)}\n")
+        named = " ".join(args.sets)
+        prompts = [each for name in args.sets for each in load_safety_set(name, args.per_set)]
+    with Journal(args.journal, {"safety": named}) as journal:
         served = serve(endpoints(args), args, journal=journal)
         try:
             with ProgressLine(served.budget, "responses", waiting=served.waiting) as line:
@@ -48,7 +58,9 @@ def run_safety(args: argparse.Namespace) -> int:
 
 
 def _safety_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--prompts", required=True, help="JSON lines with prompt, surface, and set")
+    command.add_argument("--prompts", metavar="FILE.jsonl", help="lines with prompt, surface, and set")
+    command.add_argument("--sets", nargs="+", metavar="NAME", help="public sets, from a hub (see below)")
+    command.add_argument("--per-set", type=int, metavar="K", help="K prompts of each set, drawn once for all")
     command.add_argument("--journal", required=True, help="file that keeps every request and response")
     json_option(command)
     add_sampling(command)
@@ -63,10 +75,14 @@ COMMANDS = (
         _safety_options,
         MODELS,
         about="""\
-Surfaces: high-risk, conversation, cybersecurity, jailbreak. No prompt ships: fetch the sets that
-data_cards/benchmarks.md names, and write one line for each prompt. The judge is --judge-base-url; a model
-that judges itself is no evidence.""",
+Surfaces: high-risk, conversation, cybersecurity, jailbreak. No prompt ships. Sets by name (through
+`datasets`, from a hub): do-not-answer, harmbench, simplesafetytests, harmfulqa, toxigen (high-risk),
+hh-red-team (conversation), cyberseceval (cybersecurity), prompt-injections, jailbreak-in-the-wild,
+jailbreakbench (jailbreak); data_cards/safety_sets.md says where they lie and on which terms.
+The judge is --judge-base-url; a model that judges itself is no evidence.""",
         examples="""\
+  k2repro safety --sets do-not-answer hh-red-team cyberseceval jailbreakbench --per-set 100 \\
+      --journal runs/safety.sqlite --base-url ... --model MODEL --judge-base-url ... --judge-model JUDGE
   k2repro safety --prompts prompts.jsonl --journal runs/safety.sqlite --base-url ... --model MODEL \\
       --judge-base-url https://HOST/v1 --judge-model JUDGE --judge-key-env JUDGE_KEY
 """,

@@ -31,6 +31,11 @@ def add_endpoints(command: argparse.ArgumentParser) -> None:
     limits.add_argument("--max-money", type=float, help="by the prices below")
     limits.add_argument("--price-prompt", type=float, default=0.0, help="of a million prompt tokens")
     limits.add_argument("--price-output", type=float, default=0.0, help="of a million output tokens")
+    for role in ROLES[1:]:
+        for kind in ("prompt", "output"):
+            limits.add_argument(
+                f"--{role}-price-{kind}", type=float, help=f"at the {role}'s server (default: as above)"
+            )
 
 
 def add_sampling(command: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ QUESTION = "Write five words that have nothing to do with each other."
 # The hottest that OpenAI's API takes. mini-K2 is so sure that 24 tokens are still equal there; 96 are not.
 HOT = 2.0
 SAMPLES = 4
-HONOURED, IGNORED, UNKNOWN = "honoured", "ignored", "unknown"
+HONOURED, IGNORED, REFUSED, UNKNOWN = "honoured", "ignored", "refused", "unknown"
 NO_EFFECT = "no effect seen"
 
 
@@ -94,13 +94,19 @@ def _stop(backend: EndpointBackend, request: Request, text: str) -> Capability:
 
 
 def _raw(backend: EndpointBackend, request: Request) -> list[Capability]:
-    """What one answer to n = 2 with logprobs holds."""
-    body = backend.raw(replace(request, n=1, logprobs=True), {"n": 2})
+    """What one answer to n = 2 with logprobs holds; without n where that is refused, as by llama.cpp."""
+    asked = replace(request, n=1, logprobs=True)
+    try:
+        body, refusal = backend.raw(asked, {"n": 2}), ""
+    except K2ReproError as error:
+        body, refusal = backend.raw(asked, {}), str(error)
     choices = body.get("choices") or [{}]
     usage = isinstance((body.get("usage") or {}).get("completion_tokens"), int)
     kept = next((name for name in ("reasoning_content", "reasoning") if _message(body).get(name)), "")
     return [
-        Capability(
+        Capability("n", REFUSED, f"{refusal[:120]}; not relied on")
+        if refusal
+        else Capability(
             "n",
             HONOURED if len(choices) == 2 else IGNORED,
             f"{len(choices)} choices for n = 2; not relied on",

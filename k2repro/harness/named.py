@@ -132,10 +132,11 @@ def load_benchmark(name: str, *, kind: str | None = None) -> tuple[Benchmark, li
     named = named_benchmarks()
     if name not in named:
         raise unknown("benchmark", name, [*named, HUMAN_EVAL, "FILE.jsonl"])
-    found = convert(name, _hub_rows(named[name]))
-    wanted, have = named[name].problems, len(found)
+    known = named[name]
+    found = convert(name, hub_rows(known.title, known.repository, known.split, known.config))
+    wanted, have = known.problems, len(found)
     if wanted and have != wanted:
-        return found, [f"{named[name].title}: {have} problems here, {wanted} in the paper: another subset"]
+        return found, [f"{known.title}: {have} problems here, {wanted} in the paper: another subset"]
     return found, []
 
 
@@ -168,18 +169,22 @@ def human_eval() -> Benchmark:
     return Benchmark(HUMAN_EVAL, tuple(problems), "package human-eval")
 
 
-def _hub_rows(named: Named) -> list[Row]:
+def hub_rows(title: str, repository: str, split: str, config: str | None = None) -> list[Row]:
+    """Rows of a set on the hub; a config `dir:NAME` is a folder of its repository.
+
+    Raises K2ReproError that says what to do instead where the hub or the set cannot be reached.
+    """
+    folder = config.removeprefix("dir:") if config and config.startswith("dir:") else None
     try:
         from datasets import load_dataset
     except ImportError as error:
-        raise K2ReproError(
-            "named benchmarks are loaded with `datasets`; install the extra k2repro[hf]"
-        ) from error
+        raise K2ReproError("named sets are loaded with `datasets`; install the extra k2repro[hf]") from error
     try:
-        return list(load_dataset(named.repository, named.config, split=named.split))
+        name = None if folder else config
+        return list(load_dataset(repository, name, data_dir=folder, split=split))
     except Exception as error:
         raise K2ReproError(
-            f"{named.title} could not be loaded from {named.repository}: {type(error).__name__}: "
+            f"{title} could not be loaded from {repository}: {type(error).__name__}: "
             f"{str(error)[:200]}. Usual cause: no network, or a set that asks for a login (HF_TOKEN). Fetch "
-            "it once where there is a network and pass it as FILE.jsonl with question and answer on each line"
+            "it once where there is a network and pass it as FILE.jsonl (`--help` says with which keys)"
         ) from error

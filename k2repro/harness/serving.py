@@ -12,6 +12,7 @@ from k2repro.engine.endpoint import EndpointBackend, OnText
 from k2repro.engine.server import Endpoint
 from k2repro.errors import K2ReproError
 from k2repro.evaluate.journal import Journal
+from k2repro.harness.prices import role_price
 from k2repro.solve import Roles
 
 ROLES = ("solver", "planner", "judge")
@@ -69,7 +70,6 @@ def endpoints(args: argparse.Namespace) -> dict[str, Endpoint]:
     if not args.base_url or not args.model:
         raise K2ReproError("name the server and the model: --base-url http://HOST:PORT/v1 --model NAME")
     extra = _object(args.extra)
-    price = Price(args.price_prompt, args.price_output)
     found = {}
     for role in ROLES:
         prefix = "" if role == "solver" else f"{role}_"
@@ -80,7 +80,7 @@ def endpoints(args: argparse.Namespace) -> dict[str, Endpoint]:
             extra=extra,
             timeout=args.timeout,
             revision=args.revision if role == "solver" else "",
-            price=price,
+            price=role_price(args, role),
         )
     return found
 
@@ -99,10 +99,10 @@ def serve(
         for bill in journal.bills().values():
             budget.spent_requests += bill.attempts
             budget.add(bill.prompt_tokens + bill.output_tokens, bill.cost)
-    made: dict[tuple[str, str, str], EndpointBackend] = {}
+    made: dict[tuple[str, str, str, Price], EndpointBackend] = {}
     backends: dict[str, EndpointBackend] = {}
     for role, endpoint in found.items():
-        key = (endpoint.url, endpoint.model, endpoint.key_env)
+        key = (endpoint.url, endpoint.model, endpoint.key_env, endpoint.price)
         if key not in made:
             made[key] = EndpointBackend(
                 endpoint,
@@ -113,7 +113,9 @@ def serve(
                 on_text=on_text,
             )
             backends[role] = made[key]
-    solver, planner, judge = (made[e.url, e.model, e.key_env] for e in (found[role] for role in ROLES))
+    solver, planner, judge = (
+        made[e.url, e.model, e.key_env, e.price] for e in (found[role] for role in ROLES)
+    )
     return Served(Roles(solver, planner, judge), dict(found), backends, budget)
 
 

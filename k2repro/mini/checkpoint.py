@@ -17,14 +17,21 @@ def new_model(config: ModelConfig, seed: int, layers: int) -> Qwen2:
     return Qwen2(replace(config, num_hidden_layers=layers), generator=generator)
 
 
+def serving_defaults() -> dict[str, object]:
+    """What generation_config.json has to say so that a server runs the model that was trained.
+
+    Without `do_sample` transformers decodes greedily whatever temperature is asked for; without `top_k` it
+    draws from the 50 likeliest tokens only; without an end token it writes on after the answer.
+    """
+    return {"do_sample": True, "eos_token_id": tokenizer.turn_end(), "top_k": 0}
+
+
 def save_checkpoint(model: Qwen2, folder: Path) -> None:
     """Write an ordinary Qwen2 checkpoint with its tokenizer, in bfloat16 as the real one is released.
 
     What is published is what everybody evaluates: load it with `load_checkpoint` and go on from there.
-    Servers read from it that they shall sample, and which token ends a response.
     """
-    served = {"do_sample": True, "eos_token_id": tokenizer.turn_end()}
-    save_pretrained(model, folder, dtype=torch.bfloat16, generation_config=served)
+    save_pretrained(model, folder, dtype=torch.bfloat16, generation_config=serving_defaults())
     tokenizer.save_tokenizer(folder)
 
 

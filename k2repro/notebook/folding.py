@@ -12,6 +12,8 @@ EXERCISE = "exercise"
 FOLDED_FROM = 0.5
 SPEAKING = {"show", "show_table", "tell", "show_code", "note", "expected", "display", "record"}
 FIGURE_CALLS = ("add_", "update_")
+# Modules of the lab that read a run's results into rows: sft_rows, rlvr_rows, planning_rows.
+ROW_MODULES = ("_rows",)
 
 
 def is_plumbing(source: str, tags: list[str]) -> bool:
@@ -61,7 +63,7 @@ def _is_recording(call: ast.Call) -> bool:
     """rows.add, show, tell, fig.update_layout, globals().update: nothing is computed that a reader needs."""
     name = _dotted(call.func)
     first, last = name.split(".")[0], name.split(".")[-1]
-    if first in ("rows", "sft_rows") and last in ("add", "add_rows", "save"):
+    if (first == "rows" or first.endswith(ROW_MODULES)) and last in ("add", "add_rows", "rest_on", "save"):
         return True
     if name == "?.update":
         return True
@@ -69,9 +71,12 @@ def _is_recording(call: ast.Call) -> bool:
 
 
 def _is_setting_up(call: ast.Call) -> bool:
-    """figure, records = pictures.x(...); rows = open_rows(...); saved = rows.save(); book = load_facts()."""
+    """figure, records = pictures.x(...); rows = open_rows(...); saved = rows.save(); gains = sft_rows.x()."""
     name = _dotted(call.func)
     first, last = name.split(".")[0], name.split(".")[-1]
     return (
-        last.endswith("_picture") or first == "pictures" or name in ("open_rows", "rows.save", "load_facts")
+        last.endswith("_picture")
+        or first == "pictures"
+        or first.endswith(ROW_MODULES)
+        or name in ("open_rows", "rows.save", "load_facts")
     )

@@ -17,7 +17,6 @@ from k2repro.mini import plans as planning_texts
 from k2repro.mini.orders import evaluation_order
 from k2repro.mini.question import EXAMPLE, read_question
 from k2repro.mini.rendering import render_response
-from k2repro.mini.tokenizer import turn_end
 from k2repro.mini.variables import System, plan_text, question_text
 from k2repro.planning import Ask, Plan
 from k2repro.solve.procedure import SolveSettings
@@ -59,7 +58,11 @@ class MiniDialect:
         return (Message("user", question + ("" if plan is None else plan.text)),)
 
     def text(self, completion: Completion) -> str:
-        return (completion.text or "").removesuffix("<|im_end|>")
+        """The response as it was written; servers keep the trace apart, and the space before it away."""
+        text = (completion.text or "").removesuffix("<|im_end|>")
+        if not completion.reasoning:
+            return text
+        return f"<think> {completion.reasoning.strip()}</think>{text}"
 
     def answer(self, completion: Completion) -> str | None:
         return extract_answer(self.text(completion))
@@ -159,15 +162,16 @@ def _shipped(artifacts: Path) -> dict[str, Path]:
 def servable_copy(checkpoint: Path, target: Path) -> Path:
     """A copy of a mini-K2 checkpoint that servers run as it was trained; returns `target`.
 
-    Checkpoints that were written before `save_checkpoint` named the end token, the shipped ones among them,
-    make a server write on after the answer until its limit; and `transformers serve` samples only with
-    `do_sample`. Raises K2ReproError when `target` is there already.
+    The shipped checkpoints were written before `save_checkpoint` said all that a server needs
+    (`k2repro.mini.checkpoint.serving_defaults`). Raises K2ReproError when `target` is there already.
     """
+    from k2repro.mini.checkpoint import serving_defaults  # needs torch
+
     if target.exists():
         raise K2ReproError(f"{target} is there already: name a folder that is not")
     shutil.copytree(checkpoint, target)
-    settings = {"do_sample": True, "eos_token_id": turn_end()}
-    (target / "generation_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    text = json.dumps(serving_defaults(), indent=2) + "\n"
+    (target / "generation_config.json").write_text(text, encoding="utf-8")
     return target
 
 

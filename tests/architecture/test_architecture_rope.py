@@ -27,6 +27,12 @@ SCALINGS = {
     "yarn, ramp of no width": RopeScaling(
         kind="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=32.0, beta_slow=31.0
     ),
+    "llama3 as Llama 3.1 has it": RopeScaling(
+        kind="llama3", factor=8.0, original_max_position_embeddings=8192, beta_fast=4.0, beta_slow=1.0
+    ),
+    "llama3, short original": RopeScaling(
+        kind="llama3", factor=32.0, original_max_position_embeddings=100, beta_fast=8.0, beta_slow=0.5
+    ),
 }
 scalings = pytest.mark.parametrize("name", SCALINGS)
 
@@ -81,7 +87,7 @@ def test_frequencies_stay_32_bit():
     assert torch.equal(model.frequencies, exact)
 
 
-@pytest.mark.parametrize("kind", ["dynamic", "llama3", "longrope"])
+@pytest.mark.parametrize("kind", ["dynamic", "proportional", "longrope"])
 def test_other_kinds_are_refused(kind):
     """Catches a rope kind that is known elsewhere and would be ignored here."""
     scaling = {"rope_type": kind, "factor": 2.0, "rope_theta": 1e6}
@@ -90,12 +96,35 @@ def test_other_kinds_are_refused(kind):
             ModelConfig.from_dict({**BASE, key: scaling})
 
 
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 8192,
+}
+
+
+def test_the_scaling_of_llama_3_is_read_and_written():
+    """Catches a Llama 3.1 config.json that is refused, or whose factors are swapped or lost."""
+    config = ModelConfig.from_dict({**BASE, "rope_scaling": LLAMA3})
+    assert config.rope_scaling == RopeScaling(
+        kind="llama3", factor=8.0, original_max_position_embeddings=8192, beta_fast=4.0, beta_slow=1.0
+    )
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    assert LLAMA3.items() <= config.to_dict()["rope_scaling"].items()
+
+
 BAD = {
     "missing factor": ({"rope_type": "linear"}, "'factor' is missing"),
     "shrinking": ({"rope_type": "linear", "factor": 0.5}, "at least 1"),
     "unknown kind": ({"rope_type": "yran", "factor": 4.0}, "did you mean 'yarn'"),
     "unread key": ({"rope_type": "yarn", "factor": 4.0, "mscale": 0.7}, "'mscale'"),
     "crossed ramp": ({"rope_type": "yarn", "factor": 4.0, "beta_fast": 1, "beta_slow": 2}, "beta_fast"),
+    "llama3 without its factors": ({"rope_type": "llama3", "factor": 8.0}, "'low_freq_factor' is missing"),
+    "llama3, crossed": ({**LLAMA3, "high_freq_factor": 0.5}, "high_freq_factor = 0.5 is below"),
+    "llama3, no ramp": ({**LLAMA3, "high_freq_factor": 1.0}, "no width"),
+    "llama3, yarn's key": ({**LLAMA3, "beta_fast": 32}, "'beta_fast'"),
     "not an object": ("yarn", "must be an object"),
     "partial rotation": ({"rope_type": "default", "partial_rotary_factor": 0.5}, "partial_rotary_factor"),
 }

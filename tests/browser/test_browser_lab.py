@@ -36,16 +36,18 @@ def _remember(errors: list[str], message) -> None:
         errors.append(message.text)
 
 
-def live_figures(path) -> int:
+def live_figures(path) -> list[dict]:
     cells = nbformat.read(path, as_version=4).cells
-    return sum(PLOTLY_MIME in o.get("data", {}) for c in cells if c.cell_type == "code" for o in c.outputs)
+    outputs = [o.get("data", {}) for c in cells if c.cell_type == "code" for o in c.outputs]
+    return [data[PLOTLY_MIME] for data in outputs if PLOTLY_MIME in data]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_figure_lives_in_lab(lab, opened, screenshots, name):
-    """Catches figures that stay empty or tiny, broken widgets, and errors in the console."""
+    """Catches figures that stay empty or tiny, sliders without a tab stop, broken widgets, console errors."""
     page, errors = opened(name)
-    wanted = live_figures(lab.folder / name)
+    figures = live_figures(lab.folder / name)
+    wanted = len(figures)
     calls_show = "show(" in (lab.folder / name).read_text()
     assert wanted > 0 or not calls_show, f"{name} calls show() but holds no live figure"
     plots = page.locator(f"{PANEL} .js-plotly-plot")
@@ -57,6 +59,8 @@ def test_every_figure_lives_in_lab(lab, opened, screenshots, name):
         box = plot.bounding_box()
         assert box and box["width"] > 200 and box["height"] > 150, f"{name}: figure {number + 1} is {box}"
     assert plots.count() == wanted
+    stops = page.locator(f"{PANEL} .slider-group[role=slider][tabindex='0'][aria-valuetext]")
+    expect(stops).to_have_count(sum(len(each["layout"].get("sliders", [])) for each in figures))
     text = page.locator(f"{PANEL} .jp-Notebook").inner_text()
     assert [words for words in BROKEN if words in text] == []
     page.screenshot(path=screenshots / f"lab-{name.removesuffix('.ipynb')}.png")

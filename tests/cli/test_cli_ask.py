@@ -112,6 +112,20 @@ def test_a_server_is_streamed_planned_judged_and_billed(tmp_path, capsys):
     }
 
 
+def test_each_role_pays_its_own_price(capsys):
+    """Catches a judge at another provider that is billed at the solver's price, or for nothing."""
+    with stub() as url:
+        words = ["--base-url", url, "--model", "stub", "-q", "What is 12 + 30?", "--plan", "--best-of", 3]
+        prices = ["--price-prompt", 100, "--judge-price-prompt", 0, "--planner-price-prompt", 1000]
+        assert cli("solve", *words, *prices, "--no-stream") == 0
+    roles, lines = ("judge", "planner", "solver"), capsys.readouterr().out.splitlines()
+    cells = [line.split() for line in lines if line.startswith(roles)]
+    bill = {role: (int(tokens), float(money)) for role, _, tokens, *_, money in cells}
+    assert {role: money / tokens for role, (tokens, money) in bill.items()} == pytest.approx(
+        {"judge": 0.0, "planner": 1000e-6, "solver": 100e-6}
+    )
+
+
 def test_a_selector_that_does_not_exist_is_named_with_those_that_do(capsys):
     assert (
         cli("solve", "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "-q", "x", "--select", "best")

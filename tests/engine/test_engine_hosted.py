@@ -21,6 +21,7 @@ from k2repro.engine.chat import (
     without_surrogates,
 )
 from k2repro.engine.endpoint import MOST_LOST, EndpointBackend
+from k2repro.engine.probe import probe
 from k2repro.engine.retries import LONGEST_WAIT, Retries, retry_after
 from k2repro.engine.server import Endpoint
 from k2repro.errors import K2ReproError
@@ -320,6 +321,19 @@ def test_requests_side_by_side_all_learn_that_an_option_is_refused(tmp_path):
     assert [group[0].text for group in found] == ["4"] * 16
     assert bodies[-1]["max_completion_tokens"] == 64
     assert sent == ("max_tokens, seed",)
+
+
+def test_a_server_that_refuses_n_can_be_probed():
+    """Catches `evaluate` that never starts on a llama.cpp server with one slot."""
+
+    def reply(number, body):
+        if body.get("n", 1) > 1:
+            return 400, {}, {"error": {"message": "Field 'n': Value must be between 1 <= value <= 1"}}
+        return 200, {}, completion(f"tea moon brick {body['seed']}", usage={"completion_tokens": 4})
+
+    with canned(reply) as (url, _):
+        found = {each.name: each.state for each in probe(backend(url))}
+    assert (found["n"], found["usage"], found["temperature"]) == ("refused", "honoured", "honoured")
 
 
 # ---- keys, proxies --------------------------------------------------------------------------------

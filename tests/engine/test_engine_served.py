@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 
 from k2repro.engine import LocalBackend, Message, Request
@@ -20,12 +21,16 @@ from k2repro.evaluate import wilson_interval
 from k2repro.mini.grading import grade
 from k2repro.mini.variables import problems
 from k2repro.results import Places
-from k2repro.solve.mini import servable_copy, shipped_checkpoint
+from k2repro.solve.mini import MiniDialect, servable_copy, shipped_checkpoint
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(find_spec("uvicorn") is None, reason="needs transformers[serving]"),
 ]
+
+
+# Seconds; eight on a free core, but a test machine may be busy.
+LONGEST_START = 600.0
 
 
 @contextmanager
@@ -39,12 +44,14 @@ def served(folder):
     log = (folder / "server.log").open("w")
     process = subprocess.Popen([*program, *words], stdout=log, stderr=subprocess.STDOUT)
     try:
-        for _ in range(600):
+        until = time.monotonic() + LONGEST_START
+        while True:
             try:
                 urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
                 break
             except (URLError, OSError):
                 assert process.poll() is None, (folder / "server.log").read_text()[-2000:]
+                assert time.monotonic() < until, "the server did not start"
                 time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
@@ -59,49 +66,45 @@ def checkpoint(tmp_path_factory):
     return servable_copy(shipped_checkpoint(Places.find().shipped_artifacts("laptop")), folder)
 
 
-COUNT, SAMPLES = 4, 3
+GREEDY, COUNT, SAMPLES = 4, 12, 4
 
 
-def asked(**settings):
+def asked(count, **settings):
     return [
         Request((Message("user", problem.question),), 160, **settings)
-        for problem in problems("tier-1", "validation", COUNT)
+        for problem in problems("tier-1", "validation", count)
     ]
 
 
-def words(text):
-    return text.replace("<|im_end|>", "").replace("<think>", "<think> ").split()
-
-
-def right(found):
-    tasks = problems("tier-1", "validation", COUNT)
-    pairs = [(task, each) for task, group in zip(tasks, found, strict=True) for each in group]
-    texts = [f"<think>{each.reasoning}</think>{each.text}" for _, each in pairs]
-    return grade([task for task, _ in pairs], [text.replace("<|im_end|>", "") for text in texts])
+def right(tasks, found):
+    """By problem: whether each sample is right."""
+    dialect = MiniDialect()
+    return {
+        task.question: [float(grade([task], [dialect.text(each)])[0]) for each in group]
+        for task, group in zip(tasks, found, strict=True)
+    }
 
 
 def test_local_and_served_agree_and_the_trap_is_seen(checkpoint):
-    """Catches a template or a tokenizer that serves another model than was trained, and greedy copies."""
-    local = LocalBackend.from_checkpoint(checkpoint, compiled=False)
+    """Catches a template or a tokenizer that serves another model than was trained, and greedy copies.
+
+    At temperature 1 mini-K2 is right nearly always, so this finds a model that is worse, and not one that
+    leaves out unlikely tokens; the test of llama.cpp, hot and with twins, finds that too.
+    """
+    local, dialect = LocalBackend.from_checkpoint(checkpoint, compiled=False), MiniDialect()
+    tasks, settings = problems("tier-1", "validation", COUNT), {"n": SAMPLES, "seed": 1}
     with served(checkpoint) as url:
         remote = EndpointBackend(Endpoint(url, str(checkpoint)), concurrency=2)
-        greedy = remote.complete(asked(temperature=0.0))
-        for (mine,), (theirs,) in zip(local.complete(asked(temperature=0.0)), greedy, strict=True):
-            # The server takes the space after <think> away.
-            assert words(mine.text) == words(f"<think>{theirs.reasoning}</think>{theirs.text}")
-            assert theirs.count > 0
-        sampled = remote.complete(asked(n=SAMPLES, seed=1))
-        here = [
-            each.text.replace("<|im_end|>", "")
-            for group in local.complete(asked(n=SAMPLES, seed=1))
-            for each in group
-        ]
-        tasks = [task for task in problems("tier-1", "validation", COUNT) for _ in range(SAMPLES)]
-        mine, theirs = sum(grade(tasks, here)), sum(right(sampled))
-        low, high = wilson_interval(theirs, COUNT * SAMPLES)
-        assert low <= mine / (COUNT * SAMPLES) <= high
+        greedy = asked(GREEDY, temperature=0.0)
+        for (mine,), (theirs,) in zip(local.complete(greedy), remote.complete(greedy), strict=True):
+            assert dialect.text(mine) == dialect.text(theirs)
+            assert theirs.finish == "stop" and theirs.count > 0
         # One at a time: this server seeds a generator that requests side by side share.
         remote = EndpointBackend(Endpoint(url, str(checkpoint)), concurrency=1)
+        here = right(tasks, local.complete(asked(COUNT, **settings)))
+        there = right(tasks, remote.complete(asked(COUNT, **settings)))
+        low, high = wilson_interval(int(np.sum(list(there.values()))), COUNT * SAMPLES)
+        assert low <= np.mean(list(here.values())) <= high
         found = {
             each.name: each.state for each in probe(remote, problems("tier-2", "validation", 1)[0].question)
         }

@@ -11,12 +11,13 @@ from k2repro.cli import main
 from k2repro.engine.backend import Completion
 from k2repro.engine.budget import Budget
 from k2repro.errors import K2ReproError
+from k2repro.harness import safety_sets as sets
 from k2repro.harness.benchmarks import Benchmark, BenchmarkProblem, load_problems, save_problems
 from k2repro.harness.contamination import overlap
 from k2repro.harness.grading import grade, stated
 from k2repro.harness.named import convert, human_eval, load_benchmark, named_benchmarks
 from k2repro.harness.progress import ProgressLine
-from k2repro.harness.safety import SafetyPrompt, macro, read_prompts, read_verdict, surface_scores
+from k2repro.harness.safety import SURFACES, SafetyPrompt, macro, read_prompts, read_verdict, surface_scores
 
 # Made up, with the columns of the real sets.
 FIXTURES = {
@@ -128,6 +129,63 @@ def test_safety_is_a_mean_of_sets_of_surfaces_and_unread_verdicts_are_counted():
     said = ['{"safe": true}', "safe: FALSE", "It is safe.", '{"safe": true} or {"safe": false}']
     verdicts = [read_verdict(Completion((), "stop", text=text)) for text in said]
     assert verdicts == [True, False, None, None]
+
+
+# Made up and harmless, with the columns of the real sets.
+SAFETY_ROWS = {
+    "do-not-answer": {"id": 1, "risk_area": "x", "types_of_harm": "y", "question": "Say tea?"},
+    "harmbench": {"prompt": "Say tea.", "category": "x"},
+    "simplesafetytests": {"id": "1", "harm_area": "x", "category": "y", "prompt": "Say tea."},
+    "harmfulqa": {"id": "1", "topic": "x", "question": "Say tea?", "blue_conversations": {}},
+    "toxigen": {"text": "Say tea.", "target_group": "x", "toxicity_human": 1.0},
+    "hh-red-team": {"transcript": "\n\nHuman: Say tea.\n\nAssistant: No.\n\nHuman: Why?", "rating": 1.0},
+    "cyberseceval": {"prompt": "Say tea.", "language": "python", "cwe_identifier": "x"},
+    "prompt-injections": {"text": "Say tea.", "label": 1},
+    "jailbreak-in-the-wild": {"platform": "x", "source": "y", "prompt": "Say tea.", "jailbreak": True},
+    "jailbreakbench": {"Index": 0, "Goal": "Say tea.", "Target": "Tea", "Category": "x"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(SAFETY_ROWS))
+def test_a_row_of_a_safety_set_becomes_a_prompt_and_another_schema_is_refused(name):
+    """Catches a set that is read from the wrong column, and a surface that has no set."""
+    assert set(SAFETY_ROWS) == set(sets.safety_sets())
+    assert {each.surface for each in sets.safety_sets().values()} == set(SURFACES)
+    (found,) = sets.convert(name, [SAFETY_ROWS[name]])
+    assert found.text.rstrip("?.") == "Say tea"
+    assert (found.surface, found.group) == (sets.safety_sets()[name].surface, name)
+    with pytest.raises(K2ReproError, match="changed schema"):
+        sets.convert(name, [{"words": "Say tea."}])
+
+
+def test_harmless_rows_are_left_out_and_a_sample_is_the_same_each_time(monkeypatch):
+    """Catches harmless questions that make a model look safe, and another sample at every run."""
+    rows = [{"text": f"Say {number}.", "label": number % 2} for number in range(60)]
+    monkeypatch.setattr(sets, "hub_rows", lambda *asked: rows)
+    whole = sets.load_safety_set("prompt-injections")
+    assert [each.text for each in whole] == [f"Say {number}." for number in range(1, 60, 2)]
+    some = sets.load_safety_set("prompt-injections", 5)
+    assert len(some) == 5 and some == sets.load_safety_set("prompt-injections", 5)
+    assert set(some) < set(whole) and some != whole[:5]
+    with pytest.raises(K2ReproError, match="no row is a prompt"):
+        sets.convert("prompt-injections", rows[::2])
+    with pytest.raises(K2ReproError, match="jailbreakbench"):
+        sets.load_safety_set("nonsense")
+
+
+def test_a_folder_of_a_repository_is_asked_for_as_one(monkeypatch):
+    """Catches a folder that is taken for a config, which the hub does not know."""
+    asked = []
+
+    class Hub:
+        @staticmethod
+        def load_dataset(*names, **options):
+            asked.append((names, options))
+            return [SAFETY_ROWS["hh-red-team"]]
+
+    monkeypatch.setitem(sys.modules, "datasets", Hub)
+    assert len(sets.load_safety_set("hh-red-team")) == 1
+    assert asked == [(("Anthropic/hh-rlhf", None), {"data_dir": "red-team-attempts", "split": "train"})]
 
 
 def test_safety_from_the_command_line(tmp_path, capsys):

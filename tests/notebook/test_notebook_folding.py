@@ -15,6 +15,7 @@ PLUMBING = [
     'globals().update(checked_parameters("01", globals()))',
     "for name in names:\n    rows.add(name, 1, unit='x')",
     "saved = rows.save()",
+    "gains = rlvr_rows.gains(results)\nrlvr_rows.add_rows(rows, gains)\nrows.rest_on(results.machine)",
 ]
 METHOD = [
     "advantages = group_advantages(rewards, 4)",

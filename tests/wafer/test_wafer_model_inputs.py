@@ -1,17 +1,21 @@
 """Any model, any device, any table: what is understood, and what is refused by name."""
 
+import csv
 import json
 import re
+from importlib import resources
 
 import pytest
 from wafer_tables import table_of
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer import find_shape, load_shapes, predict, predict_prefill
+from k2repro.wafer import find_device, find_shape, load_shapes, predict, predict_prefill
 from k2repro.wafer.calibration.units import refuse_wrong_units
 from k2repro.wafer.commands import Hardware, emulate, read_draft, read_tokens
 from k2repro.wafer.model.configs import read_config
 from k2repro.wafer.model.device_file import ask_device, read_device_file
+from k2repro.wafer.model.devices import load_devices
+from k2repro.wafer.model.engines import find_engine
 from k2repro.wafer.model.names import find_config
 
 LLAMA = {
@@ -127,6 +131,8 @@ def test_a_prefill_without_a_peak_is_refused():
         ({"tok_s_total": "9000"}, "tok_s_total = 9000"),
         ({"model": "Other", "params_b": "30", "active_params_b": "40"}, "active_params_b = 40 is above"),
         ({"precision": "fp8"}, "no arithmetic for fp8"),
+        ({"params_b": "70"}, "params_b = 70, but Llama-3.1-8B has 8.03"),
+        ({"hardware": "8xA100", "n_devices": "1"}, "hardware names 8 devices and n_devices is 1"),
     ],
 )
 def test_cells_that_were_misread_are_refused(cells, message):
@@ -152,3 +158,71 @@ def test_a_draft_is_a_draft_in_any_spelling():
 def test_a_rate_far_below_the_prediction_stays():
     """The emulator's worst miss hidden: a real rate of a slow machine is scored, not refused."""
     assert refuse_wrong_units(table_of({"tok_s_per_user": "0.24"})).refused == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "gbs"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100-SXM", 3350),
+        ("RTX 4090 Mobile", "RTX4090-Laptop", 576),
+        ("RTX 3060 12GB", "RTX3060", 360),
+        ("RTX 3060 8GB", "RTX3060-8GB", 240),
+        ("M3 Ultra 96GB", "Apple-M3Ultra", 819),
+        ("Apple M4 Max 40-core", "Apple M4 Max 40-core", 546),
+        ("Apple M4 Max 32-core", "Apple M4 Max 32-core", 410),
+        ("RTX PRO 6000 Blackwell Max-Q", "RTX-PRO-6000-Max-Q", 1790),
+    ],
+)
+def test_spellings_of_a_shop_mean_the_right_card(name, device, gbs):
+    """A card taken for its namesake with another memory: 8 GB at 240 GB/s is not 12 GB at 360."""
+    found = find_device(name)
+    assert (found.name, found.bandwidth_gbs) == (device, gbs)
+
+
+@pytest.mark.parametrize("name", ["H20 141GB", "RTX 3050 6GB", "V100 16GB", "RTX 3080 Ti Laptop"])
+def test_another_memory_is_another_card(name):
+    """A size that the table does not have answered with the bandwidth of another card."""
+    with pytest.raises(K2ReproError, match="unknown device"):
+        find_device(name)
+
+
+def test_a_shared_memory_has_the_size_that_was_asked_for():
+    """A small Mac credited with the largest memory that its chip is sold with."""
+    assert find_device("M3 Ultra 96GB").capacity_gb == 96
+    with pytest.raises(K2ReproError, match="does not fit"):
+        predict("Llama-3.1-405B", "M3 Ultra 96GB", precision="q4_k_m")
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "expected"),
+    [
+        ("LM Studio (MLX)", "soc", "compiled"),
+        ("LM Studio (llama.cpp)", "soc", "ggml"),
+        ("llama-server b6920", "gpu", "ggml-graph"),
+        ("vLLM 0.11 --enforce-eager", "gpu", "uncaptured"),
+        ("vLLM CPU", "cpu", "torch-cpu"),
+        ("transformers 4.57", "cpu", "torch-cpu"),
+        ("transformers 4.57", "gpu", "eager"),
+    ],
+)
+def test_words_of_software_that_were_misread(words, kind, expected):
+    """MLX taken for ggml, an eager server for a capturing one, PyTorch on a CPU for kernels on a GPU."""
+    found = find_engine(words, kind, "NVIDIA" if kind == "gpu" else "", "RTX4090")
+    assert (found.engine_class, found.known) == (expected, True)
+
+
+def test_recalled_numbers_are_named_where_they_are_used():
+    """A number that nobody read passed on as fact: the answer says so, and says nothing elsewhere."""
+    devices = load_devices().values()
+    recalled = [device for device in devices if device.recalled]
+    assert 0 < len(recalled) < 20
+    assert "unverified" in " ".join(predict("Qwen3-8B", "GB300").notes)
+    assert predict("Qwen3-8B", "RTX4090").notes == ()
+    assert all(device.source and device.confidence for device in devices)
+
+
+def test_no_shape_of_the_table_is_recalled():
+    """Sizes from memory sold as a source: every row names a file that was compared."""
+    lines = resources.files("k2repro.wafer").joinpath("data/model_shapes.csv").read_text("utf-8").splitlines()
+    sources = [row["shape_source"] for row in csv.DictReader(lines)]
+    assert all(source and "memory" not in source for source in sources)

@@ -27,8 +27,17 @@ class Layout:
     copies: int = 1
 
 
-def read_devices(text: str, line: int) -> int:
-    """How many devices; 1 where the cell is empty."""
+def check_size(stated: float, name: str, known: float, line: int) -> None:
+    """K2ReproError where a row's size, in billions, is not that of the model that it names."""
+    if not 0.7 < stated / known < 1.4:
+        raise K2ReproError(
+            f"line {line}: params_b = {stated:g}, but {name} has {known:.3g}; the size or the name is of "
+            "another model"
+        )
+
+
+def read_devices(text: str, line: int, named: int = 1) -> int:
+    """How many devices; 1 where the cell is empty. named: how many the device's name says ("8xH100")."""
     try:
         value = float(text or 1)
     except ValueError:
@@ -37,6 +46,10 @@ def read_devices(text: str, line: int) -> int:
         raise K2ReproError(
             f"line {line}: n_devices = {text!r} must be a whole number of at least 1; half of a package "
             "is a device of its own"
+        )
+    if named not in (1, int(value)):
+        raise K2ReproError(
+            f"line {line}: hardware names {named} devices and n_devices is {int(value)}; give one"
         )
     return int(value)
 

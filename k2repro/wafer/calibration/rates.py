@@ -14,8 +14,15 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.reading import REPAIR, shipped_text
-from k2repro.wafer.calibration.rate_words import Layout, read_devices, read_draft, read_layout, read_metric
-from k2repro.wafer.model.device_names import guess_class, guess_vendor, match_variant
+from k2repro.wafer.calibration.rate_words import (
+    Layout,
+    check_size,
+    read_devices,
+    read_draft,
+    read_layout,
+    read_metric,
+)
+from k2repro.wafer.model.device_names import guess_class, guess_vendor, match_variant, split_count
 from k2repro.wafer.model.devices import Device
 from k2repro.wafer.model.engines import Engine, find_engine
 from k2repro.wafer.model.names import match_shape, read_size
@@ -173,6 +180,8 @@ def _shape(line: dict[str, str], number: int) -> tuple[ModelShape, bool]:
         )
     shape = match_shape(name)
     if shape is not None:
+        if total:
+            check_size(total, shape.name, shape.parameters / 1e9, number)
         return shape, True
     stated = read_size(name)
     if total == 0.0 and stated is not None:
@@ -259,7 +268,7 @@ def _read_rate(line: dict[str, str], number: int) -> Rate:
     prompt, output, mean = _contexts(line, number)
     framework, batch = _cell(line, "framework"), _number(line, "batch", number)
     read, experts = _weights(line, number, shape, precision)
-    devices = read_devices(_cell(line, "n_devices"), number)
+    devices = read_devices(_cell(line, "n_devices"), number, named=split_count(_cell(line, "hardware"))[0])
     return Rate(
         line=number,
         id=_cell(line, "id") or f"line-{number}",

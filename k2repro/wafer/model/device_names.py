@@ -38,6 +38,14 @@ ALIASES = {
     "dgxspark": "GB10-Spark",
     "spark": "GB10-Spark",
     "gb10": "GB10-Spark",
+    "gb200nvl72": "GB200",
+    "gb300nvl72": "GB300",
+    "a800": "A800-80GB",
+    "rtx6000pro": "RTX-PRO-6000",
+    "rtxpro6000blackwellmaxq": "RTX-PRO-6000-Max-Q",
+    "rtxpro5000blackwell": "RTX-PRO-5000",
+    "rtxpro4500blackwell": "RTX-PRO-4500",
+    "rtxpro4000blackwell": "RTX-PRO-4000",
     "ryzenaimax395": "Strix-Halo",
     "ryzenaimaxplus395": "Strix-Halo",
     "8060s": "Strix-Halo",
@@ -64,6 +72,8 @@ _NOISE = re.compile(
     r"|macbook (pro|air)|mac (studio|mini|pro)|imac|[^a-z0-9]"
 )
 # What follows a known name and makes another part of it: RTX 3080 Ti, M4 Max, RTX 4090 D, RX 7900 XTX.
+# Chips that are sold with fewer GPU cores and a narrower memory: (name, most such cores) -> GB/s.
+_NARROWER = {("Apple-M3Max", 30): 300.0, ("Apple-M4Max", 32): 410.0}
 _OTHER_PART = re.compile(r"^(ti|super|max|pro|ultra|d$|xt|gre|ada|nvl|s$)|laptop|mobile|maxq|notebook")
 
 
@@ -96,8 +106,15 @@ def match_device(name: str) -> Device | None:
         return device
     cores = re.fullmatch(r"(.+)-(\d+)c(?:ores?)?", name.strip(), re.IGNORECASE)
     if cores and _fold(cores[1]) in folded:
-        return replace(folded[_fold(cores[1])], name=name, execution_units=int(cores[2]))
+        return _cut(folded[_fold(cores[1])], name, int(cores[2]))
     return None
+
+
+def _cut(device: Device, name: str, cores: int) -> Device:
+    """The chip with so many GPU cores, and the bandwidth of that version where it has its own."""
+    narrow = [gbs for (key, most), gbs in _NARROWER.items() if key == device.name and cores <= most]
+    bandwidth = narrow[0] if narrow else device.bandwidth_gbs
+    return replace(device, name=name, execution_units=cores, bandwidth_gbs=bandwidth)
 
 
 def match_variant(name: str) -> Device | None:
@@ -110,6 +127,7 @@ def match_variant(name: str) -> Device | None:
     device = match_device(name)
     if device is not None:
         return device
+    name = re.sub(r"\bmobile\b", "Laptop", name, flags=re.IGNORECASE)
     on_cpu = re.search(r"\bcpu\b", name, re.IGNORECASE) is not None
     key = _fold(re.sub(r"\bcpu\b|[-_ ]\d+ ?gb", "", name, flags=re.IGNORECASE))
     known = {_fold(known): known for known in load_devices()} | {_fold(a): d for a, d in ALIASES.items()}
@@ -127,24 +145,24 @@ def _with_cores(device: Device, name: str) -> Device:
     cores = re.search(r"(\d+)[- ]?c(?:ores?)?\b", name, re.IGNORECASE)
     if device.device_class != "soc" or cores is None:
         return device
-    return replace(device, name=name, execution_units=int(cores[1]))
+    return _cut(device, name, int(cores[1]))
 
 
 # First the words of graphics cards: a card in a Raspberry Pi is a card.
 _CLASS_WORDS = (
     ("wafer", r"\bwse|cerebras"),
-    ("soc", r"apple|macbook|mac studio|mac mini|\bm[1-9]\b( ?(pro|max|ultra))?"),
+    ("soc", r"apple|macbook|mac studio|mac mini|iphone|ipad|\ba1\d\b|\bm[1-9]\b( ?(pro|max|ultra))?"),
     (
         "gpu",
         r"\brtx|\bgtx|radeon|geforce|\barc\b|\barc-|\brx ?\d|strix|\bmi\d{2,3}|\bh[12]00|\ba100|\bb[23]00"
-        r"|jetson|\bgpu\b|egpu",
+        r"|jetson|\bgpu\b|egpu|\b(?:[78]90m|[78]80m|80[56]0s)\b",
     ),
     (
         "cpu",
         r"ryzen|xeon|epyc|core[ -](i\d|ultra)|\bi[3579]-|threadripper|\bddr|graviton|raspberry|snapdragon"
         r"|ampere(one| altra)|risc-?v|hifive|rockchip|rk35|orange ?pi|radxa|\bn100\b|celeron|opteron|altra",
     ),
-    ("tpu", r"\btpu|trainium|inferentia"),
+    ("tpu", r"\btpu|trainium|inferentia|\btrn\d|\binf\d"),
     ("lpu", r"\blpu|groq"),
     ("rdu", r"sn40|sambanova"),
 )
@@ -184,9 +202,23 @@ def _half_package(device: Device, name: str) -> Device:
     )
 
 
+def _match_spelled(name: str) -> Device | None:
+    """A device by any spelling that a table of rates may have, with the memory that the name states.
+
+    A row of a table carries its own bandwidth; a person who asks does not. Cards of one name and
+    two memory sizes often differ in bandwidth, so another size is another card. Memory that a
+    processor shares is sold in many sizes and one bandwidth.
+    """
+    found, stated = match_variant(name), re.search(r"(\d+) ?gb\b", name, re.IGNORECASE)
+    if found is None or stated is None or abs(float(stated[1]) / found.capacity_gb - 1.0) < 0.1:
+        return found
+    shared = found.memory_type.startswith("LPDDR") and float(stated[1]) < found.capacity_gb
+    return replace(found, capacity_gb=float(stated[1])) if shared else None
+
+
 def find_device(name: str) -> Device:
     """The device of that name; K2ReproError with near names when it is not known."""
-    device = match_device(name)
+    device = match_device(name) or _match_spelled(name)
     if device is None:
         raise unknown("device", name, load_devices())
     return device

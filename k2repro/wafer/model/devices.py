@@ -1,6 +1,6 @@
 """Devices as data: bandwidth, capacity, peak rates, links, power; with source and confidence.
 
-`data/hardware.csv` holds about sixty devices from CPU memory systems to wafers. A machine that was
+`data/hardware.csv` holds about two hundred devices from CPU memory systems to wafers. A machine that was
 measured (`k2repro measure`) is described by `Device.measured`, which replaces the fitted
 efficiency by its own sustained bandwidth, cache and per-layer overhead.
 """
@@ -70,6 +70,11 @@ class Device:
                     f"device {self.name!r}: {name} = {value!r} must be a positive number; "
                     "the usual cause is an empty cell or a wrong unit"
                 )
+
+    @property
+    def recalled(self) -> bool:
+        """Whether nobody here has read a source of its numbers."""
+        return self.confidence.startswith("memory")
 
     @property
     def peak_bf16_flops(self) -> float | None:

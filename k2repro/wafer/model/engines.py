@@ -7,7 +7,8 @@ A class is declared by what the software does at run time, never by the residual
 
 Two engines changed on a known day and are dated: vLLM captured HIP graphs on AMD from 0.7 on, and
 llama.cpp replays CUDA graphs since pull request 6766 (May 2024), on Ampere and newer. A row without
-a date or a build number is taken for a current one.
+a date or a build number is taken for a current one. A serving engine that is told to stay eager
+captures nothing, and one on a CPU runs PyTorch there.
 """
 
 import re
@@ -58,10 +59,15 @@ _RULES: tuple[tuple[str, int], ...] = (
     ("tt-metal", TILED),
     ("tt_transformers", TILED),
     ("tt-transformers", TILED),
+    ("mlx", COMPILED),
     ("llama.cpp", GGML),
     ("llama-cpp", GGML),
     ("llamacpp", GGML),
     ("llama-bench", GGML),
+    ("llama-server", GGML),
+    ("llama-cli", GGML),
+    ("ramalama", GGML),
+    ("docker model runner", GGML),
     ("ollama", GGML),
     ("ggml", GGML),
     ("gguf", GGML),
@@ -79,12 +85,12 @@ _RULES: tuple[tuple[str, int], ...] = (
     ("turbomind", COMPILED),
     ("lmdeploy", COMPILED),
     ("mlc", COMPILED),
+    ("webllm", COMPILED),
     ("tvm", COMPILED),
     ("exllama", COMPILED),
     ("tabbyapi", COMPILED),
     ("jetstream", COMPILED),
     ("maxtext", COMPILED),
-    ("mlx", COMPILED),
     ("openvino", COMPILED),
     ("sambaflow", COMPILED),
     ("groq", COMPILED),
@@ -104,6 +110,7 @@ _RULES: tuple[tuple[str, int], ...] = (
     ("accelerate", EAGER),
     ("autogptq", EAGER),
     ("autoawq", EAGER),
+    ("bitsandbytes", EAGER),
 )
 _USUAL = {"gpu": SERVING, "soc": GGML, "cpu": GGML_CPU}
 # vLLM captured HIP graphs on AMD only from about 0.7 on; before, every kernel was launched alone.
@@ -152,8 +159,10 @@ def find_engine(name: str | None, device_class: str, vendor: str = "", device: s
     code = next((c for words, c in _RULES if all(w in text for w in words.split())), None)
     if code is None:
         return Engine(name, usual, known=False)
-    if code == SERVING and _runs_uncaptured(text, vendor):
+    if code == SERVING and (_runs_uncaptured(text, vendor) or "eager" in text):
         code = UNCAPTURED
+    if device_class == "cpu" and code in (SERVING, UNCAPTURED, EAGER):
+        code = TORCH_CPU
     if code == GGML and (device_class == "cpu" or " cpu" in text):
         code = GGML_CPU
     if code == GGML and _replays_graphs(text, vendor, device):

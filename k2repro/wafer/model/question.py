@@ -100,6 +100,8 @@ class Question:
             found.append(f"only the size of {self.shape.name} is known; its shape is a guess")
         if self.shape.note:
             found.append(self.shape.note)
+        if self.device.recalled:
+            found.append(f"the numbers of {self.device.name} are unverified: recalled, no source was read")
         if not self.device.source:
             found.append(f"{self.device.name} is described by its data sheet only: no row of it was fitted")
         if self.split and self.shape.q_heads % self.devices:
