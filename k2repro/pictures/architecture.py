@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from k2repro.architecture.journey import JourneyStop
 
-
 Records = list[dict[str, Any]]
 Picture = tuple["Figure", Records]
 GIGABYTE = 1e9
