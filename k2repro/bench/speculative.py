@@ -50,6 +50,8 @@ SETTINGS = (
     Setting("look-up", 7),
     Setting("trained", 7, batch=8),
 )
+# What transformers is measured against.
+AGAINST_PEERS = Setting("trained", MOST)
 # On one target more batches, to see where a draft stops paying.
 BATCHES_OF, BATCHES = "27M", (2, 4, 16)
 
@@ -67,9 +69,10 @@ def bench_speculative(
 
     repeats: timed runs of each side, in turn, after one warm-up. Record: bench, target, draft, gamma,
     temperature, batch, ratio (of medians; above 1 is faster), predicted, off (predicted over measured, less
-    1), leviathan (theorem 3.8), tokens_a_pass, and shares of our time: reading, guessing, checking. Two more
-    with `peers` for the 27M target: transformers' generate, and its assisted generation as it comes. Raises
-    AssertionError should a draft change a token. Needs the shipped checkpoint and draft.
+    1), leviathan (theorem 3.8), pass_of_8 (time of a pass over eight tokens a row, over one), tokens_a_pass,
+    and shares of our time: reading, guessing, checking. More with `peers` for the 27M target: transformers'
+    generate, and its assisted generation at several settings. Raises AssertionError should a draft change a
+    token. Needs the shipped checkpoint and draft.
     """
     import torch
 
@@ -91,7 +94,7 @@ def bench_speculative(
                 records += _of_target(name, side, repeats, told)
                 if peers and name == "27M":
                     told(1.0, "against transformers")
-                    records += _against_transformers(name, target, draft, side, repeats)
+                    records += _peers(name, target, draft, side, repeats)
         return records
     finally:
         torch.set_num_threads(threads)
@@ -100,11 +103,11 @@ def bench_speculative(
 def _pair() -> tuple[Any, Any]:
     """The fine-tuned model and its distilled draft."""
     from k2repro.lab.scale import Scale
-    from k2repro.lab.speculative import carry_out_speculation
+    from k2repro.lab.speculative import carry_out_models
     from k2repro.mini.checkpoint import load_checkpoint
     from k2repro.results.store import open_store
 
-    folders = carry_out_speculation(Scale.of_profile("laptop"), open_store("laptop"))
+    folders = carry_out_models(Scale.of_profile("laptop"), open_store("laptop"))
     return load_checkpoint(folders["target"]), load_checkpoint(folders["draft"])
 
 
@@ -164,7 +167,8 @@ class _Side:
         most = MOST if batch == 1 else 7
         loop = self.sampler.retuned(gamma=most, batch=batch).speculator
         shape = {"rows": batch, "prompt": self.longest, "response": NEW_TOKENS}
-        found = time_costs(loop, **shape, sizes=(2, 3, 5, 7), rounds=3)
+        # A pass of many rows takes long, and takes its time more evenly.
+        found = time_costs(loop, **shape, sizes=(2, 3, 5, 7), rounds=3 if batch == 1 else 1)
         self.costs.setdefault(batch, []).append(found)
 
     def cycles(self, one: Setting) -> Any:
@@ -234,59 +238,30 @@ def _predicted(side: _Side, one: Setting) -> dict[str, float]:
     return {
         "predicted": costs.speedup(cycles, NEW_TOKENS),
         "leviathan": expected_speedup(acceptance_of(cycles), one.gamma, share),
+        "pass_of_8": costs.of_pass(8) / costs.of_pass(1),
         **costs.phases(cycles, NEW_TOKENS),
     }
 
 
-def _against_transformers(
-    name: str, target: Any, draft: Any, side: _Side, repeats: int
-) -> list[dict[str, object]]:
-    """transformers' generate with and without the draft, at its defaults, against our most guesses."""
-    import torch
+def _peers(name: str, target: Any, draft: Any, side: _Side, repeats: int) -> Iterator[dict[str, object]]:
+    """transformers with and without the draft, against our most guesses."""
     import transformers
 
-    theirs, helper = _as_transformers(target), _as_transformers(draft)
-    prompts, ours = side.prompts[:PROMPTS], Setting("trained", MOST)
+    from k2repro.bench.assisted import against_transformers
 
-    def generate(assistant: Any) -> None:
-        for at, prompt in enumerate(prompts):
-            torch.manual_seed(at)
-            theirs.generate(
-                torch.tensor([prompt]),
-                attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
-                assistant_model=assistant,
-                do_sample=True,
-                top_k=0,
-                max_new_tokens=NEW_TOKENS,
-                min_new_tokens=NEW_TOKENS,
-                pad_token_id=0,
-            )
-
-    sides: dict[str, Callable[[], object]] = {
-        "ours": lambda: side.write(ours),
-        "generate": lambda: generate(None),
-        "assisted generation": lambda: generate(helper),
-    }
-    seconds = in_turn(sides, repeats, clock=time.thread_time)
-    return [
-        {
+    ours = AGAINST_PEERS
+    ratios = against_transformers(
+        target, draft, lambda: side.write(ours), side.prompts[:PROMPTS], NEW_TOKENS, repeats
+    )
+    for kind, ratio in ratios.items():
+        yield {
             "bench": "speculative",
             "target": name,
             "draft": ours.draft,
             "gamma": ours.gamma,
             "temperature": ours.temperature,
             "batch": ours.batch,
-            "ratio": statistics.median(seconds[kind]) / statistics.median(seconds["ours"]),
-            "peer": f"transformers {transformers.__version__} {kind}",
+            "ratio": ratio,
+            "peer": f"transformers {transformers.__version__}, {kind}",
             "repeats": repeats,
         }
-        for kind in ("generate", "assisted generation")
-    ]
-
-
-def _as_transformers(model: Any) -> Any:
-    import transformers
-
-    theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
-    theirs.load_state_dict(model.state_dict())
-    return theirs.eval()

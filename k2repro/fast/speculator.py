@@ -10,7 +10,7 @@ from k2repro.architecture.qwen2 import Qwen2
 from k2repro.fast.decoder import buffers_for, cache_for, logits_for
 from k2repro.fast.folding import angles, fold
 from k2repro.fast.kernels.decode import DecodeBatch, decode
-from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, DONE, RUNNING
+from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, BROKEN_DRAFT, CORRECTED, DONE, RUNNING
 from k2repro.fast.kernels.panels import PANEL
 from k2repro.fast.kernels.speculating import (
     LOOKUP,
@@ -23,7 +23,7 @@ from k2repro.fast.kernels.speculating import (
     speculate,
 )
 
-__all__ = ["ACCEPTED", "ADDED", "ASKS", "BROKEN", "CORRECTED", "KINDS", "RULES", "Speculator"]
+__all__ = ["ACCEPTED", "ADDED", "ASKS", "BROKEN", "BROKEN_DRAFT", "CORRECTED", "KINDS", "RULES", "Speculator"]
 
 RULES = ("coupled", "token", "block")
 KINDS = ("model", "lookup", "bigram")
@@ -94,8 +94,17 @@ class Speculator:
         for row, (prompt, numbers, _) in enumerate(begun):
             self.state.tokens[row, : len(prompt)] = prompt
             self.state.numbers[row, : len(numbers)] = numbers
+            again = row > 0 and prompt is begun[row - 1][0]
             for reader in (self.target, self.draft)[: 1 + self._drafts]:
-                _read(reader, row, self.state.tokens[row, : len(prompt) - 1])
+                if again:
+                    _copy(reader, row - 1, row)
+                else:
+                    _read(reader, row, self.state.tokens[row, : len(prompt) - 1])
+
+    def cycle(self) -> bool:
+        """One cycle of every row; False if none goes on."""
+        speculate(self.target, self.draft, self.state, self._scratch, self._rules, 1)
+        return bool((self.state.state == RUNNING).any())
 
     def run(self) -> bool:
         """Go on until all rows are at their end (False), or one asks or is broken (True)."""
@@ -198,3 +207,11 @@ def _read(reader: Reader, row: int, tokens: NDArray[np.int64]) -> None:
         weights, cache, turns, epsilon, buffers, logits, _ = reader
         decode(batch, weights, cache, turns, epsilon, buffers, logits)
     reader.lengths[row] = len(tokens)
+
+
+def _copy(reader: Reader, source: int, row: int) -> None:
+    """Give a row what another has read: samples of one prompt read it once."""
+    length, (keys, values) = reader.lengths[source], reader.cache
+    keys[:, row, :, :, :length] = keys[:, source, :, :, :length]
+    values[:, row, :, :length] = values[:, source, :, :length]
+    reader.lengths[row] = length

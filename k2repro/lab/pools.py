@@ -168,10 +168,11 @@ class Asked:
 
 
 @torch.no_grad()
-def sharpened(model: Qwen2) -> Qwen2:
-    """A copy that samples at temperature 1 as `model` does at SHARP: the last norm multiplies all logits."""
+def sharpened(model: Qwen2, temperature: float = SHARP) -> Qwen2:
+    """A copy that samples at temperature 1 as `model` does at `temperature`: the last norm multiplies all
+    logits. Log-probabilities of the copy are those at that temperature."""
     sharp = copy.deepcopy(model)
-    sharp.model.norm.weight.div_(SHARP)
+    sharp.model.norm.weight.div_(temperature)
     return sharp
 
 

@@ -22,6 +22,9 @@ class Scale:
     gate          share of the shortest level that a model has to solve, on validation, to count as a solver
     asked         test problems of each level for them; the first `deep` of these get `deep_samples`
     candidates    samples of each of the others, in pairs; chosen: validation problems of each level
+    many_problems test problems behind pass@k of SFT and RL, and many_samples of each
+    few_samples   of each where pass@1 is all that is asked; grid_problems: validation problems that choose
+                  the temperatures, with as few samples
     """
 
     seeds: int = 3
@@ -42,6 +45,10 @@ class Scale:
     asked: int = 300
     candidates: int = 8
     chosen: int = 60
+    many_problems: int = 30
+    many_samples: int = 64
+    few_samples: int = 8
+    grid_problems: int = 12
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -60,6 +67,10 @@ class Scale:
             )
         if self.deep_samples < self.samples:
             raise K2ReproError(f"deep_samples = {self.deep_samples}: at least samples = {self.samples}")
+        if self.many_samples < self.few_samples:
+            raise K2ReproError(
+                f"many_samples = {self.many_samples}: at least few_samples = {self.few_samples}"
+            )
         if self.candidates < 4 or self.candidates % 2:
             raise K2ReproError(
                 f"candidates = {self.candidates}: an even number of at least 4; the best of three is chosen "
@@ -86,7 +97,8 @@ class Scale:
     def rl_parameters(self) -> dict[str, object]:
         """What shapes the rows of notebook 03, besides the models that it starts from."""
         names = ("seeds", "shown_seeds", "problems", "samples", "deep", "deep_samples", "prompts", "group")
-        given = {name: getattr(self, name) for name in names}
+        many = ("many_problems", "many_samples", "few_samples", "grid_problems")
+        given = {name: getattr(self, name) for name in (*names, *many)}
         return {**given, "steps": self.rl_steps, "probe": self.rl_probe, "points": self.points}
 
     def test_time_parameters(self) -> dict[str, object]:

@@ -67,23 +67,30 @@ def speculation(scale: Scale) -> Made:
         partial(_measure, scale.problems, scale.deep),
         {"problems": scale.problems, "deep": scale.deep, "gammas": list(GAMMAS), "drafts": list(DRAFTS)},
         (ENGINE, TEXTS, TRAINING),
-        {
-            "target": sft.weights("sft", 0, scale),
-            "base": sft.weights("base", 0, scale),
-            "draft": draft(scale),
-        },
+        _models(scale),
         ships=True,
     )
 
 
+def carry_out_models(scale: Scale, store: ArtifactStore) -> dict[str, Path]:
+    """Make what is missing; the folders of the target, the base and the draft."""
+    return _carry_out(_models(scale), store)
+
+
 def carry_out_speculation(scale: Scale, store: ArtifactStore) -> dict[str, Path]:
-    """Make what is missing; the folders of the target, the draft, the base and the counts."""
-    things = {
+    """The same, and the counts."""
+    return _carry_out(_models(scale) | {"counts": speculation(scale)}, store)
+
+
+def _models(scale: Scale) -> dict[str, Made]:
+    return {
         "target": sft.weights("sft", 0, scale),
         "base": sft.weights("base", 0, scale),
         "draft": draft(scale),
-        "counts": speculation(scale),
     }
+
+
+def _carry_out(things: dict[str, Made], store: ArtifactStore) -> dict[str, Path]:
     folders = carry_out(list(things.values()), store)
     return {role: folders[made.key] for role, made in things.items()}
 

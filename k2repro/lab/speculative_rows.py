@@ -4,13 +4,14 @@ A modelled speed counts bytes: the target is read once a pass, the draft once a 
 batch 1 where memory is the limit, and it is the same on every machine. Times are `k2repro bench speculative`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from k2repro.evaluate.bootstrap import interval_of_rows
+from k2repro.evaluate.bootstrap import RowStatistic, interval_of_rows
+from k2repro.evaluate.intervals import Interval
 from k2repro.results.rowbook import RowBook
 
 Counts = Mapping[str, Any]
@@ -36,8 +37,23 @@ def modelled_speed(tokens: float, gamma: int, share: float) -> float:
 
 def spread(counts: Counts) -> float:
     """Standard deviation over prompts of tokens a pass, over its mean."""
+    return _value(_relative_spread(counts), len(counts["tokens"]))
+
+
+def spread_interval(counts: Counts) -> Interval:
+    """The interval of `spread`."""
+    return _interval(_relative_spread(counts), len(counts["tokens"]))
+
+
+def extremes(counts: Counts) -> tuple[float, float]:
+    """Tokens a pass of the slowest and of the fastest prompt, over the mean, less 1."""
     found = rates(counts)
-    return float(found.std(ddof=1) / found.mean())
+    return float(found.min() / found.mean() - 1), float(found.max() / found.mean() - 1)
+
+
+def _relative_spread(counts: Counts) -> RowStatistic:
+    found = rates(counts)
+    return lambda index: found[index].std(-1, ddof=1) / found[index].mean(-1)
 
 
 def add_effects(rows: RowBook, counts: Counts, share: float) -> None:
@@ -48,10 +64,6 @@ def add_effects(rows: RowBook, counts: Counts, share: float) -> None:
     def a_pass(index: NDArray[np.int64]) -> NDArray[np.float64]:
         return tokens[index].sum(-1) / passes[index].sum(-1)
 
-    def relative_spread(index: NDArray[np.int64]) -> NDArray[np.float64]:
-        found = (tokens / passes)[index]
-        return found.std(-1, ddof=1) / found.mean(-1)
-
     _add(rows, "speculative.tokens_per_pass", a_pass, len(tokens), "tokens")
     _add(rows, "speculative.target_passes_per_token", lambda index: 1 / a_pass(index), len(tokens), "passes")
     _add(
@@ -61,7 +73,7 @@ def add_effects(rows: RowBook, counts: Counts, share: float) -> None:
         len(tokens),
         "ratio of modelled rates",
     )
-    _add(rows, "speculative.rate_spread", relative_spread, len(tokens), "fraction")
+    _add(rows, "speculative.rate_spread", _relative_spread(of), len(tokens), "fraction")
     for name, found in counts["gammas"].items():
         rows.add(
             f"speculative.acceptance.{name.replace(' ', '-')}",
@@ -74,21 +86,21 @@ def add_effects(rows: RowBook, counts: Counts, share: float) -> None:
 
 
 def add_identity(rows: RowBook, counts: Counts) -> None:
-    """How many responses are the sampler's, of all that were compared."""
+    """How many responses are the sampler's, of all that were compared; accuracy can change by the others."""
     same = sum(pair[0] for pair in counts["identity"].values())
     tried = sum(pair[1] for pair in counts["identity"].values())
     for name, value in (("same", same), ("compared", tried)):
         rows.add(f"speculative.identity.{name}", value, unit="responses", scale="mini", n=tried, seeds=(0,))
+    most = (tried - same) / tried
+    rows.add("speculative.accuracy.most_change", most, unit="fraction", scale="mini", n=tried, seeds=(0,))
 
 
-def _add(
-    rows: RowBook,
-    name: str,
-    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]],
-    problems: int,
-    unit: str,
-) -> None:
-    interval = interval_of_rows(
+def _value(statistic: RowStatistic, problems: int) -> float:
+    return float(statistic(np.arange(problems)[None])[0])
+
+
+def _interval(statistic: RowStatistic, problems: int) -> Interval:
+    return interval_of_rows(
         statistic,
         problems,
         generator=np.random.default_rng(0),
@@ -96,9 +108,13 @@ def _add(
         resamples=RESAMPLES,
         method="percentile",
     )
+
+
+def _add(rows: RowBook, name: str, statistic: RowStatistic, problems: int, unit: str) -> None:
+    interval = _interval(statistic, problems)
     rows.add(
         name,
-        float(statistic(np.arange(problems)[None])[0]),
+        _value(statistic, problems),
         unit=unit,
         scale="mini",
         n=problems,

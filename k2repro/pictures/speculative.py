@@ -3,7 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from k2repro.lab.speculative_rows import GAMMA, modelled_speed, spread, tokens_a_pass
+from k2repro.evaluate.intervals import Interval
+from k2repro.lab.speculative_rows import (
+    GAMMA,
+    extremes,
+    modelled_speed,
+    spread,
+    spread_interval,
+    tokens_a_pass,
+)
 from k2repro.notebook.palette import DASHES, MARKERS, PALETTE
 from k2repro.notebook.slider import with_slider
 from k2repro.pictures.style import HATCHES, Picture
@@ -94,20 +102,47 @@ def spread_picture(gammas: Mapping[str, Mapping[str, Any]], stated: float) -> Pi
     """Spread over prompts against the number of guesses; `stated`: the article's share, a line."""
     import plotly.graph_objects as go
 
-    figure, records = go.Figure(), []
+    figure, records, highest = go.Figure(), [], stated
     for at, (name, found) in enumerate(gammas.items()):
         x = sorted(int(gamma) for gamma in found)
         y = [spread(found[str(gamma)]) for gamma in x]
-        line = {"color": PALETTE[at], "dash": DASHES[at % len(DASHES)]}
-        figure.add_scatter(x=x, y=y, name=name, line=line, marker={"symbol": MARKERS[at], "size": 9})
-        records += [{"draft": name, "gamma": g, "spread": round(s, 3)} for g, s in zip(x, y, strict=True)]
+        within = [spread_interval(found[str(gamma)]) for gamma in x]
+        highest = max(highest, *y, *(one.high for one in within))
+        figure.add_scatter(
+            x=x,
+            y=y,
+            name=name,
+            line={"color": PALETTE[at], "dash": DASHES[at % len(DASHES)]},
+            marker={"symbol": MARKERS[at], "size": 9},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [max(0.0, one.high - value) for one, value in zip(within, y, strict=True)],
+                "arrayminus": [max(0.0, value - one.low) for one, value in zip(within, y, strict=True)],
+            },
+        )
+        records += [
+            _spread_record(name, gamma, value, one, extremes(found[str(gamma)]))
+            for gamma, value, one in zip(x, y, within, strict=True)
+        ]
     figure.add_hline(y=stated, line={"dash": "dot"}, annotation_text="the article")
     figure.update_xaxes(title="guesses a cycle (gamma)")
     # Plotly fits an axis to its traces, so a line beyond them would stand outside the plot, or nowhere.
-    top = 1.1 * max([stated, *(record["spread"] for record in records)])
-    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, top])
+    figure.update_yaxes(title="standard deviation / mean, over prompts", range=[0, 1.1 * highest])
     figure.update_layout(title="How much the speed varies with the prompt", height=400)
     return figure, records
+
+
+def _spread_record(
+    name: str, gamma: int, value: float, within: Interval, ends: tuple[float, float]
+) -> dict[str, object]:
+    return {
+        "draft": name,
+        "gamma": gamma,
+        "spread": round(value, 3),
+        "95 % interval": f"{within.low:.3f} to {within.high:.3f}",
+        "slowest and fastest prompt": f"{ends[0]:+.0%} and {ends[1]:+.0%}",
+    }
 
 
 def sizes_picture(gammas: Mapping[str, Any], draft: int, targets: Mapping[str, int]) -> Picture:

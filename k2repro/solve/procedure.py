@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from k2repro.best_of_n import SELECTORS, Candidate, Verdicts, choose, knock_out, round_robin, score_all
-from k2repro.engine.backend import Backend, Completion, Prompt, Request, Sampling, derived_seed
+from k2repro.engine.backend import Completion, Prompt, Request, Sampling, derived_seed
 from k2repro.errors import K2ReproError, unknown
 from k2repro.planning import PLANNER, Ask, Plan
 from k2repro.solve.checking import check_ways
@@ -22,7 +22,7 @@ from k2repro.solve.roles import (
     Roles,
     check_roles,
 )
-from k2repro.solve.usage import Call, Usage, usage_of
+from k2repro.solve.usage import Call, Recorder, Usage, usage_of
 
 # The published protocol: temperature 1.0, top-p 0.95, 64k tokens, stop at </answer>.
 SOLVER = Sampling(64_000, temperature=1.0, top_p=0.95, stop=("</answer>",))
@@ -82,30 +82,6 @@ class Solution:
         return usage_of(self.calls)
 
 
-class Recorder:
-    """Asks backends and keeps every call; `label` names the question in the journal."""
-
-    def __init__(self, label: str = "") -> None:
-        self.calls: list[Call] = []
-        self._label = label
-        self._judged = 0
-
-    def ask(self, backend: Backend) -> Ask:
-        """`backend.complete` that records; the label of a request is its phase."""
-
-        def asked(requests: Sequence[Request]) -> list[list[Completion]]:
-            found = backend.complete(
-                [replace(each, label=f"{self._label}/{each.label}") for each in requests]
-            )
-            self._judged += bool(requests) and requests[0].role == "judge"
-            for request, completions in zip(requests, found, strict=True):
-                phase = f"judge-{self._judged}" if request.role == "judge" else request.label
-                self.calls += [Call(phase, request.role, each) for each in completions]
-            return found
-
-        return asked
-
-
 def solve(
     question: str,
     roles: Roles,
@@ -140,8 +116,6 @@ def solve(
     picked = run.select(candidates, completions, run.prompts(plans, len(completions)), alive)
     chosen = None if picked.index is None else alive[picked.index]
     answer = None if chosen is None else candidates[chosen].answer
-    if completions and all(each.answer is None for each in candidates):
-        run.say(f"none of {len(candidates)} samples states an answer that can be read; {NO_ANSWER}")
     run.say(f"chosen: sample {chosen}, answer {answer!r}")
     return Solution(
         question=run.question,
@@ -276,6 +250,8 @@ class _Run:
         for index, each in enumerate(found):
             kind = "planned" if each.planned else "no plan"
             self.say(f"sample {index}: {each.tokens} tokens, {kind}, answer {each.answer!r}")
+        if all(each.answer is None for each in found):
+            self.say(f"none of {len(found)} samples states an answer that can be read; {NO_ANSWER}")
         return found
 
     def select(

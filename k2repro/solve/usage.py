@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from k2repro.engine.backend import Completion
+from k2repro.engine.backend import Backend, Completion, Request
+from k2repro.planning import Ask
 
 
 @dataclass(frozen=True)
@@ -39,3 +40,27 @@ def usage_of(calls: Sequence[Call]) -> dict[str, Usage]:
         role: Usage(int(calls), int(prompt), int(output), seconds)
         for role, (calls, prompt, output, seconds) in sorted(totals.items())
     }
+
+
+class Recorder:
+    """Asks backends and keeps every call; `label` names the question in the journal."""
+
+    def __init__(self, label: str = "") -> None:
+        self.calls: list[Call] = []
+        self._label = label
+        self._judged = 0
+
+    def ask(self, backend: Backend) -> Ask:
+        """`backend.complete` that records; the label of a request is its phase."""
+
+        def asked(requests: Sequence[Request]) -> list[list[Completion]]:
+            found = backend.complete(
+                [replace(each, label=f"{self._label}/{each.label}") for each in requests]
+            )
+            self._judged += bool(requests) and requests[0].role == "judge"
+            for request, completions in zip(requests, found, strict=True):
+                phase = f"judge-{self._judged}" if request.role == "judge" else request.label
+                self.calls += [Call(phase, request.role, each) for each in completions]
+            return found
+
+        return asked

@@ -2,6 +2,7 @@
 
 plain         draft, accept, replace: one page on torch alone
 exact         every branch in fractions: is the law of the text the target's?
+mutants       rules that are wrong as public code was wrong; loop_defects: loops that are
 sampling      `speculative_sample`, on the compiled loop: rules, batches, statistics
 drafts        a model, look-up, a table, early exit; pruning
 distil        a draft learns from its target

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from k2repro.architecture import Qwen2, load_pretrained
 from k2repro.engine.text import TextCodec
 from k2repro.errors import K2ReproError
-from k2repro.speculative.drafts import Draft
+from k2repro.speculative.drafts import Draft, prune
 from k2repro.speculative.prediction import Costs, Cycles, shortened, tokens_a_cycle
 from k2repro.speculative.sampling import SlowDraft, SpeculativeSampler, Statistics
 from k2repro.speculative.timing import time_costs
@@ -44,7 +44,11 @@ def advise(
     found: dict[str, Any] = {"prompts": len(prompts), "temperature": temperature, "rule": rule, "drafts": {}}
     longest = max(map(len, prompts))
     for done, (name, draft) in enumerate(drafts.items()):
-        told(done / len(drafts), name)
+
+        def step(part: int, words: str, done: int = done, name: str = name) -> None:
+            told((done + part / (1 + len(BATCHES))) / len(drafts), f"{name}, {words}")
+
+        step(0, "acceptance")
         with warnings.catch_warnings():
             # What is said below says it better.
             warnings.simplefilter("ignore", SlowDraft)
@@ -60,23 +64,33 @@ def advise(
             )
         made = sampler.sample(prompts, max_new_tokens=NEW_TOKENS, seeds=range(len(prompts))).statistics
         response = made.tokens / len(prompts)
-        costs = {rows: _costs(sampler, draft, rows, longest, round(response)) for rows in BATCHES}
+        costs = {}
+        for part, rows in enumerate(BATCHES, start=1):
+            step(part, f"costs at batch {rows}")
+            costs[rows] = _costs(sampler, draft, rows, longest, round(response))
         found["drafts"][name] = _of_draft(made, costs, response)
     return found
 
 
 def load_pair(
-    target: Path, draft: Path | None, prompts: Path
+    target: Path, draft: Path | None, prompts: Path, *, layers: int | None = None
 ) -> tuple[Qwen2, dict[str, Draft], list[list[int]]]:
-    """A checkpoint in 32 bit, the drafts to try (look-up, and a model if named), the prompts as tokens.
+    """A checkpoint in 32 bit, the drafts to try, the prompts as tokens.
 
-    prompts: JSON lines, see `read_prompts`; encoded by the target's tokenizer.json.
+    Look-up is always tried, a model if it is named, and with `layers` the target's first so many layers.
+    prompts: JSON lines, see `read_prompts`; encoded by the target's tokenizer.json. Raises K2ReproError
+    without that file, and for more layers than there are.
     """
     model = load_pretrained(target, dtype=torch.float32).eval()
     drafts = {"look-up": Draft.lookup()}
     if draft is not None:
         drafts["model"] = Draft.of(load_pretrained(draft, dtype=torch.float32).eval())
-    codec = TextCodec(Tokenizer.from_file(str(target / "tokenizer.json")), model.config.vocab_size)
+    if layers is not None:
+        drafts["early exit"] = Draft.of(prune(model, layers, model.config.intermediate_size))
+    words = target / "tokenizer.json"
+    if not words.is_file():
+        raise K2ReproError(f"{target}: has no tokenizer.json, which the prompts are read with")
+    codec = TextCodec(Tokenizer.from_file(str(words)), model.config.vocab_size)
     return model, drafts, [codec.encode(text) for text in read_prompts(prompts)]
 
 
@@ -91,25 +105,29 @@ def _costs(sampler: SpeculativeSampler, draft: Draft, rows: int, prompt: int, re
 
 def _of_draft(made: Statistics, costs: dict[int, Costs], response: float) -> dict[str, Any]:
     cycles, alone = made.cycles, costs[1]
-    best = alone.best_gamma(cycles, response)
-    gamma = max(1, best)
-    used = shortened(cycles, gamma)
+    fastest = _fastest(cycles, alone, response)
+    used = shortened(cycles, fastest)
+    speed = alone.speedup(used, response)
     return {
         "acceptance": made.acceptance,
         "draft_cost": alone.of_guesses(MOST) / MOST / alone.of_pass(1),
         "pass_of_8": alone.of_pass(8) / alone.of_pass(1),
-        "best_gamma": best,
+        "fastest_gamma": fastest,
+        "best_gamma": fastest if speed > 1 else 0,
         "tokens_per_pass": tokens_a_cycle(used),
-        "speedup": alone.speedup(used, response),
-        "break_even_acceptance": alone.break_even_acceptance(gamma),
-        "batches": {rows: _best_speed(cycles, one, response) for rows, one in costs.items()},
+        "speedup": speed,
+        "break_even_acceptance": alone.break_even_acceptance(fastest),
+        "batches": {
+            rows: one.speedup(shortened(cycles, _fastest(cycles, one, response)), response)
+            for rows, one in costs.items()
+        },
     }
 
 
-def _best_speed(cycles: Cycles, costs: Costs, response: float) -> float:
-    """With the best number of guesses, at least one."""
+def _fastest(cycles: Cycles, costs: Costs, response: float) -> int:
+    """The best number of guesses of those that were timed, at least one."""
     most = max(costs.guesses) if len(costs.guesses) > 1 else max(costs.passes) - 1
-    return max(costs.speedup(shortened(cycles, gamma), response) for gamma in range(1, most + 1))
+    return max(range(1, most + 1), key=lambda gamma: costs.speedup(shortened(cycles, gamma), response))
 
 
 def advice_text(found: dict[str, Any]) -> str:
@@ -117,9 +135,10 @@ def advice_text(found: dict[str, Any]) -> str:
     drafts = sorted(found["drafts"].items(), key=lambda pair: -pair[1]["speedup"])
     name, best = drafts[0]
     if best["best_gamma"]:
+        guesses = "1 guess" if best["best_gamma"] == 1 else f"{best['best_gamma']} guesses"
         verdict = (
-            f"Use {name} with {best['best_gamma']} guesses a cycle: {best['speedup']:.2f} times as fast as "
-            f"without a draft, one row at a time."
+            f"Use {name} with {guesses} a cycle: {best['speedup']:.2f} times as fast as without a draft, one "
+            "row at a time."
         )
     else:
         verdict = (
@@ -139,7 +158,7 @@ def _line(name: str, one: dict[str, Any]) -> dict[str, object]:
     needed = one["break_even_acceptance"]
     return {
         "draft": name,
-        "guesses": max(1, one["best_gamma"]),
+        "guesses": one["fastest_gamma"],
         "accepted": f"{one['acceptance']:.3f}",
         "pays from": "never" if needed is None else f"{needed:.2f}",
         "tokens a pass": f"{one['tokens_per_pass']:.2f}",
@@ -162,7 +181,9 @@ def _notes(name: str, one: dict[str, Any]) -> list[str]:
 
 
 def read_prompts(path: Path) -> list[str]:
-    """The field `prompt` of each line. Raises K2ReproError that names the line."""
+    """The field `prompt` of each line. Raises K2ReproError without the file, and for a line without it."""
+    if not path.is_file():
+        raise K2ReproError(f"{path}: no such file. Must be JSON lines with a field `prompt`")
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:

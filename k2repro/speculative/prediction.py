@@ -18,6 +18,7 @@ from k2repro.errors import K2ReproError
 
 # [G + 1, G + 1]: how many cycles, or which share of them, had so many guesses, of which so many stayed.
 Cycles = NDArray[Any]
+Distributions = NDArray[np.float64]
 
 
 def expected_tokens(acceptance: float, gamma: int) -> float:
@@ -74,6 +75,26 @@ def shortened(cycles: Cycles, gamma: int) -> Cycles:
 def tokens_a_cycle(cycles: Cycles) -> float:
     """Mean tokens that a cycle writes: those that stay, and one more."""
     return float((cycles * (1 + np.arange(len(cycles)))).sum() / cycles.sum())
+
+
+def shared_mass(p: Distributions, q: Distributions) -> Distributions:
+    """The chance that a guess from q stays under the token rule: no rule has more at one place.
+
+    p, q: [.., V] of target and draft. Source: Leviathan et al., arXiv 2211.17192, theorem 3.5.
+    """
+    found: Distributions = np.minimum(p, q).sum(-1)
+    return found
+
+
+def shared_numbers(p: Distributions, q: Distributions) -> Distributions:
+    """The chance that a guess stays under the coupled rule: the numbers that give both models the same token.
+
+    p, q: [.., V]. Far below `shared_mass` where both are flat: the stretches of a token then lie apart.
+    """
+    ends_p, ends_q = p.cumsum(-1), q.cumsum(-1)
+    low, high = np.maximum(ends_p - p, ends_q - q), np.minimum(ends_p, ends_q)
+    found: Distributions = np.maximum(high - low, 0.0).sum(-1)
+    return found
 
 
 def acceptance_of(cycles: Cycles) -> float:

@@ -20,7 +20,17 @@ from k2repro.engine import checks
 from k2repro.engine.choose import choose
 from k2repro.engine.streams import uniforms
 from k2repro.errors import K2ReproError, unknown
-from k2repro.fast.speculator import ACCEPTED, ADDED, ASKS, BROKEN, CORRECTED, KINDS, RULES, Speculator
+from k2repro.fast.speculator import (
+    ACCEPTED,
+    ADDED,
+    ASKS,
+    BROKEN,
+    BROKEN_DRAFT,
+    CORRECTED,
+    KINDS,
+    RULES,
+    Speculator,
+)
 from k2repro.speculative.drafts import Draft
 from k2repro.speculative.prediction import acceptance_of
 
@@ -244,11 +254,12 @@ def _run(speculator: Speculator, temperature: float, top_p: float) -> None:
     """Until every row is at its end; a number too close to call is given to `engine.choose`."""
     while speculator.run():
         state = speculator.state.state
-        if (state == BROKEN).any():
-            raise K2ReproError(
-                "logits of the target are NaN or infinite: no token can be drawn. Usual cause: weights that "
-                "diverged in training (look at the loss of the last steps)"
-            )
+        for broken, whose in ((BROKEN, "target"), (BROKEN_DRAFT, "draft")):
+            if (state == broken).any():
+                raise K2ReproError(
+                    f"logits of the {whose} are NaN or infinite: no token can be drawn. Usual cause: weights "
+                    "that diverged in training (look at the loss of the last steps)"
+                )
         for row in np.flatnonzero(state == ASKS):
             logits = torch.from_numpy(speculator.logits_asked(int(row)).copy())[None]
             token = choose(logits, speculator.number_asked(int(row)), temperature, top_p)
@@ -309,6 +320,7 @@ def _say_if_slow(model: Qwen2, draft: Draft | None, gamma: int) -> None:
 def _check_coupled(coupled: bool, temperature: float) -> None:
     if coupled and temperature > 1:
         raise K2ReproError(
-            f"rule 'coupled' at temperature {temperature:g}: above 1 two models seldom draw the same token "
-            "with the same number, and nearly every draft is thrown away. Take rule='block' or 'token'"
+            f"rule 'coupled' at temperature {temperature:g}: must be at most 1. Above, two models draw the "
+            "same token with the same number ever less often, however alike they are: more guesses are "
+            "thrown away than under the other rules; notebook 06 shows how many. Take rule='block' or 'token'"
         )

@@ -143,7 +143,8 @@ assert (rows["speculative.identity.same"].value
 
 # %%
 tell(rows, "Equal: {speculative.identity.same} of "
-     "{speculative.identity.compared} responses.")
+     "{speculative.identity.compared} responses. So a draft changes "
+     "accuracy on them by {speculative.accuracy.most_change:.0f}.")
 
 # %% [markdown]
 # ## The published rule, on one page
@@ -242,6 +243,53 @@ expected("Every wrong rule has an error; some random tests miss it.",
          and any(share < 0.5 for *_, share in judged[1:]))
 
 # %% [markdown]
+# ### What no text shows
+#
+# The target checks every guess, so a loop may treat its draft badly and the
+# text stays right. It is only slow, and no test of texts finds out. Here the
+# target is its own draft. Look at the acceptance: it should be 1, since both
+# are the same model, and lower where the draft has read something else than
+# what was written.
+
+# %%
+from k2repro.speculative.loop_defects import LOOP_DEFECTS
+from k2repro.speculative.loop_defects import as_its_own_draft
+
+whole = as_its_own_draft(target, prompts[0], 40, 4, 0)
+spoilt = {(one.defect, one.seen): as_its_own_draft(
+    target, prompts[0], 40, 4, 0, one.spoil) for one in LOOP_DEFECTS}
+show_table([
+    {"defect": defect, "seen": seen, "acceptance": f"{accepted:.3f}",
+     "same text": "yes" if tokens == whole[0] else "no"}
+    for (defect, seen), (tokens, accepted)
+    in {("none", ""): whole, **spoilt}.items()
+], caption="Careless loops: right, and slow")
+expected("The same text each time, and an acceptance below 1.", holds=all(
+    tokens == whole[0] and accepted < whole[1] == 1
+    for tokens, accepted in spoilt.values()))
+
+# %% [markdown]
+# One more defect is in the arithmetic. Where a pass over several tokens
+# rounds otherwise than one token after the other, the likeliest token can
+# change. The compiled pass sums in one order whatever it reads. Expect a
+# difference of 0.
+
+# %%
+from k2repro.fast import CompiledDecoder, fold
+
+one_by_one, at_once = (
+    CompiledDecoder(target, fold(target), 1, 200) for _ in range(2))
+for decoder in (one_by_one, at_once):
+    decoder.put(0, decoder.prefill([prompts[0]])[0])
+read = found.responses[0][0].tokens[:8]
+seen = torch.cat([one_by_one.extend(0, [token]) for token in read])
+difference = float((at_once.extend(0, read) - seen).abs().max())
+rows.add("speculative.pass_of_8.max_abs_difference", difference,
+         unit="logits", scale="mini", n=len(read), seeds=(0,))
+assert difference == 0
+print("Logits of eight tokens, at once and one by one:", difference)
+
+# %% [markdown]
 # ## How many tokens a pass
 #
 # Five drafts, from one guess a cycle to fifteen. *Trained* is the draft
@@ -284,14 +332,46 @@ show(figure, alt="Groups of bars, the share of guesses accepted by kind of "
 # %% [markdown]
 # ### Temperature, and three rules
 #
-# Up to a temperature of 1 the rules differ little here. Above it two models
-# seldom draw the same token with the same number, so the coupled rule is
-# refused there; block verification is made for that case. *Accepted* is the
-# share of guesses that stay.
+# Up to a temperature of 1 the rules differ little here. The hotter, the less
+# often two models draw the same token with the same number, so above 1 the
+# coupled rule is refused; block verification is made for that case.
+# *Accepted* is the share of guesses that stay.
 
 # %%
 show_table(pictures.rule_records(counts["rules"]),
            caption="Trained draft, four guesses a cycle")
+
+# %% [markdown]
+# What would the coupled rule cost there? At one place of a text the answer
+# needs no run. Of the numbers from 0 to 1, some give both models the same
+# token: so often a guess stays. The token rule keeps all that the two
+# distributions share, and no rule keeps more. Compare the columns: they
+# should part above 1.
+
+# %%
+from k2repro.speculative.prediction import shared_mass, shared_numbers
+
+
+@torch.inference_mode()
+def distributions(model, temperature):
+    """After each token of the first response above."""
+    whole = torch.tensor([[*prompts[0], *first.tokens]])
+    logits = model(whole)[0, len(prompts[0]) - 1:-1].double()
+    return torch.softmax(logits / temperature, -1).numpy()
+
+# %%
+kept = []
+for temperature in (0.5, 1.0, 1.5, 2.0, 4.0):
+    both = [distributions(each, temperature) for each in (target, draft)]
+    kept.append({"temperature": temperature,
+                 "coupled": float(shared_numbers(*both).mean()),
+                 "token": float(shared_mass(*both).mean())})
+show_table([{key: round(value, 3) for key, value in line.items()}
+            for line in kept],
+           caption="Guesses of the trained draft that would stay, a share")
+expected("The hotter, the more the coupled rule loses.", holds=(
+    kept[-1]["token"] - kept[-1]["coupled"]
+    > kept[1]["token"] - kept[1]["coupled"]))
 
 # %% [markdown]
 # ## What it is worth
@@ -451,7 +531,8 @@ tell(rows, "Seven guesses make the emulated wafers "
 #
 # The article says that output speed varies by about a fifth either way.
 # Nobody published the spread for K2-Think. Here it is the standard deviation
-# over test problems of tokens a pass, over its mean; the number of guesses
+# over test problems of tokens a pass, over its mean, with an interval; the
+# table also has the slowest and the fastest prompt. The number of guesses
 # was chosen for speed, not for this number.
 
 # %% tags=["nbval-ignore-output"]

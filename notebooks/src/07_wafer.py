@@ -217,6 +217,17 @@ for rate in check:
                  interval=(answers[rate.id].low / rate.tokens_per_second,
                            answers[rate.id].high / rate.tokens_per_second),
                  interval_method="declared")
+inside = [answers[rate.id].low <= rate.tokens_per_second
+          <= answers[rate.id].high for rate in check]
+over = [answers[rate.id].tokens_per_second / rate.tokens_per_second
+        for rate in check]
+rows.add("wafer.wse-3.inside_band", float(np.mean(inside)),
+         unit="fraction", n=len(check))
+for name, value in (("least", min(over)), ("most", max(over))):
+    predicted(f"wafer.wse-3.{name}_over_published", value, unit="ratio",
+              n=len(check))
+
+# %%
 tell(rows, "One placement is used for both wafers: the one that the WSE-2 "
      "rates were measured with. For the two WSE-3 rates of which the "
      "vendor says that no draft was used it predicts "
@@ -224,7 +235,11 @@ tell(rows, "One placement is used for both wafers: the one that the WSE-2 "
      "and {wafer.wse-3.70b.over_published:.2f} times for 70B. What is "
      "missing is where the vendor's first software put its layers. The "
      "band reaches from every layer in a region of its own to the "
-     "placement of the WSE-2, and holds both.")
+     "placement of the WSE-2, and holds both. Of all rates in the table it "
+     "holds {wafer.wse-3.inside_band:.0%}; predictions lie between "
+     "{wafer.wse-3.least_over_published:.2f} and "
+     "{wafer.wse-3.most_over_published:.2f} times what was published. "
+     "That, not a fifth, is how well a WSE-3 is known here.")
 
 # %% [markdown]
 # ## The floor plan

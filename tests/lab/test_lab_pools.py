@@ -22,6 +22,8 @@ def test_sharp_weights_sample_as_a_lower_temperature_does():
     assert drawn(sharpened(plain), 1.0) == drawn(plain, SHARP)
     # Wrong twins: no change, and the other way.
     assert drawn(plain, 1.0) != drawn(plain, SHARP) != drawn(plain, 1 / SHARP)
+    # Any other temperature goes the same way.
+    assert drawn(sharpened(plain, 1.4), 1.0) == drawn(plain, 1.4)
 
 
 def test_the_model_itself_stays():

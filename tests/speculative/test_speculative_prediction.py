@@ -1,5 +1,7 @@
 """Catches: a formula off by one, costs that are mixed up, a draft that is advised where it hurts."""
 
+from itertools import product
+
 import engine_tiny as tiny
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from k2repro.fast import CompiledDecoder, fold
 from k2repro.speculative import Draft, expected_speedup, expected_tokens
 from k2repro.speculative.advice import advice_text, advise
 from k2repro.speculative.drafts import prune
+from k2repro.speculative.exact import coupled_pairs, drawn_law
 from k2repro.speculative.growth import grow
 from k2repro.speculative.prediction import (
     Costs,
@@ -19,6 +22,8 @@ from k2repro.speculative.prediction import (
     best_gamma,
     expected_operations,
     independent,
+    shared_mass,
+    shared_numbers,
     shortened,
     tokens_a_cycle,
 )
@@ -90,6 +95,17 @@ def test_a_longer_run_tells_a_shorter_one(alpha, gamma, more):
     """Catches guesses behind the last one that are still counted."""
     found = shortened(independent(alpha, gamma + more), gamma)
     assert np.allclose(found, independent(alpha, gamma))
+
+
+def test_acceptance_at_one_place_is_that_of_every_branch_written_down():
+    """Catches stretches of the number line that are laid side by side wrongly, and a broken bound."""
+    laws = [drawn_law(seed, 4)(()) for seed in "abcdefgh"]
+    for p, q in product(laws, laws):
+        wanted = sum(length for length, guess, word in coupled_pairs(p, q) if guess == word)
+        mass = sum(min(a, b) for a, b in zip(p, q, strict=True))
+        as_floats = p.astype(np.float64)[None], q.astype(np.float64)[None]
+        assert shared_numbers(*as_floats) == pytest.approx(float(wanted))
+        assert shared_mass(*as_floats) == pytest.approx(float(mass)) and wanted <= mass
 
 
 def test_a_draft_that_has_no_guess_does_not_pay_for_one():
@@ -230,6 +246,8 @@ def test_advice_names_what_hurts():
     # What is said follows from what was measured.
     for one in found["drafts"].values():
         assert (one["best_gamma"] > 0) == (one["speedup"] > 1)
+        # The table's speed at batch 1 is that of the number of guesses beside it.
+        assert one["batches"][1] == one["speedup"] and one["fastest_gamma"] >= 1
     for one in found["drafts"].values():
         one |= {"best_gamma": 0, "speedup": 0.5, "draft_cost": 0.2}
     found["drafts"]["itself"] |= {"draft_cost": 1.2, "speedup": 0.4}
@@ -238,3 +256,5 @@ def test_advice_names_what_hurts():
     assert "itself is slower than the target, 1.20 passes a guess" in said
     found["drafts"]["itself"] |= {"best_gamma": 7, "speedup": 3.0, "draft_cost": 0.1}
     assert advice_text(found).startswith("Use itself with 7 guesses a cycle: 3.00 times as fast")
+    found["drafts"]["itself"] |= {"best_gamma": 1}
+    assert advice_text(found).startswith("Use itself with 1 guess a cycle")

@@ -12,6 +12,7 @@ from k2repro.errors import K2ReproError
 from k2repro.fast import speculator
 from k2repro.speculative import Draft, speculative_sample
 from k2repro.speculative.drafts import prune
+from k2repro.speculative.loop_defects import LOOP_DEFECTS, as_its_own_draft
 from k2repro.speculative.sampling import SlowDraft
 
 TARGET = tiny.model(tiny.config(num_hidden_layers=3), scale=0.25)
@@ -143,12 +144,21 @@ def test_statistics_add_up():
     assert perfect.acceptance == 1.0 and perfect.passes == 8 * 8
 
 
-def test_a_draft_that_is_rewound_too_far_or_keeps_stale_keys_is_noticed():
-    """Catches what is lossless and slow: a draft equal to the target is always accepted."""
-    sure = speculative_sample(
-        TARGET, Draft.of(TARGET), PROMPTS, max_new_tokens=40, seeds=range(8), gamma=3, confidence=0.2, batch=8
-    ).statistics
-    assert sure.acceptance == 1.0 and 1 < sure.tokens_per_pass < 4
+@pytest.mark.parametrize("confidence", [0.0, 0.2])
+def test_a_draft_that_is_the_target_is_always_right(confidence: float):
+    """Catches what is lossless and slow: a draft that reads another text than the one written."""
+    how = {"max_new_tokens": 40, "seeds": range(8), "gamma": 3, "confidence": confidence, "batch": 8}
+    sure = speculative_sample(TARGET, Draft.of(TARGET), PROMPTS, **how).statistics
+    assert sure.acceptance == 1.0 and 1 < sure.tokens_per_pass <= 4
+    assert (sure.tokens_per_pass < 4) == (confidence > 0)
+
+
+@pytest.mark.parametrize("defect", LOOP_DEFECTS, ids=lambda defect: defect.spoil.__name__)
+def test_a_careless_draft_loses_no_token_and_is_noticed(defect):
+    """Catches an acceptance of 1 that a stale cache would have too: each known defect lowers it."""
+    whole = as_its_own_draft(TARGET, PROMPTS[1], 40, 3, 0)
+    spoilt = as_its_own_draft(TARGET, PROMPTS[1], 40, 3, 0, defect.spoil)
+    assert whole[1] == 1.0 and spoilt[0] == whole[0] and spoilt[1] < 0.95
 
 
 GOOD = {"prompts": PROMPTS, "max_new_tokens": 8, "seeds": range(8)}
@@ -183,16 +193,13 @@ def test_weights_that_diverged_are_named(rule: str, temperature: float):
     broken = tiny.model(tiny.config())
     with torch.no_grad():
         broken.model.layers[0].self_attn.k_proj.weight[0, 0] = float("nan")
-    with pytest.raises(K2ReproError, match="NaN"):
-        speculative_sample(
-            broken,
-            DRAFTS["look-up"],
-            PROMPTS,
-            max_new_tokens=8,
-            seeds=range(8),
-            rule=rule,
-            temperature=temperature,
-        )
+    how = {"max_new_tokens": 8, "seeds": range(8), "rule": rule, "temperature": temperature}
+    with pytest.raises(K2ReproError, match="logits of the target are NaN"):
+        speculative_sample(broken, DRAFTS["look-up"], PROMPTS, **how)
+    # Under the token and block rules its numbers would end up in the text.
+    with pytest.raises(K2ReproError, match="logits of the draft are NaN"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlowDraft)
+        speculative_sample(TARGET, Draft.of(broken), PROMPTS, **how)
 
 
 def test_a_draft_as_large_as_its_target_is_said_to_be_slow():

@@ -99,6 +99,9 @@ BROKEN = {
         compare, "_both_named", lambda one, other: compare._same(one.whole, other.whole)
     ),
     "any command is a name": lambda patch: patch.setattr(answers, "_is_name", lambda *_: True),
+    "cases may be brought": lambda patch: patch.setattr(compare, "brings_pieces", lambda *_: False),
+    "percents beside units": lambda patch: patch.setattr(answers, "_percent_of_another", lambda *_: False),
+    "not as a name": lambda patch: patch.setattr(tokens, "LOGIC", frozenset()),
     "numbers without proof": lambda patch: patch.setattr(identity, "_proof", lambda node, point: True),
     "one point is enough": lambda patch: patch.setattr(identity, "_is_minus", lambda *_: False),
     "calculations for numbers": lambda patch: (

@@ -15,7 +15,9 @@ from k2repro.verify import compare_answers
 from k2repro.verify.maths import identity
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.statements import parse
+from k2repro.verify.maths.tokens import tokens
 from k2repro.verify.maths.tree import Unreadable, minus
+from k2repro.verify.maths.typography import plain
 from k2repro.verify.maths.value import Undecided, Undefined
 
 
@@ -132,3 +134,24 @@ def test_the_table_of_engines_is_ours():
         if name != "k2repro":
             assert int(row["false_accepts"]) > int(own["false_accepts"])
             assert int(row["false_rejects"]) > int(own["false_rejects"])
+
+
+RAISED = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+@given(st.integers(-999, 999), st.sampled_from("٠०０𝟎"))
+def test_characters_in_place_of_latex_are_the_number_that_they_show(number, zero):
+    """Catches raised digits one by one (x^{1}^{2}), a lost sign, a digit of another script left unread."""
+    assert plain(f"x{str(number).translate(RAISED)}") == f"x^{{{number}}}"
+    assert plain(f"a{str(abs(number)).translate(LOWERED)}") == f"a_{{{abs(number)}}}"
+    assert plain(f"√{abs(number)}") == f"\\sqrt{{{abs(number)}}}"
+    digits = "".join(chr(ord(zero) + int(digit)) for digit in str(abs(number)))
+    assert plain(digits) == str(abs(number))
+
+
+@pytest.mark.parametrize("mark", ["②", "Ⅻ", "十", "☃", "ɑ", "С", "№", "‰", "½½ⅽ"])
+def test_characters_that_only_look_like_it_are_unreadable(mark):
+    """Catches a character that is dropped, or taken for the one that it resembles."""
+    with pytest.raises(Unreadable):
+        tokens(plain(mark))

@@ -131,6 +131,8 @@ def test_a_prefill_without_a_peak_is_refused():
         ({"tok_s_total": "9000"}, "tok_s_total = 9000"),
         ({"model": "Other", "params_b": "30", "active_params_b": "40"}, "active_params_b = 40 is above"),
         ({"precision": "fp8"}, "no arithmetic for fp8"),
+        ({"params_b": "70"}, "params_b = 70, but Llama-3.1-8B has 8.03"),
+        ({"hardware": "8xA100", "n_devices": "1"}, "hardware names 8 devices and n_devices is 1"),
     ],
 )
 def test_cells_that_were_misread_are_refused(cells, message):

@@ -11,6 +11,7 @@ from k2repro.wafer.calibration.rates import REQUIRED, parse_rates
 from k2repro.wafer.calibration.render import render_json, render_text, score_rates_file
 from k2repro.wafer.calibration.score import score_table
 from k2repro.wafer.calibration.units import refuse_wrong_units
+from k2repro.wafer.model.device_names import split_count
 
 GOOD = {"id": "good"}
 
@@ -188,7 +189,9 @@ def test_a_size_is_enough_for_an_unknown_model():
 )
 def test_device_names_of_tables_are_understood(name, meaning):
     """L40 read as L4, or the CPU of a chip as its GPU."""
-    device = table_of({"hardware": name, "bandwidth_gbs_per_device": "100"}).rates[0].device
+    count = str(split_count(name)[0])
+    row = {"hardware": name, "n_devices": count, "bandwidth_gbs_per_device": "100"}
+    device = table_of(row).rates[0].device
     assert (device.name == meaning) if meaning else (device.source == "")
 
 

@@ -16,8 +16,8 @@ from k2repro.fast.kernels.compiling import compiled
 COUPLED, TOKEN, BLOCK = range(3)
 # How a token came: the draft's, accepted; the target's instead of a draft; the target's after all drafts.
 ACCEPTED, CORRECTED, ADDED = 1, 2, 3
-# A row goes on, has ended, needs `engine.choose` to decide, or has logits that are not finite.
-RUNNING, DONE, ASKS, BROKEN = range(4)
+# A row goes on, has ended, needs `engine.choose` to decide, or the target's or draft's logits are not finite.
+RUNNING, DONE, ASKS, BROKEN, BROKEN_DRAFT = range(5)
 
 
 @compiled

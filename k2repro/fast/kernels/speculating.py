@@ -24,7 +24,7 @@ from k2repro.fast.kernels.decode import (
     KeyValueCache,
     decode,
 )
-from k2repro.fast.kernels.judging import COUPLED, DONE, RUNNING, judge, next_number
+from k2repro.fast.kernels.judging import BROKEN_DRAFT, COUPLED, DONE, RUNNING, judge, next_number
 
 MODEL, LOOKUP, BIGRAM = range(3)
 # Tokens of a match beyond which a longer one is not looked for.
@@ -124,6 +124,10 @@ def take(rows, scratch, rules, row, at, logits, source):
     else:
         total, _ = weigh(logits, source, rules.temperature, rules.top_p, scratch.q, place, rules.words)
     scratch.q_sums[place] = total
+    if not np.isfinite(total):
+        # A rule that divides by it would write anything.
+        rows.state[row] = BROKEN_DRAFT
+        return False
     # Whether to go on depends on the distribution, never on the token that is drawn from it.
     if rules.confidence > 0:
         highest = np.float32(0.0)
@@ -136,8 +140,6 @@ def take(rows, scratch, rules, row, at, logits, source):
     else:
         number = number_for(rows, row, at, rules.rule == COUPLED)
         token, _ = dart(scratch.q, place, rules.words, total, number)
-    if token < 0:
-        return False
     scratch.drafts[row, at] = token
     scratch.many[row] = at + 1
     return True
@@ -236,7 +238,7 @@ def check(target, rows, scratch):
 
 @compiled
 def speculate(target, draft, rows, scratch, rules, most):
-    """At most `most` cycles of every row that is RUNNING; ends when none is, or one ASKS or is BROKEN.
+    """At most `most` cycles of every row that is RUNNING; ends when none is, or one ASKS or is broken.
 
     target, draft: Reader (draft may be the target's where its kind is no model). Returns cycles done.
     """
@@ -250,6 +252,8 @@ def speculate(target, draft, rows, scratch, rules, most):
                 draft_lookup(rows, scratch, rules)
             else:
                 draft_bigram(rows, scratch, rules)
+            if (rows.state == BROKEN_DRAFT).any():
+                return done
         if check(target, rows, scratch) == 0:
             return done
         done += 1

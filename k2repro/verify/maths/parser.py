@@ -15,6 +15,7 @@ _STARTS = (
     | {"frac", "sqrt", "pi", "infty", "binom", "lfloor", "lceil", "overline", "bar", "vec", "hat", "tilde"}
     | {"\\{", "mathbb", "emptyset", "begin", "ldots", "mathcal", "angle", "triangle", "langle"}
 )
+_OF_SEVERAL = frozenset({"max", "min", "gcd", "lcm"})
 _NUMBER_SETS = frozenset("RZNQ")
 _DECORATED = frozenset({"overline", "bar", "vec", "hat", "tilde", "mathcal", "overrightarrow"})
 
@@ -48,7 +49,7 @@ class Expressions(Cursor):
                 left = _times(left, self._after_operator())
             elif self.skip("/"):
                 left = Node("div", (left, self._after_operator()))
-            elif self._starts_factor():
+            elif self._starts_factor() or self._starts_second_factorial():
                 right = self._factor()
                 left = _mixed(left, right) or _beside(left, right)
             else:
@@ -68,6 +69,15 @@ class Expressions(Cursor):
         if token.kind == "cmd":
             return token.text in _STARTS
         return token.kind == "sym" and self._opens(token.text)
+
+    def _starts_second_factorial(self) -> bool:
+        """3!7! is a product; 3!7 is a slip."""
+        if not (self._at and self._tokens[self._at - 1].text == "!"):
+            return False
+        steps = 0
+        while self.ahead(steps).kind == "digit":
+            steps += 1
+        return bool(steps) and self.ahead(steps).text == "!"
 
     def _opens(self, sign: str) -> bool:
         if sign == "[":
@@ -262,14 +272,15 @@ class Expressions(Cursor):
         if self.sees("^"):
             self.take()
             power = self._exponent()
-        inside = self._function_argument()
+        in_braces = name in _OF_SEVERAL and self.sees("\\{")
+        inside = self._command() if in_braces else self._function_argument()
         if base is not None:
             inside = Node("div", (Node("fn", (inside,), "ln"), Node("fn", (base,), "ln")))
         elif name == "cis":
             cosine, sine = (Node("fn", (inside,), part) for part in ("cos", "sin"))
             inside = Node("add", (cosine, Node("mul", (symbol("i"), sine))))
         else:
-            inside = Node("fn", inside.args if inside.head == "tuple" else (inside,), name)
+            inside = Node("fn", inside.args if inside.head == "tuple" or in_braces else (inside,), name)
         if power is None:
             return inside
         if power == Node("neg", (number(1),)) and name in ("sin", "cos", "tan"):

@@ -59,7 +59,7 @@ class Statements(Expressions):
         if self.now.text == ":" and not relations and self._set_at != self._depth:
             return self._ratio(parts[0])
         found = Node("rel", tuple(parts), tuple(relations)) if relations else parts[0]
-        if self.sees("pmod") or (self.sees("(") and self.ahead(1).text in ("mod", "bmod")):
+        if self.sees("pmod", "mod") or (self.sees("(") and self.ahead(1).text in ("mod", "bmod")):
             return Node("mod", (found, self._modulus()))
         return found
 
@@ -101,6 +101,8 @@ class Statements(Expressions):
     def _modulus(self) -> Node:
         if self.skip("pmod"):
             return self._argument()
+        if self.skip("mod"):
+            return self.expression()
         self._at += 2
         modulus = self.expression()
         self.need(")")

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.model.devices import Device
+from k2repro.wafer.model.precisions import Precision
 
 _END_TO_END = ("e2e_out",)
 _DECODE = ("pure_decode", "itl", "tpot_under_load", "api_rate", "")
@@ -27,8 +29,17 @@ class Layout:
     copies: int = 1
 
 
-def read_devices(text: str, line: int) -> int:
-    """How many devices; 1 where the cell is empty."""
+def check_size(stated: float, name: str, known: float, line: int) -> None:
+    """K2ReproError where a row's size, in billions, is not that of the model that it names."""
+    if not 0.7 < stated / known < 1.4:
+        raise K2ReproError(
+            f"line {line}: params_b = {stated:g}, but {name} has {known:.3g}; the size or the name is of "
+            "another model"
+        )
+
+
+def read_devices(text: str, line: int, named: int = 1) -> int:
+    """How many devices; 1 where the cell is empty. named: how many the device's name says ("8xH100")."""
     try:
         value = float(text or 1)
     except ValueError:
@@ -37,6 +48,10 @@ def read_devices(text: str, line: int) -> int:
         raise K2ReproError(
             f"line {line}: n_devices = {text!r} must be a whole number of at least 1; half of a package "
             "is a device of its own"
+        )
+    if named not in (1, int(value)):
+        raise K2ReproError(
+            f"line {line}: hardware names {named} devices and n_devices is {int(value)}; give one"
         )
     return int(value)
 
@@ -90,3 +105,13 @@ def read_draft(text: str, line: int) -> bool:
     if word in _NO_DRAFT:
         return False
     raise K2ReproError(f"line {line}: spec_decode = {text!r} must be 0 or 1 (yes, no)")
+
+
+def check_arithmetic(device: Device, precision: Precision, number: int, device_known: bool) -> None:
+    """A native eight- or four-bit format on a card without it is another format, or another card."""
+    native = precision.name in ("fp8", "fp4") and device.device_class == "gpu" and bool(device.vendor)
+    if device_known and native and not device.supports(precision):
+        raise K2ReproError(
+            f"line {number}: {device.name} has no arithmetic for {precision.name}; "
+            "name the packed format that its kernels unpack (for example w8a16)"
+        )

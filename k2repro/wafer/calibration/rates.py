@@ -14,8 +14,16 @@ from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.reading import REPAIR, shipped_text
-from k2repro.wafer.calibration.rate_words import Layout, read_devices, read_draft, read_layout, read_metric
-from k2repro.wafer.model.device_names import guess_class, guess_vendor, match_variant
+from k2repro.wafer.calibration.rate_words import (
+    Layout,
+    check_arithmetic,
+    check_size,
+    read_devices,
+    read_draft,
+    read_layout,
+    read_metric,
+)
+from k2repro.wafer.model.device_names import guess_class, guess_vendor, match_variant, split_count
 from k2repro.wafer.model.devices import Device
 from k2repro.wafer.model.engines import Engine, find_engine
 from k2repro.wafer.model.names import match_shape, read_size
@@ -173,6 +181,8 @@ def _shape(line: dict[str, str], number: int) -> tuple[ModelShape, bool]:
         )
     shape = match_shape(name)
     if shape is not None:
+        if total:
+            check_size(total, shape.name, shape.parameters / 1e9, number)
         return shape, True
     stated = read_size(name)
     if total == 0.0 and stated is not None:
@@ -239,27 +249,17 @@ def _weights(
     return read / 1e9, read * computed.experts / computed.read / 1e9
 
 
-def _check_arithmetic(device: Device, precision: Precision, number: int, device_known: bool) -> None:
-    """A native eight- or four-bit format on a card without it is another format, or another card."""
-    native = precision.name in ("fp8", "fp4") and device.device_class == "gpu" and bool(device.vendor)
-    if device_known and native and not device.supports(precision):
-        raise K2ReproError(
-            f"line {number}: {device.name} has no arithmetic for {precision.name}; "
-            "name the packed format that its kernels unpack (for example w8a16)"
-        )
-
-
 def _read_rate(line: dict[str, str], number: int) -> Rate:
     """One row as a `Rate`; K2ReproError with the line number when it cannot be read."""
     shape, shape_known = _shape(line, number)
     precision = _precision(line, number, shape)
     bandwidth = _number(line, "bandwidth_gbs_per_device", number)
     device, device_known = _device(line, number, bandwidth)
-    _check_arithmetic(device, precision, number, device_known)
+    check_arithmetic(device, precision, number, device_known)
     prompt, output, mean = _contexts(line, number)
     framework, batch = _cell(line, "framework"), _number(line, "batch", number)
     read, experts = _weights(line, number, shape, precision)
-    devices = read_devices(_cell(line, "n_devices"), number)
+    devices = read_devices(_cell(line, "n_devices"), number, named=split_count(_cell(line, "hardware"))[0])
     return Rate(
         line=number,
         id=_cell(line, "id") or f"line-{number}",

@@ -86,6 +86,11 @@ def predict_mesh(question: Question, batch: float, context: float, tokens: float
             "the layers fit the wafers' memory, but not its regions without crossing a wafer",
         )
     device = question.device
+    if device.name != _FITTED:
+        common["notes"] += (
+            f"no rate of a {device.name} was fitted, and nobody published where its layers lie: the interval "
+            f"is declared, from every layer in a region of its own to the placement of the {_FITTED}",
+        )
     plain = layers * sum(mesh.layer_seconds(placement.region, mesh.load_mesh_parameters()).values())
     reading = common["bytes_per_step"] / (question.devices * device.bandwidth_gbs * 1e9)
     peak = device.peak_bf16_flops
