@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.model.devices import Device
+from k2repro.wafer.model.precisions import Precision
 
 _END_TO_END = ("e2e_out",)
 _DECODE = ("pure_decode", "itl", "tpot_under_load", "api_rate", "")
@@ -103,3 +105,13 @@ def read_draft(text: str, line: int) -> bool:
     if word in _NO_DRAFT:
         return False
     raise K2ReproError(f"line {line}: spec_decode = {text!r} must be 0 or 1 (yes, no)")
+
+
+def check_arithmetic(device: Device, precision: Precision, number: int, device_known: bool) -> None:
+    """A native eight- or four-bit format on a card without it is another format, or another card."""
+    native = precision.name in ("fp8", "fp4") and device.device_class == "gpu" and bool(device.vendor)
+    if device_known and native and not device.supports(precision):
+        raise K2ReproError(
+            f"line {number}: {device.name} has no arithmetic for {precision.name}; "
+            "name the packed format that its kernels unpack (for example w8a16)"
+        )

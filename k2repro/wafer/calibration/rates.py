@@ -16,6 +16,7 @@ from k2repro.errors import K2ReproError
 from k2repro.reading import REPAIR, shipped_text
 from k2repro.wafer.calibration.rate_words import (
     Layout,
+    check_arithmetic,
     check_size,
     read_devices,
     read_draft,
@@ -248,23 +249,13 @@ def _weights(
     return read / 1e9, read * computed.experts / computed.read / 1e9
 
 
-def _check_arithmetic(device: Device, precision: Precision, number: int, device_known: bool) -> None:
-    """A native eight- or four-bit format on a card without it is another format, or another card."""
-    native = precision.name in ("fp8", "fp4") and device.device_class == "gpu" and bool(device.vendor)
-    if device_known and native and not device.supports(precision):
-        raise K2ReproError(
-            f"line {number}: {device.name} has no arithmetic for {precision.name}; "
-            "name the packed format that its kernels unpack (for example w8a16)"
-        )
-
-
 def _read_rate(line: dict[str, str], number: int) -> Rate:
     """One row as a `Rate`; K2ReproError with the line number when it cannot be read."""
     shape, shape_known = _shape(line, number)
     precision = _precision(line, number, shape)
     bandwidth = _number(line, "bandwidth_gbs_per_device", number)
     device, device_known = _device(line, number, bandwidth)
-    _check_arithmetic(device, precision, number, device_known)
+    check_arithmetic(device, precision, number, device_known)
     prompt, output, mean = _contexts(line, number)
     framework, batch = _cell(line, "framework"), _number(line, "batch", number)
     read, experts = _weights(line, number, shape, precision)
