@@ -105,7 +105,7 @@ def test_what_the_server_honours_is_found(url):
     question = problems("tier-2", "validation", 1)[0].question
     found = {
         each.name: each.state
-        for each in probe(EndpointBackend(Endpoint(url, "mini"), concurrency=1), question)
+        for each in probe(EndpointBackend(Endpoint(url, "mini", extra=WHOLE), concurrency=1), question)
     }
     assert found["n"] == "refused"  # it has one slot, and one slot is one sample
     wanted = ("temperature", "stop", "logprobs", "usage")
