@@ -5,28 +5,24 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k2repro.cli.command import MODELS, Command, json_option, say
 from k2repro.cli.serving import add_endpoints, add_sampling
 from k2repro.errors import K2ReproError
 
+if TYPE_CHECKING:
+    from k2repro.harness.safety import SafetyPrompt
+
 
 def run_safety(args: argparse.Namespace) -> int:
     from k2repro.evaluate.journal import Journal
     from k2repro.harness.progress import ProgressLine
-    from k2repro.harness.safety import judge_safety, macro, read_prompts, surface_scores
-    from k2repro.harness.safety_sets import load_safety_set
+    from k2repro.harness.safety import judge_safety, macro, surface_scores
     from k2repro.harness.serving import endpoints, sampling, serve
     from k2repro.tables import Table
 
-    if bool(args.prompts) == bool(args.sets):
-        raise K2ReproError("name the prompts: --prompts FILE.jsonl, or --sets NAME ... from the hub")
-    if args.prompts:
-        named, prompts = Path(args.prompts).name, read_prompts(Path(args.prompts))
-    else:
-        sys.stderr.write(f"loading {', '.join(args.sets)}\n")
-        named = " ".join(args.sets)
-        prompts = [each for name in args.sets for each in load_safety_set(name, args.per_set)]
+    named, prompts = _asked(args)
     with Journal(args.journal, {"safety": named}) as journal:
         served = serve(endpoints(args), args, journal=journal)
         try:
@@ -55,6 +51,19 @@ def run_safety(args: argparse.Namespace) -> int:
     say(Table.of_records(records).as_text())
     say(f"macro over four surfaces: {'(a surface is missing)' if mean is None else f'{mean:.4f}'}")
     return 0
+
+
+def _asked(args: argparse.Namespace) -> "tuple[str, list[SafetyPrompt]]":
+    """What the prompts are called in the journal, and the prompts."""
+    from k2repro.harness.safety import read_prompts
+    from k2repro.harness.safety_sets import load_safety_set
+
+    if bool(args.prompts) == bool(args.sets):
+        raise K2ReproError("name the prompts: --prompts FILE.jsonl, or --sets NAME ... from the hub")
+    if args.prompts:
+        return Path(args.prompts).name, read_prompts(Path(args.prompts))
+    sys.stderr.write(f"loading {', '.join(args.sets)}\n")
+    return " ".join(args.sets), [each for name in args.sets for each in load_safety_set(name, args.per_set)]
 
 
 def _safety_options(command: argparse.ArgumentParser) -> None:

@@ -49,19 +49,7 @@ def advise(
             told((done + part / (1 + len(BATCHES))) / len(drafts), f"{name}, {words}")
 
         step(0, "acceptance")
-        with warnings.catch_warnings():
-            # What is said below says it better.
-            warnings.simplefilter("ignore", SlowDraft)
-            sampler = SpeculativeSampler(
-                target,
-                draft,
-                gamma=MOST,
-                rule=rule,
-                temperature=temperature,
-                stop=stop,
-                batch=max(BATCHES),
-                positions=longest + NEW_TOKENS,
-            )
+        sampler = _sampler(target, draft, rule, temperature, stop, longest + NEW_TOKENS)
         made = sampler.sample(prompts, max_new_tokens=NEW_TOKENS, seeds=range(len(prompts))).statistics
         response = made.tokens / len(prompts)
         costs = {}
@@ -70,6 +58,24 @@ def advise(
             costs[rows] = _costs(sampler, draft, rows, longest, round(response))
         found["drafts"][name] = _of_draft(made, costs, response)
     return found
+
+
+def _sampler(
+    target: Qwen2, draft: Draft, rule: str, temperature: float, stop: Sequence[int], positions: int
+) -> SpeculativeSampler:
+    with warnings.catch_warnings():
+        # What the advice says of a slow draft says it better.
+        warnings.simplefilter("ignore", SlowDraft)
+        return SpeculativeSampler(
+            target,
+            draft,
+            gamma=MOST,
+            rule=rule,
+            temperature=temperature,
+            stop=stop,
+            batch=max(BATCHES),
+            positions=positions,
+        )
 
 
 def load_pair(
