@@ -24,6 +24,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- begin counted -->", "<!-- end counted -->"
+# What follows these says more of one row; a count is of the words before them.
+DETAILS = re.compile(r": |; | \(")
 DECLARATION = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # Every file that matches one of these ships with the package as data, and needs a card.
 SHIPPED = ("k2repro/*/data/*", "k2repro/*/presets/*")
@@ -82,7 +84,7 @@ def occurrences(records: list[dict[str, str]], column: str) -> str:
     """How often each value of a column occurs, the frequent first; '' where it has no such column."""
     if not records or column not in records[0]:
         return ""
-    counts = Counter(record[column] or "(empty)" for record in records)
+    counts = Counter(DETAILS.split(record[column])[0] or "(empty)" for record in records)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return " · ".join(f"{value} {count}" for value, count in ranked).replace("|", "\\|")
 
