@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from k2repro.training import NUMERICS as TRAINING
 LAYERS, UNITS, STEPS = 3, 192, 260
 GAMMAS = (1, 2, 3, 4, 5, 7, 11, 15)
 DRAFTS = ("trained", "early exit", "base", "look-up", "bigram")
+# Numbers of guesses and batches of which each has its share of the problems that are compared.
+DEALT = tuple(product(range(1, 16), (1, 8)))
 FILE = "speculation.json"
 # Tokens that the bigram table is counted over, from the training mixture.
 _BIGRAM_BATCHES = 40
@@ -65,7 +68,13 @@ def speculation(scale: Scale) -> Made:
         "sft",
         0,
         partial(_measure, scale.problems, scale.deep),
-        {"problems": scale.problems, "deep": scale.deep, "gammas": list(GAMMAS), "drafts": list(DRAFTS)},
+        {
+            "problems": scale.problems,
+            "deep": scale.deep,
+            "gammas": list(GAMMAS),
+            "drafts": list(DRAFTS),
+            "dealt": len(DEALT),
+        },
         (ENGINE, TEXTS, TRAINING),
         _models(scale),
         ships=True,
@@ -244,34 +253,31 @@ def kind_of(token: int) -> str:
 
 
 def _identity(target: Qwen2, drafts: Mapping[str, Draft], problems: int, making: Making) -> dict[str, Any]:
-    """Of how many problems every draft gives the sampler's tokens: gamma 1 to 15 in turn, batch 1 and 8.
+    """Of how many problems every draft gives the sampler's tokens, greedily and at temperature 1.
 
-    At temperature 1 all problems, greedily a quarter of them.
+    The problems are dealt out to each number of guesses with each batch.
     """
     sampler, found = Sampler(target), {}
     prompts, seeds = prompts_of("test", problems), seeds_of(problems)
-    for temperature, many in ((1.0, problems), (0.0, max(1, problems // 4))):
+    for temperature in (1.0, 0.0):
         how: dict[str, Any] = {
             "max_new_tokens": MAX_NEW_TOKENS,
             "stop": stop_tokens(),
             "temperature": temperature,
         }
-        alone = sampler.sample(prompts[:many], seeds=seeds[:many], **how)
-        wanted = [row[0].tokens for row in alone]
+        wanted = [row[0].tokens for row in sampler.sample(prompts, seeds=seeds, **how)]
         for done, (name, draft) in enumerate(drafts.items()):
             making.report(JobProgress((done + 1) / len(drafts), f"the same tokens with {name}"))
             same = 0
-            for gamma in range(1, 16):
-                part = slice(gamma - 1, many, 15)
-                if not prompts[part][:many]:
-                    continue
-                given = {**how, "seeds": seeds[part][: len(wanted[part])]}
-                tried = prompts[:many][part]
+            for place, (gamma, batch) in enumerate(DEALT):
+                part = slice(place, None, len(DEALT))
+                if not prompts[part]:
+                    break
                 made = speculative_sample(
-                    target, draft, tried, gamma=gamma, batch=8 if gamma % 2 else 1, **given
+                    target, draft, prompts[part], seeds=seeds[part], gamma=gamma, batch=batch, **how
                 )
                 same += sum(
                     row[0].tokens == want for row, want in zip(made.responses, wanted[part], strict=True)
                 )
-            found[f"{name} {temperature:g}"] = [same, many]
+            found[f"{name} {temperature:g}"] = [same, problems]
     return found
