@@ -84,9 +84,9 @@ REFUSED = {
         "'bfloat16' and dtype = 'float32'",
     ),
     "a Llama with biases": ({**SMOLLM2_135M, "attention_bias": True}, "without biases"),
-    "a Llama 3.1": (
+    "a Llama 3.1 that leaves out where the stretch begins": (
         {**SMOLLM2_135M, "rope_scaling": {"rope_type": "llama3", "factor": 8.0}},
-        "it belongs to Llama 3.1",
+        "'low_freq_factor' is missing",
     ),
     "interleaved rotation": ({**SMOLLM2_135M, "rope_interleaved": True}, "rope_interleaved"),
 }
