@@ -26,8 +26,9 @@ reproduce: setup  ## Rebuild every notebook, row, table and the report from noth
 	@$(K2) reproduce --profile $(PROFILE)
 
 test: setup  ## Run the test suite, nbval on the committed notebooks included
-	@# Two processes of one thread each, a file to each: half the time of one process on two threads.
-	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -m "not browser" -n 2 --dist loadfile --nbval tests notebooks
+	@# Two processes of one thread each, file by file as they come: sorted, the longest file would come last.
+	@OMP_NUM_THREADS=1 .venv/bin/python -m pytest -m "not browser" -n 2 --dist loadfile \
+		--no-loadscope-reorder --nbval tests notebooks
 
 test-browser: setup  ## Open JupyterLab and the report in headless Chromium (needs Chromium)
 	@.venv/bin/python -m pytest -m browser
