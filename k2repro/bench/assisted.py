@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from k2repro.architecture.parity import transformers_twin
 from k2repro.bench.timing import in_turn
 
 # (guesses a cycle, confidence below which its draft stops); the first as it comes. Chosen before any was run.
@@ -25,7 +26,7 @@ def against_transformers(
     repeats: int,
 ) -> dict[str, float]:
     """Their time over ours, medians of `repeats` runs, by what they did. `ours` writes the same prompts."""
-    theirs, helper = _as_transformers(target), _as_transformers(draft)
+    theirs, helper = transformers_twin(target), transformers_twin(draft)
 
     def generate(assistant: Any, guesses: int = 0, confidence: float = 0.0) -> None:
         import torch
@@ -64,11 +65,3 @@ def _with_the_best_named(ratios: Mapping[str, float]) -> dict[str, float]:
     """Says which assisted setting was the fastest."""
     best = min((kind for kind in ratios if kind != "generate"), key=lambda kind: ratios[kind])
     return {f"{kind}, its best" if kind == best else kind: ratio for kind, ratio in ratios.items()}
-
-
-def _as_transformers(model: Any) -> Any:
-    import transformers
-
-    theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
-    theirs.load_state_dict(model.state_dict())
-    return theirs.eval()

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2repro.cli.command import say
+from k2repro.errors import K2ReproError
 
 if TYPE_CHECKING:
     from k2repro.solve import Solution, SolveSettings
 
 # What --planner without a folder stands for.
 TRAINED_HERE = "trained here"
+# Options of endpoints, without a value unless somebody gave one.
+ENDPOINT_ONLY = ("plan", "journal", "planner_model", "judge_model", "judge_base_url", "system")
 
 
 def on_mini(question: str, args: argparse.Namespace) -> "Solution":
@@ -23,6 +26,7 @@ def on_mini(question: str, args: argparse.Namespace) -> "Solution":
     from k2repro.solve.roles import JUDGE_READS, NEEDS_JUDGE, SOLVER_READS
 
     dialect, settings = MiniDialect(), _mini_settings(args)
+    _check_used(args, settings)
     dialect.check(question)
     folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
 
@@ -44,6 +48,24 @@ def on_mini(question: str, args: argparse.Namespace) -> "Solution":
     return solve(
         question, roles, dialect, settings, seed=args.seed, plan=plan, tell=None if args.json else say
     )
+
+
+def _check_used(args: argparse.Namespace, settings: "SolveSettings") -> None:
+    """Raises K2ReproError for an option that mini-K2 would not look at."""
+    from k2repro.solve.roles import NEEDS_JUDGE
+
+    given = [name for name in ENDPOINT_ONLY if getattr(args, name)]
+    if given:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise K2ReproError(f"{words} without --base-url: mini-K2 does not look at it. Leave it out")
+    if args.planner and (args.plan_text is not None or not settings.planned):
+        raise K2ReproError(
+            "--planner beside a plan of your own, or without a planned sample: nobody would ask it. Leave it out"
+        )
+    if args.judge and settings.select not in NEEDS_JUDGE:
+        raise K2ReproError(
+            f"--judge with --select {settings.select}: that selector asks no judge; --select judge does"
+        )
 
 
 def _mini_settings(args: argparse.Namespace) -> "SolveSettings":

@@ -203,7 +203,10 @@ def estimated_prompt_tokens(body: Mapping[str, Any]) -> int:
 
 
 def joined_stream(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The body that the server would have sent at once, from the events of a stream of one choice."""
+    """The body that the server would have sent at once, from the events of a stream of one choice.
+
+    Of tool calls it holds the pieces, as a sign that there were some.
+    """
     text, reasoning, finish, usage = "", "", None, None
     tools: list[Any] = []
     for event in events:
@@ -258,7 +261,10 @@ def _logprobs(choice: Mapping[str, Any]) -> NDArray[np.float32] | None:
     numbers = [each.get("logprob") if isinstance(each, dict) else None for each in told]
     if not all(isinstance(each, (int, float)) and not isinstance(each, bool) for each in numbers):
         raise BadResponse(f"logprobs that cannot be read: {json.dumps(told)[:200]}")
-    return np.array(numbers, dtype=np.float32)
+    try:
+        return np.array(numbers, dtype=np.float32)
+    except OverflowError as error:
+        raise BadResponse("a log-probability beyond every number") from error
 
 
 def _finish(reason: object, stopped: bool) -> Finish:

@@ -153,8 +153,15 @@ class EndpointBackend:
         key = hash_value(named)
         known = None if self.journal is None else self.journal.answer(key)
         if known is not None:
+            try:
+                completion = read_response(known.body, request.stop, known.seconds)
+            except BadResponse as error:
+                raise K2ReproError(
+                    f"the journal's answer {key} cannot be read: {error}. Usual cause: a journal that another "
+                    "version wrote"
+                ) from error
             self.notes.update(remarks(known.body))
-            return known.body, read_response(known.body, request.stop, known.seconds)
+            return known.body, completion
         if self.offline:
             return {}, self._not_recorded(key, request)
         if self._slots is None:

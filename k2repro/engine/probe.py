@@ -104,7 +104,9 @@ def _raw(backend: EndpointBackend, request: Request) -> list[Capability]:
     usage = isinstance((body.get("usage") or {}).get("completion_tokens"), int)
     kept = next((name for name in ("reasoning_content", "reasoning") if _message(body).get(name)), "")
     return [
-        Capability("n", REFUSED, f"{refusal[:120]}; not relied on")
+        Capability(
+            "n", REFUSED if ": Refused: HTTP 4" in refusal else UNKNOWN, f"{refusal[:120]}; not relied on"
+        )
         if refusal
         else Capability(
             "n",

@@ -13,7 +13,7 @@ from k2repro.engine.retries import TRANSIENT
 # will be answered until somebody has done something.
 Meaning = Literal["pass", "request", "key", "credit", "moved", "setup"]
 
-CREDIT = re.compile(r"insufficient[_ ](quota|credit|balance|funds)|current quota|credit balance", re.I)
+CREDIT = re.compile(r"insufficient[_ ](quota|credit|balance|funds)|credit balance", re.I)
 FLAGGED = re.compile(r"moderat|flagged|content[_ ](policy|filter)|safety|usage polic", re.I)
 # Optional keys of a body that a server may refuse by name; they are then left out, and that is said.
 OPTIONAL = ("seed", "logprobs", "top_p", "response_format", "stream_options", "stop", "temperature")

@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 
 # A server that asks for a longer pause, in seconds, has a limit of the day: the run ends and says so.
 LONGEST_WAIT = 3600.0
-# Worth another try: time-outs, conflicts, too early, too many, and the server's own faults.
-TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
+# Worth another try: time-outs, conflicts, too early, too many. So are all of the server's own faults (5xx).
+TRANSIENT = {408, 409, 425, 429}
 
 
 @dataclass(frozen=True)

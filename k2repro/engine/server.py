@@ -22,6 +22,8 @@ from k2repro.errors import K2ReproError
 
 # Names under which people pass keys to clients; a body is written down, so it must not hold one.
 KEY_NAMES = {"api_key", "apikey", "key", "authorization", "access_token", "bearer"}
+# A shorter key is a placeholder (EMPTY, x), as servers at home ask for: no secret, and a word of answers.
+SHORTEST_SECRET = 8
 # Bytes of one event of a stream; a server that sends a whole answer with log-probabilities needs many.
 LARGEST_EVENT = 64 << 20
 MODELS_SHOWN = 8
@@ -150,7 +152,7 @@ class Server:
 
     def _read(self, content: bytes, *, joined: bool = True) -> dict[str, Any]:
         """A JSON body, without the key, should the server repeat it. Raises Refused for an error in it."""
-        if self._key:
+        if self._is_secret:
             content = content.replace(self._key.encode(), b"***")
         body = read_object(content)
         error = body.get("error")
@@ -182,16 +184,21 @@ class Server:
 
     def _refused(self, response: httpx2.Response, text: str) -> Refused:
         """Some servers echo the key in what they say; it is taken out before anybody can print it."""
-        said = text.replace(self._key, "***") if self._key else text
         head = response.headers
         milliseconds = head.get("retry-after-ms", "")
-        asked = str(int(milliseconds) / 1000) if milliseconds.isdigit() else head.get("retry-after")
-        return Refused(response.status_code, said, asked, location=head.get("location", ""))
+        asked = str(int(milliseconds) / 1000) if milliseconds.isdecimal() else head.get("retry-after")
+        return Refused(response.status_code, self._masked(text), asked, location=head.get("location", ""))
 
     def failure(self, error: Exception) -> str:
         """One line for people and for the journal."""
-        text = f"{type(error).__name__}: {error}".replace("\n", " ")[:400]
-        return text.replace(self._key, "***") if self._key else text
+        return self._masked(f"{type(error).__name__}: {error}").replace("\n", " ")[:400]
+
+    @property
+    def _is_secret(self) -> bool:
+        return len(self._key) >= SHORTEST_SECRET
+
+    def _masked(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._is_secret else text
 
     def drop(self, text: str, without: Sequence[str]) -> bool:
         """Leave out an optional parameter that the server refuses by name; whether that may help.

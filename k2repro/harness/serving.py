@@ -93,7 +93,7 @@ def serve(
     offline: bool = False,
     on_text: OnText | None = None,
 ) -> Served:
-    """Backends for endpoints; equal endpoints share one, and with it its limit of concurrency."""
+    """Backends for endpoints; equal endpoints, price included, share one and its limit of concurrency."""
     budget = Budget(args.max_requests, args.max_tokens, args.max_money)
     if journal is not None:
         for bill in journal.bills().values():
@@ -102,7 +102,7 @@ def serve(
     made: dict[tuple[str, str, str, Price], EndpointBackend] = {}
     backends: dict[str, EndpointBackend] = {}
     for role, endpoint in found.items():
-        key = (endpoint.url, endpoint.model, endpoint.key_env, endpoint.price)
+        key = _identity(endpoint)
         if key not in made:
             made[key] = EndpointBackend(
                 endpoint,
@@ -113,10 +113,12 @@ def serve(
                 on_text=on_text,
             )
             backends[role] = made[key]
-    solver, planner, judge = (
-        made[e.url, e.model, e.key_env, e.price] for e in (found[role] for role in ROLES)
-    )
+    solver, planner, judge = (made[_identity(found[role])] for role in ROLES)
     return Served(Roles(solver, planner, judge), dict(found), backends, budget)
+
+
+def _identity(endpoint: Endpoint) -> tuple[str, str, str, Price]:
+    return (endpoint.url, endpoint.model, endpoint.key_env, endpoint.price)
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -65,14 +65,14 @@ def search(seed: int, split: str, scale: Scale) -> Made:
     )
 
 
-def planned(kind: str, seed: int, split: str, scale: Scale) -> Made:
-    """One answer to each problem along a plan; kind: one of EXHIBITS.
+def planned(kind: str, seed: int, scale: Scale) -> Made:
+    """One answer to each of the first test problems along a plan; kind: one of EXHIBITS.
 
     Raises K2ReproError for another kind.
     """
     if kind not in EXHIBITS:
         raise unknown("kind of plan", kind, EXHIBITS)
-    count = min(scale.deep, scale.asked) if split == "test" else scale.chosen
+    split, count = "test", min(scale.deep, scale.asked)
     params = {"kind": kind, "problems": count, **_asked(split)}
     needs = {"solver": solver(seed, scale)}
     if kind == "planner":

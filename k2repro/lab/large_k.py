@@ -9,10 +9,9 @@ is the one level that leaves room there: of easier ones 64 samples solve everyth
 Temperatures are chosen on validation problems, and a pool on test problems reads the one that was chosen.
 """
 
-import gzip
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from k2repro.errors import K2ReproError, unknown
 from k2repro.evaluate import POOLS
 from k2repro.lab import rlvr, sft, temperatures
 from k2repro.lab.campaign import Watch, carry_out
+from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.outcomes import BySeed, SampleOutcomes, first_of, outcomes_of
 from k2repro.lab.pools import Asked
@@ -35,7 +35,7 @@ from k2repro.mini import GRADER, TEXTS
 from k2repro.mini.benchmarks import MAX_NEW_TOKENS_LEVELS, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint
 from k2repro.results import ArtifactStore
-from k2repro.results.atomic import canonical_json, write_bytes, write_text
+from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.provenance import made_on
 
 START, RUN = "sft", rlvr.SHIPPED
@@ -80,6 +80,10 @@ def outcomes(kind: str, seed: int, scale: Scale) -> Made:
     """Which samples are right, on test problems that nothing else asks. kind: one of KINDS."""
     if kind not in KINDS:
         raise unknown("kind of outcomes", kind, KINDS)
+    if scale.asked > FIRST:
+        raise K2ReproError(
+            f"asked = {scale.asked}: at most {FIRST}, where the problems begin that only this comparison asks"
+        )
     params = {
         "level": LEVEL,
         "start": FIRST,
@@ -155,17 +159,24 @@ def with_norm_of(model: Qwen2, other: Qwen2) -> Qwen2:
     return model
 
 
+@dataclass(frozen=True)
+class _Line:
+    """A line of what ships: `SampleOutcomes.packed`, and whose it is."""
+
+    kind: str
+    seed: int
+    id: str
+    samples: int
+    right: str
+
+
 def _collect(making: Making) -> None:
-    lines = []
+    lines: list[_Line] = []
     for role, folder in making.needs.items():
-        if role == "temperatures":
-            continue
-        kind, _, seed = role.rpartition(" ")
-        lines += [
-            canonical_json({"kind": kind, "seed": int(seed), **each.packed()}) + "\n"
-            for each in read_outcomes(folder)
-        ]
-    write_bytes(making.folder / SHIPPED, gzip.compress("".join(lines).encode(), compresslevel=9, mtime=0))
+        if role != "temperatures":
+            kind, _, seed = role.rpartition(" ")
+            lines += [_Line(kind, int(seed), **each.packed()) for each in read_outcomes(folder)]
+    write_lines(making.folder / SHIPPED, lines)
     text = (making.needs["temperatures"] / temperatures.FILE).read_text(encoding="utf-8")
     write_text(making.folder / temperatures.FILE, text)
 
@@ -192,12 +203,9 @@ def read_large_k(folder: Path) -> dict[str, dict[int, list[SampleOutcomes]]]:
     """Outcomes by kind and seed. Raises K2ReproError for a file that is cut short."""
     path = folder / SHIPPED
     found: dict[str, dict[int, list[SampleOutcomes]]] = {}
-    try:
-        for line in map(json.loads, gzip.decompress(path.read_bytes()).decode().splitlines()):
-            outcomes = SampleOutcomes.unpacked(line)
-            found.setdefault(line["kind"], {}).setdefault(line["seed"], []).append(outcomes)
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        raise K2ReproError(f"{path}: cannot be read ({error}); usual cause: a file cut short") from error
+    for line in read_lines(path, _Line):
+        outcomes = SampleOutcomes.unpacked(asdict(line))
+        found.setdefault(line.kind, {}).setdefault(line.seed, []).append(outcomes)
     if missing := set(KINDS) - set(found):
         raise K2ReproError(
             f"{path}: no outcomes of {', '.join(sorted(missing))}; usual cause: an edited file"

@@ -18,7 +18,6 @@ from k2repro.lab.outcomes import first_of, only_by, pass_table
 from k2repro.lab.rlvr_rows import generator_of
 
 Found = dict[str, Effect]
-PREFIX = "rlvr.large_k"
 SHORT = {START: "sft", RUN: "rl"}
 
 
@@ -34,11 +33,11 @@ def ks_of(results: LargeK) -> list[int]:
 
 
 def curves(results: LargeK) -> Found:
-    """pass@k of both models at temperature 1, `<prefix>.pass.<sft|rl>.k<k>`."""
+    """pass@k of both models at temperature 1."""
     found: Found = {}
     for model, kind in AT_SAME.items():
         for k in ks_of(results):
-            row = f"{PREFIX}.pass.{SHORT[model]}.k{k}"
+            row = f"rlvr.large_k.pass.{SHORT[model]}.k{k}"
             table = pass_table(results.outcomes[kind], k)
             found[row] = level(table, generator=generator_of(row), each_seed=False)
     return found
@@ -49,9 +48,9 @@ def differences(results: LargeK) -> Found:
     most = ks_of(results)[-1]
     found: Found = {}
     for k in ks_of(results):
-        found |= _minus(f"same.k{k}", *_pair(results, AT_SAME, k))
-    found |= _minus("best.k1", *_pair(results, AT_ONE, 1))
-    return found | _minus(f"best.k{most}", *_pair(results, AT_MANY, most))
+        found |= _minus(f"rlvr.large_k.same.k{k}", *_pair(results, AT_SAME, k))
+    found |= _minus("rlvr.large_k.best.k1", *_pair(results, AT_ONE, 1))
+    return found | _minus(f"rlvr.large_k.best.k{most}", *_pair(results, AT_MANY, most))
 
 
 def controls(results: LargeK) -> Found:
@@ -63,11 +62,11 @@ def controls(results: LargeK) -> Found:
     }
     sft, rl = tables[AT_SAME[START]], tables[AT_SAME[RUN]]
     return {
-        **_minus("gain.k1", rl, sft),
-        **_minus("matched.k1", rl, tables[MATCHED]),
-        **_minus("rl_norm_minus_sft", tables[SFT_WITH_RL_NORM], sft),
-        **_minus("from_sft_minus_rl_norm", rl, tables[SFT_WITH_RL_NORM]),
-        **_minus("sft_norm_minus_sft", tables[RL_WITH_SFT_NORM], sft),
+        **_minus("rlvr.large_k.gain.k1", rl, sft),
+        **_minus("rlvr.large_k.matched.k1", rl, tables[MATCHED]),
+        **_minus("rlvr.large_k.rl_norm_minus_sft", tables[SFT_WITH_RL_NORM], sft),
+        **_minus("rlvr.large_k.from_sft_minus_rl_norm", rl, tables[SFT_WITH_RL_NORM]),
+        **_minus("rlvr.large_k.sft_norm_minus_sft", tables[RL_WITH_SFT_NORM], sft),
     }
 
 
@@ -75,8 +74,8 @@ def alone(results: LargeK) -> Found:
     """Share of problems that one model solves in some sample and the other in none, at temperature 1."""
     sft, rl = (results.outcomes[AT_SAME[model]] for model in (START, RUN))
     found: Found = {}
-    for name, table in (("only_rl", only_by(rl, sft)), ("only_sft", only_by(sft, rl))):
-        row = f"{PREFIX}.{name}"
+    sides = {"rlvr.large_k.only_rl": only_by(rl, sft), "rlvr.large_k.only_sft": only_by(sft, rl)}
+    for row, table in sides.items():
         found[row] = level(table, generator=generator_of(row), each_seed=False)
     return found
 
@@ -88,7 +87,7 @@ def crossing(found: Mapping[str, Effect], ks: Sequence[int]) -> int | None:
     """
     behind: int | None = None
     for k in ks:
-        if found[f"{PREFIX}.same.k{k}"].value > 0:
+        if found[f"rlvr.large_k.same.k{k}"].value > 0:
             behind = None
         elif behind is None:
             behind = k
@@ -121,6 +120,5 @@ def _pair(results: LargeK, kinds: dict[str, str], k: int) -> Sequence[SeedTable]
     return [pass_table(results.outcomes[kinds[model]], k) for model in (RUN, START)]
 
 
-def _minus(name: str, plus: SeedTable, minus: SeedTable) -> Found:
-    row = f"{PREFIX}.{name}"
+def _minus(row: str, plus: SeedTable, minus: SeedTable) -> Found:
     return {row: difference(plus, minus, generator=generator_of(row))}

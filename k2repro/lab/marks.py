@@ -90,7 +90,7 @@ def marks(seed: int, seeds: Sequence[int], scale: Scale) -> Made:
     for split in SPLITS:
         kinds = {SEARCH: candidates.search(seed, split, scale), OWN: candidates.own(seed, split, scale)}
         if split == "test":
-            kinds |= {kind: candidates.planned(kind, seed, split, scale) for kind in candidates.EXHIBITS}
+            kinds |= {kind: candidates.planned(kind, seed, scale) for kind in candidates.EXHIBITS}
         for kind, made in kinds.items():
             needs[f"{split} {kind}"] = made
             needs[f"{split} {kind} own"] = reading(solver, made)

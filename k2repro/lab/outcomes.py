@@ -90,7 +90,7 @@ def pass_table(by_seed: BySeed, k: int) -> SeedTable:
     return SeedTable(
         ids,
         {
-            seed: np.array([pass_at_k(len(each.right), each.count, k) for each in outcomes])
+            seed: np.asarray(pass_at_k([len(e.right) for e in outcomes], [e.count for e in outcomes], k))
             for seed, outcomes in by_seed.items()
         },
     )
@@ -102,7 +102,8 @@ def only_by(first: BySeed, second: BySeed) -> SeedTable:
     Raises K2ReproError where the two were asked other problems, have other seeds, or unequally many samples:
     whoever is asked more often solves more.
     """
-    if _shared_ids(first) != _shared_ids(second) or set(first) != set(second):
+    ids = _shared_ids(first)
+    if ids != _shared_ids(second) or set(first) != set(second):
         raise K2ReproError("other problems or seeds on the two sides: nothing pairs them")
     values: dict[int, np.ndarray] = {}
     for seed, ours in first.items():
@@ -114,7 +115,7 @@ def only_by(first: BySeed, second: BySeed) -> SeedTable:
                     "often solves more"
                 )
         values[seed] = np.array([float(one.count > 0 and other.count == 0) for one, other in pairs])
-    return SeedTable(_shared_ids(first), values)
+    return SeedTable(ids, values)
 
 
 def _shared_ids(by_seed: BySeed) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ LAYERS, UNITS, STEPS = 3, 192, 260
 GAMMAS = (1, 2, 3, 4, 5, 7, 11, 15)
 DRAFTS = ("trained", "early exit", "base", "look-up", "bigram")
 # Numbers of guesses and batches of which each has its share of the problems that are compared.
-DEALT = tuple(product(range(1, 16), (1, 8)))
+COMPARED = tuple(product(range(1, 16), (1, 8)))
 FILE = "speculation.json"
 # Tokens that the bigram table is counted over, from the training mixture.
 _BIGRAM_BATCHES = 40
@@ -73,7 +73,7 @@ def speculation(scale: Scale) -> Made:
             "deep": scale.deep,
             "gammas": list(GAMMAS),
             "drafts": list(DRAFTS),
-            "dealt": len(DEALT),
+            "compared": "rounds of all tiers",
         },
         (ENGINE, TEXTS, TRAINING),
         _models(scale),
@@ -241,7 +241,7 @@ def _kinds(target: Qwen2, drafts: Mapping[str, Draft], prompts: Sequence[Sequenc
 
 
 def kind_of(token: int) -> str:
-    """What a token is to a reader: digit, letter, operator, markup or other."""
+    """What a token is to a reader: digit, letter, operator, markup or word."""
     text = tokenizer.decode([token]).strip()
     if text.isdigit():
         return "digit"
@@ -252,14 +252,23 @@ def kind_of(token: int) -> str:
     return "markup" if text.startswith("<") or not text else "word"
 
 
-def _identity(target: Qwen2, drafts: Mapping[str, Draft], problems: int, making: Making) -> dict[str, Any]:
-    """Of how many problems every draft gives the sampler's tokens, greedily and at temperature 1.
+def dealt(problems: int) -> dict[tuple[int, int], list[int]]:
+    """Places of the problems that each number of guesses with each batch is compared on; all are dealt out.
 
-    The problems are dealt out to each number of guesses with each batch.
+    Whole rounds of the tiers, so that no number of guesses and no batch meets some of the tiers only.
     """
+    turn = len(COMPARED) * len(MATHS)
+    return {
+        setting: [at for at in range(problems) if at % turn // len(MATHS) == place]
+        for place, setting in enumerate(COMPARED)
+    }
+
+
+def _identity(target: Qwen2, drafts: Mapping[str, Draft], problems: int, making: Making) -> dict[str, Any]:
+    """Of how many problems every draft gives the sampler's tokens, greedily and at temperature 1."""
     sampler, found = Sampler(target), {}
     prompts, seeds = prompts_of("test", problems), seeds_of(problems)
-    for temperature in (1.0, 0.0):
+    for half, temperature in enumerate((1.0, 0.0)):
         how: dict[str, Any] = {
             "max_new_tokens": MAX_NEW_TOKENS,
             "stop": stop_tokens(),
@@ -267,17 +276,14 @@ def _identity(target: Qwen2, drafts: Mapping[str, Draft], problems: int, making:
         }
         wanted = [row[0].tokens for row in sampler.sample(prompts, seeds=seeds, **how)]
         for done, (name, draft) in enumerate(drafts.items()):
-            making.report(JobProgress((done + 1) / len(drafts), f"the same tokens with {name}"))
+            making.report(JobProgress((half + done / len(drafts)) / 2, f"the same tokens with {name}"))
             same = 0
-            for place, (gamma, batch) in enumerate(DEALT):
-                part = slice(place, None, len(DEALT))
-                if not prompts[part]:
-                    break
-                made = speculative_sample(
-                    target, draft, prompts[part], seeds=seeds[part], gamma=gamma, batch=batch, **how
-                )
-                same += sum(
-                    row[0].tokens == want for row, want in zip(made.responses, wanted[part], strict=True)
-                )
+            for (gamma, batch), places in dealt(problems).items():
+                if places:
+                    mine = {**how, "seeds": [seeds[at] for at in places], "gamma": gamma, "batch": batch}
+                    made = speculative_sample(target, draft, [prompts[at] for at in places], **mine)
+                    same += sum(
+                        row[0].tokens == wanted[at] for row, at in zip(made.responses, places, strict=True)
+                    )
             found[f"{name} {temperature:g}"] = [same, problems]
     return found

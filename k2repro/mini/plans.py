@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from k2repro.mini.grading import split_response
+from k2repro.mini.grading import CLOSE_TRACE, OPEN_TRACE, split_response
 from k2repro.mini.traces import EVALUATE, NOTE, response_text, search_order
 from k2repro.mini.variables import System, definition_text, plan_text
 
@@ -35,7 +35,6 @@ NONE_YET, CHAIN = "no", "plan"
 KNOWN = 0
 # A link of the chain: a mark, and what was worked out behind it.
 LINK = re.compile(rf" (?:{CHAIN}|[a-z]\?) ([a-z])={KNOWN}")
-OPENING, CLOSING = "<think>", "</think>"
 
 WORKABLE = "workable"
 UNFINISHED, UNREADABLE, EMPTY = "unfinished", "unreadable", "empty"
@@ -105,8 +104,8 @@ def read_reply(reply: str) -> tuple[str, ...] | None:
     >>> read_reply("plan i") is None
     True
     """
-    head, closed, _ = reply.partition(CLOSING)
-    if not closed or not head.startswith(OPENING):
+    head, closed, _ = reply.partition(CLOSE_TRACE)
+    if not closed or not head.startswith(OPEN_TRACE):
         return None
     return tuple(LINK.findall(head))
 
@@ -146,11 +145,6 @@ def judge_plan(system: System, names: Sequence[str]) -> PlanVerdict:
     """
     needless = len(set(names) - _ancestors(system))
     return PlanVerdict(_kind(system, names), tuple(names), needless)
-
-
-def workable(system: System, names: Sequence[str]) -> bool:
-    """Whether a plan works; see `judge_plan`."""
-    return judge_plan(system, names).kind == WORKABLE
 
 
 def _kind(system: System, names: Sequence[str]) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from k2repro.evaluate.effects import Effect
-from k2repro.lab.large_k_rows import PREFIX
 from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE
 from k2repro.pictures.style import BELOW, Picture, Records
 
@@ -21,7 +20,7 @@ def pass_at_k_picture(curves: Mapping[str, Effect], ks: Sequence[int], crossing:
     figure = go.Figure()
     records: Records = []
     for at, (model, name) in enumerate(NAMES.items()):
-        effects = [curves[f"{PREFIX}.pass.{model}.k{k}"] for k in ks]
+        effects = [curves[f"rlvr.large_k.pass.{model}.k{k}"] for k in ks]
         line = {"color": PALETTE[at], "dash": DASHES[at]}
         for number, seed in enumerate(effects[0].seeds):
             figure.add_scatter(
@@ -46,7 +45,7 @@ def pass_at_k_picture(curves: Mapping[str, Effect], ks: Sequence[int], crossing:
     if crossing is not None:
         figure.add_scatter(
             x=[crossing],
-            y=[100 * curves[f"{PREFIX}.pass.sft.k{crossing}"].value],
+            y=[100 * curves[f"rlvr.large_k.pass.sft.k{crossing}"].value],
             mode="markers",
             marker={"symbol": "circle-open", "size": 18, "color": GREY, "line": {"width": 2}},
             name=f"RL no longer ahead, from k = {crossing}",

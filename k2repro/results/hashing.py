@@ -53,6 +53,7 @@ def code_files(start: Path, package: Path) -> set[Path]:
     """
     found: set[Path] = set()
     known: set[str] = set()
+    rooms: set[Path] = set()
     waiting = [start]
     while waiting:
         path = waiting.pop()
@@ -62,7 +63,8 @@ def code_files(start: Path, package: Path) -> set[Path]:
         if path.suffix == ".py":
             new = _imported_names(path, package, path.stat().st_mtime_ns) - known
             known |= new
-            waiting.extend(file for name in new for file in _module_files(name.split(".")[1:], package))
+            for name in sorted(new):
+                waiting.extend(_module_files(name.split(".")[1:], package, rooms))
     return found
 
 
@@ -119,6 +121,11 @@ def _comments(source: str) -> list[_Cut]:
 
 
 def _content_hash(path: Path) -> str:
+    return _hash_of_content(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _hash_of_content(path: Path, modified_ns: int) -> str:
     """Of what runs in a Python file, of all bytes of a data file."""
     if path.suffix != ".py":
         return hash_file(path)
@@ -153,8 +160,11 @@ def _python_only(source: str) -> str:
     return "\n".join("pass" if line.startswith(("%", "!")) else line for line in source.splitlines())
 
 
-def _module_files(parts: list[str], package: Path) -> list[Path]:
-    """The files behind a dotted name: each package's __init__, the module, and the room's data."""
+def _module_files(parts: list[str], package: Path, rooms: set[Path]) -> list[Path]:
+    """The files behind a dotted name: each package's __init__, the module, and the room's data.
+
+    rooms: those whose data have been listed; it grows.
+    """
     files = [package / "__init__.py"]
     folder = package
     for part in parts:
@@ -165,7 +175,9 @@ def _module_files(parts: list[str], package: Path) -> list[Path]:
         if not (folder / "__init__.py").is_file():
             break  # an attribute of the package, not a module
         files.append(folder / "__init__.py")
-        files.extend(_data_files(folder))
+        if folder not in rooms:
+            rooms.add(folder)
+            files.extend(_data_files(folder))
     return files
 
 

@@ -16,9 +16,9 @@ from k2repro.errors import K2ReproError
 from k2repro.mini import plans as planning_texts
 from k2repro.mini.orders import evaluation_order
 from k2repro.mini.question import EXAMPLE, read_question
-from k2repro.mini.rendering import render_response
 from k2repro.mini.variables import System, plan_text, question_text
 from k2repro.planning import Ask, Plan
+from k2repro.results.artifacts import read_manifest
 from k2repro.solve.procedure import SolveSettings
 from k2repro.verify.extract import extract_answer
 
@@ -45,12 +45,12 @@ class MiniDialect:
 
     def check_plan(self, question: str, plan: Plan) -> None:
         system, names = read_question(question), plan.text.split()[1:]
-        known = [*system.values, *system.definitions]
         if not names:
             raise _no_plan("it is empty")
         for name in names:
-            if name not in known:
-                raise _no_plan(f"it names {name!r}, and the question defines only {' '.join(sorted(known))}")
+            if name not in system.definitions:
+                known = " ".join(sorted(system.definitions))
+                raise _no_plan(f"it names {name!r}, and what is to be worked out is {known}")
         if len(set(names)) < len(names):
             raise _no_plan(f"it names {max(names, key=names.count)!r} twice")
 
@@ -154,8 +154,7 @@ def _shipped(artifacts: Path) -> dict[str, Path]:
     """Folders of weights by the name of the model."""
     found: dict[str, Path] = {}
     for manifest in sorted(artifacts.glob("weights/*/manifest.json")):
-        recipe = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]
-        found[recipe["params"]["name"]] = manifest.parent
+        found.setdefault(read_manifest(manifest.parent)["recipe"]["params"]["name"], manifest.parent)
     return found
 
 
@@ -173,8 +172,3 @@ def servable_copy(checkpoint: Path, target: Path) -> Path:
     text = json.dumps(serving_defaults(), indent=2) + "\n"
     (target / "generation_config.json").write_text(text, encoding="utf-8")
     return target
-
-
-def readable(text: str) -> str:
-    """A response in ordinary sentences."""
-    return render_response(text)
