@@ -260,7 +260,7 @@ def test_the_crossing_is_where_rl_falls_behind_for_good(results):
 def test_every_prediction_has_its_row(results):
     """Catches a prediction that waits for ever for a row of another name."""
     found = large_k_rows.differences(results) | large_k_rows.controls(results) | large_k_rows.alone(results)
-    declared = {each.effect for each in load_predictions() if each.effect.startswith(large_k_rows.PREFIX)}
+    declared = {each.effect for each in load_predictions() if each.effect.startswith("rlvr.large_k.")}
     largest = {name.replace("k8", "k64") for name in found}
     assert declared and declared <= largest
 
