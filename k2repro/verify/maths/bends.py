@@ -1,15 +1,16 @@
 """Where the cuts of a formula bend or jump: |x - 3| at 3, max(x, y) at x = y, floor(2x) at 1.
 
 A difference of two formulas that is zero at all points tried may still differ in a window between two bends.
-So the places themselves are tried. They are found where what stands in the cut is a polynomial in one of its
-variables; all other bends are named, so that the caller can leave the question undecided.
+So the places themselves are tried, and what lies between them. They are found where what stands in the cut
+is a polynomial in one of its variables; all other bends are named, so that the caller can leave the question
+undecided.
 """
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from itertools import combinations, islice
+from itertools import combinations, islice, pairwise
 from typing import Any
 
 from k2repro.verify.maths.evaluate import Point
@@ -48,14 +49,19 @@ def _bases(square: Node) -> Iterator[Node]:
 
 
 def points(node: Node, draw: Point, whole: frozenset[str]) -> Iterator[Point]:
-    """`draw` moved to every bend that can be found; to the whole numbers beside it where only those count."""
-    for bend in islice(bends(node), _MOST_BENDS):
-        for name in variables(bend):
-            for root in _roots(bend, name, draw.at) or ():
-                near = {Fraction(math.floor(root)), Fraction(math.ceil(root))} if name in whole else {root}
-                for at in sorted(near):
-                    if name not in whole or at >= 0:
-                        yield replace(draw, at={**draw.at, name: at})
+    """`draw` moved to every bend that can be found, and between two of them.
+
+    To the whole numbers beside these places where only whole numbers count.
+    """
+    found = list(islice(bends(node), _MOST_BENDS))
+    for name in variables(node):
+        roots = sorted({root for bend in found for root in _roots(bend, name, draw.at) or ()})
+        places = {*roots, *((left + right) / 2 for left, right in pairwise(roots))}
+        if name in whole:
+            places = {Fraction(beside) for at in places for beside in (math.floor(at), math.ceil(at))}
+        for at in sorted(places):
+            if name not in whole or at >= 0:
+                yield replace(draw, at={**draw.at, name: at})
 
 
 def unreached(node: Node, draw: Point) -> list[Node]:

@@ -53,7 +53,7 @@ def is_fold(node: Node) -> bool:
         turned = any(part.head == "fn" and part.value in _TURNS for part in walk(node) if variables(part))
         return node.value in _CASES or (node.value in _ARCS and turned)
     if node.head in ("root", "pow"):
-        return is_square(node.args[0])
+        return bool(variables(node.args[0])) and is_square(node.args[0])
     return node.head == "abs"
 
 
