@@ -60,7 +60,7 @@ def _check_used(args: argparse.Namespace, settings: "SolveSettings") -> None:
         raise K2ReproError(f"{words} without --base-url: mini-K2 does not look at it. Leave it out")
     if args.planner and (args.plan_text is not None or not settings.planned):
         raise K2ReproError(
-            "--planner beside a plan of your own, or without a planned sample: nobody would ask it. Leave it out"
+            "--planner beside a plan of your own, or without a planned sample: nobody would ask it"
         )
     if args.judge and settings.select not in NEEDS_JUDGE:
         raise K2ReproError(

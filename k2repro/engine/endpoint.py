@@ -157,8 +157,8 @@ class EndpointBackend:
                 completion = read_response(known.body, request.stop, known.seconds)
             except BadResponse as error:
                 raise K2ReproError(
-                    f"the journal's answer {key} cannot be read: {error}. Usual cause: a journal that another "
-                    "version wrote"
+                    f"the journal's answer {key} cannot be read: {error}. Usual cause: a journal of another "
+                    "version"
                 ) from error
             self.notes.update(remarks(known.body))
             return known.body, completion

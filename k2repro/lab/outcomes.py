@@ -7,6 +7,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ class SampleOutcomes:
             raise K2ReproError(f"{self.id}: {len(self.right)} samples, {samples} were asked for")
         return SampleOutcomes(self.id, self.right[:samples])
 
-    def packed(self) -> dict[str, object]:
+    def packed(self) -> dict[str, Any]:
         """As it is written to a file."""
         digits = -(-len(self.right) // 4)
         return {"id": self.id, "samples": len(self.right), "right": f"{int(self.right, 2):0{digits}x}"}

@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 from k2repro.best_of_n import expected_knock_out, expected_round_robin
 from k2repro.best_of_n.expectation import best_of
 from k2repro.best_of_n.judging import FIRST, SECOND, UNREADABLE
-from k2repro.evaluate.bootstrap import interval_of_rows
-from k2repro.evaluate.intervals import Interval
+from k2repro.evaluate.bootstrap import RowStatistic
+from k2repro.lab.effect_rows import add_statistic
 from k2repro.lab.pair_reader import Compared
 from k2repro.mini.problem import item_seed
 from k2repro.results.rowbook import RowBook
 
 FEW = 3
-RESAMPLES = 4000
 Counts = NDArray[np.float64]
 
 
@@ -112,13 +111,14 @@ def add_pair_reader_rows(rows: RowBook, found: Sequence[Compared]) -> None:
         [each.missing for each in counts],
         [each.pairs + each.missing for each in counts],
     )
-    _add(
-        rows,
+    rows.add(
         "best_of_n.pair_reader.pairs",
         float(sum(each.pairs for each in counts)),
-        "pairs",
-        len(found),
-        None,
+        unit="pairs",
+        scale="mini",
+        n=len(found),
+        seeds=(0,),
+        of_models=True,
     )
     for n in dict.fromkeys((FEW, len(found[0].of))):
         values = accuracies(found, n)
@@ -147,31 +147,8 @@ def _mean(rows: RowBook, row: str, values: Counts) -> None:
     _interval(rows, row, lambda index: values[index].mean(-1), len(values))
 
 
-def _interval(
-    rows: RowBook, row: str, statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]], problems: int
-) -> None:
-    interval = None
-    if problems > 1:
-        interval = interval_of_rows(
-            statistic,
-            problems,
-            generator=np.random.default_rng(item_seed("pair-reader row", row)),
-            level=0.95,
-            resamples=RESAMPLES,
-            method="percentile",
-        )
-    _add(rows, row, float(statistic(np.arange(problems)[None])[0]), "fraction", problems, interval)
-
-
-def _add(rows: RowBook, row: str, value: float, unit: str, problems: int, interval: Interval | None) -> None:
-    rows.add(
-        row,
-        value,
-        unit=unit,
-        scale="mini",
-        n=problems,
-        interval=None if interval is None else (interval.low, interval.high),
-        interval_method=None if interval is None else f"{interval.method}, one reader",
-        seeds=(0,),
-        of_models=True,
+def _interval(rows: RowBook, row: str, statistic: RowStatistic, problems: int) -> None:
+    generator = np.random.default_rng(item_seed("pair-reader row", row))
+    add_statistic(
+        rows, row, statistic, problems, "fraction", generator=generator, of="reader", of_models=True
     )

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from k2repro.evaluate.bootstrap import RowStatistic, interval_of_rows
+from k2repro.evaluate.bootstrap import RowStatistic
 from k2repro.evaluate.intervals import Interval
+from k2repro.lab.effect_rows import add_statistic, interval_of, value_of
 from k2repro.results.rowbook import RowBook
 
 Counts = Mapping[str, Any]
 # Guesses a cycle where one number is asked for: a pass over eight tokens is one tile of the compiled pass.
 GAMMA = 7
-RESAMPLES = 4000
 
 
 def rates(counts: Counts) -> NDArray[np.float64]:
@@ -37,12 +37,12 @@ def modelled_speed(tokens: float, gamma: int, share: float) -> float:
 
 def spread(counts: Counts) -> float:
     """Standard deviation over prompts of tokens a pass, over its mean."""
-    return _value(_relative_spread(counts), len(counts["tokens"]))
+    return value_of(_relative_spread(counts), len(counts["tokens"]))
 
 
 def spread_interval(counts: Counts) -> Interval:
     """The interval of `spread`."""
-    return _interval(_relative_spread(counts), len(counts["tokens"]))
+    return interval_of(_relative_spread(counts), len(counts["tokens"]), np.random.default_rng(0))
 
 
 def extremes(counts: Counts) -> tuple[float, float]:
@@ -95,30 +95,5 @@ def add_identity(rows: RowBook, counts: Counts) -> None:
     rows.add("speculative.accuracy.most_change", most, unit="fraction", scale="mini", n=tried, seeds=(0,))
 
 
-def _value(statistic: RowStatistic, problems: int) -> float:
-    return float(statistic(np.arange(problems)[None])[0])
-
-
-def _interval(statistic: RowStatistic, problems: int) -> Interval:
-    return interval_of_rows(
-        statistic,
-        problems,
-        generator=np.random.default_rng(0),
-        level=0.95,
-        resamples=RESAMPLES,
-        method="percentile",
-    )
-
-
-def _add(rows: RowBook, name: str, statistic: RowStatistic, problems: int, unit: str) -> None:
-    interval = _interval(statistic, problems)
-    rows.add(
-        name,
-        _value(statistic, problems),
-        unit=unit,
-        scale="mini",
-        n=problems,
-        interval=(interval.low, interval.high),
-        interval_method=f"{interval.method}, one model",
-        seeds=(0,),
-    )
+def _add(rows: RowBook, row: str, statistic: RowStatistic, problems: int, unit: str) -> None:
+    add_statistic(rows, row, statistic, problems, unit, generator=np.random.default_rng(0), of="model")

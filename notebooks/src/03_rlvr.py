@@ -484,13 +484,13 @@ is {rlvr.sharp_from_sft_minus_sharp_sft:ci pts}.
 # samples, it could do already.
 #
 # On the tiers above, sixteen samples of SFT solve nearly everything, so that
-# little could be told apart. Here both models get problems longer than any
-# in training: 15 and 16 operations, asked nowhere else. Temperatures are
-# chosen on validation problems, for one sample and for many.
+# little could be told apart. Here both models get problems longer than
+# any in training, of 15 and 16 operations, that nothing else asks.
+# Temperatures are chosen on validation problems, for one sample and for many.
 #
 # Expect what sharpening alone would give: RL ahead with one sample, and not
 # ahead with 64. With the results that ship the next cell takes a second; from
-# nothing, about eight minutes on two cores.
+# nothing, an estimated eight minutes on two cores.
 
 # %% tags=["nbval-ignore-output"]
 from k2repro.lab.large_k import carry_out_large_k

@@ -200,7 +200,8 @@ if most > 3:
     tell(rows, "From its best N to the largest, self-certainty changes by "
          "{best_of_n.noisy_judge_large_n:ci pts}, the judge by "
          "{best_of_n.large_n_minus_best_n:ci pts}: zero where the "
-         "largest N is the best.")
+         "largest N is the best. The best N is found on these same "
+         "problems, so no change can be above zero.")
 
 # %% [markdown]
 # ### A judge that learned nothing

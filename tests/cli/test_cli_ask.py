@@ -83,6 +83,22 @@ def test_a_plan_with_a_strange_name_is_refused_with_an_example(capsys):
     assert "names 'z'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--plan"], "--plan without --base-url"),
+        (["--judge-model", "m", "--journal", "j"], "--journal, --judge-model without --base-url"),
+        (["--planner", "x", "--plan-text", "m"], "nobody would ask it"),
+        (["--planner", "x", "--planned", 0], "nobody would ask it"),
+        (["--judge", "x"], "--select own-mean: that selector asks no judge"),
+    ],
+)
+def test_what_mini_k2_would_not_look_at_is_refused(words, said, capsys):
+    """Catches an option that is dropped without a word, and a planner that is trained for nobody."""
+    assert cli("solve", "-q", "q=7 i=4 m: + q i ? m", *words) == 2
+    assert said in capsys.readouterr().err
+
+
 def test_a_question_in_english_is_refused_with_an_example(capsys):
     assert cli("solve", "-q", "What is 2 + 2?") == 2
     assert "q=7 m: - p i i=4" in capsys.readouterr().err

@@ -165,6 +165,12 @@ def test_both_models_are_asked_the_same_new_problems():
         large_k.outcomes("sft@sam", 0, SCALE)
 
 
+def test_problems_that_planning_asks_are_not_asked_again():
+    """Catches a larger profile in which notebooks 04 and 05 reach the problems that are kept for this."""
+    with pytest.raises(K2ReproError, match="asked = 401: at most 400"):
+        large_k.outcomes("sft@same", 0, Scale(asked=401))
+
+
 def test_norms_come_from_the_other_model_of_the_same_seed():
     """Catches a control that carries its own norm, or that of another seed."""
     made = large_k.outcomes(large_k.SFT_WITH_RL_NORM, 2, SCALE)
@@ -254,7 +260,7 @@ def test_the_crossing_is_where_rl_falls_behind_for_good(results):
 def test_every_prediction_has_its_row(results):
     """Catches a prediction that waits for ever for a row of another name."""
     found = large_k_rows.differences(results) | large_k_rows.controls(results) | large_k_rows.alone(results)
-    declared = {each.effect for each in load_predictions() if each.effect.startswith(large_k_rows.PREFIX)}
+    declared = {each.effect for each in load_predictions() if each.effect.startswith("rlvr.large_k.")}
     largest = {name.replace("k8", "k64") for name in found}
     assert declared and declared <= largest
 

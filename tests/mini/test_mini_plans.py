@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.mini import plans, tokenizer
-from k2repro.mini.plans import judge_plan, judge_reply, planning_response, read_line, read_reply, workable
+from k2repro.mini.plans import WORKABLE, judge_plan, judge_reply, planning_response, read_line, read_reply
 from k2repro.mini.question import read_question
 from k2repro.mini.traces import planned_trace, searching_trace
 from k2repro.mini.variables import draw_system, plan_text, question_text
@@ -27,6 +27,10 @@ short_systems = st.builds(drawn, st.integers(0, 10**6), st.integers(1, 4))
 
 
 # ---- what a plan is worth -------------------------------------------------------------------------
+
+
+def workable(system, names):
+    return judge_plan(system, names).kind == WORKABLE
 
 
 def can_be_evaluated(system, names):

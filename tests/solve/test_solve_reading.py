@@ -133,7 +133,8 @@ def test_a_plan_of_ones_own_is_followed(mini):
     [
         ("", "it is empty"),
         ("plan", "it is empty"),
-        ("p z", "names 'z', and the question defines only i m p q"),
+        ("p z", "names 'z', and what is to be worked out is m p"),
+        ("q p m", "names 'q', and what is to be worked out is m p"),
         ("p m p", "names 'p' twice"),
         (" ".join(["p"] * 600), "names 'p' twice"),
     ],
