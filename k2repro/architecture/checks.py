@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from k2repro.errors import K2ReproError
 
 
-def read_key(
-    values: Mapping[str, object], key: str, place: str = "every config.json of this family"
-) -> object:
-    """The value of a key that must be present; raises K2ReproError naming the key and who states it."""
+def read_key(values: Mapping[str, object], key: str) -> object:
+    """The value of a key that must be present; raises K2ReproError naming the key."""
     if key not in values:
         raise K2ReproError(
-            f"config key {key!r} is missing; {place} states it. "
+            f"config key {key!r} is missing; a Qwen2 config.json states it. "
             "Usual cause: a hand-written or cut-off config.json"
         )
     return values[key]

@@ -1,9 +1,10 @@
 """Speculative decoding against ordinary decoding, as predicted, and against transformers: one run, in turn.
 
 Times are CPU time of one thread, so that strangers on the machine count less. Targets are the fine-tuned
-mini-K2 and two grown from it (`speculative/growth.py`): **large models that compute a small function**, so a
-small draft agrees with it more often than with a model that uses its size.
+mini-K2 and three grown from it (`speculative/growth.py`): **large models that compute a small function**, so
+a small draft agrees with it more often than with a model that uses its size.
 
+Before anything is timed, each target shows that it has the bits that all of this rests on (`same_bits.py`).
 Nothing of a run goes into its prediction: acceptance comes from other prompts, costs from
 `speculative/timing.py`, timed in the same turns as the runs, since a shared machine drifts.
 """
@@ -16,13 +17,16 @@ from functools import partial
 from typing import Any
 
 from k2repro.bench.timing import in_turn
+from k2repro.errors import unknown
 
 # (width, layers, units, query heads to a key head) of the grown targets.
-GROWN = {"27M": (512, 10, 1280, 4), "92M": (512, 35, 1280, 4)}
+GROWN = {"10M": (512, 4, 1280, 4), "27M": (512, 10, 1280, 4), "92M": (512, 35, 1280, 4)}
 TARGETS = ("1M", *GROWN)
 # Prompts of a run at batch 1; a larger batch has one prompt a row. Others, as many, are predicted from.
 PROMPTS, OTHERS, NEW_TOKENS = 4, 8, 64
 MOST = 15
+# Tokens of the longest pass whose bits are compared.
+AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ SETTINGS = (
     Setting("trained", 7, batch=8),
 )
 # What transformers is measured against.
-AGAINST_PEERS = Setting("trained", MOST)
+AGAINST_PEERS, PEERS_OF = Setting("trained", MOST), "27M"
 # On one target more batches, to see where a draft stops paying.
 BATCHES_OF, BATCHES = "27M", (2, 4, 16)
 
@@ -64,43 +68,79 @@ def settings_of(target: str) -> tuple[Setting, ...]:
 
 def bench_speculative(
     *, repeats: int = 3, peers: bool = True, targets: Sequence[str] = TARGETS
-) -> list[dict[str, object]]:
-    """A record for each target and setting: speed over the same engine without a draft, and as predicted.
+) -> Iterator[dict[str, object]]:
+    """First what was compared of each target, then, target after target, a record for each setting.
 
-    repeats: timed runs of each side, in turn, after one warm-up. Record: bench, target, draft, gamma,
-    temperature, batch, ratio (of medians; above 1 is faster), predicted, off (predicted over measured, less
-    1), leviathan (theorem 3.8), pass_of_8 (time of a pass over eight tokens a row, over one), tokens_a_pass,
-    and shares of our time: reading, guessing, checking. More with `peers` for the 27M target: transformers'
+    repeats: timed runs of each side, in turn, after one warm-up.
+    Record of a comparison: bench, target, parameters, compared, logits, differ (0, or AssertionError).
+    Record of a setting: bench, target, draft, gamma, temperature, batch, ratio (speed over the same engine
+    without a draft, of medians; above 1 is faster), predicted, off (predicted over measured, less 1),
+    leviathan (theorem 3.8), pass_of_8 (time of a pass over eight tokens a row, over one), tokens_a_pass, and
+    shares of our time: reading, guessing, checking. More with `peers` for the 27M target: transformers'
     generate, and its assisted generation at several settings. Raises AssertionError should a draft change a
     token. Needs the shipped checkpoint and draft.
     """
     import torch
 
-    from k2repro.lab.progress import JobProgress, live
+    from k2repro.lab.progress import FINISHED, JobProgress, live
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        small, draft = _pair()
-        records: list[dict[str, object]] = []
-        with live(list(targets)) as listen:
+        small, draft = mini_pair()
+        with live(["bits", *targets]) as listen:
+
+            def told(name: str, share: float, words: str) -> None:
+                listen(name, JobProgress(share, words))
+
+            for done, name in enumerate(targets):
+                told("bits", done / len(targets), f"comparing those of {name}")
+                yield from _compared(name, target_of(small, name), small)
+            listen("bits", FINISHED)
             for name in targets:
-
-                def told(share: float, words: str, name: str = name) -> None:
-                    listen(name, JobProgress(share, words))
-
-                target = small if name not in GROWN else _grown(small, GROWN[name])
+                target = target_of(small, name)
                 side = _Side(target, draft, max(one.batch for one in settings_of(name)))
-                records += _of_target(name, side, repeats, told)
-                if peers and name == "27M":
-                    told(1.0, "against transformers")
-                    records += _peers(name, target, draft, side, repeats)
-        return records
+                yield from _of_target(name, side, repeats, partial(told, name))
+                if peers and name == PEERS_OF:
+                    told(name, 1.0, "against transformers")
+                    yield from _peers(name, target, draft, side, repeats)
+                listen(name, FINISHED)
     finally:
         torch.set_num_threads(threads)
 
 
-def _pair() -> tuple[Any, Any]:
+def target_of(small: Any, name: str) -> Any:
+    """One of TARGETS: the small model itself, or grown from it."""
+    if name not in TARGETS:
+        raise unknown("target", name, TARGETS)
+    return _grown_to(small, GROWN[name]) if name in GROWN else small
+
+
+def _compared(name: str, target: Any, small: Any) -> Iterator[dict[str, object]]:
+    """Passes over 1 to AT_ONCE tokens, and a grown target with the one that it grew from."""
+    from k2repro.bench.same_bits import compiled_decoder, growth_that_differs, passes_that_differ
+
+    prompt, text = long_prompts(2, 0)
+    text = text[:AT_ONCE]
+    decoder = compiled_decoder(target, len(prompt) + AT_ONCE)
+    words = f"a pass over 1 to {AT_ONCE} tokens, with as many steps"
+    found = {words: passes_that_differ(decoder, prompt, text)}
+    if target is not small:
+        own = compiled_decoder(small, len(prompt) + AT_ONCE)
+        found["the grown target, with mini-K2"] = growth_that_differs(decoder, own, prompt, text)
+    for words, (differ, logits) in found.items():
+        assert differ == 0, f"{name}: {words}: {differ} of {logits} logits have other bits"
+        yield {
+            "bench": "speculative",
+            "target": name,
+            "parameters": sum(one.numel() for one in target.parameters()),
+            "compared": words,
+            "logits": logits,
+            "differ": differ,
+        }
+
+
+def mini_pair() -> tuple[Any, Any]:
     """The fine-tuned model and its distilled draft."""
     from k2repro.lab.scale import Scale
     from k2repro.lab.speculative import carry_out_models
@@ -124,7 +164,7 @@ def long_prompts(count: int, start: int) -> list[list[int]]:
     return hard[start : start + count]
 
 
-def _grown(target: Any, shape: Sequence[int]) -> Any:
+def _grown_to(target: Any, shape: Sequence[int]) -> Any:
     import torch
 
     from k2repro.speculative.growth import grow

@@ -1,15 +1,29 @@
 """Side by side with the peers: bench."""
 
 import argparse
+import sys
+from typing import Any
 
 from k2repro.cli.command import MACHINE, Command, json_option, say
+from k2repro.cli.endings import INTERRUPTED, TERMINATED, Terminated
 
 
 def run_bench(args: argparse.Namespace) -> int:
-    from k2repro.bench.run import run_benches
+    from k2repro.bench.run import bench_text, run_benches
 
-    say(run_benches(args.names, as_json=args.json))
-    return 0
+    found: dict[str, list[dict[str, Any]]] = {}
+    code = 0
+    try:
+        run_benches(args.names, found)
+    except (KeyboardInterrupt, Terminated) as end:
+        # Ratios belong to one run: nothing is put beside them later.
+        code = TERMINATED if isinstance(end, Terminated) else INTERRUPTED
+        kept = "what was finished is printed" if any(found.values()) else "nothing was finished yet"
+        sys.stderr.write(f"k2repro: stopped; {kept}. The next run begins anew\n")
+    finally:
+        if any(found.values()):
+            say(bench_text(found, as_json=args.json))
+    return code
 
 
 def _bench_options(command: argparse.ArgumentParser) -> None:
@@ -24,6 +38,8 @@ COMMANDS = (
         run_bench,
         _bench_options,
         MACHINE,
-        about="Only ratios are printed: seconds of one machine say nothing about another.",
+        about="""\
+Only ratios are printed: seconds of one machine say nothing about another. Let the machine do nothing else
+meanwhile. Ctrl-C prints what was finished.""",
     ),
 )

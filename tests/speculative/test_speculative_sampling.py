@@ -174,7 +174,9 @@ GOOD = {"prompts": PROMPTS, "max_new_tokens": 8, "seeds": range(8)}
         ({"prompts": [[]], "seeds": [0]}, "empty"),
         ({"prompts": [[1] * 96], "seeds": [0]}, "context"),
         ({"prompts": [], "seeds": []}, "no prompt"),
-        ({"draft": Draft.of(tiny.model(tiny.config(vocab_size=64)))}, "vocabular|words"),
+        ({"draft": Draft.of(tiny.model(tiny.config(vocab_size=64)))}, "64 words, the target 61.*padded"),
+        ({"draft": Draft.bigram(TEXTS, tiny.VOCABULARY + 1)}, "62 words, the target 61"),
+        ({"temperature": -0.5}, "temperature"),
         ({"seeds": [1]}, "one a prompt"),
         ({"batch": 0}, "at least 1"),
     ],
@@ -184,6 +186,39 @@ def test_bad_input_is_refused_with_its_rule(change: dict, rule: str):
     given = {**GOOD, "draft": DRAFTS["pruned"], **change}
     with pytest.raises(K2ReproError, match=rule):
         speculative_sample(TARGET, given.pop("draft"), given.pop("prompts"), **given)
+
+
+@pytest.mark.parametrize("rule", ["token", "block"])
+@pytest.mark.parametrize("name", ["another model", "bigram", "look-up"])
+def test_at_temperature_0_every_rule_is_greedy_decoding(rule: str, name: str):
+    """Catches a division by temperature 0, and a draft whose numbers choose words where none are drawn."""
+    assert helped(DRAFTS[name], rule=rule, temperature=0.0, gamma=3) == alone(temperature=0.0)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("length", [94, 95])
+def test_a_prompt_that_nearly_fills_the_context_gets_what_is_left(temperature: float, length: int):
+    """Catches guesses read beyond the context, and a row that never ends for want of room for a guess."""
+    given = {"max_new_tokens": 8, "temperature": temperature, "seeds": [3]}
+    prompts = tiny.prompts([length])
+    wanted = sample(TARGET, prompts, **given)[0][0].tokens
+    assert len(wanted) == 96 - length
+    for draft in DRAFTS.values():
+        found = speculative_sample(TARGET, draft, prompts, gamma=7, **given).responses[0][0]
+        assert found.tokens == wanted and found.finish == "length"
+
+
+def test_a_draft_that_ends_early_ends_nothing():
+    """Catches a response that is over because the draft would stop, or because its context is full."""
+    ends = np.zeros((tiny.VOCABULARY, tiny.VOCABULARY), np.float32)
+    ends[:, STOP[0]] = 50.0
+    short = tiny.model(tiny.config(num_hidden_layers=1, hidden_size=16, max_position_embeddings=12), seed=4)
+    wanted = alone(temperature=1.0)
+    assert max(map(len, wanted)) > 12
+    for draft in (Draft("bigram", table=ends), Draft.of(short)):
+        assert helped(draft, temperature=1.0, gamma=4) == wanted
+        for rule in ("token", "block"):
+            assert max(map(len, helped(draft, temperature=1.0, gamma=4, rule=rule))) > 12
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
