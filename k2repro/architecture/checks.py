@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from k2repro.errors import K2ReproError
 
 
-def read_key(values: Mapping[str, object], key: str) -> object:
-    """The value of a key that must be present; raises K2ReproError naming the key."""
+def read_key(
+    values: Mapping[str, object], key: str, place: str = "every config.json of this family"
+) -> object:
+    """The value of a key that must be present; raises K2ReproError naming the key and who states it."""
     if key not in values:
         raise K2ReproError(
-            f"config key {key!r} is missing; a Qwen2 config.json states it. "
+            f"config key {key!r} is missing; {place} states it. "
             "Usual cause: a hand-written or cut-off config.json"
         )
     return values[key]

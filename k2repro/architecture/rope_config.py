@@ -4,6 +4,7 @@ transformers 4 writes `rope_theta` beside `rope_scaling`; transformers 5 writes 
 with both. Both are read. The older form is written, since either generation reads it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ REFUSED_KINDS = {
     "axial": "it belongs to vision models",
     "mrope": "it belongs to Qwen2-VL",
 }
+_UNSTATED = math.nan
+_YARN_FAST, _YARN_SLOW = 32.0, 1.0
 SCALING_KEYS = {
     "default": (),
     "linear": ("factor",),
@@ -45,7 +48,7 @@ class RopeScaling:
     original_max_position_embeddings: context length before stretching, in tokens (YaRN, Llama 3).
     attention_factor: multiplies cos and sin; None means 0.1 ln(factor) + 1 (YaRN).
     beta_fast, beta_slow: rotations over the original context where the ramp begins and ends; Llama 3
-        calls them high_freq_factor and low_freq_factor.
+        calls them high_freq_factor and low_freq_factor. Unstated: 32 and 1 in YaRN, refused in Llama 3.
     truncate: round the ends of the ramp to whole dimensions.
     """
 
@@ -53,8 +56,8 @@ class RopeScaling:
     factor: float
     original_max_position_embeddings: int | None = None
     attention_factor: float | None = None
-    beta_fast: float = 32.0
-    beta_slow: float = 1.0
+    beta_fast: float = _UNSTATED
+    beta_slow: float = _UNSTATED
     truncate: bool = True
 
     def __post_init__(self) -> None:
@@ -64,15 +67,31 @@ class RopeScaling:
             raise K2ReproError(f"rope scaling factor = {self.factor}: must be at least 1")
         if self.kind != "linear" and self.original_max_position_embeddings is None:
             raise K2ReproError(f"{self.kind} needs original_max_position_embeddings, in tokens")
+        if self.kind == "llama3" and (self.attention_factor is not None or not self.truncate):
+            raise K2ReproError(
+                f"llama3 has no attention_factor (given: {self.attention_factor}) and no truncate (given: "
+                f"{self.truncate}); they belong to yarn"
+            )
+        self._set_ramp()
+
+    def _set_ramp(self) -> None:
+        """YaRN's ends where none are stated; K2ReproError for a missing, crossed or too steep ramp."""
+        llama3 = self.kind == "llama3"
+        names = ("high_freq_factor", "low_freq_factor") if llama3 else ("beta_fast", "beta_slow")
+        for field, name, usual in zip(
+            ("beta_fast", "beta_slow"), names, (_YARN_FAST, _YARN_SLOW), strict=True
+        ):
+            if math.isnan(getattr(self, field)):
+                if llama3:
+                    raise K2ReproError(f"llama3 needs {field} ({name}): it has no usual value")
+                object.__setattr__(self, field, usual)
         if self.beta_fast < self.beta_slow:
             raise K2ReproError(
-                f"yarn beta_fast = {self.beta_fast} is below beta_slow = {self.beta_slow}: "
+                f"{self.kind} {names[0]} = {self.beta_fast} is below {names[1]} = {self.beta_slow}: "
                 "the ramp runs from fast to slow rotations"
             )
-        if self.kind == "llama3" and self.beta_fast == self.beta_slow:
-            raise K2ReproError(
-                f"high_freq_factor = low_freq_factor = {self.beta_slow}: the ramp has no width"
-            )
+        if llama3 and self.beta_fast == self.beta_slow:
+            raise K2ReproError(f"{names[0]} = {names[1]} = {self.beta_slow}: the ramp has no width")
 
     def to_dict(self) -> dict[str, object]:
         """The `rope_scaling` value of a config.json; `type` is for readers before transformers 4.43."""
@@ -124,7 +143,10 @@ def _read_scaling(chosen: Mapping[str, object], values: Mapping[str, object]) ->
     if kind == "default":
         return None
     if kind == "linear":
-        return RopeScaling(kind=kind, factor=positive_float("rope factor", read_key(chosen, "factor")))
+        return RopeScaling(
+            kind=kind,
+            factor=positive_float("rope factor", read_key(chosen, "factor", "a linear rope_scaling")),
+        )
     return _read_llama3(chosen) if kind == "llama3" else _read_yarn(chosen, values)
 
 
@@ -149,24 +171,23 @@ def _read_yarn(chosen: Mapping[str, object], values: Mapping[str, object]) -> Ro
         factor=positive_float("rope factor", chosen.get("factor") or longest / original),
         original_max_position_embeddings=original,
         attention_factor=None if attention is None else positive_float("attention_factor", attention),
-        beta_fast=positive_float("beta_fast", chosen.get("beta_fast") or 32.0),
-        beta_slow=positive_float("beta_slow", chosen.get("beta_slow") or 1.0),
+        beta_fast=positive_float("beta_fast", chosen.get("beta_fast") or _YARN_FAST),
+        beta_slow=positive_float("beta_slow", chosen.get("beta_slow") or _YARN_SLOW),
         truncate=boolean("truncate", chosen.get("truncate", True)),
     )
 
 
 def _read_llama3(chosen: Mapping[str, object]) -> RopeScaling:
     """All four keys must be there: transformers has no defaults for them."""
+    place = "a llama3 rope_scaling"
     low, high = (
-        positive_float(key, read_key(chosen, key)) for key in ("low_freq_factor", "high_freq_factor")
+        positive_float(key, read_key(chosen, key, place)) for key in ("low_freq_factor", "high_freq_factor")
     )
-    if high < low:
-        raise K2ReproError(f"high_freq_factor = {high} is below low_freq_factor = {low}")
     key = "original_max_position_embeddings"
     return RopeScaling(
         kind="llama3",
-        factor=positive_float("rope factor", read_key(chosen, "factor")),
-        original_max_position_embeddings=positive_int(key, read_key(chosen, key)),
+        factor=positive_float("rope factor", read_key(chosen, "factor", place)),
+        original_max_position_embeddings=positive_int(key, read_key(chosen, key, place)),
         beta_fast=high,
         beta_slow=low,
     )

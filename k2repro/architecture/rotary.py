@@ -27,11 +27,11 @@ def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:
         return frequencies, 1.0
     if scaling.kind == "linear":
         return frequencies / scaling.factor, 1.0
-    if scaling.kind == "llama3":
-        kept = _kept_by_rotations(frequencies, scaling)
-        return frequencies / scaling.factor * (1.0 - kept) + frequencies * kept, 1.0
-    kept = 1.0 - _ramp(config, scaling)
+    llama3 = scaling.kind == "llama3"
+    kept = _kept_by_rotations(frequencies, scaling) if llama3 else 1.0 - _ramp(config, scaling)
     mixed = frequencies / scaling.factor * (1.0 - kept) + frequencies * kept
+    if llama3:
+        return mixed, 1.0
     magnitude = scaling.attention_factor
     return mixed, 0.1 * math.log(scaling.factor) + 1.0 if magnitude is None else magnitude
 

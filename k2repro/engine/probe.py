@@ -4,12 +4,14 @@ A server that ignores `temperature` gives N copies of one answer, and best-of-N 
 each capability is tried and its effect looked at, never the documentation.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from k2repro.engine.backend import Completion, Message, Request
 from k2repro.engine.endpoint import EndpointBackend
+from k2repro.engine.retries import TRANSIENT
 from k2repro.errors import K2ReproError
 
 QUESTION = "Write five words that have nothing to do with each other."
@@ -104,9 +106,7 @@ def _raw(backend: EndpointBackend, request: Request) -> list[Capability]:
     usage = isinstance((body.get("usage") or {}).get("completion_tokens"), int)
     kept = next((name for name in ("reasoning_content", "reasoning") if _message(body).get(name)), "")
     return [
-        Capability(
-            "n", REFUSED if ": Refused: HTTP 4" in refusal else UNKNOWN, f"{refusal[:120]}; not relied on"
-        )
+        Capability("n", _state_of(refusal), f"{refusal[:120]}; not relied on")
         if refusal
         else Capability(
             "n",
@@ -119,6 +119,12 @@ def _raw(backend: EndpointBackend, request: Request) -> list[Capability]:
         ),
         Capability("thinking", f"in {kept}" if kept else "in the content", "both are read"),
     ]
+
+
+def _state_of(refusal: str) -> str:
+    """REFUSED by a status that does not pass; a fault or a limit on the way says nothing about the server."""
+    found = re.search(r": Refused: HTTP (4\d\d)\b", refusal)
+    return UNKNOWN if found is None or int(found[1]) in TRANSIENT else REFUSED
 
 
 def _repeated(backend: EndpointBackend, request: Request) -> Completion:

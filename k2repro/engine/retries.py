@@ -42,7 +42,7 @@ def retry_after(header: str | None, now: datetime | None = None) -> float | None
         return max(0.0, float(header))
     try:
         moment = parsedate_to_datetime(header)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -186,8 +186,10 @@ class Server:
         """Some servers echo the key in what they say; it is taken out before anybody can print it."""
         head = response.headers
         milliseconds = head.get("retry-after-ms", "")
-        asked = str(int(milliseconds) / 1000) if milliseconds.isdecimal() else head.get("retry-after")
-        return Refused(response.status_code, self._masked(text), asked, location=head.get("location", ""))
+        # Not int: its digits may be more than it takes.
+        asked = str(float(milliseconds) / 1000) if milliseconds.isdecimal() else head.get("retry-after")
+        location = self._masked(head.get("location", ""))
+        return Refused(response.status_code, self._masked(text), asked, location=location)
 
     def failure(self, error: Exception) -> str:
         """One line for people and for the journal."""
@@ -247,7 +249,8 @@ class Server:
         except (httpx2.HTTPError, BadResponse, KeyError, TypeError):
             return "It does not list its models"
         more = len(names) > MODELS_SHOWN or listed.get("has_more") is True
-        return f"It lists {', '.join(names[:MODELS_SHOWN]) or 'none'}{' and more' if more else ''}"
+        listing = self._masked(", ".join(names[:MODELS_SHOWN])) or "none"
+        return f"It lists {listing}{' and more' if more else ''}"
 
     def raise_if_absent(self, failure: str) -> None:
         """K2ReproError when a failure means that nobody listens, or that it is no such server."""

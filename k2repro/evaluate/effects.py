@@ -12,7 +12,7 @@ of this model on other problems, and decides nothing about training. `Effect.by_
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,13 @@ def right(attempt: Attempts[Any]) -> float:
 
 def right_among(k: int) -> Measure:
     """Unbiased pass@k of a problem."""
-    return lambda attempt: pass_at_k(len(attempt.generations), attempt.right, k)
+    return lambda attempt: _pass_at_k(len(attempt.generations), attempt.right, k)
+
+
+@cache
+def _pass_at_k(n: int, right: int, k: int) -> float:
+    """A benchmark has few distinct counts: each is checked and worked out once."""
+    return pass_at_k(n, right, k)
 
 
 def tokens(attempt: Attempts[Any]) -> float:
@@ -284,15 +290,20 @@ def _effect(
     table: SeedTable, generator: np.random.Generator, resamples: int, *, test: bool, each_seed: bool
 ) -> Effect:
     values = table.mean
-    paired = paired_difference(
-        values, np.zeros_like(values), generator=generator, resamples=resamples, p_value=test
-    )
-    interval = paired.interval
-    if len(table.by_seed) > 1 and len(table.ids) > 1:
+    n, chance = len(values), None
+    if test:
+        paired = paired_difference(
+            values, np.zeros_like(values), generator=generator, resamples=resamples, p_value=True
+        )
+        value, interval, chance = paired.difference, paired.interval, paired.p_value
+    else:
+        value = float(values.mean())
+        interval = bootstrap_by_problem(values, generator=generator, resamples=resamples)
+    if len(table.by_seed) > 1 and n > 1:
         both = np.array(list(table.by_seed.values()))
         interval = two_level_interval(both, generator=generator, resamples=resamples)
     alone = partial(bootstrap_by_problem, generator=generator, resamples=resamples)
     by_seed = {
         seed: (float(own.mean()), alone(own) if each_seed else None) for seed, own in table.by_seed.items()
     }
-    return Effect(paired.difference, interval, paired.p_value, paired.n, by_seed)
+    return Effect(value, interval, chance, n, by_seed)

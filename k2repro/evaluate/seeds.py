@@ -53,13 +53,18 @@ def two_level_interval(
             "says nothing about training"
         )
     seeds, problems = table.shape[:2]
+    means: dict[tuple[int, ...], NDArray[np.float64]] = {}
     found = np.empty(resamples)
     for at in range(resamples):
-        # A count of each seed, not copies of it: their mean is one product.
-        drawn_seeds = np.bincount(generator.integers(0, seeds, seeds), minlength=seeds) / seeds
+        # Few seeds are drawn alike again and again: the mean of each draw of them is taken once.
+        drawn_seeds = tuple(sorted(generator.integers(0, seeds, seeds).tolist()))
         drawn = generator.integers(0, problems, problems)
-        mean = np.einsum("s,s...->...", drawn_seeds, table)[drawn]
-        found[at] = mean.mean() if statistic is None else statistic(mean)
+        if drawn_seeds not in means:
+            # A count of each seed, not copies of it: their mean is one product.
+            shares = np.bincount(drawn_seeds, minlength=seeds) / seeds
+            means[drawn_seeds] = np.einsum("s,s...->...", shares, table)
+        mean = means[drawn_seeds][drawn]
+        found[at] = mean.sum() / problems if statistic is None else statistic(mean)
     low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return Interval(
         float(low), float(high), method="bootstrap by seed and problem, percentile", level=level, n=problems

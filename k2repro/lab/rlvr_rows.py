@@ -15,6 +15,7 @@ from k2repro.evaluate.effects import (
     Effect,
     Measure,
     Seeds,
+    SeedTable,
     by_tier,
     cut_off,
     difference,
@@ -115,7 +116,7 @@ def budgets(results: RlResults) -> Found:
         }
     )
     row = "rlvr.sft_within_short_budget"
-    return {**found, row: level(table_of(cut), generator=generator_of(row))}
+    return {**found, row: _mean(row, table_of(cut))}
 
 
 def sharpening(results: RlResults) -> Found:
@@ -149,7 +150,7 @@ def code(results: RlResults) -> Found:
         before, after = results.compared(start, run), results.scores[run]
         for part, pools in (("before", before), ("after", after)):
             row = f"rlvr.{run}.{part}"
-            found[row] = level(table_of(pools), generator=generator_of(row))
+            found[row] = _mean(row, table_of(pools))
         found |= _differences({f"rlvr.{run}.gain": (after, before)})
     return found
 
@@ -197,7 +198,12 @@ def _maths(results: RlResults, model: str) -> dict[int, Scores]:
 def _level(
     results: RlResults, model: str, tiers: Sequence[str] | None, row: str, measure: Measure = right
 ) -> Effect:
-    return level(table_of(_maths(results, model), measure, tiers=tiers), generator=generator_of(row))
+    return _mean(row, table_of(_maths(results, model), measure, tiers=tiers))
+
+
+def _mean(row: str, table: SeedTable) -> Effect:
+    """The level of a row. Of a seed alone its value is shown, never its interval, so none is resampled."""
+    return level(table, generator=generator_of(row), each_seed=False)
 
 
 def _versus(

@@ -10,7 +10,7 @@ import ast
 import hashlib
 import io
 import tokenize
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _docstrings(source: str) -> list[_Cut]:
         return len(lines[line - 1].encode()[:offset].decode())
 
     found: list[_Cut] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in _statements(ast.parse(source)):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if ast.get_docstring(node, clean=False) is not None:
@@ -113,6 +113,17 @@ def _docstrings(source: str) -> list[_Cut]:
             begin = (text.lineno, column(text.lineno, text.col_offset))
             found.append((begin, (last, column(last, end)), "..."))
     return found
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The tree and its statements at every depth: expressions hold no import and no docstring, and are most
+    of what `ast.walk` would visit."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting.extend(getattr(node, part, ()))
 
 
 def _comments(source: str) -> list[_Cut]:
@@ -136,7 +147,7 @@ def _hash_of_content(path: Path, modified_ns: int) -> str:
 def _imported_names(path: Path, package: Path, modified_ns: int) -> frozenset[str]:
     """Names of this package that a file imported at that time of change: parsed once for nine notebooks."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(_python_only(path.read_text(encoding="utf-8")))):
+    for node in _statements(ast.parse(_python_only(path.read_text(encoding="utf-8")))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

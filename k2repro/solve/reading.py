@@ -8,11 +8,14 @@ the whole vocabulary: no server tells them.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from k2repro.engine.backend import Completion, Prompt
-from k2repro.engine.local import LocalBackend
 from k2repro.errors import K2ReproError
+
+if TYPE_CHECKING:
+    # It brings torch, and who asks a server needs none: `k2repro evaluate` would begin seconds later.
+    from k2repro.engine.local import LocalBackend
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class LocalReader:
     Raises K2ReproError where its tokenizer is not the solver's: it would read other words than were written.
     """
 
-    def __init__(self, backend: LocalBackend, solver: LocalBackend) -> None:
+    def __init__(self, backend: "LocalBackend", solver: "LocalBackend") -> None:
         _check_vocabularies(backend, solver)
         self.name, self._backend = backend.name, backend
 
@@ -80,7 +83,7 @@ class LocalReader:
         ]
 
 
-def _check_vocabularies(judge: LocalBackend, solver: LocalBackend) -> None:
+def _check_vocabularies(judge: "LocalBackend", solver: "LocalBackend") -> None:
     theirs, ours = _vocabulary(judge), _vocabulary(solver)
     if theirs == ours:
         return
@@ -92,7 +95,7 @@ def _check_vocabularies(judge: LocalBackend, solver: LocalBackend) -> None:
     )
 
 
-def _vocabulary(backend: LocalBackend) -> dict[str, int]:
+def _vocabulary(backend: "LocalBackend") -> dict[str, int]:
     tokenizer: Any = backend.tokenizer
     if tokenizer is None:
         raise K2ReproError(

@@ -23,7 +23,8 @@ _LONGEST = 2000  # characters of an answer, beyond those of the gold one
 _LONGEST_FORMULA = 600
 _ASSIGNED = re.compile(
     r"(?P<name>[a-zA-Z](?:_\{?(?:\w|\\max|\\min)\}?)?'*(?:\((?:[a-zA-Z]|\d+)\))?|[A-Z]{2,3}|\|[A-Z]{2}\|"
-    r"|\\overline\s*\{\s*[A-Z]{2}\s*\}|\\[a-zA-Z]+(?:_\{?\w\}?)?|(?:\\text\s*\{\s*)?(?P<quantity>[a-zA-Z]+)\s*\}?)"
+    r"|\\overline\s*\{\s*[A-Z]{2}\s*\}|\\[a-zA-Z]+(?:_\{?\w\}?)?"
+    r"|\\text\s*\{\s*(?P<said>[a-zA-Z]+)\s*\}|(?P<quantity>[a-zA-Z]+))"
     r"\s*=(?P<rest>[^=<>]+)"
 )
 _QUANTITY_WORDS = """
@@ -184,8 +185,10 @@ def _number(text: str) -> tuple[Literal | None, str, str]:
     text = _SWAPPED.sub(r"\2=\1", text) if _SWAPPED.fullmatch(text) else text
     found = _ASSIGNED.fullmatch(text)
     name, rest = ("".join(found["name"].split()), found["rest"].strip()) if found else ("", text)
-    if found and not _is_name(name, found["quantity"]):
+    quantity = (found["said"] or found["quantity"]) if found else None
+    if found and not _is_name(name, quantity):
         return None, "", ""
+    name = quantity.lower() if quantity else name
     value, unit = units.peeled(rest)
     number = literal(value)
     if number is not None and number.is_percent and unit:

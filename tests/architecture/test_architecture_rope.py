@@ -138,6 +138,54 @@ def test_bad_scaling_is_refused(case):
         ModelConfig.from_dict({**BASE, "rope_scaling": scaling})
 
 
+IN_CODE = {"kind": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192}
+BAD_IN_CODE = {
+    "no ends": ({}, r"beta_fast \(high_freq_factor\)"),
+    "one end": ({"beta_fast": 4.0}, r"beta_slow \(low_freq_factor\)"),
+    "crossed": (
+        {"beta_fast": 1.0, "beta_slow": 4.0},
+        "high_freq_factor = 1.0 is below low_freq_factor = 4.0",
+    ),
+    "sharpened": ({"beta_fast": 4.0, "beta_slow": 1.0, "attention_factor": 1.2}, "no attention_factor"),
+    "not rounded": ({"beta_fast": 4.0, "beta_slow": 1.0, "truncate": False}, "no truncate"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_IN_CODE)
+def test_llama_3_takes_nothing_of_yarn(case):
+    """Catches YaRN's 32 and 1 taken for Llama 3, its names in the message, and a setting that is lost."""
+    values, words = BAD_IN_CODE[case]
+    with pytest.raises(K2ReproError, match=words):
+        RopeScaling(**IN_CODE, **values)
+
+
+def test_yarn_has_its_usual_ramp():
+    """Catches ends of the ramp that are lost when nobody states them."""
+    yarn = RopeScaling(kind="yarn", factor=4.0, original_max_position_embeddings=8)
+    assert (yarn.beta_fast, yarn.beta_slow) == (32.0, 1.0)
+    assert yarn == RopeScaling(
+        kind="yarn", factor=4.0, original_max_position_embeddings=8, beta_fast=32.0, beta_slow=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "place"),
+    [
+        ({**BASE, "rope_scaling": {"rope_type": "linear"}}, "a linear rope_scaling states it"),
+        ({**BASE, "rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "a llama3 rope_scaling states it"),
+        ({**BASE, "rope_scaling": {**LLAMA3, "factor": None}}, "rope factor"),
+        (
+            {key: BASE[key] for key in BASE if key != "rope_theta"},
+            "every config.json of this family states it",
+        ),
+    ],
+)
+def test_a_missing_key_is_looked_for_where_it_stands(values, place):
+    """Catches a Llama file that is told what a Qwen2 config.json states."""
+    with pytest.raises(K2ReproError, match=place):
+        ModelConfig.from_dict(values)
+
+
 def test_two_disagreeing_forms_are_refused():
     """Catches picking one of two contradicting statements without a word."""
     both = {**BASE, "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}

@@ -1,9 +1,26 @@
-"""A server whose every answer a test writes by hand; in this process, on loopback."""
+"""A server whose every answer a test writes by hand, in this process, on loopback; and who asks it."""
 
 import contextlib
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from k2repro.engine.backend import Message, Request
+from k2repro.engine.endpoint import EndpointBackend
+from k2repro.engine.retries import Retries
+from k2repro.engine.server import Endpoint
+
+
+def ask(number=1, **settings):
+    """A request for a sum."""
+    return Request((Message("user", f"What is {number} + 1?"),), 64, **settings)
+
+
+def backend(url, **options):
+    """A client of a server, soon through with its retries."""
+    endpoint = {name: options.pop(name) for name in ("timeout", "extra", "key_env") if name in options}
+    options.setdefault("retries", Retries(attempts=4, first=0.01, most=0.02))
+    return EndpointBackend(Endpoint(url, "m", **endpoint), **options)
 
 
 def completion(text, **more):

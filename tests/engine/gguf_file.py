@@ -10,6 +10,22 @@ import json
 import numpy as np
 from safetensors import safe_open
 
+# What the file calls it, and the key of config.json.
+SHAPE = {
+    "context_length": "max_position_embeddings",
+    "vocab_size": "vocab_size",
+    "embedding_length": "hidden_size",
+    "block_count": "num_hidden_layers",
+    "feed_forward_length": "intermediate_size",
+    "head_count": "num_attention_heads",
+    "head_count_kv": "num_key_value_heads",
+    "key_length": "head_dim",
+    "value_length": "head_dim",
+    "rope_dimension_count": "head_dim",
+    "rope_freq_base": "rope_theta",
+    "layer_norm_rms_eps": "rms_norm_eps",
+}
+
 
 def write_gguf(checkpoint, path):
     """Write the checkpoint in a folder to one file in 32 bit; returns its path."""
@@ -17,18 +33,8 @@ def write_gguf(checkpoint, path):
 
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
     writer = gguf.GGUFWriter(path, "llama")
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_vocab_size(config["vocab_size"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
-    writer.add_rope_dimension_count(config["head_dim"])
-    writer.add_rope_freq_base(config["rope_theta"])
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    for name, key in SHAPE.items():
+        getattr(writer, f"add_{name}")(config[key])
     add_tokenizer(writer, checkpoint, config["vocab_size"])
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
     with safe_open(checkpoint / "model.safetensors", framework="pt") as tensors:

@@ -1,213 +1,28 @@
 """What hosted APIs, gateways and proxies really send: one request is lost, or the run ends and says why."""
 
-import json
 import os
 import subprocess
 import sys
 import time
 
 import pytest
-from canned import canned, chunk, completion
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from canned import ask, backend, canned, chunk, completion
 
-from k2repro.engine.backend import Message, Request
-from k2repro.engine.chat import (
-    BadResponse,
-    joined_stream,
-    pieces_of,
-    read_response,
-    remarks,
-    without_surrogates,
-)
-from k2repro.engine.endpoint import MOST_LOST, EndpointBackend
+from k2repro.engine.endpoint import MOST_LOST
 from k2repro.engine.probe import probe
+from k2repro.engine.refusals import Refused
 from k2repro.engine.retries import LONGEST_WAIT, Retries, retry_after
-from k2repro.engine.server import Endpoint
+from k2repro.engine.server import Endpoint, Server
 from k2repro.errors import K2ReproError
 from k2repro.evaluate.journal import Journal
-from k2repro.results.atomic import canonical_json
 
-STREAM = {"content-type": "text/event-stream"}
 TOO_LONG = {"error": {"message": "This model's maximum context length is 4096 tokens; shorten or stop"}}
-
-
-def ask(number=1, **settings):
-    return Request((Message("user", f"What is {number} + 1?"),), 64, **settings)
-
-
-def backend(url, **options):
-    endpoint = {name: options.pop(name) for name in ("timeout", "extra", "key_env") if name in options}
-    options.setdefault("retries", Retries(attempts=4, first=0.01, most=0.02))
-    return EndpointBackend(Endpoint(url, "m", **endpoint), **options)
-
-
-def streamed(reply, **options):
-    """(completion, pieces that were heard) of one question whose answer is streamed."""
-    pieces = []
-    with canned(lambda number, body: (200, STREAM, reply)) as (url, _):
-        asking = backend(url, on_text=lambda request, sample, piece: pieces.append(piece), **options)
-        return asking.complete([ask()])[0][0], pieces
-
-
-# ---- streams --------------------------------------------------------------------------------------
-
-
-def test_comments_and_line_separators_do_not_cut_a_stream():
-    """Catches keep-alive comments read as data, and U+2028 or U+0085 inside a text taken for a new line."""
-    text = "a\u2028b\u0085c\x0bd"
-    event = json.dumps({"choices": [{"delta": {"content": text}}]}, ensure_ascii=False)
-    sent = f": PROCESSING\n\n: PROCESSING\r\n\r\nevent: message\ndata:{event}\n\n" + chunk("stop")
-    found, pieces = streamed(sent + "data: [DONE]\n\n")
-    assert (found.text, pieces, found.finish) == (text, [text], "stop")
-
-
-def test_an_emoji_in_two_halves_is_one_and_goes_into_the_journal(tmp_path):
-    """Catches half a character that no file takes: the run would end in a UnicodeEncodeError."""
-    halves = [chunk(content="\ud83d"), chunk(content="\ude00"), chunk("stop", content=" \ud83d")]
-    with Journal(tmp_path / "j.sqlite", {}) as journal:
-        found, _ = streamed("".join(halves), journal=journal)
-        assert found.text == "\U0001f600 \ufffd"
-        assert journal.bills()["solver"].answers == 1
-
-
-def test_an_error_inside_a_stream_is_that_error_and_not_a_cut_connection():
-    """Catches the server's own words lost behind "the connection was cut"."""
-    refused = "data: " + json.dumps({"error": {"message": "overloaded, come back", "code": 503}}) + "\n\n"
-    found, _ = streamed(chunk(content="so") + refused)
-    assert found.finish == "error"
-    assert "overloaded" in found.error
-
-
-def test_a_server_that_does_not_stream_or_sends_no_finish_is_read():
-    """Catches ten attempts, all paid, at a server that answers at once or ends with [DONE] alone."""
-    pieces = []
-    with canned(lambda number, body: (200, {}, completion("It is 2."))) as (url, bodies):
-        asking = backend(url, on_text=lambda request, sample, piece: pieces.append(piece))
-        assert asking.complete([ask()])[0][0].text == "".join(pieces) == "It is 2."
-        assert len(bodies) == 1
-    found, _ = streamed(chunk(content="It is 2.") + "data: [DONE]\n\n")
-    assert (found.text, found.finish) == ("It is 2.", "stop")
-    found, _ = streamed(chunk(content="It is"))
-    assert "connection was cut" in found.error
-
-
-def test_a_server_that_only_keeps_the_line_alive_has_timed_out():
-    """Catches a request that hangs for ever because comments count as an answer."""
-    import http.server
-    import threading
-
-    class Alive(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
-            self.end_headers()
-            for _ in range(40):
-                self.wfile.write(b": alive\n\n")
-                time.sleep(0.05)
-
-        def log_message(self, *words):
-            """Nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Alive)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url, retries = f"http://127.0.0.1:{server.server_port}/v1", Retries(attempts=1)
-    asking = backend(url, on_text=lambda *heard: None, timeout=0.3, retries=retries)
-    assert asking.complete([ask()])[0][0].finish == "timeout"
-    server.shutdown()
-    server.server_close()
-
-
-# ---- bodies ---------------------------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["a", "text", "thinking", "content", "logprob"]), inner, max_size=3)
-    ),
-    max_leaves=5,
-)
-MESSAGE = st.fixed_dictionaries(
-    {}, optional=dict.fromkeys(("content", "reasoning_content", "reasoning", "refusal", "tool_calls"), JSON)
-)
-CHOICE = st.fixed_dictionaries(
-    {}, optional={"message": MESSAGE | JSON, "delta": MESSAGE | JSON, "finish_reason": JSON, "logprobs": JSON}
-)
-BODY = st.fixed_dictionaries(
-    {}, optional={"choices": st.lists(CHOICE | JSON, max_size=2) | JSON, "usage": JSON, "error": JSON}
-)
-
-
-@given(BODY, st.lists(BODY, max_size=3))
-@settings(max_examples=200, deadline=None)
-def test_no_body_of_a_server_is_a_crash(body, events):
-    """Catches a TypeError deep inside for a list, a number or nothing where a text should be."""
-    for read in (
-        lambda: read_response(body, ("stop",)),
-        lambda: remarks(body),
-        lambda: read_response(joined_stream(events), ()),
-        lambda: [pieces_of(event) for event in events],
-    ):
-        try:
-            read()
-        except BadResponse:
-            continue
-
-
-@given(JSON)
-def test_texts_without_halves_can_be_written(value):
-    """Catches a text that no file takes, and one that was changed although it was whole."""
-    found = without_surrogates(value)
-    assert without_surrogates(found) == found or found != found
-    json.dumps(found, ensure_ascii=False).encode()
-
-
-def test_parts_refusals_tools_and_filters_are_read_and_said():
-    """Catches an empty answer where a model refused, thought in parts, called a tool or was filtered."""
-    parts = [
-        {"type": "thinking", "thinking": [{"type": "text", "text": "th"}]},
-        {"type": "text", "text": "4"},
-    ]
-    found = read_response(completion(parts), ())
-    assert (found.reasoning, found.text) == ("th", "4")
-    assert read_response(completion(None, message={"refusal": "I cannot."}), ()).text == "I cannot."
-    both = read_response(completion("4", message={"reasoning_content": "2+2"}), ())
-    assert (both.reasoning, both.text) == ("2+2", "4")
-    tool = completion(None, message={"tool_calls": [{"id": "x"}]}, finish="tool_calls")
-    assert "called a tool" in remarks(tool)[0]
-    assert "content filter" in remarks(completion("so", finish="content_filter"))[0]
-    assert remarks(completion("4")) == []
-    with pytest.raises(BadResponse, match="ended the response with an error"):
-        read_response(completion("so", finish="error"), ())
-
-
-NO_COUNTS = [None, -1, "9", 10**30, True, 1.5]
-
-
-@pytest.mark.parametrize("usage", [None, {}, [], "many", *({"completion_tokens": n} for n in NO_COUNTS)])
-def test_usage_that_is_no_count_is_estimated_and_said(usage):
-    """Catches a budget that is never spent, or spent at once, by what a server calls a count."""
-    with canned(lambda number, body: (200, {}, completion("12345678", usage=usage))) as (url, _):
-        asking = backend(url)
-        assert asking.complete([ask()])[0][0].count == 2
-        assert any("did not count tokens" in note for note in asking.notes)
-
-
-def test_what_is_no_json_is_no_crash(tmp_path):
-    """Catches NaN, half a character, another encoding and deep nesting on their way to the journal."""
-    answers = [
-        '{"choices": ' + "[" * 100_000,
-        b'{"choices": "\xff"}',
-        '{"choices": [{"message": {"content": "\\ud83d"}, "logprobs": {"x": NaN}}], "t": -Infinity}',
-    ]
-    with (
-        Journal(tmp_path / "j.sqlite", {}) as journal,
-        canned(lambda number, body: (200, {}, answers[number])) as (url, _),
-    ):
-        found = backend(url, journal=journal).complete([ask()])[0][0]
-        assert found.text == "\ufffd"
-        assert journal.bills()["solver"].attempts == 3
+QUOTA = "You exceeded your current quota, please check your plan and billing details."
+# Google's limit of a minute, and OpenAI's empty account, begin with the same words.
+GOOGLE = f"RESOURCE_EXHAUSTED {QUOTA} Quota exceeded for metric: requests. Please retry in 11.6s."
+OPENAI = f'{{"error": {{"message": "{QUOTA}", "type": "insufficient_quota"}}}}'
+# The shortest that counts as a secret.
+KEY = "sk-12345"
 
 
 # ---- refusals -------------------------------------------------------------------------------------
@@ -286,14 +101,51 @@ def test_what_no_further_request_can_mend_ends_the_run_at_once(status, headers, 
     assert len(bodies) <= 3
 
 
-def test_a_rate_limit_that_talks_of_billing_is_waited_for():
+@pytest.mark.parametrize(
+    ("status", "text", "meaning"),
+    [
+        (429, GOOGLE, "pass"),
+        (429, OPENAI, "credit"),
+        (403, "Your credit balance is too low", "credit"),
+        *((status, "", "pass") for status in (408, 409, 425, 500, 502, 503, 507, 521, 523, 530, 599)),
+    ],
+)
+def test_what_passes_is_told_from_an_empty_account(status, text, meaning):
+    """Catches a run that Google's limit of a minute ends, and a fault of a proxy that is in no list."""
+    assert Refused(status, text).meaning == meaning
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (429, "Rate limit reached. Add a payment method at https://host/account/billing"),
+        (429, GOOGLE),
+        (521, "web server is down"),
+    ],
+)
+def test_a_limit_that_talks_of_billing_and_a_fault_of_a_proxy_are_waited_for(status, text):
     """Catches a run that ends at an ordinary rate limit; OpenAI's text names the billing page."""
-    limit = {"error": {"message": "Rate limit reached. Add a payment method at https://host/account/billing"}}
-    replies = [(429, {"retry-after-ms": "60"}, limit), (200, {}, completion("4"))]
+    replies = [(status, {"retry-after-ms": "60"}, {"error": {"message": text}}), (200, {}, completion("4"))]
     with canned(lambda number, body: replies[number]) as (url, _):
         started = time.monotonic()
         assert backend(url).complete([ask()])[0][0].text == "4"
         assert time.monotonic() - started >= 0.06
+
+
+def test_milliseconds_that_are_no_number_or_endless_are_no_crash():
+    """Catches a ValueError for the digit ², and an OverflowError for a wait beyond every number."""
+    replies = [(429, {"retry-after-ms": "²"}, "slow down"), (200, {}, completion("4"))]
+    with canned(lambda number, body: replies[number]) as (url, _):
+        assert backend(url).complete([ask()])[0][0].text == "4"
+    for digits in (400, 5000):
+        with (
+            canned(lambda number, body, digits=digits: (429, {"retry-after-ms": "9" * digits}, "no")) as (
+                url,
+                _,
+            ),
+            pytest.raises(K2ReproError, match="asks to wait inf s"),
+        ):
+            backend(url).complete([ask()])
 
 
 def test_dates_without_a_zone_and_endless_waits_are_read():
@@ -302,6 +154,7 @@ def test_dates_without_a_zone_and_endless_waits_are_read():
     assert retry_after("Thu, 01 Jan 1970 00:00:10 -0000") == 0.0
     assert retry_after("nan") == 0.0
     assert retry_after("inf") > LONGEST_WAIT
+    assert retry_after("Thu, 01 Jan 1970 00:00:10 +" + "9" * 30) is None
 
 
 def test_requests_side_by_side_all_learn_that_an_option_is_refused(tmp_path):
@@ -336,6 +189,25 @@ def test_a_server_that_refuses_n_can_be_probed():
     assert (found["n"], found["usage"], found["temperature"]) == ("refused", "honoured", "honoured")
 
 
+@pytest.mark.parametrize("how", [429, 503, "hangs", "cuts"])
+def test_n_is_unknown_when_its_request_met_a_fault(how):
+    """Catches a server that is called unable for good after one bad moment."""
+
+    def reply(number, body):
+        if body.get("n", 1) > 1:
+            if how == "cuts":
+                raise ConnectionResetError("the test cuts the line")
+            time.sleep(1.5 if how == "hangs" else 0.0)
+            return how if how != "hangs" else 200, {}, {"error": "HTTP 400 is what this is not"}
+        return 200, {}, completion(f"tea moon brick {body['seed']}")
+
+    with canned(reply) as (url, _):
+        asking = backend(url, timeout=1.0, retries=Retries(attempts=1))
+        found = {each.name: each for each in probe(asking)}
+    assert found["n"].state == "unknown", found["n"].detail
+    assert found["temperature"].state == "honoured"
+
+
 # ---- keys, proxies --------------------------------------------------------------------------------
 
 
@@ -359,6 +231,72 @@ def test_a_key_is_trimmed_is_taken_out_of_answers_and_is_no_extra(tmp_path, monk
     assert b"sk-secret" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
     with pytest.raises(K2ReproError, match="bodies are written down"):
         Endpoint("https://host/v1", "m", extra={"api-key": "x"})
+
+
+@pytest.mark.parametrize("key", ["EMPTY", "x", "0", "1234567"])
+def test_a_placeholder_for_a_key_never_changes_an_answer(monkeypatch, key):
+    """Catches every x and 0 of an answer or a count starred out: servers at home want such keys."""
+    monkeypatch.setenv("STUB_KEY", key)
+    text, usage = f"{key}: x = 0, EMPTY, 1234567", {"prompt_tokens": 100, "completion_tokens": 1234567}
+    events = chunk("stop", content=text)
+    for headers, content in [
+        ({}, completion(text, usage=usage)),
+        ({"content-type": "text/event-stream"}, events),
+    ]:
+        heard = []
+        with canned(lambda number, body, told=(200, headers, content): told) as (url, _):
+            asking = backend(
+                url, key_env="STUB_KEY", on_text=lambda *said, heard=heard: heard.append(said[2])
+            )
+            found = asking.complete([ask()])[0][0]
+        assert found.text == "".join(heard) == text
+        assert headers or (found.prompt_tokens, found.count) == (100, 1234567)
+    with canned(lambda number, body: (400, {}, text)) as (url, _):
+        assert backend(url, key_env="STUB_KEY").complete([ask()])[0][0].error == f"Refused: HTTP 400 {text}"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "content"),
+    [
+        (200, {}, completion(f"Bearer {KEY}.")),
+        (200, {"content-type": "text/event-stream"}, chunk("stop", content=f"Bearer {KEY}.")),
+        (200, {}, {"error": f"bad {KEY}"}),
+        (200, {}, f"no JSON but {KEY}"),
+        (400, {}, "y" * 295 + KEY),
+        (402, {}, f"pay for {KEY}"),
+        (301, {"location": f"https://other/{KEY}/v1"}, ""),
+        (404, {}, "no such model"),  # and the list of models names the key
+    ],
+)
+def test_a_key_is_taken_out_wherever_a_server_repeats_it(tmp_path, monkeypatch, status, headers, content):
+    """Catches a key, short as a real one can be, in an answer, a piece, an error, a note or a file."""
+    monkeypatch.setenv("STUB_KEY", KEY)
+    heard = []
+    with (
+        Journal(tmp_path / "j.sqlite", {}) as journal,
+        canned(lambda number, body: (status, headers, content), [KEY]) as (url, _),
+    ):
+        asking = backend(
+            url, key_env="STUB_KEY", journal=journal, on_text=lambda *said: heard.append(said[2])
+        )
+        try:
+            said = repr(asking.complete([ask()]))
+        except K2ReproError as error:
+            said = str(error)
+        said += repr(asking.notes) + "".join(heard)
+    assert "***" in said
+    assert KEY[:4] not in said
+    assert KEY.encode() not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", range(380, 401, 4))
+def test_a_key_on_the_edge_of_a_long_failure_is_masked_whole(monkeypatch, place):
+    """Catches the first half of a key that the cut left, which no replacement finds."""
+    monkeypatch.setenv("STUB_KEY", KEY * 3)
+    server = Server(Endpoint("http://127.0.0.1:9/v1", "m", key_env="STUB_KEY"), 1)
+    said = server.failure(ValueError("y" * (place - len("ValueError: ")) + KEY * 3))
+    assert len(said) <= 400 and said.startswith("ValueError: yyy")
+    assert "sk" not in said
 
 
 @pytest.mark.parametrize(
@@ -396,8 +334,3 @@ def test_a_proxy_is_not_asked_for_this_machine(monkeypatch):
 def test_a_timeout_is_a_number_of_seconds(timeout):
     with pytest.raises(K2ReproError, match="timeout"):
         Endpoint("http://127.0.0.1:9/v1", "m", timeout=timeout)
-
-
-def test_bodies_are_hashed_after_they_are_mended():
-    """Catches a digest that is taken of another text than the one that is kept."""
-    assert canonical_json(without_surrogates({"a": "\ud83d\ude00"})) == '{"a":"\U0001f600"}'

@@ -8,17 +8,17 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from gguf_file import write_gguf
+from mini_served import DIALECT, asked, right
 
-from k2repro.engine import LocalBackend, Message, Request
+from k2repro.engine import LocalBackend
 from k2repro.engine.endpoint import EndpointBackend
 from k2repro.engine.probe import probe
 from k2repro.engine.server import Endpoint
 from k2repro.evaluate import paired_difference
-from k2repro.mini.grading import grade
 from k2repro.mini.variables import problems
 from k2repro.results import Places
 from k2repro.solve import Roles, solve
-from k2repro.solve.mini import SETTINGS, MiniDialect, shipped_checkpoint
+from k2repro.solve.mini import SETTINGS, shipped_checkpoint
 
 MISSING = [name for name in ("xllamacpp", "gguf") if find_spec(name) is None]
 pytestmark = [
@@ -28,7 +28,6 @@ pytestmark = [
 COUNT, SAMPLES, HOT = 40, 3, 2.0
 # llama.cpp draws from 40 tokens, none below a twentieth of the likeliest, unless it is told not to.
 WHOLE = {"top_k": 0, "min_p": 0.0}
-DIALECT = MiniDialect()
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +51,6 @@ def url(checkpoint, tmp_path_factory):
     server = xllamacpp.Server(params)
     yield f"{server.listening_address}/v1"
     del server
-
-
-def asked(tasks, **settings):
-    return [Request((Message("user", task.question),), 160, **settings) for task in tasks]
-
-
-def right(tasks, found):
-    """By problem: whether each sample is right."""
-    return {
-        task.question: [float(grade([task], [DIALECT.text(each)])[0]) for each in group]
-        for task, group in zip(tasks, found, strict=True)
-    }
 
 
 def test_greedy_answers_are_those_of_the_local_backend(local, url):
@@ -96,8 +83,7 @@ def test_sampled_accuracies_agree_and_those_of_twins_do_not(local, url):
     same = apart(asked(tasks, **settings), WHOLE)
     assert same.low <= 0.0 <= same.high, same
     assert apart(asked(tasks, **settings), {}).low > 0.0
-    bare = [Request((Message("user", task.question.strip()),), 160, **settings) for task in tasks]
-    assert apart(bare, WHOLE).high < 0.0
+    assert apart(asked(tasks, bare=True, **settings), WHOLE).high < 0.0
 
 
 def test_what_the_server_honours_is_found(url):

@@ -12,16 +12,16 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from mini_served import DIALECT, asked, right
 
-from k2repro.engine import LocalBackend, Message, Request
+from k2repro.engine import LocalBackend
 from k2repro.engine.endpoint import EndpointBackend
 from k2repro.engine.probe import probe
 from k2repro.engine.server import Endpoint
 from k2repro.evaluate import wilson_interval
-from k2repro.mini.grading import grade
 from k2repro.mini.variables import problems
 from k2repro.results import Places
-from k2repro.solve.mini import MiniDialect, servable_copy, shipped_checkpoint
+from k2repro.solve.mini import servable_copy, shipped_checkpoint
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,40 +69,24 @@ def checkpoint(tmp_path_factory):
 GREEDY, COUNT, SAMPLES = 4, 12, 4
 
 
-def asked(count, **settings):
-    return [
-        Request((Message("user", problem.question),), 160, **settings)
-        for problem in problems("tier-1", "validation", count)
-    ]
-
-
-def right(tasks, found):
-    """By problem: whether each sample is right."""
-    dialect = MiniDialect()
-    return {
-        task.question: [float(grade([task], [dialect.text(each)])[0]) for each in group]
-        for task, group in zip(tasks, found, strict=True)
-    }
-
-
 def test_local_and_served_agree_and_the_trap_is_seen(checkpoint):
     """Catches a template or a tokenizer that serves another model than was trained, and greedy copies.
 
     At temperature 1 mini-K2 is right nearly always, so this finds a model that is worse, and not one that
     leaves out unlikely tokens; the test of llama.cpp, hot and with twins, finds that too.
     """
-    local, dialect = LocalBackend.from_checkpoint(checkpoint, compiled=False), MiniDialect()
+    local = LocalBackend.from_checkpoint(checkpoint, compiled=False)
     tasks, settings = problems("tier-1", "validation", COUNT), {"n": SAMPLES, "seed": 1}
     with served(checkpoint) as url:
         remote = EndpointBackend(Endpoint(url, str(checkpoint)), concurrency=2)
-        greedy = asked(GREEDY, temperature=0.0)
+        greedy = asked(tasks[:GREEDY], temperature=0.0)
         for (mine,), (theirs,) in zip(local.complete(greedy), remote.complete(greedy), strict=True):
-            assert dialect.text(mine).split() == dialect.text(theirs).split()
+            assert DIALECT.text(mine).split() == DIALECT.text(theirs).split()
             assert theirs.finish == "stop" and theirs.count > 0
         # One at a time: this server seeds a generator that requests side by side share.
         remote = EndpointBackend(Endpoint(url, str(checkpoint)), concurrency=1)
-        here = right(tasks, local.complete(asked(COUNT, **settings)))
-        there = right(tasks, remote.complete(asked(COUNT, **settings)))
+        here = right(tasks, local.complete(asked(tasks, **settings)))
+        there = right(tasks, remote.complete(asked(tasks, **settings)))
         low, high = wilson_interval(int(np.sum(list(there.values()))), COUNT * SAMPLES)
         assert low <= np.mean(list(here.values())) <= high
         found = {

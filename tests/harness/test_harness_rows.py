@@ -3,6 +3,7 @@
 import re
 import shutil
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import k2repro.paper
+from k2repro.engine.backend import Completion
 from k2repro.errors import K2ReproError
-from k2repro.harness.attempts import Attempt
+from k2repro.harness.attempts import Attempt, run_protocol
 from k2repro.harness.benchmarks import Benchmark, BenchmarkProblem
 from k2repro.harness.protocol import Protocol
 from k2repro.harness.rows import report, slug
@@ -20,6 +22,7 @@ from k2repro.harness.scores import adaptive_by_agreement, cells, equal_tokens
 from k2repro.paper.cells import standings
 from k2repro.results import Places, with_real_rows, write_rows
 from k2repro.results.rows import ROW_ID
+from k2repro.solve import Roles
 
 PROBLEMS = tuple(BenchmarkProblem(f"p{i}", f"What is {i} + 1?", str(i + 1)) for i in range(20))
 BENCHMARK = Benchmark("aime-2024", PROBLEMS, "made up", "tier-1")
@@ -49,7 +52,7 @@ def attempts(protocol=PUBLISHED, chance=(0.6, 0.7), seed=0):
                         judge=20,
                         plans=("Add.",) * 3 if planned else (),
                         failed=0,
-                        cut=0,
+                        cut=2,
                         verdicts=2,
                         unreadable=0,
                         first=1,
@@ -58,6 +61,7 @@ def attempts(protocol=PUBLISHED, chance=(0.6, 0.7), seed=0):
     return found
 
 
+@cache
 def rows_of(model="LLM360/K2-Think", protocol=PUBLISHED):
     run = report(attempts(protocol), BENCHMARK, protocol, model=model, params={}, answers="0" * 16)
     return {row.id: row for row in run.rows}
@@ -140,6 +144,30 @@ def test_cells_come_from_the_pool_and_tokens_of_all_roles_are_counted():
     assert set(equal) == {"plan", "bo3", "plan-bo3"}
     adaptive = adaptive_by_agreement(run, 3, np.random.default_rng(0))
     assert 2.0 <= adaptive.samples < 3.0
+
+
+class Hasty:
+    """A solver of whose four samples two end at the limit of tokens and one is lost."""
+
+    name = "hasty"
+
+    def complete(self, requests, *, progress=None):
+        finishes = ("stop", "length", "error", "length")
+        return [
+            [Completion((1,), finish, text="<answer>1</answer>") for finish in finishes[: each.n]]
+            for each in requests
+        ]
+
+
+def test_samples_that_end_at_the_limit_are_counted_and_their_share_is_a_row():
+    """Catches a limit that cuts most responses and stands nowhere, or counts lost samples too."""
+    run = attempts()
+    row = rows_of()["endpoint.llm360-k2-think.aime-2024.cut-at-the-limit"]
+    samples = sum(len(each.answers) for each in run)
+    assert (row.value, row.unit, row.n) == (2 * len(run) / samples, "fraction", samples)
+    protocol = Protocol(runs=2, n=4, plan=False, select="majority")
+    found = run_protocol(BENCHMARK, protocol, Roles(Hasty()))
+    assert [(each.cut, each.failed) for each in found] == [(2, 1)] * 2 * len(BENCHMARK)
 
 
 def test_one_problem_has_no_interval_and_slugs_are_parts_of_ids():

@@ -1,11 +1,12 @@
 """What ships: what the notebooks marked last, whole, below the limit, and never trusted by a rebuild."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.results import ArtifactStore, Recipe, store
+from k2repro.results import ArtifactStore, Recipe, open_rows, store
 from k2repro.results.artifacts import damage_of
 from k2repro.results.places import RUN_FOLDER
 from k2repro.results.store import marks_folder, open_store, publish_artifacts, rebuilding, ship
@@ -89,3 +90,18 @@ def test_a_rebuild_looks_at_nothing_that_ships():
     with rebuilding():
         assert open_store("laptop").shipped is None
     assert open_store("laptop").shipped is not None
+
+
+def test_in_a_read_only_checkout_a_run_writes_to_the_home_folder(tmp_path, monkeypatch):
+    """Catches Run All on a shared, read-only clone that ends at its first mark, artifact or row."""
+    monkeypatch.delenv(RUN_FOLDER, raising=False)
+    monkeypatch.setattr("k2repro.results.places.os.access", lambda path, mode: False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    ship(FIRST)
+    made = open_store("laptop").build(FIRST, lambda place: (place / "scores").write_text("1"))
+    rows = open_rows("00_start_here", profile="laptop")
+    rows.add("demo.size", 1, unit="count")
+    saved = rows.save()
+    marks = [path.name for path in (tmp_path / "k2repro").rglob(f"{FIRST.kind}--*")]
+    assert marks == [f"{FIRST.kind}--{FIRST.key}"]
+    assert all(path.is_relative_to(tmp_path / "k2repro") and path.exists() for path in (made, saved))

@@ -14,6 +14,7 @@ from verify_answer_tables import pairs
 from k2repro.verify import compare_answers
 from k2repro.verify.maths import identity
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
+from k2repro.verify.maths.polynomials import polynomial
 from k2repro.verify.maths.statements import parse
 from k2repro.verify.maths.tokens import tokens
 from k2repro.verify.maths.tree import Unreadable, minus
@@ -155,3 +156,21 @@ def test_characters_that_only_look_like_it_are_unreadable(mark):
     """Catches a character that is dropped, or taken for the one that it resembles."""
     with pytest.raises(Unreadable):
         tokens(plain(mark))
+
+
+@pytest.mark.parametrize("floors", [4, 8])
+def test_a_tower_of_powers_is_not_multiplied_out(floors):
+    """Catches |x - 9^24^24...| whose billions of digits stop the whole training run."""
+    tower = "9"
+    for _ in range(floors):
+        tower = f"({tower})^{{24}}"
+    with pytest.raises(Undecided):
+        polynomial(parse(f"x-{tower}"), "x", {})
+    assert not compare_answers("|x-1|", f"|x-{tower}|").equal
+
+
+def test_a_polynomial_keeps_its_coefficients():
+    """Catches a limit that an ordinary formula meets, and a sign, a quotient or a value that is lost."""
+    found = polynomial(parse(r"\frac{(x-3)^2}{2}-y x^3+10^{20}"), "x", {"y": Fraction(1, 3)})
+    wanted = [10**20 + Fraction(9, 2), -3, Fraction(1, 2), Fraction(-1, 3)]
+    assert [Fraction(int(each.p), int(each.q)) for each in found.coeffs()] == wanted

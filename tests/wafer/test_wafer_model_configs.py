@@ -7,6 +7,7 @@ import pytest
 from k2repro.errors import K2ReproError
 from k2repro.wafer import predict
 from k2repro.wafer.commands import Hardware, emulate
+from k2repro.wafer.model.config_families import CHECKED, unknown_part
 from k2repro.wafer.model.configs import read_config
 from k2repro.wafer.model.shapes import ModelShape
 
@@ -35,6 +36,18 @@ DELTA = {
     "linear_key_head_dim": 32,
     "linear_value_head_dim": 32,
 }
+ENCODERS = (
+    "clip_text_model",
+    "siglip_text_model",
+    "xlm-roberta",
+    "distilbert",
+    "mpnet",
+    "layoutlm",
+    "layoutlmv3",
+    "longformer",
+    "siglip2_text_model",
+    "chinese_clip_text_model",
+)
 MIXED = ["linear_attention", "linear_attention", "full_attention"] * 2
 WINDOWED = ["sliding_attention", "sliding_attention", "full_attention"] * 2
 FAMILIES = {
@@ -234,6 +247,18 @@ def test_windows_of_unlike_layers_keep_their_own_share():
         ("mamba", {}, "state-space layers and no attention"),
         ("jamba", {}, "Mamba-1"),
         ("bert", {}, "an encoder"),
+        *((kind, {}, "an encoder") for kind in ENCODERS),
+        ("new-net", {**EXPERTS, "num_experts": [8, 4, 8, 4]}, "num_experts = .* must be one whole number"),
+        ("new-net", {**EXPERTS, "num_experts": "8"}, "num_experts = '8' must be one whole number"),
+        ("new-net", {**EXPERTS, "num_experts": 8.0}, "num_experts = 8.0 must be one whole number"),
+        (
+            "new-net",
+            {**EXPERTS, "num_experts_per_tok": 0},
+            "num_experts_per_tok = 0 must be one whole number",
+        ),
+        ("new-net", {**EXPERTS, "first_k_dense_replace": "1"}, "first_k_dense_replace = '1' must be one"),
+        ("new-net", {**EXPERTS, "decoder_sparse_step": "two"}, "decoder_sparse_step = 'two' must be one"),
+        ("new-net", {**EXPERTS, "n_shared_experts": "1"}, "n_shared_experts = '1' must be one whole"),
         ("new-net", {"block_configs": [{}]}, "layers that differ one by one"),
         ("new-net", {"compress_ratios": [4]}, "a cache compressed in blocks"),
         ("new-net", {"layer_types": ["hyena"] * 6}, "'hyena' are not modelled"),
@@ -249,6 +274,62 @@ def test_what_is_not_modelled_is_refused_by_its_name(kind, keys, reason):
     with pytest.raises(K2ReproError, match=reason) as caught:
         read_config({**SMALL, "model_type": kind, **keys}, "x")
     assert "\n" not in str(caught.value)
+
+
+def test_every_encoder_of_transformers_is_refused():
+    """An encoder under a name that nobody thought of, answered with tokens per second."""
+    modeling_auto = pytest.importorskip("transformers.models.auto.modeling_auto")
+    masked = set(modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES)
+    encoders = masked - set(modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+    assert len(encoders) > 30
+    assert [kind for kind in sorted(encoders) if not unknown_part({**SMALL, "model_type": kind})] == []
+
+
+def test_a_decoder_beside_an_encoder_is_not_called_one():
+    """A reason that is false: ModernBERT's decoder decodes, but has a part that is not counted."""
+    assert "decodes nothing" not in unknown_part({**SMALL, "model_type": "modernbert-decoder"})
+    assert unknown_part({**SMALL, "model_type": "modernbert-decoder"})
+
+
+@pytest.mark.parametrize("kind", ["ernie4_5", "ernie4_5_moe", "ernie4_5_text", "bertie", "xlmish"])
+def test_a_decoder_with_the_name_of_an_encoder_is_read(kind):
+    """A decoder refused because its name begins like that of an encoder."""
+    assert unknown_part({**SMALL, "model_type": kind}) == ""
+
+
+def test_what_was_checked_is_no_encoder():
+    """A name added to the encoders that takes a counted family with it."""
+    for kind in CHECKED:
+        assert "decodes nothing" not in unknown_part({**SMALL, "model_type": kind})
+
+
+@pytest.mark.parametrize(
+    ("keys", "sparse"),
+    [
+        ({"decoder_sparse_step": 2, "mlp_only_layers": [0]}, 3),
+        ({"decoder_sparse_step": 2, "mlp_only_layers": [0, 2]}, 3),
+        ({"decoder_sparse_step": 2, "mlp_only_layers": [1]}, 2),
+        ({"decoder_sparse_step": 1, "mlp_only_layers": [0, 5]}, 4),
+        ({"decoder_sparse_step": 1}, 6),
+        ({"interleave_moe_layer_step": 4}, 1),
+        ({"first_k_dense_replace": 1}, 5),
+        ({"first_k_dense_replace": 1, "moe_layer_freq": 1}, 5),
+        ({"first_k_dense_replace": 1, "moe_layer_freq": 2}, 2),
+        ({"first_k_dense_replace": 0, "moe_layer_freq": 2}, 3),
+        ({"moe_layer_freq": 2}, 3),
+        ({"moe_layer_freq": 1}, 6),
+        ({"mlp_only_layers": [0, 1, 2, 3, 4, 5]}, 0),
+        ({"mlp_layer_types": ["dense"] * 6}, 0),
+        ({"first_k_dense_replace": 6}, 0),
+    ],
+)
+def test_layers_with_experts_are_counted_one_by_one(keys, sparse):
+    """A dense layer subtracted twice, and a model whose layers are all dense refused for its experts."""
+    shape = read_config({**SMALL, **EXPERTS, "model_type": "qwen3_moe", **keys}, "x")
+    assert (0 if shape.experts is None else shape.experts.layers) == sparse
+    if not sparse:
+        plain = read_config({**SMALL, "model_type": "qwen3_moe"}, "x")
+        assert shape.parameters == plain.parameters
 
 
 def test_an_architecture_nobody_checked_says_so(tmp_path):

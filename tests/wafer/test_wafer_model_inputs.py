@@ -170,6 +170,7 @@ def test_a_rate_far_below_the_prediction_stays():
         ("M3 Ultra 96GB", "Apple-M3Ultra", 819),
         ("Apple M4 Max 40-core", "Apple M4 Max 40-core", 546),
         ("Apple M4 Max 32-core", "Apple M4 Max 32-core", 410),
+        ("M4 Max 48GB", "Apple-M4Max", 546),
         ("RTX PRO 6000 Blackwell Max-Q", "RTX-PRO-6000-Max-Q", 1790),
     ],
 )
@@ -184,6 +185,46 @@ def test_another_memory_is_another_card(name):
     """A size that the table does not have answered with the bandwidth of another card."""
     with pytest.raises(K2ReproError, match="unknown device"):
         find_device(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "8xH100",
+        "H100 x8",
+        "H100x8",
+        "8 × H100",
+        "H100*8",
+        "H100-80GB-x8",
+        "8x NVIDIA H100 80GB",
+        "8xRTX3060-12GB",
+    ],
+)
+def test_a_device_is_one(name):
+    """Eight cards answered as one: how many is said apart, and one in words is still one."""
+    with pytest.raises(K2ReproError, match="names 8 devices.*devices=8"):
+        find_device(name)
+    with pytest.raises(K2ReproError, match="devices=8"):
+        predict("k2-think", name)
+    assert find_device("1x H100").name == "H100-SXM"
+
+
+@pytest.mark.parametrize(
+    ("name", "gbs", "cores", "memory"),
+    [
+        ("M4 Max 36GB", 410, 32, 36),
+        ("Apple M4 Max 36 GB", 410, 32, 36),
+        ("M3 Max 36GB", 300, 30, 36),
+        ("M3 Max 96GB", 300, 30, 96),
+        ("M3 Max 64GB", 400, 40, 64),
+        ("M4 Max 64GB", 546, 40, 64),
+        ("M4 Max", 546, 40, 128),
+    ],
+)
+def test_a_size_that_comes_with_the_narrow_chip_only_is_that_chip(name, gbs, cores, memory):
+    """The smallest Mac of a kind credited with the bandwidth of the largest."""
+    found = find_device(name)
+    assert (found.bandwidth_gbs, found.execution_units, found.capacity_gb) == (gbs, cores, memory)
 
 
 def test_a_shared_memory_has_the_size_that_was_asked_for():

@@ -42,7 +42,8 @@ def _in_letter_of(gold: Node, answer: Node) -> Node:
     if any(len(parts) != 1 or parts[0].head != "sym" for parts in letters):
         return answer
     wanted, given = letters[0][0], letters[1][0]
-    if str(wanted.value) in variables(answer):
+    bound = str(wanted.value) in variables(gold.args[1])  # else it names an object: P(A) is not P(B)
+    if not bound or str(wanted.value) in variables(answer):
         return answer
     return rebuilt(answer, lambda part: wanted if part == given else None)
 

@@ -1,5 +1,6 @@
 """Whether a difference is zero for all values of its variables: refuted by numbers, proved by exact ones."""
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from hashlib import sha256
 
 from flint import ctx
 
+from k2repro.verify.maths import bends
 from k2repro.verify.maths import value as values
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.proof import proved_zero
@@ -23,6 +25,7 @@ _SIZES = (1, 1, 3, 7, 40, Fraction(1, 8), Fraction(1, 16), Fraction(1, 64))
 _PRIMES = [n for n in range(211, 800) if all(n % d for d in range(2, 29))][:64]
 _FAR = 2  # the number of the draw that goes beyond all constants
 _NUMERIC_POINTS = 8
+_BEND_POINTS = 6
 _MOST_CONSTANTS = 8
 _EXACT_POINTS = 3
 _PRECISIONS = (128, 512, 2048)
@@ -39,6 +42,8 @@ def equal(one: Node, other: Node) -> bool:
     if one == other:
         return True
     whole = whole_numbers(one)
+    if not _same_bends(one, other):
+        raise Undecided
     absolute = any(part.head == "abs" and variables(part) for part in walk(one))
     return is_zero(minus(one, other), whole) and (not (absolute or whole) or _as_wide(one, other, whole))
 
@@ -92,7 +97,7 @@ def _is_zero(node: Node, whole: Names = frozenset()) -> bool:
         return _proof(node, point)
     numeric, exact = (_points(node, seed, whole, fine) for fine in (True, False))
     found = _at_several(numeric, _NUMERIC_POINTS, lambda point: not _numerically_not_zero(node, point))
-    if found and not _holds_at_constants(node, seed):
+    if found and not (_holds_at_constants(node, seed) and _holds_at_bends(node, seed, whole)):
         return False
     if found and _scale(node) > _LARGEST_SCALE and any(part.head in ("fact", "binom") for part in walk(node)):
         raise Undecided  # what begins beyond such a constant is out of reach
@@ -111,6 +116,62 @@ def _holds_at_constants(node: Node, seed: str) -> bool:
         except (Undefined, Undecided):
             continue
     return True
+
+
+def _holds_at_bends(node: Node, seed: str, whole: Names) -> bool:
+    """Whether it is zero where a cut of it bends or jumps."""
+    draw = next(_points(node, seed, whole, fine=False))
+    for point in bends.points(node, draw, whole):
+        try:
+            if _numerically_not_zero(node, point):
+                return False
+        except (Undefined, Undecided):
+            continue
+    return True
+
+
+def _same_bends(one: Node, other: Node) -> bool:
+    """Whether no window can hide between bends that cannot be found: one such, or those of both the same.
+
+    The same: each has its multiple on the other side, or their products are, as sin x cos x of sin 2x.
+    """
+    both = minus(one, other)
+    draws = [
+        draw for _, draw in zip(range(_BEND_POINTS), _points(both, "bends", frozenset(), True), strict=False)
+    ]
+    with _own_precision():
+        wanted, given = (bends.unreached(each, draws[0]) for each in (one, other))
+        found = [*wanted, *given]
+        if all(_is_multiple(found[0], each, draws) for each in found[1:]):
+            return True
+        if wanted and given and _is_multiple(_product(wanted), _product(given), draws):
+            return True
+        return all(
+            any(_is_multiple(bend, each, draws) for each in others)
+            for bends_, others in ((wanted, given), (given, wanted))
+            for bend in bends_
+        )
+
+
+def _product(factors: list[Node]) -> Node:
+    return functools.reduce(lambda one, other: Node("mul", (one, other)), factors)
+
+
+def _is_multiple(one: Node, other: Node, at: list[Point]) -> bool:
+    """Whether one is a number times the other, as far as two points show where both have a value."""
+    if one == other:
+        return True
+    precision(_PRECISIONS[0])
+    found = []
+    for point in at:
+        try:
+            found.append([Evaluator(point).value(node).ball for node in (one, other)])
+        except (Undefined, Unclear, Undecided):
+            continue
+    if len(found) < 2:
+        return False
+    (left, right), (left_then, right_then) = found[:2]
+    return not values.excludes_zero(left * right_then - left_then * right)
 
 
 def _at_several(points: Iterator[Point], wanted: int, holds: Callable[[Point], bool]) -> bool:

@@ -2,10 +2,14 @@
 
 Between such places a formula is one analytic function, and a few points tell two of them apart. Across them
 a difference may hide where no point is tried: |x-999| + |x-1001| - 2|x-1000| is zero but for a narrow window.
-So an answer may not be put together from more cases than the gold one.
+Two rules stand against it. An answer may not be put together from more cases than the gold one. And the
+places where the cuts of the two bend are tried themselves (`bends`); where several cannot be found, and the
+two have not the same ones, nothing is decided.
 """
 
+from k2repro.verify.maths.polynomials import polynomial
 from k2repro.verify.maths.tree import Node, variables, walk
+from k2repro.verify.maths.value import Undecided
 
 _CASES = frozenset({"max", "min", "gcd", "lcm"})
 _ARCS = frozenset({"arcsin", "arccos", "arctan", "arccot"})
@@ -24,10 +28,10 @@ def brings_pieces(gold: Node, answer: Node) -> bool:
 
 
 def _pieces(node: Node) -> set[Node]:
-    return {part for part in walk(node) if _is_piece(part)}
+    return {part for part in walk(node) if is_piece(part)}
 
 
-def _is_piece(node: Node) -> bool:
+def is_piece(node: Node) -> bool:
     """Whether variables stand in what changes its course."""
     if not node.args or not any(map(variables, node.args)):
         return False
@@ -35,31 +39,43 @@ def _is_piece(node: Node) -> bool:
         return bool(node.value % 2 == 0)
     if node.head == "pow":
         return _is_cut(*node.args)
-    return node.head in ("floor", "ceil") or _is_fold(node)
+    return node.head in ("floor", "ceil") or is_fold(node)
 
 
 def _folds(node: Node) -> set[Node]:
     """Those that can be put together to be zero but for a window."""
-    return {part for part in walk(node) if _is_piece(part) and _is_fold(part)}
+    return {part for part in walk(node) if is_piece(part) and is_fold(part)}
 
 
-def _is_fold(node: Node) -> bool:
+def is_fold(node: Node) -> bool:
+    """Whether it is one of those, if variables stand in it."""
     if node.head == "fn":
         turned = any(part.head == "fn" and part.value in _TURNS for part in walk(node) if variables(part))
         return node.value in _CASES or (node.value in _ARCS and turned)
     if node.head in ("root", "pow"):
-        return _is_square(node.args[0])
+        return bool(variables(node.args[0])) and is_square(node.args[0])
     return node.head == "abs"
 
 
-def _is_square(node: Node) -> bool:
-    """Whether a radicand is written as an even power of more than a letter."""
-    return (
-        node.head == "pow"
-        and node.args[0].head != "sym"
-        and node.args[1].head == "num"
-        and node.args[1].value % 2 == 0
-    )
+def is_square(node: Node) -> bool:
+    """Whether a radicand is a square: even powers, positive numbers, or written out as x^2 - 2x + 1."""
+    if node.head == "num":
+        return bool(node.value > 0)
+    if node.head == "pow" and node.args[1].head == "num" and node.args[1].value % 2 == 0:
+        return True
+    if node.head in ("mul", "div") and all(map(is_square, node.args)):
+        return True
+    return len(variables(node)) == 1 and _is_written_out(node)
+
+
+def _is_written_out(node: Node) -> bool:
+    """Whether all factors of a polynomial occur an even number of times."""
+    try:
+        found = polynomial(node, variables(node)[0], {})
+    except Undecided:
+        return False
+    content, factors = found.numer().factor()
+    return bool(content > 0) and all(many % 2 == 0 for _, many in factors)
 
 
 def _is_cut(base: Node, exponent: Node) -> bool:

@@ -93,6 +93,7 @@ _UNKNOWN_TYPES = {
     "phi4_multimodal": "adapters of two other senses",
     "moshi": "speech decoded by a second model",
     "moss_transcribe_diarize": "speech decoded by a second model",
+    "modernbert-decoder": "a layer before the output that was never counted",
     "git": "a picture encoder in front of an encoder's blocks",
 }
 _UNKNOWN_KEYS = {
@@ -110,7 +111,11 @@ _UNKNOWN_KEYS = {
 _ENCODERS = (
     "bert", "roberta", "electra", "camembert", "xlm", "albert", "deberta", "ernie", "rembert", "roformer",
     "big_bird", "data2vec", "megatron-bert", "modernbert", "nomic_bert", "clip", "siglip", "vit", "roc_bert",
-    "xmod",
+    "xmod", "distilbert", "mpnet", "layoutlm", "layoutlmv2", "layoutlmv3", "longformer", "convbert", "esm",
+    "esmc", "eurobert", "flaubert", "fnet", "funnel", "gte", "ibert", "jina_embeddings_v3", "luke",
+    "mobilebert", "modernvbert", "mra", "neomme", "nystromformer", "perceiver", "squeezebert", "tapas",
+    "ultrabert", "ultravbert", "yoso", "altclip", "chinese_clip", "clipseg", "metaclip_2", "siglip2",
+    "tipsv2", "xclip",
 )  # fmt: skip
 
 
@@ -119,7 +124,9 @@ def unknown_part(config: Mapping[str, Any]) -> str:
     kind = str(config.get("model_type") or "")
     if kind in _UNKNOWN_TYPES:
         return _UNKNOWN_TYPES[kind]
-    if kind not in CHECKED and any(kind == name or kind.startswith(f"{name}-") for name in _ENCODERS):
+    if kind not in CHECKED and any(
+        kind == name or kind.startswith((f"{name}-", f"{name}_")) for name in _ENCODERS
+    ):
         return "an encoder, which decodes nothing token by token"
     return next((part for key, part in _UNKNOWN_KEYS.items() if config.get(key)), "")
 

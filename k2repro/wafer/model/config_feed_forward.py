@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model.config_families import is_ungated
-from k2repro.wafer.model.config_mixers import Keys, first
+from k2repro.wafer.model.config_mixers import Keys, whole
 from k2repro.wafer.model.shapes import Experts
 
 _COUNT = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
@@ -32,16 +32,18 @@ class FeedForward:
     plain: bool
 
 
-def _number(config: Keys, names: tuple[str, ...]) -> int | None:
-    """A whole number under one of these keys; of a list, its only value."""
-    value = first(config, names)
-    if isinstance(value, list) and value and all(each == value[0] for each in value):
-        value = value[0]
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+def _number(config: Keys, names: tuple[str, ...], name: str, least: int = 0) -> int | None:
+    """A whole number under one of these keys, None without them; K2ReproError for one that is unreadable."""
+    key = next((key for key in names if config.get(key) is not None), None)
+    return None if key is None else whole(config[key], name, key, least)
 
 
-def _layers_with_experts(config: Keys, kinds: list[str]) -> int:
+def _layers_with_experts(config: Keys, kinds: list[str], name: str) -> int:
     """How many layers are mixtures; the others are dense."""
+
+    def stated(*names: str) -> int | None:
+        return _number(config, names, name)
+
     layers = len(kinds)
     if "moe" in kinds or "mlp" in kinds:
         return kinds.count("moe")
@@ -52,40 +54,43 @@ def _layers_with_experts(config: Keys, kinds: list[str]) -> int:
         return sum(bool(each) for each in frequency)
     if isinstance(config.get("moe_layers"), list) and config["moe_layers"]:
         return len(config["moe_layers"])
-    start, end = config.get("moe_layer_start_index"), config.get("moe_layer_end_index")
-    if isinstance(start, int):
+    start, end = stated("moe_layer_start_index"), config.get("moe_layer_end_index")
+    if start is not None:
         last = layers - 1 if not isinstance(end, int) or end < 0 else min(end, layers - 1)
-        interval = int(config.get("moe_layer_interval") or 1)
+        interval = stated("moe_layer_interval") or 1
         return sum((at + 1) % interval == 0 for at in range(start, last + 1))
-    dense = first(config, ("first_k_dense_replace", "num_dense_layers"))
-    if isinstance(dense, int):
-        return layers - dense
-    step = config.get("interleave_moe_layer_step") or config.get("decoder_sparse_step") or 1
-    return layers // int(step) - len(config.get("mlp_only_layers") or ())
+    dense, every = stated("first_k_dense_replace", "num_dense_layers"), stated("moe_layer_freq")
+    if dense is not None or every is not None:
+        return sum(at % (every or 1) == 0 for at in range(dense or 0, layers))
+    step = stated("interleave_moe_layer_step") or stated("decoder_sparse_step") or 1
+    only = config.get("mlp_only_layers") or ()
+    return sum((at + 1) % step == 0 and at not in only for at in range(layers))
 
 
-def _shared_width(config: Keys, width: int) -> int:
+def _shared_width(config: Keys, width: int, name: str) -> int:
     """Width of the feed-forward that every token passes beside its experts."""
     kind = str(config.get("model_type"))
     if kind.startswith("llama4"):
         return width
     if kind.startswith("gemma4"):
-        return _number(config, ("intermediate_size",)) or 0
-    stated = _number(config, _SHARED_WIDTH)
-    return stated if stated is not None else (_number(config, _SHARED_COUNT) or 0) * width
+        return _number(config, ("intermediate_size",), name) or 0
+    stated = _number(config, _SHARED_WIDTH, name)
+    return stated if stated is not None else (_number(config, _SHARED_COUNT, name) or 0) * width
 
 
 def _experts(config: Keys, kinds: list[str], hidden: int, name: str) -> Experts | None:
-    count = _number(config, _COUNT)
+    count = _number(config, _COUNT, name)
     if count is None or count < 2 or config.get("enable_moe_block") is False:
         return None
-    per_token, width = _number(config, _PER_TOKEN), _number(config, _WIDTH)
+    layers, matrices = _layers_with_experts(config, kinds, name), 2 if is_ungated(config) else 3
+    if not layers:
+        return None
+    per_token, width = (_number(config, names, name, least=1) for names in (_PER_TOKEN, _WIDTH))
     if per_token is None or width is None:
         raise K2ReproError(
             f"{name}: {count} experts, but no {' or '.join(_PER_TOKEN[:2])} or no moe_intermediate_size; "
             "without them nobody can tell what a token reads"
         )
-    layers, matrices = _layers_with_experts(config, kinds), 2 if is_ungated(config) else 3
     inside = int(config.get("moe_latent_size") or hidden)
     usual = matrices == 3 and inside == hidden
     return Experts(
@@ -93,7 +98,7 @@ def _experts(config: Keys, kinds: list[str], hidden: int, name: str) -> Experts 
         per_token,
         width,
         layers,
-        _shared_width(config, width),
+        _shared_width(config, width, name),
         each=None if usual else matrices * inside * width,
     )
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from k2repro.errors import K2ReproError
+
 Keys = Mapping[str, Any]
 
 
@@ -25,6 +27,15 @@ class Mixer:
 def first(config: Keys, names: tuple[str, ...]) -> Any:
     """The first of these keys that has a value."""
     return next((config[name] for name in names if config.get(name) is not None), None)
+
+
+def whole(value: Any, name: str, key: str, least: int = 1) -> int:
+    """A size that is one number for all layers; K2ReproError for anything else."""
+    if isinstance(value, list) and value and all(each == value[0] for each in value):
+        value = value[0]
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise K2ReproError(f"{name}: {key} = {value!r} must be one whole number, the same for all layers")
+    return value
 
 
 def attention(config: Keys, hidden: int, index: int, *, windowed: bool) -> Mixer:

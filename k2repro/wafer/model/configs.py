@@ -10,13 +10,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model import config_families as families
 from k2repro.wafer.model import config_mixers as mixers
 from k2repro.wafer.model.config_feed_forward import FeedForward, read_feed_forward
-from k2repro.wafer.model.config_mixers import Keys, Mixer, first
+from k2repro.wafer.model.config_mixers import Keys, Mixer, first, whole
 from k2repro.wafer.model.shapes import ModelShape
 
 # For every size: the keys under which families store it, most common first.
@@ -172,15 +171,6 @@ def _sizes(text: Keys, kind: str, name: str) -> dict[str, int]:
             f"(also looked for under {', '.join(key for size in sizes for key in _NAMES[size][1:])})"
         )
     return {size: whole(value, name, _NAMES[size][0]) for size, value in sizes.items()}
-
-
-def whole(value: Any, name: str, key: str) -> int:
-    """A size that is one number for all layers; K2ReproError for anything else."""
-    if isinstance(value, list) and value and all(each == value[0] for each in value):
-        value = value[0]
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise K2ReproError(f"{name}: {key} = {value!r} must be one whole number, the same for all layers")
-    return value
 
 
 def read_config(config: Keys, name: str = "model") -> ModelShape:

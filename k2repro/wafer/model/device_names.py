@@ -7,7 +7,7 @@ with other bandwidths and never taken for it.
 import re
 from dataclasses import replace
 
-from k2repro.errors import unknown
+from k2repro.errors import K2ReproError, unknown
 from k2repro.wafer.model.devices import Device, load_devices
 
 # Names of a device of hardware.csv, in folded form.
@@ -71,9 +71,11 @@ _NOISE = re.compile(
     r"nvidia|geforce|tesla|amd|radeon|cerebras|google|instinct|intel"
     r"|macbook (pro|air)|mac (studio|mini|pro)|imac|[^a-z0-9]"
 )
-# What follows a known name and makes another part of it: RTX 3080 Ti, M4 Max, RTX 4090 D, RX 7900 XTX.
 # Chips that are sold with fewer GPU cores and a narrower memory: (name, most such cores) -> GB/s.
 _NARROWER = {("Apple-M3Max", 30): 300.0, ("Apple-M4Max", 32): 410.0}
+# Memory sizes that are sold with the narrower chip only (Apple's configurations, recalled) -> its GPU cores.
+_NARROW_MEMORY = {("Apple-M3Max", 36): 30, ("Apple-M3Max", 96): 30, ("Apple-M4Max", 36): 32}
+# What follows a known name and makes another part of it: RTX 3080 Ti, M4 Max, RTX 4090 D, RX 7900 XTX.
 _OTHER_PART = re.compile(r"^(ti|super|max|pro|ultra|d$|xt|gre|ada|nvl|s$)|laptop|mobile|maxq|notebook")
 
 
@@ -83,11 +85,12 @@ def _fold(name: str) -> str:
 
 
 def split_count(name: str) -> tuple[int, str]:
-    """(how many, which) of "8xH100", "4x H100-SXM5-80GB" or "H100 x8"; (1, name) otherwise."""
-    found = re.fullmatch(r"\s*(\d+)\s*x\s*(\S.*)", name, re.IGNORECASE)
+    """(how many, which) of "8xH100", "4x H100-SXM5-80GB", "H100 x8" or "H100x8"; (1, name) otherwise."""
+    found = re.fullmatch(r"\s*(\d+)\s*[x×*]\s*(\S.*)", name, re.IGNORECASE)
     if found:
         return int(found[1]), found[2]
-    found = re.fullmatch(r"\s*(\S.*?)\s+x\s*(\d+)\s*", name, re.IGNORECASE)
+    # Without a space only after a digit or a size: GTX1080 is one card.
+    found = re.fullmatch(r"\s*(\S.*?)(?:\s+|(?<=\d)-?|(?<=gb)-?)[x×*]\s*(\d+)\s*", name, re.IGNORECASE)
     return (int(found[2]), found[1]) if found else (1, name)
 
 
@@ -207,18 +210,27 @@ def _match_spelled(name: str) -> Device | None:
 
     A row of a table carries its own bandwidth; a person who asks does not. Cards of one name and
     two memory sizes often differ in bandwidth, so another size is another card. Memory that a
-    processor shares is sold in many sizes and one bandwidth.
+    processor shares is sold in many sizes and mostly in one bandwidth; sizes that come with a narrower
+    chip only are that chip.
     """
     found, stated = match_variant(name), re.search(r"(\d+) ?gb\b", name, re.IGNORECASE)
     if found is None or stated is None or abs(float(stated[1]) / found.capacity_gb - 1.0) < 0.1:
         return found
-    shared = found.memory_type.startswith("LPDDR") and float(stated[1]) < found.capacity_gb
-    return replace(found, capacity_gb=float(stated[1])) if shared else None
+    if not found.memory_type.startswith("LPDDR") or float(stated[1]) > found.capacity_gb:
+        return None
+    cores = _NARROW_MEMORY.get((found.name, int(stated[1])))
+    found = found if cores is None else _cut(found, name, cores)
+    return replace(found, capacity_gb=float(stated[1]))
 
 
 def find_device(name: str) -> Device:
-    """The device of that name; K2ReproError with near names when it is not known."""
-    device = match_device(name) or _match_spelled(name)
+    """The device of that name; K2ReproError with near names when it is not known, or for several devices."""
+    device, (count, which) = match_device(name), split_count(name)
+    if device is None and count != 1:
+        raise K2ReproError(
+            f"device {name!r} names {count} devices and a device is one; say {which!r} and devices={count}"
+        )
+    device = device or _match_spelled(name)
     if device is None:
         raise unknown("device", name, load_devices())
     return device

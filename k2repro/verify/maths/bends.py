@@ -1,0 +1,90 @@
+"""Where the cuts of a formula bend or jump: |x - 3| at 3, max(x, y) at x = y, floor(2x) at 1.
+
+A difference of two formulas that is zero at all points tried may still differ in a window between two bends.
+So the places themselves are tried, and what lies between them. They are found where what stands in the cut
+is a polynomial in one of its variables; all other bends are named, so that the caller can leave the question
+undecided.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations, islice, pairwise
+from typing import Any
+
+from k2repro.verify.maths.evaluate import Point
+from k2repro.verify.maths.pieces import is_fold, is_piece
+from k2repro.verify.maths.polynomials import polynomial
+from k2repro.verify.maths.tree import Node, minus, number, variables, walk
+from k2repro.verify.maths.value import Undecided
+
+_MOST_BENDS = 24
+
+
+def bends(node: Node) -> list[Node]:
+    """Expressions that are zero where a cut of `node` bends or jumps, each once."""
+    return list(dict.fromkeys(bend for part in walk(node) if variables(part) for bend in _of(part)))
+
+
+def _of(part: Node) -> Iterator[Node]:
+    if part.head == "abs":
+        yield part.args[0]
+    elif part.head in ("floor", "ceil"):
+        yield minus(part.args[0], number(2))  # it jumps at every whole number alike
+    elif part.head == "fn" and part.value in ("max", "min"):
+        yield from (minus(one, other) for one, other in combinations(part.args, 2))
+    elif part.head == "fn" and is_fold(part):
+        yield part
+    elif part.head in ("root", "pow") and is_piece(part) and is_fold(part):
+        yield from _bases(part.args[0])
+
+
+def _bases(square: Node) -> Iterator[Node]:
+    """x and y of 4 x^2 y^4; of a square that is written out, all of it, which is zero at the same places."""
+    if square.head in ("mul", "div"):
+        yield from (base for part in square.args if variables(part) for base in _bases(part))
+    else:
+        yield square.args[0] if square.head == "pow" else square
+
+
+def points(node: Node, draw: Point, whole: frozenset[str]) -> Iterator[Point]:
+    """`draw` moved to every bend that can be found, and between two of them.
+
+    To the whole numbers beside these places where only whole numbers count.
+    """
+    found = list(islice(bends(node), _MOST_BENDS))
+    for name in variables(node):
+        roots = sorted({root for bend in found for root in _roots(bend, name, draw.at) or ()})
+        places = {*roots, *((left + right) / 2 for left, right in pairwise(roots))}
+        if name in whole:
+            places = {Fraction(beside) for at in places for beside in (math.floor(at), math.ceil(at))}
+        for at in sorted(places):
+            if name not in whole or at >= 0:
+                yield replace(draw, at={**draw.at, name: at})
+
+
+def unreached(node: Node, draw: Point) -> list[Node]:
+    """Bends that `points` does not come to; one in one variable without a real root is none."""
+    found = bends(node)
+    return [bend for at, bend in enumerate(found) if at >= _MOST_BENDS or not _is_reached(bend, draw)]
+
+
+def _is_reached(bend: Node, draw: Point) -> bool:
+    names = variables(bend)
+    found = [_roots(bend, name, draw.at) for name in names]
+    return any(found) or (len(names) == 1 and found[0] is not None)
+
+
+def _roots(bend: Node, name: str, at: Mapping[str, Fraction]) -> list[Fraction] | None:
+    """Where it is zero: rational roots exactly, others closely; None where it is no polynomial in `name`."""
+    try:
+        found = polynomial(bend, name, at)
+    except Undecided:
+        return None
+    if found.degree() < 1:
+        return []
+    exact = [Fraction(int(root.p), int(root.q)) for root, _ in found.roots()]
+    complex_: list[Any] = found.numer().complex_roots()
+    close = [root.real.mid().fmpq() for root, _ in complex_ if root.imag.contains(0)]
+    return sorted({*exact, *(Fraction(int(root.p), int(root.q)) for root in close)})
