@@ -57,7 +57,7 @@ def two_level_interval(
     found = np.empty(resamples)
     for at in range(resamples):
         # Few seeds are drawn alike again and again: the mean of each draw of them is taken once.
-        drawn_seeds = tuple(sorted(generator.integers(0, seeds, seeds).tolist()))
+        drawn_seeds = tuple(int(seed) for seed in np.sort(generator.integers(0, seeds, seeds)))
         drawn = generator.integers(0, problems, problems)
         if drawn_seeds not in means:
             # A count of each seed, not copies of it: their mean is one product.
