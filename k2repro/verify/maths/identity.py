@@ -80,10 +80,7 @@ def _own_precision() -> Iterator[None]:
 
 
 def is_zero(node: Node, whole: Names = frozenset()) -> bool:
-    """Whether an expression is zero wherever it is defined; raises Undecided, Undefined.
-
-    whole: the variables that stand for whole numbers.
-    """
+    """Whether it is zero wherever defined, `whole` standing for whole numbers. Raises Undecided, Undefined."""
     with _own_precision():
         return _is_zero(node, whole)
 
@@ -207,8 +204,7 @@ def _numerically_not_zero(node: Node, point: Point) -> bool:
 def _proof(node: Node, point: Point) -> bool:
     if _proved(node, point):
         return True
-    # The stand-ins differ although the numbers seem not to: a difference too small to be seen, or an
-    # identity that is not known here.
+    # The stand-ins differ, the numbers seem not to: too small a difference, or an identity not known here.
     precision(_LAST)
     try:
         value = Evaluator(point).value(node)
@@ -242,10 +238,8 @@ def sign_at(node: Node) -> int:
 
 
 def _points(node: Node, seed: str, whole: Names, fine: bool) -> Iterator[Point]:
-    """Fine: with long fractions; else short ones, since exact powers of them are taken.
-
-    Positive first, where roots and logarithms have values, then of both signs, then large and small.
-    """
+    """Positive first, where roots and logarithms have values, then of both signs, then large and small.
+    Fine: with long fractions; else short ones, since exact powers of them are taken."""
     names = variables(node)
     exponents, turning = _in_exponents(node), _in_turns(node)
     scale = _scale(node)
