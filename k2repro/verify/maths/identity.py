@@ -80,7 +80,7 @@ def _own_precision() -> Iterator[None]:
 
 
 def is_zero(node: Node, whole: Names = frozenset()) -> bool:
-    """Whether it is zero wherever defined, `whole` standing for whole numbers. Raises Undecided, Undefined."""
+    """Whether it is zero wherever defined; `whole` stand for whole numbers. Raises Undecided, Undefined."""
     with _own_precision():
         return _is_zero(node, whole)
 
