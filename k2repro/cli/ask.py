@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2repro.cli.answer import record, summary
-from k2repro.cli.ask_mini import TRAINED_HERE, on_mini
+from k2repro.cli.ask_mini import MINI_READS, TRAINED_HERE, on_mini
 from k2repro.cli.command import MODELS, Command, json_option, say
 from k2repro.cli.serving import add_endpoints, add_sampling
 from k2repro.errors import K2ReproError
@@ -25,12 +25,25 @@ if TYPE_CHECKING:
 def run_solve(args: argparse.Namespace) -> int:
     from k2repro.solve import write_trace
 
+    if not args.base_url:
+        _refuse_unread(args)
     question = sys.stdin.read() if args.question == "-" else args.question
     solution = _on_endpoint(question, args) if args.base_url else on_mini(question, args)
     if args.trace:
         write_trace(args.trace, [solution], source=args.model or "mini-K2")
     say(json.dumps(record(solution), indent=2, ensure_ascii=False) if args.json else summary(solution, args))
     return 0 if solution.answer is not None else 1
+
+
+def _refuse_unread(args: argparse.Namespace) -> None:
+    """Raises K2ReproError for options of endpoints: whatever is given, and mini-K2 would not look at."""
+    parser = argparse.ArgumentParser()
+    _solve_options(parser)
+    usual = vars(parser.parse_args(["--question", ""]))
+    given = [name for name in usual if name not in MINI_READS and getattr(args, name) != usual[name]]
+    if given:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise K2ReproError(f"{words} without --base-url: mini-K2 does not look at it. Leave it out")
 
 
 def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 # What --planner without a folder stands for.
 TRAINED_HERE = "trained here"
-# Options of endpoints, without a value unless somebody gave one.
-ENDPOINT_ONLY = ("plan", "journal", "planner_model", "judge_model", "judge_base_url", "system")
+# The options that mini-K2 looks at; what it is sampled with is fixed. It streams nothing anyway.
+MINI_READS = (
+    "question", "best_of", "planned", "planner", "plan_text", "judge", "select", "seed", "trace", "json",
+    "no_stream",
+)  # fmt: skip
 
 
 def on_mini(question: str, args: argparse.Namespace) -> "Solution":
@@ -51,13 +54,9 @@ def on_mini(question: str, args: argparse.Namespace) -> "Solution":
 
 
 def _check_used(args: argparse.Namespace, settings: "SolveSettings") -> None:
-    """Raises K2ReproError for an option that mini-K2 would not look at."""
+    """Raises K2ReproError for a planner or a judge that nobody would ask."""
     from k2repro.solve.roles import NEEDS_JUDGE
 
-    given = [name for name in ENDPOINT_ONLY if getattr(args, name)]
-    if given:
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise K2ReproError(f"{words} without --base-url: mini-K2 does not look at it. Leave it out")
     if args.planner and (args.plan_text is not None or not settings.planned):
         raise K2ReproError(
             "--planner beside a plan of your own, or without a planned sample: nobody would ask it"

@@ -87,6 +87,8 @@ def test_a_plan_with_a_strange_name_is_refused_with_an_example(capsys):
     ("words", "said"),
     [
         (["--plan"], "--plan without --base-url"),
+        (["--temperature", "0.3"], "--temperature without --base-url"),
+        (["--max-tokens", "9", "--price-output", "2"], "--max-tokens, --price-output without --base-url"),
         (["--judge-model", "m", "--journal", "j"], "--journal, --judge-model without --base-url"),
         (["--planner", "x", "--plan-text", "m"], "nobody would ask it"),
         (["--planner", "x", "--planned", 0], "nobody would ask it"),

@@ -203,7 +203,10 @@ def test_a_student_copy_is_the_same_lesson_and_runs_to_the_end(checkout, write_s
 
     import papermill
 
-    papermill.execute_notebook(student, tmp_path / "run.ipynb", kernel_name="python3", progress_bar=False)
+    # In a folder of its own: without a build around it, the notebook leaves its rows where it runs.
+    papermill.execute_notebook(
+        student, tmp_path / "run.ipynb", kernel_name="python3", progress_bar=False, cwd=tmp_path
+    )
     assert "Not yet." in str(nbformat.read(tmp_path / "run.ipynb", as_version=4).cells[-1].outputs)
 
 

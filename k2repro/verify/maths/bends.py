@@ -7,19 +7,21 @@ undecided.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import reduce
 from itertools import combinations, islice, pairwise
 from typing import Any
 
-from k2repro.verify.maths.evaluate import Point
+from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.pieces import is_fold, is_piece
 from k2repro.verify.maths.polynomials import polynomial
 from k2repro.verify.maths.tree import Node, minus, number, variables, walk
-from k2repro.verify.maths.value import Undecided
+from k2repro.verify.maths.value import Unclear, Undecided, Undefined, excludes_zero
 
 _MOST_BENDS = 24
+_BITS = 128
 
 
 def bends(node: Node) -> list[Node]:
@@ -68,6 +70,45 @@ def unreached(node: Node, draw: Point) -> list[Node]:
     """Bends that `points` does not come to; one in one variable without a real root is none."""
     found = bends(node)
     return [bend for at, bend in enumerate(found) if at >= _MOST_BENDS or not _is_reached(bend, draw)]
+
+
+def hide_nothing(one: Node, other: Node, draws: Sequence[Point]) -> bool:
+    """Whether the bends that `points` does not come to are one only, or the same in both.
+
+    The same: each has its multiple on the other side, or their products are, as sin x cos x of sin 2x.
+    """
+    wanted, given = (unreached(each, draws[0]) for each in (one, other))
+    found = [*wanted, *given]
+    if all(_is_multiple(found[0], each, draws) for each in found[1:]):
+        return True
+    if wanted and given and _is_multiple(_product(wanted), _product(given), draws):
+        return True
+    return all(
+        any(_is_multiple(bend, each, draws) for each in others)
+        for own, others in ((wanted, given), (given, wanted))
+        for bend in own
+    )
+
+
+def _product(factors: Sequence[Node]) -> Node:
+    return reduce(lambda one, other: Node("mul", (one, other)), factors)
+
+
+def _is_multiple(one: Node, other: Node, draws: Sequence[Point]) -> bool:
+    """Whether one is a number times the other, as far as two points show where both have a value."""
+    if one == other:
+        return True
+    precision(_BITS)
+    found = []
+    for point in draws:
+        try:
+            found.append([Evaluator(point).value(node).ball for node in (one, other)])
+        except (Undefined, Unclear, Undecided):
+            continue
+        if len(found) == 2:
+            (left, right), (left_then, right_then) = found
+            return not excludes_zero(left * right_then - left_then * right)
+    return False
 
 
 def _is_reached(bend: Node, draw: Point) -> bool:

@@ -1,11 +1,11 @@
 """Whether a difference is zero for all values of its variables: refuted by numbers, proved by exact ones."""
 
-import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from hashlib import sha256
+from itertools import islice
 
 from flint import ctx
 
@@ -80,7 +80,10 @@ def _own_precision() -> Iterator[None]:
 
 
 def is_zero(node: Node, whole: Names = frozenset()) -> bool:
-    """Whether it is zero wherever defined; `whole` stand for whole numbers. Raises Undecided, Undefined."""
+    """Whether an expression is zero wherever it is defined; raises Undecided, Undefined.
+
+    whole: the variables that stand for whole numbers.
+    """
     with _own_precision():
         return _is_zero(node, whole)
 
@@ -105,20 +108,24 @@ def _holds_at_constants(node: Node, seed: str) -> bool:
     """Whether it is zero where all variables are a constant of the formula, where floors may jump."""
     cuts = [part for part in walk(node) if part.head in ("floor", "ceil", "abs") and variables(part)]
     constants = {part.value for cut in cuts for part in walk(cut) if part.head == "num" and part.value > 1}
-    for constant in sorted(constants)[:_MOST_CONSTANTS]:
-        point = Point(seed, dict.fromkeys(variables(node), constant), real=True)
-        try:
-            if _numerically_not_zero(node, point):
-                return False
-        except (Undefined, Undecided):
-            continue
-    return True
+    return _holds_at(
+        node,
+        (
+            Point(seed, dict.fromkeys(variables(node), constant), real=True)
+            for constant in sorted(constants)[:_MOST_CONSTANTS]
+        ),
+    )
 
 
 def _holds_at_bends(node: Node, seed: str, whole: Names) -> bool:
     """Whether it is zero where a cut of it bends or jumps."""
     draw = next(_points(node, seed, whole, fine=False))
-    for point in bends.points(node, draw, whole):
+    return _holds_at(node, bends.points(node, draw, whole))
+
+
+def _holds_at(node: Node, points: Iterable[Point]) -> bool:
+    """Whether it is zero at all of these points where it has a value."""
+    for point in points:
         try:
             if _numerically_not_zero(node, point):
                 return False
@@ -128,47 +135,10 @@ def _holds_at_bends(node: Node, seed: str, whole: Names) -> bool:
 
 
 def _same_bends(one: Node, other: Node) -> bool:
-    """Whether no window can hide between bends that cannot be found: one such, or those of both the same.
-
-    The same: each has its multiple on the other side, or their products are, as sin x cos x of sin 2x.
-    """
-    both = minus(one, other)
-    draws = [
-        draw for _, draw in zip(range(_BEND_POINTS), _points(both, "bends", frozenset(), True), strict=False)
-    ]
+    """Whether no window can hide between bends that cannot be found."""
+    draws = list(islice(_points(minus(one, other), "bends", frozenset(), fine=True), _BEND_POINTS))
     with _own_precision():
-        wanted, given = (bends.unreached(each, draws[0]) for each in (one, other))
-        found = [*wanted, *given]
-        if all(_is_multiple(found[0], each, draws) for each in found[1:]):
-            return True
-        if wanted and given and _is_multiple(_product(wanted), _product(given), draws):
-            return True
-        return all(
-            any(_is_multiple(bend, each, draws) for each in others)
-            for bends_, others in ((wanted, given), (given, wanted))
-            for bend in bends_
-        )
-
-
-def _product(factors: list[Node]) -> Node:
-    return functools.reduce(lambda one, other: Node("mul", (one, other)), factors)
-
-
-def _is_multiple(one: Node, other: Node, at: list[Point]) -> bool:
-    """Whether one is a number times the other, as far as two points show where both have a value."""
-    if one == other:
-        return True
-    precision(_PRECISIONS[0])
-    found = []
-    for point in at:
-        try:
-            found.append([Evaluator(point).value(node).ball for node in (one, other)])
-        except (Undefined, Unclear, Undecided):
-            continue
-    if len(found) < 2:
-        return False
-    (left, right), (left_then, right_then) = found[:2]
-    return not values.excludes_zero(left * right_then - left_then * right)
+        return bends.hide_nothing(one, other, draws)
 
 
 def _at_several(points: Iterator[Point], wanted: int, holds: Callable[[Point], bool]) -> bool:
@@ -204,7 +174,8 @@ def _numerically_not_zero(node: Node, point: Point) -> bool:
 def _proof(node: Node, point: Point) -> bool:
     if _proved(node, point):
         return True
-    # The stand-ins differ, the numbers seem not to: too small a difference, or an identity not known here.
+    # The stand-ins differ although the numbers seem not to: a difference too small to be seen, or an
+    # identity that is not known here.
     precision(_LAST)
     try:
         value = Evaluator(point).value(node)
@@ -238,8 +209,10 @@ def sign_at(node: Node) -> int:
 
 
 def _points(node: Node, seed: str, whole: Names, fine: bool) -> Iterator[Point]:
-    """Positive first, where roots and logarithms have values, then of both signs, then large and small.
-    Fine: with long fractions; else short ones, since exact powers of them are taken."""
+    """Fine: with long fractions; else short ones, since exact powers of them are taken.
+
+    Positive first, where roots and logarithms have values, then of both signs, then large and small.
+    """
     names = variables(node)
     exponents, turning = _in_exponents(node), _in_turns(node)
     scale = _scale(node)
