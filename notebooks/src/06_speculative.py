@@ -404,7 +404,8 @@ tell(rows, "Counted in bytes, mini-K2 itself would write "
 # where arithmetic decides: a pass over eight tokens then costs several times
 # a pass over one, and on the machine that built this notebook the draft made
 # mini-K2 itself *slower*. The bytes rule where weights come from memory, as
-# those of a 32B model do. `k2repro bench speculative` times all three sizes.
+# those of a 32B model do. `k2repro bench speculative` times these three sizes
+# and one of 10M.
 
 # %% [markdown]
 # ### Leviathan's formula
