@@ -109,7 +109,7 @@ class _Ours:
         import torch
 
         from k2repro.architecture.qwen2 import Qwen2
-        from k2repro.engine import sample
+        from k2repro.engine import LocalBackend
         from k2repro.rlvr import GrpoConfig, Prompt, RolloutSource, cycle
 
         self.model = Qwen2(SHAPE, generator=torch.Generator().manual_seed(0))
@@ -117,7 +117,7 @@ class _Ours:
         self.steps = Steps([])
         items = [Prompt(str(number), tuple(tokens)) for number, tokens in enumerate(work.prompts)]
         rewards: Any = {"parity": lambda prompts, completions: _reward([c.tokens for c in completions])}
-        self.source = RolloutSource(cycle(items, 0), rewards, sample, stop=work.stop)
+        self.source = RolloutSource(cycle(items, 0), rewards, LocalBackend, stop=work.stop)
         self.config = GrpoConfig(
             prompts_per_step=len(items),
             group_size=work.group_size,

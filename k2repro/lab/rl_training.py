@@ -7,10 +7,11 @@ twice.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine import Completion, sample
+from k2repro.engine import Completion, LocalBackend
 from k2repro.errors import K2ReproError
 from k2repro.lab.rl_runs import RlRun, plan
 from k2repro.lab.scale import Scale
@@ -98,13 +99,12 @@ def grpo_config(run: RlRun, scale: Scale, seed: int) -> GrpoConfig:
 
 
 def source_of(run: RlRun, seed: int) -> RolloutSource:
-    """Prompts, reward and sampler of one run."""
+    """Prompts, reward and backend of one run."""
     return RolloutSource(
         train_prompts(run.tiers, seed),
         {run.reward: REWARDS[run.reward]},
-        sample,
+        partial(LocalBackend, tokenizer=tokenizer.load()),
         stop=[tokenizer.turn_end()],
-        tokenizer=tokenizer.load(),
     )
 
 

@@ -2,7 +2,7 @@
 
     group_advantages, grpo_loss      the mathematics, on plain tensors
     micro_batches, train_step        rows of like length and one optimisation step
-    Source, GrpoConfig, train_grpo   the whole loop: sample, judge, update, resume
+    RolloutSource, train_grpo        the whole loop: sample, judge, update, resume
 
 Paper: K2-Think, section on RL, and its Figure 4. Its RL script was not published; `config.py` says where
 each setting comes from.
@@ -25,7 +25,7 @@ from k2repro.rlvr.loss import (
 )
 from k2repro.rlvr.records import StepProgress, StepRecord
 from k2repro.rlvr.rewards import Prompt, Reward, RewardError, score
-from k2repro.rlvr.rollouts import Clock, PromptStream, RolloutSource, SampleFunction, cycle, draw_groups
+from k2repro.rlvr.rollouts import Clock, PromptStream, RolloutSource, cycle, draw_groups
 from k2repro.rlvr.step import DivergedError, Gap, StepResult, train_step, with_old_logprobs, with_reference
 from k2repro.rlvr.trainer import train_grpo
 
@@ -49,7 +49,6 @@ __all__ = [
     "Reward",
     "RewardError",
     "Rollout",
-    "SampleFunction",
     "Selection",
     "RolloutSource",
     "StepProgress",

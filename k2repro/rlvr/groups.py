@@ -45,12 +45,13 @@ def check_group(prompt: Prompt, completions: Sequence[Completion], group_size: i
     if len(completions) != group_size:
         raise K2ReproError(
             f"prompt {prompt.id!r} got {len(completions)} completions: must be group_size = {group_size}. "
-            "Usual cause: a sampler that ignores n, or that drops what it could not finish"
+            "Usual cause: a backend that ignores n, or that drops what it could not finish"
         )
     for index, completion in enumerate(completions):
         if not completion.tokens:
             raise K2ReproError(
-                f"prompt {prompt.id!r}: completion {index} has no token, not even a stop token"
+                f"prompt {prompt.id!r}: completion {index} has no token, not even a stop token: "
+                f"{completion.error or 'usual cause: a server, which counts tokens and does not name them'}"
             )
 
 

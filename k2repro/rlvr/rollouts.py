@@ -7,10 +7,9 @@ of the prompt's place in the stream.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine.backend import Completion
+from k2repro.engine.backend import Backend, Request
 from k2repro.errors import K2ReproError
 from k2repro.mini.problem import item_random, item_seed
 from k2repro.rlvr.config import GrpoConfig
@@ -20,38 +19,19 @@ from k2repro.rlvr.rewards import Prompt, Reward, score
 PromptStream = Callable[[int], Prompt]  # prompt number 0, 1, 2, ... of an endless stream
 
 
-class SampleFunction(Protocol):
-    """A sampler such as `k2repro.engine.sample`: completions [prompt][sample], seeded by prompt."""
-
-    def __call__(
-        self,
-        model: Qwen2,
-        prompts: Sequence[Sequence[int]],
-        *,
-        n: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seeds: Sequence[int],
-        stop: Sequence[int | str],
-        tokenizer: Any,
-        logprobs: bool,
-    ) -> Sequence[Sequence[Completion]]: ...
-
-
 @dataclass(frozen=True)
 class RolloutSource:
     """Where groups come from.
 
-    prompts: the stream. rewards: functions by name. sample: the sampler. stop: token ids or strings that end
-    a completion. tokenizer: handed to the sampler, which then gives completions their text.
+    prompts: the stream. rewards: functions by name. backend: gives a backend that holds the present weights
+    of a model, such as `LocalBackend`; called again in every round, so none can sample from older ones. It
+    has to name the tokens of its completions. stop: token ids or strings that end a completion.
     """
 
     prompts: PromptStream
     rewards: Mapping[str, Reward]
-    sample: SampleFunction
+    backend: Callable[[Qwen2], Backend]
     stop: Sequence[int | str]
-    tokenizer: Any = None
 
 
 @dataclass
@@ -107,21 +87,23 @@ def _one_round(
     for prompt in prompts:
         _check_room(prompt, budget, model.config.max_position_embeddings)
     started = time.perf_counter()
-    sampled = source.sample(
-        model,
-        [prompt.tokens for prompt in prompts],
-        n=config.group_size,
-        max_new_tokens=budget,
-        temperature=1.0,
-        top_p=1.0,
-        seeds=[item_seed("rlvr-samples", config.seed, place) for place in places],
-        stop=source.stop,
-        tokenizer=source.tokenizer,
-        logprobs=True,
-    )
+    requests = [
+        Request(
+            prompt.tokens,
+            max_new_tokens=budget,
+            n=config.group_size,
+            temperature=1.0,
+            top_p=1.0,
+            seed=item_seed("rlvr-samples", config.seed, place),
+            stop=tuple(source.stop),
+            logprobs=True,
+        )
+        for prompt, place in zip(prompts, places, strict=True)
+    ]
+    sampled = source.backend(model).complete(requests)
     clock.sampling += time.perf_counter() - started
     if len(sampled) != len(prompts):
-        raise K2ReproError(f"the sampler returned {len(sampled)} groups for {len(prompts)} prompts")
+        raise K2ReproError(f"the backend returned {len(sampled)} groups for {len(prompts)} prompts")
     for prompt, completions in zip(prompts, sampled, strict=True):
         check_group(prompt, completions, config.group_size)
     started = time.perf_counter()

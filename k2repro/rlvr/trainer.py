@@ -157,7 +157,7 @@ def train_grpo(
 ) -> list[StepRecord]:
     """Train `model` in place until `steps` steps are done; the records of all of them.
 
-    source: prompts, rewards and sampler. reference: frozen model of the KL term, needed if config.beta > 0.
+    source: prompts, rewards and backend. reference: frozen model of the KL term, needed if config.beta > 0.
     schedule: factor of the peak learning rate at (step, steps). work: folder for `state.safetensors`,
     written every `save_every` steps; if one is there, the run continues from it. progress: called after
     each step. probe: called with the number of finished steps before the first step, after every

@@ -161,7 +161,7 @@ def engine() -> Parts:
 
 def rlvr() -> Parts:
     """Two steps of GRPO with each kind of advantage and average, and the policy's optimiser."""
-    from k2repro.engine import sample
+    from k2repro.engine import LocalBackend
     from k2repro.rlvr import GrpoConfig, Prompt, RolloutSource, train_grpo
     from k2repro.rlvr.optimizer import Rates, policy_optimizer
 
@@ -187,7 +187,10 @@ def rlvr() -> Parts:
         )
         optimizer = policy_optimizer(model, Rates(weights=1e-3, norms=1e-2, readout=1e-1))
         source = RolloutSource(
-            lambda place: prompts[place % len(prompts)], {"paid": paid}, sample, stop=[tokenizer.turn_end()]
+            lambda place: prompts[place % len(prompts)],
+            {"paid": paid},
+            LocalBackend,
+            stop=[tokenizer.turn_end()],
         )
         records = train_grpo(model, optimizer, source, config, steps=2)
         yield (

@@ -8,7 +8,7 @@ import torch
 from k2repro import rlvr
 from k2repro.architecture import ModelConfig
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.engine import sample
+from k2repro.engine import LocalBackend
 from k2repro.rlvr import GrpoConfig, LossSettings, Prompt, Rollout, RolloutSource, cycle, group_advantages
 
 VOCABULARY = 61
@@ -95,8 +95,8 @@ def even(prompts, completions):
     return [float(sum(t % 2 == 0 for t in c.tokens) > len(c.tokens) / 2) for c in completions]
 
 
-def source(reward=even, prompts=PROMPTS, sampler=sample, stop=(STOP,)) -> RolloutSource:
-    return RolloutSource(cycle(prompts, seed=0), {"even": reward}, sampler, stop=stop)
+def source(reward=even, prompts=PROMPTS, backend=LocalBackend, stop=(STOP,)) -> RolloutSource:
+    return RolloutSource(cycle(prompts, seed=0), {"even": reward}, backend, stop=stop)
 
 
 def settings_of(**given) -> tuple[LossSettings, dict]:

@@ -1,11 +1,10 @@
 """What is left out of the passes, what of the count, and what length costs."""
 
-from types import SimpleNamespace
-
 import pytest
 import rlvr_tiny as tiny
 import torch
 
+from k2repro.engine import Completion
 from k2repro.errors import K2ReproError
 from k2repro.rlvr import Group, Prompt, StepBatch, advantages_of, overlong_penalty, select
 from k2repro.rlvr.groups import check_group
@@ -14,8 +13,7 @@ from k2repro.rlvr.groups import check_group
 def group(scores, finishes="ssss", lengths=(3, 3, 3, 3)):
     finish = {"s": "stop", "l": "length"}
     completions = tuple(
-        SimpleNamespace(tokens=(5,) * length, finish=finish[letter], logprobs=None, text=None)
-        for letter, length in zip(finishes, lengths, strict=True)
+        Completion((5,) * length, finish[letter]) for letter, length in zip(finishes, lengths, strict=True)
     )
     return Group(Prompt("p", (3, 4)), completions, tuple(float(value) for value in scores))
 
@@ -90,3 +88,6 @@ def test_lost_completions_are_named():
         check_group(whole.prompt, whole.completions[:3], 4)
     with pytest.raises(K2ReproError, match="prompt 'p': completion 2 has no token"):
         check_group(whole.prompt, group([1] * 4, lengths=(1, 1, 0, 1)).completions, 4)
+    failed = Completion((), "timeout", error="no answer within 60 s")
+    with pytest.raises(K2ReproError, match="completion 3 has no token, .*: no answer within 60 s"):
+        check_group(whole.prompt, [*whole.completions[:3], failed], 4)

@@ -7,7 +7,7 @@ import pytest
 import rlvr_tiny as tiny
 import torch
 
-from k2repro.engine import sample
+from k2repro.engine import LocalBackend
 from k2repro.engine.streams import uniforms
 from k2repro.mini.problem import item_seed
 from k2repro.rlvr import grpo, train_grpo
@@ -58,13 +58,14 @@ def trainer_moves():
     model, seen = tiny.model(), []
     before = copy.deepcopy(model.state_dict())
 
-    def keeping(*given, **settings):
-        found = sample(*given, **settings)
-        seen.extend(found)
-        return found
+    class Keeping(LocalBackend):
+        def complete(self, requests, **given):
+            found = super().complete(requests, **given)
+            seen.extend(found)
+            return found
 
     records = train_grpo(
-        model, torch.optim.SGD(model.parameters(), lr=1.0), tiny.source(sampler=keeping), config(), steps=1
+        model, torch.optim.SGD(model.parameters(), lr=1.0), tiny.source(backend=Keeping), config(), steps=1
     )
     moved = {name: p.detach() - before[name] for name, p in model.named_parameters()}
     return seen, records[0], moved

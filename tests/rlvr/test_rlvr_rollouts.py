@@ -1,42 +1,40 @@
 """Drawing groups: which prompts, with which seeds, and what is refused."""
 
-from types import SimpleNamespace
-
 import pytest
 import rlvr_tiny as tiny
 
+from k2repro.engine import Completion
 from k2repro.errors import K2ReproError
 from k2repro.rlvr import Clock, Prompt, cycle, draw_groups
 
 MODEL = tiny.model()
 
 
-def scripted(verdicts):
-    """A sampler whose completions score as scripted: per prompt drawn, the scores of its group."""
-    calls = []
+class Scripted:
+    """A backend whose completions score as scripted: per prompt drawn, the scores of its group."""
 
-    def sample(model, prompts, *, n, seeds, **settings):
-        first = sum(len(call["seeds"]) for call in calls)
-        calls.append({"seeds": list(seeds), "n": n, **settings})
-        return [
-            [
-                SimpleNamespace(tokens=(5,), finish="stop", logprobs=None, text=None, value=value)
-                for value in group
-            ]
-            for group in verdicts[first : first + len(prompts)]
-        ]
+    name = "scripted"
 
-    return sample, calls
+    def __init__(self, verdicts):
+        self.verdicts, self.asked = verdicts, []
+
+    def complete(self, requests, *, progress=None):
+        first = len(self.asked)
+        self.asked += requests
+        groups = self.verdicts[first : first + len(requests)]
+        return [[Completion((5,), "stop", text=str(value)) for value in group] for group in groups]
 
 
 def value(prompts, completions):
-    return [completion.value for completion in completions]
+    return [float(completion.text) for completion in completions]
 
 
 def drawn(verdicts, **changes):
-    sampler, calls = scripted(verdicts)
+    """The groups of a step from place 10 on, and the requests that they took."""
+    scripted = Scripted(verdicts)
     config = tiny.config(prompts_per_step=2, **changes)
-    return draw_groups(MODEL, tiny.source(value, sampler=sampler), config, 10, 9, Clock()), calls
+    source = tiny.source(value, backend=lambda model: scripted)
+    return draw_groups(MODEL, source, config, 10, 9, Clock()), scripted.asked
 
 
 MIXED, RIGHT, WRONG = [1, 0, 0, 1], [1] * 4, [0] * 4
@@ -44,9 +42,11 @@ MIXED, RIGHT, WRONG = [1, 0, 0, 1], [1] * 4, [0] * 4
 
 def test_sampling_is_on_policy():
     """Catches training on samples of another distribution: a temperature, a nucleus, no log-probabilities."""
-    _, (call,) = drawn([MIXED, RIGHT])
-    assert (call["temperature"], call["top_p"], call["logprobs"]) == (1.0, 1.0, True)
-    assert (call["n"], call["max_new_tokens"], call["stop"]) == (4, 9, (tiny.STOP,))
+    _, requests = drawn([MIXED, RIGHT])
+    assert len(requests) == 2
+    for request in requests:
+        assert (request.temperature, request.top_p, request.logprobs) == (1.0, 1.0, True)
+        assert (request.n, request.max_new_tokens, request.stop) == (4, 9, (tiny.STOP,))
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,9 @@ def test_sampling_is_on_policy():
 )
 def test_refill_replaces_uniform_groups(verdicts, rounds, groups):
     """Catches a refill that draws too much, too little, or never ends."""
-    found, calls = drawn(verdicts, refill_rounds=rounds)
+    found, requests = drawn(verdicts, refill_rounds=rounds)
     assert [group.scores for group in found] == [tuple(map(float, v)) for v in verdicts[:groups]]
-    seeds = [seed for call in calls for seed in call["seeds"]]
-    assert len(set(seeds)) == groups  # no place of the stream is used twice
+    assert len({request.seed for request in requests}) == groups  # no place of the stream is used twice
     assert [group.prompt.id for group in found] == [
         cycle(tiny.PROMPTS, seed=0)(10 + i).id for i in range(groups)
     ]
@@ -133,8 +132,8 @@ def test_prompts_without_room(prompt, message):
     assert draw_groups(MODEL, tiny.source(prompts=[fits]), config, 0, 9, Clock())
 
 
-def test_a_sampler_that_loses_groups():
-    """Catches a sampler that ignores n or drops prompts."""
+def test_a_backend_that_loses_groups():
+    """Catches a backend that ignores n or drops prompts."""
     with pytest.raises(K2ReproError, match="returned 1 groups for 2 prompts"):
         drawn([MIXED])
     with pytest.raises(K2ReproError, match="got 1 completions: must be group_size = 4"):

@@ -9,6 +9,7 @@ import pytest
 import rlvr_tiny as tiny
 import torch
 
+from k2repro.engine import LocalBackend
 from k2repro.errors import K2ReproError
 from k2repro.rlvr import DivergedError, GrpoConfig, RewardError, train_grpo
 from k2repro.training import build_optimizer
@@ -34,6 +35,13 @@ def test_it_learns():
     assert sum(record.pass_rate for record in records[-3:]) / 3 > 0.9
     assert all(record.gap is None or record.gap < 1e-4 for record in records)
     assert records[0].nll == pytest.approx(records[0].entropy, rel=0.3)
+
+
+def test_a_backend_with_older_weights_is_refused():
+    """Catches a backend that is made once and goes on sampling from the weights it began with."""
+    first = LocalBackend(tiny.model())
+    with pytest.raises(K2ReproError, match="step 1: .* the sampler holds older weights"):
+        trained(3, source=tiny.source(backend=lambda model: first))
 
 
 def test_a_reward_that_accepts_everything_teaches_nothing():
