@@ -85,7 +85,7 @@ def attend(texts, groups, heads, query, key_value, kept, out):
         for text in range(texts.lengths.shape[0]):
             take_rows(texts, text, head, groups, query, work.queries)
             take_seen(texts, text, head, key_value, work)
-            forth(texts, text, groups, kept.peaks[head, at:], kept.shares[head, at:], work)
+            attend_text(texts, text, groups, kept.peaks[head, at:], kept.shares[head, at:], work)
             put_rows(texts, text, head, groups, work.mixed, out)
             at += rows_of(texts, text, groups)
 
@@ -104,7 +104,7 @@ def attend_back(texts, groups, heads, query, key_value, kept, gradient, of_query
             take_rows(texts, text, head, groups, query, work.queries)
             take_rows(texts, text, head, groups, gradient, work.mixed)
             take_seen(texts, text, head, key_value, work)
-            back(texts, text, groups, kept.peaks[head, at:], kept.shares[head, at:], work)
+            attend_text_back(texts, text, groups, kept.peaks[head, at:], kept.shares[head, at:], work)
             put_rows(texts, text, head, groups, work.found, of_query)
             add_seen(texts, text, head * dim, work.of_keys, of_key_value)
             add_seen(texts, text, values_at + head * dim, work.of_values, of_key_value)
@@ -112,7 +112,7 @@ def attend_back(texts, groups, heads, query, key_value, kept, gradient, of_query
 
 
 @compiled
-def forth(texts, text, groups, peaks, shares, work):
+def attend_text(texts, text, groups, peaks, shares, work):
     """Mixed values of a text and head, and the peak and share of each row."""
     dim, columns = work.queries.shape[1], columns_of(texts, text)
     keys_across = turned(work.keys, columns, work.keys_across)
@@ -134,7 +134,7 @@ def forth(texts, text, groups, peaks, shares, work):
 
 
 @compiled
-def back(texts, text, groups, peaks, shares, work):
+def attend_text_back(texts, text, groups, peaks, shares, work):
     """Gradients of queries, keys and values of a text and head from that of its mixed values."""
     columns, rows = columns_of(texts, text), rows_of(texts, text, groups)
     keys_across = turned(work.keys, columns, work.keys_across)
@@ -275,7 +275,7 @@ def take_rows(texts, text, head, groups, rows, out):
 
 @compiled
 def put_rows(texts, text, head, groups, rows, out):
-    """`take_rows` the other way."""
+    """Rows of `out` [M, K G D] = what `rows` [P, D] holds of a text and head: the inverse of `take_rows`."""
     dim = rows.shape[1]
     for query in range(texts.lengths[text] - texts.firsts[text]):
         line = out[texts.starts[text] + query]

@@ -20,7 +20,7 @@ _HALVES = (8, 4, 2, 1)
 
 
 # numba's decorator, without the types that it claims for the functions it makes.
-_instruction: Any = intrinsic
+instruction: Any = intrinsic
 
 
 class VectorType(types.Type):
@@ -57,6 +57,11 @@ def address_of(builder, array, row, column):
     return builder.inttoptr(builder.add(builder.ptrtoint(array.data, offset.type), offset), ir.PointerType())
 
 
+def load_at(builder, array, row, column):
+    """The vector that begins at array[row, column]."""
+    return builder.load(address_of(builder, array, row, column), typ=FLOATS, align=4)
+
+
 def spread_of(builder, number):
     """A vector of LANES times the value `number`."""
     nothing = ir.Constant(FLOATS, ir.Undefined)
@@ -86,7 +91,7 @@ def _operation(arity: int, code: Any) -> Any:
     def three(typing, a, b, c):
         return VECTOR(VECTOR, VECTOR, VECTOR), generate
 
-    return _instruction((one, two, three)[arity - 1])
+    return instruction((one, two, three)[arity - 1])
 
 
 def _larger(builder, a, b):
@@ -116,25 +121,25 @@ floor = _operation(1, lambda builder, a: call(builder, "floor", a))
 power_of_two = _operation(1, _power_of_two)
 
 
-@_instruction
+@instruction
 def fused(typing, a, b, c):
     """a b + c of numbers, with one rounding."""
     kind = types.float32
     return kind(kind, kind, kind), lambda context, builder, signature, given: builder.fma(*given)
 
 
-@_instruction
+@instruction
 def load(typing, matrix, row, column):
     """matrix[row, column ..], a vector."""
 
     def code(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        return builder.load(address_of(builder, array, *arguments[1:]), typ=FLOATS, align=4)
+        return load_at(builder, array, *arguments[1:])
 
     return VECTOR(matrix, types.intp, types.intp), code
 
 
-@_instruction
+@instruction
 def store(typing, vector, matrix, row, column):
     """matrix[row, column ..] = vector."""
 
@@ -146,13 +151,13 @@ def store(typing, vector, matrix, row, column):
     return types.void(VECTOR, matrix, types.intp, types.intp), code
 
 
-@_instruction
+@instruction
 def spread(typing, number):
     """A vector of LANES times `number`, float32."""
     return VECTOR(types.float32), lambda context, builder, signature, given: spread_of(builder, given[0])
 
 
-@_instruction
+@instruction
 def keep_first(typing, vector, count, other):
     """The first `count` numbers of `vector`, then those of `other`; count may be more than LANES."""
 
@@ -181,7 +186,7 @@ def _folded(combine: Any) -> Any:
 
         return types.float32(VECTOR), code
 
-    return _instruction(fold)
+    return instruction(fold)
 
 
 total = _folded(lambda builder, a, b: builder.fadd(a, b))
