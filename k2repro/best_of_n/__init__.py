@@ -9,7 +9,7 @@ needs the right answer and is a bound, not a method.
 `expectation` gives the exact expected accuracy over all subsets of a pool; `adaptive` stops early.
 """
 
-from k2repro.best_of_n.adaptive import Adaptive, adaptive, choose_threshold, fixed_at_tokens
+from k2repro.best_of_n.adaptive import Adaptive, adaptive, choose_threshold
 from k2repro.best_of_n.expectation import (
     accuracy_curve,
     expected_accuracy,
@@ -55,7 +55,6 @@ __all__ = [
     "expected_knock_out",
     "expected_round_robin",
     "expected_vote",
-    "fixed_at_tokens",
     "judged_part",
     "knock_out",
     "oracle_accuracy",

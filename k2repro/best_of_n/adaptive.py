@@ -82,14 +82,3 @@ def mean_adaptive(
         float(np.mean([one.samples for one in each])),
         float(np.mean([one.tokens for one in each])),
     )
-
-
-def fixed_at_tokens(curve: Sequence[float], tokens_each: float, tokens: float) -> float:
-    """Accuracy of a fixed N that spends `tokens` on average, between whole N by a straight line.
-
-    curve: accuracies at N = 1, 2, ...; tokens_each: mean tokens of a sample. Mixing two values of N over the
-    problems reaches every point of that line.
-    """
-    return float(
-        np.interp(tokens / tokens_each, np.arange(1, len(curve) + 1), np.asarray(curve, dtype=float))
-    )

@@ -26,6 +26,7 @@ from k2repro.engine.backend import Progress
 from k2repro.engine.text import TextCodec
 from k2repro.errors import K2ReproError
 from k2repro.fast import fits_fused, packed_logits
+from k2repro.fast.spans import in_common
 
 # New tokens of one pass: enough for large products, few enough to stay near the processor.
 PASS_TOKENS = 2048
@@ -154,19 +155,13 @@ def _cut(ordered: Sequence[Pair], most: int) -> list[list[Pair]]:
     before: tuple[int, ...] = ()
     for pair in ordered:
         tokens = pair[0] + pair[1]
-        new = len(tokens) - _in_common(before, tokens)
+        new = len(tokens) - in_common(before, tokens)
         if size + new > most:
             parts.append([])
             size, new = 0, len(tokens)
         parts[-1].append(pair)
         size, before = size + new, tokens
     return parts
-
-
-def _in_common(left: Sequence[int], right: Sequence[int]) -> int:
-    """Length of the longest common prefix."""
-    pairs = enumerate(zip(left, right, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
 def _checked(

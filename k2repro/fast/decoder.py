@@ -57,10 +57,7 @@ class CompiledDecoder:
         self.logits[row] = prefix.logits
 
     def move(self, source: int, target: int) -> None:
-        length, (keys, values) = self._lengths[source], self._cache
-        keys[:, target, :, :, :length] = keys[:, source, :, :, :length]
-        values[:, target, :, :length] = values[:, source, :, :length]
-        self._lengths[target] = length
+        copy_row(self._cache, self._lengths, source, target)
 
     def step(self, tokens: Tensor) -> None:
         rows = self._rows[: len(tokens)]
@@ -136,6 +133,14 @@ def cache_for(config: ModelConfig, places: int, positions: int) -> KeyValueCache
     return KeyValueCache(
         keys=np.zeros((*outer, dim, columns), np.float32), values=np.zeros((*outer, columns, dim), np.float32)
     )
+
+
+def copy_row(cache: KeyValueCache, lengths: NDArray[np.int64], source: int, target: int) -> None:
+    """Let row `target` of a cache hold the lengths[source] tokens of row `source`."""
+    length, (keys, values) = lengths[source], cache
+    keys[:, target, :, :, :length] = keys[:, source, :, :, :length]
+    values[:, target, :, :length] = values[:, source, :, :length]
+    lengths[target] = length
 
 
 def buffers_for(config: ModelConfig, rows: int, positions: int) -> Buffers:

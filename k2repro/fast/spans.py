@@ -126,6 +126,12 @@ def _share(tokens: Places, spans: Sequence[tuple[int, int]], home: Places) -> li
     return shared
 
 
+def in_common(left: Sequence[int], right: Sequence[int]) -> int:
+    """Length of the longest common prefix of two texts, token ids."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(left), len(right)))
+
+
 def _queries(firsts: Sequence[int], seen: Sequence[Places]) -> Texts:
     """firsts: of each text the first place that asks. seen: its keys."""
     lengths = np.array([len(rows) for rows in seen])

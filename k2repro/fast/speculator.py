@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.architecture.qwen2 import Qwen2
-from k2repro.fast.decoder import buffers_for, cache_for, logits_for
+from k2repro.fast.decoder import buffers_for, cache_for, copy_row, logits_for
 from k2repro.fast.folding import angles, fold
 from k2repro.fast.kernels.decode import DecodeBatch, decode
 from k2repro.fast.kernels.judging import ACCEPTED, ADDED, ASKS, BROKEN, BROKEN_DRAFT, CORRECTED, DONE, RUNNING
@@ -94,10 +94,11 @@ class Speculator:
         for row, (prompt, numbers, _) in enumerate(begun):
             self.state.tokens[row, : len(prompt)] = prompt
             self.state.numbers[row, : len(numbers)] = numbers
+            # Samples of one prompt read it once.
             again = row > 0 and prompt is begun[row - 1][0]
             for reader in (self.target, self.draft)[: 1 + self._drafts]:
                 if again:
-                    _copy(reader, row - 1, row)
+                    copy_row(reader.cache, reader.lengths, row - 1, row)
                 else:
                     _read(reader, row, self.state.tokens[row, : len(prompt) - 1])
 
@@ -207,11 +208,3 @@ def _read(reader: Reader, row: int, tokens: NDArray[np.int64]) -> None:
         weights, cache, turns, epsilon, buffers, logits, _ = reader
         decode(batch, weights, cache, turns, epsilon, buffers, logits)
     reader.lengths[row] = len(tokens)
-
-
-def _copy(reader: Reader, source: int, row: int) -> None:
-    """Give a row what another has read: samples of one prompt read it once."""
-    length, (keys, values) = reader.lengths[source], reader.cache
-    keys[:, row, :, :, :length] = keys[:, source, :, :, :length]
-    values[:, row, :, :length] = values[:, source, :, :length]
-    reader.lengths[row] = length

@@ -20,6 +20,7 @@ from torch import Tensor
 from k2repro.architecture.qwen2 import Qwen2
 from k2repro.errors import K2ReproError
 from k2repro.fast import fits_fused, packed_logits
+from k2repro.fast.spans import in_common
 from k2repro.rlvr.loss import token_logprobs
 
 
@@ -109,7 +110,7 @@ def _cut_by_length(ordered: Sequence[Rollout], max_tokens: int) -> Iterator[Sequ
 
 def _cut_by_prefix(ordered: Sequence[Rollout], max_tokens: int, multiple: int) -> Iterator[Sequence[Rollout]]:
     """ordered: by tokens, so none before it shares a longer prefix with a rollout than its neighbour."""
-    shared = (_in_common(_tokens(before), _tokens(rollout)) for before, rollout in pairwise(ordered))
+    shared = (in_common(_tokens(before), _tokens(rollout)) for before, rollout in pairwise(ordered))
     new = [_fed(rollout) - same for rollout, same in zip(ordered, chain((0,), shared), strict=False)]
     total = sum(new)
     parts = -(-total // max_tokens)
@@ -124,12 +125,6 @@ def _cut_by_prefix(ordered: Sequence[Rollout], max_tokens: int, multiple: int) -
 def _tokens(rollout: Rollout) -> tuple[int, ...]:
     """What the model reads: all tokens but the last, which predicts nothing that is trained."""
     return (rollout.prompt + rollout.completion)[:-1]
-
-
-def _in_common(left: Sequence[int], right: Sequence[int]) -> int:
-    """Length of the longest common prefix."""
-    pairs = enumerate(zip(left, right, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(left), len(right)))
 
 
 def _fed(rollout: Rollout) -> int:

@@ -13,18 +13,16 @@ from k2repro.wafer.replay.trace_writer import TraceWriter
 STOPS = {"stop": "stop_string", "length": "length", "error": "error", "timeout": "timeout"}
 
 
-def write_trace(
-    path: str | Path, solutions: Sequence[Solution], *, source: str, names: Sequence[str] | None = None
-) -> Path:
+def write_trace(path: str | Path, solutions: Sequence[Solution], *, source: str) -> Path:
     """Write the calls of some solutions, phase by phase, and return the path.
 
-    source: where the numbers come from. names: of the requests, default question-1, question-2 ...
+    source: where the numbers come from. The requests are named question-1, question-2 ...
     Calls that emitted no token are left out. Servers that do not count prompts leave 0 there.
     """
     path = Path(path)
     with TraceWriter(path, source=source) as trace:
         for number, solution in enumerate(solutions, 1):
-            trace.request(names[number - 1] if names else f"question-{number}", question=solution.question)
+            trace.request(f"question-{number}", question=solution.question)
             for (phase, role), calls in groupby(solution.calls, key=lambda call: (call.phase, call.role)):
                 _write(trace, phase, role, [call for call in calls if call.completion.count > 0])
     return path

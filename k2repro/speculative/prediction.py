@@ -47,11 +47,6 @@ def expected_operations(acceptance: float, gamma: int, cost: float) -> float:
     return (gamma * cost + gamma + 1) / expected_tokens(acceptance, gamma)
 
 
-def best_gamma(acceptance: float, cost: float, most: int = 64) -> int:
-    """The number of drafts of the largest `expected_speedup`; 0 where none helps."""
-    return max(range(most + 1), key=lambda gamma: expected_speedup(acceptance, gamma, cost))
-
-
 def independent(acceptance: float, gamma: int) -> Cycles:
     """Cycles of `gamma` guesses that stay or go each on its own, as shares that add up to 1."""
     _check(acceptance, gamma)
@@ -147,12 +142,6 @@ class Costs:
         guessing, cycling = many * self._guessing(cycles), many * self.of_cycle(cycles)
         parts = {"reading": reading, "guessing": guessing, "checking": cycling - guessing}
         return {name: seconds / (reading + cycling) for name, seconds in parts.items()}
-
-    def best_gamma(self, cycles: Cycles, response: float | None = None) -> int:
-        """The number of guesses that is fastest, at most that of `cycles`; 0 where none helps."""
-        speeds = {g: self.speedup(shortened(cycles, g), response) for g in range(1, len(cycles))}
-        best = max(speeds, key=lambda g: speeds[g])
-        return best if speeds[best] > 1 else 0
 
     def break_even_acceptance(self, gamma: int) -> float | None:
         """The acceptance from which on a draft of `gamma` guesses helps; None where none would."""

@@ -56,9 +56,7 @@ class Batch:
         return self.used / self.tokens.numel()
 
 
-def pack(
-    examples: Sequence[Example], length: int, *, rows: int | None = None, pad: int = 0
-) -> tuple[Batch, list[Example]]:
+def pack(examples: Sequence[Example], length: int, *, rows: int | None = None) -> tuple[Batch, list[Example]]:
     """One batch from the front of `examples`, and what did not fit into it.
 
     length: tokens of a row. rows: number of rows; None takes as many as all examples need. Each example
@@ -84,11 +82,11 @@ def pack(
         contents[at].append(example)
     if not any(contents):
         raise K2ReproError("no example to pack: the list is empty")
-    return _fill(contents, length, pad), left
+    return _fill(contents, length), left
 
 
-def _fill(contents: list[list[Example]], length: int, pad: int) -> Batch:
-    tokens = torch.full((len(contents), length), pad, dtype=torch.long)
+def _fill(contents: list[list[Example]], length: int) -> Batch:
+    tokens = torch.zeros((len(contents), length), dtype=torch.long)
     targets = torch.full((len(contents), length), IGNORED, dtype=torch.long)
     segments = torch.zeros((len(contents), length), dtype=torch.long)
     for row, examples in enumerate(contents):

@@ -20,7 +20,6 @@ from k2repro.best_of_n import (
     expected_knock_out,
     expected_round_robin,
     expected_vote,
-    fixed_at_tokens,
     oracle_accuracy,
     sees_the_answer,
     selector,
@@ -242,7 +241,6 @@ def test_the_threshold_keeps_its_limit_and_fixed_n_is_interpolated():
     assert found.accuracy > np.mean([right.mean() for _, right, _ in pools]) + 0.1
     with pytest.raises(K2ReproError, match="at least one sample"):
         choose_threshold(pools, 8, mean_samples=0.5)
-    assert fixed_at_tokens([0.5, 0.7, 0.8], 100.0, 150.0) == pytest.approx(0.6)
 
 
 @given(
