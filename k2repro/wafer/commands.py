@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.calibration.render import plain
 from k2repro.wafer.model.answers import Prediction
 from k2repro.wafer.model.cost import Cost, cost_per_million_tokens
 from k2repro.wafer.model.device_file import ask_device
@@ -112,7 +112,7 @@ def emulate(
     fields = {**asdict(found), "aggregate_tokens_per_second": found.aggregate_tokens_per_second}
     if price is not None:
         fields["price_per_million_tokens"] = cost.price
-    return json.dumps(_plain(fields), indent=1) + "\n"
+    return json.dumps(plain(fields), indent=1) + "\n"
 
 
 def _describe(found: Prediction, cost: Cost) -> str:
@@ -172,15 +172,6 @@ def _seconds(value: float) -> str:
     return f"{value / 1e-9:.3g} ns"
 
 
-def _plain(value: Any) -> Any:
-    """JSON has neither infinity nor nan: such a number becomes null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return value
-
-
 def replay_file(
     path: str | Path,
     *,
@@ -226,7 +217,7 @@ def _timeline_json(timeline: Timeline) -> str:
     ]
     return (
         json.dumps(
-            _plain(
+            plain(
                 {
                     "seconds": timeline.seconds,
                     "tokens": timeline.tokens,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wafer_tables import trace_from_lengths
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.replay.trace import (
@@ -20,7 +21,6 @@ from k2repro.wafer.replay.trace import (
     k2_think_answer_trace,
     plain_stream,
     speculative_stream,
-    trace_from_lengths,
 )
 from k2repro.wafer.replay.trace_file import parse_trace, read_trace, trace_events, write_trace
 from k2repro.wafer.replay.trace_writer import TraceWriter

@@ -202,25 +202,3 @@ def predict_prefill(
     request = replace(work.request, prompt_tokens=prompt)
     seconds = max(float(prefill_seconds(replace(work, request=request), load_parameters())), floor)
     return Prefill(seconds, max(seconds / _PREFILL_SPREAD, floor), seconds * _PREFILL_SPREAD)
-
-
-def prefill_time(
-    config: Config,
-    device: Device | str,
-    *,
-    prompt_tokens: float,
-    precision: str = "bf16",
-    batch_size: int = 1,
-    devices: int = 1,
-    engine: str | None = None,
-) -> float:
-    """The seconds of `predict_prefill`, without its band."""
-    return predict_prefill(
-        config,
-        device,
-        prompt_tokens=prompt_tokens,
-        precision=precision,
-        batch_size=batch_size,
-        devices=devices,
-        engine=engine,
-    ).seconds

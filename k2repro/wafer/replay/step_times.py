@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model.answers import Prediction
 from k2repro.wafer.model.device_names import find_device
 from k2repro.wafer.model.devices import Device
 from k2repro.wafer.model.names import Config, as_shape
+from k2repro.wafer.model.parameters import FloatArray
 from k2repro.wafer.model.prediction import Prefill, predict, predict_prefill, sweep
 from k2repro.wafer.model.speculation import Speculation
 
-FloatArray = NDArray[np.float64]
 _KNOTS = 17
 
 

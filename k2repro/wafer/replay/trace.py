@@ -201,19 +201,6 @@ def speculative_stream(
     return Stream(prompt_tokens, encode_runs(lengths.tolist()), stop)
 
 
-def trace_from_lengths(
-    prompt_tokens: int,
-    output_tokens: Sequence[int],
-    *,
-    request: str = "request-1",
-    question: str = "",
-    source: str = "token counts",
-) -> Trace:
-    """A trace of one prompt and a fan-out of samples, from nothing but their lengths."""
-    streams = tuple(plain_stream(prompt_tokens, tokens) for tokens in output_tokens)
-    return Trace((Request(request, question, (Phase("solve", "solver", streams),)),), source)
-
-
 @dataclass(frozen=True)
 class CallLengths:
     """Tokens of one call: of its prompt and of its output."""
