@@ -64,20 +64,25 @@ def render_text(report: ScoreReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def plain(value: object) -> object:
+def _plain(value: object) -> object:
     """JSON has neither infinity nor nan: such a number becomes null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
+        return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [_plain(inner) for inner in value]
     return value
+
+
+def json_text(value: object) -> str:
+    """JSON for programs, null where a number is infinite or missing."""
+    return json.dumps(_plain(value), indent=1) + "\n"
 
 
 def render_json(report: ScoreReport) -> str:
     """The report as JSON, one object; shares are 0 to 1."""
-    return json.dumps(plain(asdict(report)), indent=1) + "\n"
+    return json_text(asdict(report))
 
 
 def score_rates_file(

@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.wafer.model.aliases import load_names
 from k2repro.wafer.model.devices import Device, load_devices
-from k2repro.wafer.model.parameters import load_names
 
 _NOISE = re.compile(
     r"nvidia|geforce|tesla|amd|radeon|cerebras|google|instinct|intel"

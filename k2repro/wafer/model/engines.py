@@ -15,7 +15,8 @@ import re
 from dataclasses import dataclass
 
 from k2repro.errors import unknown
-from k2repro.wafer.model.parameters import SOFTWARE, load_names
+from k2repro.wafer.model.aliases import load_names
+from k2repro.wafer.model.parameters import SOFTWARE
 
 CLASSES = (
     "compiled",

@@ -7,13 +7,13 @@ tag, and `Foo-13B` is a guess from its size, marked as one (`ModelShape.exact` i
 import re
 from pathlib import Path
 
+from k2repro.architecture.config import ModelConfig
 from k2repro.errors import K2ReproError, unknown
+from k2repro.wafer.model.aliases import load_names
 from k2repro.wafer.model.configs import read_config_file
-from k2repro.wafer.model.parameters import load_names
-from k2repro.wafer.model.shapes import ConfigLike, ModelShape, load_shapes, shape_from_size
+from k2repro.wafer.model.shapes import ModelShape, load_shapes, shape_from_size
 
-Config = ModelShape | ConfigLike | str
-
+Config = ModelShape | ModelConfig | str
 
 _OWNER = re.compile(r"^[\w.-]+/")
 # What a release adds to the name of its base: tuning, date, format, packaging.

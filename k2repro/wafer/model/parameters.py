@@ -94,13 +94,6 @@ def read_frozen() -> dict[str, Any]:
 
 
 @functools.cache
-def load_names() -> dict[str, Any]:
-    """`data/names.toml`: what models, devices, formats and engines are also called."""
-    sections = ("engines", "models", "devices", "precisions")
-    return shipped_toml("k2repro.wafer", "data/names.toml", sections)
-
-
-@functools.cache
 def load_parameters() -> Parameters:
     """The frozen parameters; K2ReproError when the file does not hold exactly the known names."""
     values = read_frozen()["roofline"]

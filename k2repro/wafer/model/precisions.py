@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from k2repro.errors import unknown
 from k2repro.reading import shipped_lines
-from k2repro.wafer.model.parameters import load_names
+from k2repro.wafer.model.aliases import load_names
 
 
 @dataclass(frozen=True)

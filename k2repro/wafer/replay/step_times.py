@@ -39,7 +39,6 @@ class Server:
     engine: str | None = None
     draft: Config | None = None
     draft_cost_ratio: float = 0.0
-    check_fit: bool = True
 
     def __post_init__(self) -> None:
         if not self.draft_cost_ratio >= 0:
@@ -60,12 +59,7 @@ class Server:
         return None if tdp is None else tdp * self.devices
 
     def predict(
-        self,
-        batch: float,
-        context: float,
-        speculation: Speculation | None = None,
-        *,
-        check_fit: bool | None = None,
+        self, batch: float, context: float, speculation: Speculation | None = None, *, check_fit: bool = True
     ) -> Prediction:
         """`predict` for this server."""
         return predict(
@@ -77,7 +71,7 @@ class Server:
             batch_size=int(batch),
             context_length=max(context, 1.0),
             speculation=speculation,
-            check_fit=self.check_fit if check_fit is None else check_fit,
+            check_fit=check_fit,
         )
 
     def prefill(self, prompt_tokens: float, batch: int) -> Prefill:

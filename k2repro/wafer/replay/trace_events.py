@@ -36,6 +36,11 @@ _KEYS: dict[str, dict[str, type]] = {
 _MOST_STEPS = 10_000_000
 
 
+def header_event(source: str, notes: dict[str, str]) -> Event:
+    """The first line of a trace."""
+    return {"event": "trace", "format": FORMAT, "version": VERSION, "source": source, "notes": notes}
+
+
 def check_event(event: object) -> Event:
     """The event itself when its name, keys and types are right; K2ReproError naming the rule."""
     if not isinstance(event, dict):

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TextIO
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.replay.trace_events import FORMAT, VERSION, Event, TraceBuilder, extend_runs
+from k2repro.wafer.replay.trace_events import Event, TraceBuilder, extend_runs, header_event
 
 # Steps of one sample that are kept in memory before they become a line.
 _STEPS_PER_LINE = 4096
@@ -79,13 +79,7 @@ class TraceWriter:
     def __init__(self, path: str | Path, *, source: str = "", notes: dict[str, str] | None = None) -> None:
         self._path = Path(path)
         self._partial = self._path.with_name(self._path.name + ".partial")
-        self._header: Event = {
-            "event": "trace",
-            "format": FORMAT,
-            "version": VERSION,
-            "source": source,
-            "notes": notes or {},
-        }
+        self._header = header_event(source, notes or {})
         self._builder = TraceBuilder()
         self._file: TextIO | None = None
         self._request = ""
