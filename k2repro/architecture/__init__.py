@@ -4,7 +4,6 @@ Paper: K2-Think (arXiv 2509.07604) is Qwen2.5-32B with further training; the arc
 The configuration and the accounting need no torch; the model and its weights are loaded on first use.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from k2repro.architecture.accounting import (
@@ -42,18 +41,14 @@ __all__ = [
 ]
 
 
-# The torch half of the room, imported when one of its names is first used.
-_TORCH = {
-    "KVCache": "qwen2",
-    "Qwen2": "qwen2",
-    "init_weights": "qwen2",
-    "load_pretrained": "weights",
-    "save_pretrained": "weights",
-}
-
-
 def __getattr__(name: str) -> object:
-    """A name of the torch half."""
-    if name not in _TORCH:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_TORCH[name]}"), name)
+    """Import the torch half of the room when one of its names is first used."""
+    if name in ("KVCache", "Qwen2", "init_weights"):
+        from k2repro.architecture import qwen2
+
+        return {"KVCache": qwen2.KVCache, "Qwen2": qwen2.Qwen2, "init_weights": qwen2.init_weights}[name]
+    if name in ("load_pretrained", "save_pretrained"):
+        from k2repro.architecture import weights
+
+        return {"load_pretrained": weights.load_pretrained, "save_pretrained": weights.save_pretrained}[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

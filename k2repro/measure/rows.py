@@ -55,9 +55,17 @@ class PlannedRow:
     @staticmethod
     def from_cells(line: Mapping[str, str]) -> "PlannedRow":
         """The prediction of such a line."""
-        rates = [float(line[name]) for name in ("predicted_tok_s", "predicted_low", "predicted_high")]
-        names = (line[name] for name in ("id", "model", "precision"))
-        return PlannedRow(*names, int(line["context"]), *rates, line["predicted_at"], line["machine"])
+        return PlannedRow(
+            line["id"],
+            line["model"],
+            line["precision"],
+            int(line["context"]),
+            float(line["predicted_tok_s"]),
+            float(line["predicted_low"]),
+            float(line["predicted_high"]),
+            line["predicted_at"],
+            line["machine"],
+        )
 
 
 PREDICTION_COLUMNS = tuple(field.name for field in fields(PlannedRow))

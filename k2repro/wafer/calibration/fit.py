@@ -1,6 +1,6 @@
 """Fitting the roofline's parameters: robust, shrunk to priors, deterministic, numpy only.
 
-Run `python -m k2repro.wafer.calibration.fit` to refit on the shipped rows and rewrite
+Run `python -m k2repro.wafer.calibration.freeze DATE` to refit on the shipped rows and rewrite
 `data/parameters.toml`. The residual is log(predicted / measured). Rows of one source share their
 mistakes, so a source with n rows weighs n^0.5 instead of n; a residual beyond ten per cent counts
 linearly (soft-L1); a parameter one prior spread away costs as much as nine rows ten per cent off.

@@ -276,7 +276,6 @@ def _score_baselines(sample: Sample) -> tuple[Score, ...]:
 def score_rates(
     path: str | Path | None = None,
     *,
-    held_out: bool = True,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> ScoreReport:
     """Score a rates file (the shipped one when no path is given).
@@ -285,6 +284,4 @@ def score_rates(
     Rows that cannot be read are listed in `refused` with their line numbers.
     """
     table = load_rates() if path is None else read_rates(path)
-    return score_table(
-        table, "decode_rates.csv" if path is None else str(path), held_out=held_out, progress=progress
-    )
+    return score_table(table, "decode_rates.csv" if path is None else str(path), progress=progress)

@@ -112,7 +112,6 @@ class Device:
         *,
         sustained_gbs: float,
         capacity_gb: float,
-        device_class: str = "cpu",
         peak_bf16_tflops: float | None = None,
         cache_mb: float | None = None,
         cache_gbs: float | None = None,
@@ -120,11 +119,11 @@ class Device:
         step_overhead_s: float | None = None,
         native_precisions: tuple[str, ...] = ("fp32", "bf16"),
     ) -> "Device":
-        """A machine described by its own micro-benchmarks instead of a data sheet."""
+        """A computer described by its own micro-benchmarks instead of a data sheet."""
         peaks = {} if peak_bf16_tflops is None else {"bf16": peak_bf16_tflops}
         return Device(
             name=name,
-            device_class=device_class,
+            device_class="cpu",
             bandwidth_gbs=sustained_gbs,
             capacity_gb=capacity_gb,
             peak_tflops=peaks,

@@ -136,23 +136,13 @@ def sweep(
     precision: str = "bf16",
     devices: int = 1,
     engine: str | None = None,
-    layer_split: bool = False,
-    kv_bytes_per_value: float = 2.0,
 ) -> np.ndarray:
     """Tokens per second per sequence on a whole grid; fits or not.
 
     batch_sizes, context_lengths: arrays that broadcast, for example shapes (100, 1) and (1, 100).
     Returns an array of the broadcast shape.
     """
-    question = resolve(
-        config,
-        device,
-        precision=precision,
-        devices=devices,
-        engine=engine,
-        layer_split=layer_split,
-        kv_bytes=kv_bytes_per_value,
-    )
+    question = resolve(config, device, precision=precision, devices=devices, engine=engine)
     check_sizes({"batch_sizes": batch_sizes, "context_lengths": context_lengths})
     batch = np.asarray(batch_sizes, dtype=np.float64)
     context = np.asarray(context_lengths, dtype=np.float64)
