@@ -7,10 +7,6 @@ The configuration and the accounting need no torch; the model and its weights ar
 from typing import TYPE_CHECKING
 
 from k2repro.architecture.accounting import (
-    FLOP_COMPONENTS,
-    PARAMETER_COMPONENTS,
-    ForwardFlops,
-    ParameterCount,
     count_parameters,
     decode_flops,
     forward_flops,
@@ -18,13 +14,7 @@ from k2repro.architecture.accounting import (
     prefill_flops,
 )
 from k2repro.architecture.config import ModelConfig
-from k2repro.architecture.memory import (
-    PRECISIONS,
-    StoredPrecision,
-    devices_needed,
-    memory_by_precision,
-    weight_bytes,
-)
+from k2repro.architecture.memory import PRECISIONS, devices_needed, memory_by_precision, weight_bytes
 from k2repro.architecture.rope_config import RopeScaling
 
 if TYPE_CHECKING:
@@ -32,14 +22,9 @@ if TYPE_CHECKING:
     from k2repro.architecture.weights import load_pretrained, save_pretrained
 
 __all__ = [
-    "FLOP_COMPONENTS",
-    "PARAMETER_COMPONENTS",
     "PRECISIONS",
-    "ForwardFlops",
     "KVCache",
     "ModelConfig",
-    "ParameterCount",
-    "StoredPrecision",
     "Qwen2",
     "RopeScaling",
     "count_parameters",

@@ -23,19 +23,19 @@ def read_key(
 
 def positive_int(key: str, value: object) -> int:
     """A whole number >= 1; raises K2ReproError for bools, floats, strings and smaller numbers."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong_type(key, value, "a whole number")
-    if value < 1:
-        raise K2ReproError(f"{key} = {value}: must be at least 1")
-    return value
+    return _whole(key, value, 1, "must be at least 1")
 
 
 def natural_int(key: str, value: object) -> int:
     """A whole number >= 0; raises K2ReproError otherwise."""
+    return _whole(key, value, 0, "must not be negative")
+
+
+def _whole(key: str, value: object, least: int, rule: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong_type(key, value, "a whole number")
-    if value < 0:
-        raise K2ReproError(f"{key} = {value}: must not be negative")
+    if value < least:
+        raise K2ReproError(f"{key} = {value}: {rule}")
     return value
 
 

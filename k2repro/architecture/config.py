@@ -13,6 +13,7 @@ from pathlib import Path
 
 from k2repro.architecture.checks import boolean, natural_int, positive_float, positive_int, read_key
 from k2repro.architecture.config_keys import (
+    SIZE_KEYS,
     check_architecture,
     check_keys,
     quantization_method,
@@ -24,15 +25,6 @@ from k2repro.reading import shipped_json
 
 DTYPES = ("float32", "bfloat16", "float16")
 _LLAMA_KEYS = {"attention_bias": False, "mlp_bias": False}
-SIZE_KEYS = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "max_position_embeddings",
-)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,32 +11,21 @@ from k2repro.errors import K2ReproError, unknown
 
 _POINTER = b"version https://git-lfs"
 
-# Keys that ModelConfig reads.
-READ_KEYS = frozenset(
-    {
-        "model_type",
-        "architectures",
-        "vocab_size",
-        "hidden_size",
-        "intermediate_size",
-        "num_hidden_layers",
-        "num_attention_heads",
-        "num_key_value_heads",
-        "head_dim",
-        "max_position_embeddings",
-        "rms_norm_eps",
-        "rope_theta",
-        "rope_scaling",
-        "rope_parameters",
-        "tie_word_embeddings",
-        "initializer_range",
-        "bos_token_id",
-        "eos_token_id",
-        "pad_token_id",
-        "torch_dtype",
-        "dtype",
-    }
+# Sizes that every file states, and the other keys that ModelConfig reads.
+SIZE_KEYS = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "max_position_embeddings",
 )
+_OTHERS = """
+model_type architectures head_dim rms_norm_eps rope_theta rope_scaling rope_parameters tie_word_embeddings
+initializer_range bos_token_id eos_token_id pad_token_id torch_dtype dtype
+"""
+READ_KEYS = frozenset((*SIZE_KEYS, *_OTHERS.split()))
 
 # Keys with one value that this decoder computes; any other value would change the result.
 FIXED_KEYS: dict[str, tuple[tuple[object, ...], str]] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from k2repro.architecture.accounting import count_parameters, kv_cache_bytes
 from k2repro.architecture.checks import positive_float
 from k2repro.architecture.config import ModelConfig
+from k2repro.architecture.tensors import layer_shapes
 from k2repro.errors import K2ReproError, unknown
 
 
@@ -51,7 +52,10 @@ def weight_bytes(config: ModelConfig, precision: str) -> int:
     if precision not in PRECISIONS:
         raise unknown("precision", precision, PRECISIONS)
     form = PRECISIONS[precision]
-    matrices = _block_matrices(config)
+    # (output rows, input columns) of every matrix in the decoder blocks.
+    matrices = [
+        shape for shape in layer_shapes(config).values() if len(shape) == 2
+    ] * config.num_hidden_layers
     values = sum(rows * columns for rows, columns in matrices)
     bits = values * form.bits + (count_parameters(config).total - values) * form.other_bits
     if form.group_size:
@@ -84,20 +88,3 @@ def devices_needed(needed_bytes: int, capacity_bytes: float, usable_fraction: fl
     if not 0 < usable_fraction <= 1:
         raise K2ReproError(f"usable_fraction = {usable_fraction}: must lie in (0, 1]")
     return max(1, math.ceil(needed_bytes / (capacity_bytes * usable_fraction)))
-
-
-def _block_matrices(config: ModelConfig) -> list[tuple[int, int]]:
-    """(output rows, input columns) of every matrix in the decoder blocks."""
-    hidden, wide = config.hidden_size, config.intermediate_size
-    query = config.num_attention_heads * config.head_dim
-    key_value = config.num_key_value_heads * config.head_dim
-    layer = [
-        (query, hidden),
-        (key_value, hidden),
-        (key_value, hidden),
-        (hidden, query),
-        (wide, hidden),
-        (wide, hidden),
-        (hidden, wide),
-    ]
-    return layer * config.num_hidden_layers

@@ -22,6 +22,8 @@ REFUSED_KINDS = {
 }
 _UNSTATED = math.nan
 _YARN_FAST, _YARN_SLOW = 32.0, 1.0
+# Where the ramp begins and ends, in rotations.
+_RAMP_KEYS = {"yarn": ("beta_fast", "beta_slow"), "llama3": ("high_freq_factor", "low_freq_factor")}
 SCALING_KEYS = {
     "default": (),
     "linear": ("factor",),
@@ -77,7 +79,7 @@ class RopeScaling:
     def _set_ramp(self) -> None:
         """YaRN's ends where none are stated; K2ReproError for a missing, crossed or too steep ramp."""
         llama3 = self.kind == "llama3"
-        names = ("high_freq_factor", "low_freq_factor") if llama3 else ("beta_fast", "beta_slow")
+        names = _RAMP_KEYS.get(self.kind, ("beta_fast", "beta_slow"))
         for field, name, usual in zip(
             ("beta_fast", "beta_slow"), names, (_YARN_FAST, _YARN_SLOW), strict=True
         ):
@@ -96,18 +98,13 @@ class RopeScaling:
     def to_dict(self) -> dict[str, object]:
         """The `rope_scaling` value of a config.json; `type` is for readers before transformers 4.43."""
         values: dict[str, object] = {"rope_type": self.kind, "type": self.kind, "factor": self.factor}
-        if self.kind == "yarn":
+        if self.kind != "linear":
             values["original_max_position_embeddings"] = self.original_max_position_embeddings
-            values["beta_fast"] = self.beta_fast
-            values["beta_slow"] = self.beta_slow
+            values |= zip(_RAMP_KEYS[self.kind], (self.beta_fast, self.beta_slow), strict=True)
             if self.attention_factor is not None:
                 values["attention_factor"] = self.attention_factor
             if not self.truncate:
                 values["truncate"] = False
-        if self.kind == "llama3":
-            values["original_max_position_embeddings"] = self.original_max_position_embeddings
-            values["high_freq_factor"] = self.beta_fast
-            values["low_freq_factor"] = self.beta_slow
         return values
 
 

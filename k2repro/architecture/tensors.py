@@ -20,7 +20,7 @@ def expected_shapes(config: ModelConfig) -> dict[str, Shape]:
     hidden = config.hidden_size
     shapes: dict[str, Shape] = {EMBEDDING: (config.vocab_size, hidden)}
     for layer in range(config.num_hidden_layers):
-        for name, shape in _layer_shapes(config).items():
+        for name, shape in layer_shapes(config).items():
             shapes[f"model.layers.{layer}.{name}"] = shape
     shapes["model.norm.weight"] = (hidden,)
     if not config.tie_word_embeddings:
@@ -75,7 +75,8 @@ def _cause(found: Mapping[str, Shape]) -> str:
     return "config and weights of two different models"
 
 
-def _layer_shapes(config: ModelConfig) -> dict[str, Shape]:
+def layer_shapes(config: ModelConfig) -> dict[str, Shape]:
+    """`{name: shape}` of one decoder layer, matrices as (output rows, input columns)."""
     hidden, wide = config.hidden_size, config.intermediate_size
     query = config.num_attention_heads * config.head_dim
     key_value = config.num_key_value_heads * config.head_dim

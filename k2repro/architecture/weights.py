@@ -22,11 +22,7 @@ from k2repro.architecture.shards import INDEX, SINGLE, StoredTensor, find_tensor
 from k2repro.architecture.tensors import EMBEDDING, HEAD, check_shapes, expected_shapes
 from k2repro.errors import K2ReproError, unknown
 
-TORCH_DTYPES: dict[str, torch.dtype] = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+TORCH_DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in DTYPES}
 DEFAULT_SHARD_BYTES = 5_000_000_000
 
 

@@ -4,24 +4,17 @@ Two jobs: prefill of 512 tokens, and 64 greedy decoding steps with a cache, both
 Differs from generation benchmarks: no sampling code on either side, only forward passes.
 """
 
-import statistics
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from k2repro.architecture.config import ModelConfig
+from k2repro.bench.peers import MINI, pair_of
+from k2repro.bench.timing import alternate, ratio_of_medians
 
 SIZES = {
-    "1M": ModelConfig(
-        vocab_size=512,
-        hidden_size=128,
-        intermediate_size=384,
-        num_hidden_layers=5,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-    ),
+    "1M": replace(MINI, vocab_size=512, num_hidden_layers=5),
     "30M": ModelConfig(
         vocab_size=8192,
         hidden_size=512,
@@ -47,7 +40,7 @@ def bench_architecture(
 
     records: list[dict[str, object]] = []
     for size, config in SIZES.items():
-        ours, theirs = _pair(config)
+        ours, theirs = pair_of(config)
         generator = torch.Generator().manual_seed(0)
         prompt = torch.randint(config.vocab_size, (1, prompt_tokens), generator=generator)
         start = prompt[:, :16]
@@ -60,32 +53,19 @@ def bench_architecture(
         }
         for job, (run_ours, run_theirs) in jobs.items():
             with torch.inference_mode():
-                ratio = _ratio_of_medians(run_ours, run_theirs, repeats)
+                seconds = alternate(run_ours, run_theirs, repeats)
             records.append(
                 {
                     "bench": "architecture",
                     "size": size,
                     "parameters": sum(parameter.numel() for parameter in ours.parameters()),
                     "job": job,
-                    "ratio": ratio,
+                    "ratio": ratio_of_medians(*seconds),
                     "repeats": repeats,
                     "peer": f"transformers {transformers.__version__}",
                 }
             )
     return records
-
-
-def _pair(config: ModelConfig) -> tuple[Any, Any]:
-    """Our model and transformers' with the same weights, both ready for inference."""
-    import torch
-    import transformers
-
-    from k2repro.architecture.qwen2 import Qwen2
-
-    ours = Qwen2(config, generator=torch.Generator().manual_seed(0)).eval()
-    theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(config.to_dict()))
-    theirs.load_state_dict(ours.state_dict())
-    return ours, theirs.eval()
 
 
 def _decode_ours(model: Any, prompt: Any, steps: int) -> object:
@@ -104,14 +84,3 @@ def _decode_theirs(model: Any, prompt: Any, steps: int) -> object:
         token = output.logits[:, -1:].argmax(-1)
         output = model(token, past_key_values=output.past_key_values, use_cache=True)
     return output.logits
-
-
-def _ratio_of_medians(ours: Callable[[], object], theirs: Callable[[], object], repeats: int) -> float:
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(repeats + 1):
-        for run, seconds in zip((ours, theirs), times, strict=True):
-            start = time.perf_counter()
-            run()
-            seconds.append(time.perf_counter() - start)
-    # The first run of each side pays for allocation and kernel selection.
-    return statistics.median(times[1][1:]) / statistics.median(times[0][1:])

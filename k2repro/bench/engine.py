@@ -11,18 +11,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from k2repro.architecture.config import ModelConfig
-from k2repro.bench.timing import alternate
+from k2repro.bench.peers import MINI, pair_of
+from k2repro.bench.timing import alternate, in_turn, ratio_of_medians
 
-MINI = ModelConfig(
-    vocab_size=384,
-    hidden_size=128,
-    intermediate_size=384,
-    num_hidden_layers=4,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    tie_word_embeddings=True,
-)
 PROMPT_TOKENS, NEW_TOKENS = 60, 128
 # (prompts, samples of each)
 JOBS = ((1, 1), (64, 1), (8, 8))
@@ -40,7 +31,7 @@ def bench_engine(*, repeats: int = 3, jobs: tuple[tuple[int, int], ...] = JOBS) 
 
     from k2repro.engine import Sampler
 
-    ours, theirs = _pair()
+    ours, theirs = pair_of(MINI)
     sampler = Sampler(ours)
     records: list[dict[str, object]] = []
     for prompts, samples in jobs:
@@ -58,7 +49,7 @@ def bench_engine(*, repeats: int = 3, jobs: tuple[tuple[int, int], ...] = JOBS) 
                 "bench": "engine",
                 "job": f"{prompts} prompts x {samples} samples",
                 "batch": prompts * samples,
-                "ratio": statistics.median(seconds[1]) / statistics.median(seconds[0]),
+                "ratio": ratio_of_medians(*seconds),
                 "slowest": min(b / a for a, b in zip(*seconds, strict=True)),
                 "repeats": repeats,
                 "threads": torch.get_num_threads(),
@@ -84,7 +75,7 @@ def time_shares(batch: int, *, steps: int = NEW_TOKENS) -> dict[str, float]:
     from k2repro.engine.shares import one_thread_each
     from k2repro.fast import COMPILED_ROWS, CompiledDecoder, fold
 
-    model = _pair()[0]
+    model = pair_of(MINI)[0]
     batch = min(batch, COMPILED_ROWS)
     decoder = CompiledDecoder(model, fold(model), batch, PROMPT_TOKENS + steps)
     for row, prefix in enumerate(decoder.prefill(_prompts(batch))):
@@ -144,25 +135,7 @@ def _attention_seconds(decoder: Any, batch: int) -> float:
 
 
 def _median_seconds(run: Callable[[], object], repeats: int = 30) -> float:
-    times = []
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
-
-
-def _pair() -> tuple[Any, Any]:
-    """Our model and transformers' with the same weights."""
-    import torch
-    import transformers
-
-    from k2repro.architecture.qwen2 import Qwen2
-
-    ours = Qwen2(MINI, generator=torch.Generator().manual_seed(0)).eval()
-    theirs = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(MINI.to_dict()))
-    theirs.load_state_dict(ours.state_dict())
-    return ours, theirs.eval()
+    return statistics.median(in_turn({"": run}, repeats)[""])
 
 
 def _prompts(count: int) -> list[list[int]]:

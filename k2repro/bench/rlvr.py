@@ -12,23 +12,12 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from k2repro.architecture.config import ModelConfig
+from k2repro.bench.peers import MINI, QUIET, train_in_steps
 
-SHAPE = ModelConfig(
-    vocab_size=512,
-    hidden_size=128,
-    intermediate_size=384,
-    num_hidden_layers=4,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=512,
-    tie_word_embeddings=True,
-    eos_token_id=2,
-    pad_token_id=0,
-)
+SHAPE = replace(MINI, vocab_size=512, max_position_embeddings=512, eos_token_id=2, pad_token_id=0)
 # A fresh model draws each token about equally often: 8 of 512 end a completion after 64 tokens on average.
 STOPS: dict[str, tuple[int, ...]] = {"equal": (), "mixed": tuple(range(2, 10))}
 JOBS: dict[str, tuple[int, ...]] = {"step": (0, 1), "sampling": (0,), "update": (1,)}
@@ -156,39 +145,17 @@ def _train_theirs(model: Any, work: BenchTask, steps: int, between: Callable[[],
             between()
 
         trainer._generate = timed
-        trainer.remove_callback(_printer())
-        trainer.add_callback(_turns(lambda: clock.update(started=time.perf_counter()), end))
-        trainer.train()
+        train_in_steps(trainer, lambda: clock.update(started=time.perf_counter()), end)
     return found
-
-
-def _turns(begin: Callable[[], None], end: Callable[[], None]) -> Any:
-    import transformers
-
-    class Turns(transformers.TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            begin()
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            end()
-
-    return Turns()
-
-
-def _printer() -> Any:
-    """What would print a summary between our records."""
-    import transformers
-
-    return transformers.PrinterCallback
 
 
 def _their_trainer(model: Any, work: BenchTask, steps: int, folder: str) -> Any:
     import datasets
-    import transformers
     import trl
 
-    copy = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(SHAPE.to_dict()))
-    copy.load_state_dict(model.state_dict())
+    from k2repro.architecture.parity import transformers_twin
+
+    copy = transformers_twin(model).train()
     if work.stop:
         copy.generation_config.eos_token_id = list(work.stop)
     rows = [" ".join(f"w{token}" for token in tokens) for tokens in work.prompts]
@@ -203,14 +170,8 @@ def _their_trainer(model: Any, work: BenchTask, steps: int, folder: str) -> Any:
             max_completion_length=work.new_tokens,
             generation_kwargs=None if work.stop else {"min_new_tokens": work.new_tokens},
             learning_rate=RATE,
-            lr_scheduler_type="constant",
             gradient_checkpointing=False,
-            use_cpu=True,
-            bf16=False,
-            report_to=[],
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
+            **QUIET,
         ),
         train_dataset=datasets.Dataset.from_dict({"prompt": rows}),
         processing_class=_tokenizer(),

@@ -7,13 +7,14 @@ TRL, and nothing is logged: all of that helps TRL. TRL also computes entropy and
 `losses_differ` shows that both did the same work. Where our time goes: `sft_shares`.
 """
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from k2repro.bench.peers import QUIET, train_in_steps
+from k2repro.bench.timing import ratio_of_medians
 from k2repro.training.packing import Example
 
 ROW_TOKENS = 288
@@ -61,7 +62,7 @@ def bench_sft(
             {
                 "bench": "sft",
                 "layout": layout,
-                "ratio": statistics.median(b for _, b in pairs) / statistics.median(a for a, _ in pairs),
+                "ratio": ratio_of_medians(*zip(*pairs, strict=True)),
                 "slowest": min(b / a for a, b in pairs),
                 "losses_differ": losses_differ(ours.turns.losses, theirs.losses),
                 "texts": texts,
@@ -125,17 +126,11 @@ def train_theirs(
     model: Any, steps: Sequence[Sequence[Example]], layout: str, between: Callable[[], None]
 ) -> Turns:
     """Steps of TRL's trainer on a copy of the weights, with `between` after each, outside the timing."""
-    import transformers
-
     turns, clock = Turns(), {"started": 0.0, "loss": 0.0}
 
-    class Timing(transformers.TrainerCallback):
-        def on_step_begin(self, *_: Any, **__: Any) -> None:
-            clock["started"] = time.perf_counter()
-
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            turns.add(time.perf_counter() - clock["started"], clock["loss"])
-            between()
+    def end() -> None:
+        turns.add(time.perf_counter() - clock["started"], clock["loss"])
+        between()
 
     with tempfile.TemporaryDirectory() as folder:
         trainer = _their_trainer(model, steps, layout, folder)
@@ -147,9 +142,7 @@ def train_theirs(
             return loss
 
         trainer.training_step = kept
-        trainer.remove_callback(transformers.PrinterCallback)
-        trainer.add_callback(Timing())
-        trainer.train()
+        train_in_steps(trainer, lambda: clock.update(started=time.perf_counter()), end)
     return turns
 
 
@@ -175,12 +168,11 @@ def _their_trainer(model: Any, steps: Sequence[Sequence[Example]], layout: str, 
     import transformers
     import trl
 
+    from k2repro.architecture.parity import transformers_twin
     from k2repro.mini import tokenizer
 
-    copy = transformers.Qwen2ForCausalLM(transformers.Qwen2Config.from_dict(model.config.to_dict()))
-    copy.load_state_dict(model.state_dict())
     return trl.SFTTrainer(
-        model=copy,
+        model=transformers_twin(model).train(),
         args=trl.SFTConfig(
             output_dir=folder,
             max_steps=len(steps),
@@ -189,16 +181,10 @@ def _their_trainer(model: Any, steps: Sequence[Sequence[Example]], layout: str, 
             padding_free=layout == "padding-free",
             max_length=None,
             learning_rate=RATE,
-            lr_scheduler_type="constant",
             weight_decay=0.0,
             max_grad_norm=0.0,
             activation_checkpointing=False,
-            use_cpu=True,
-            bf16=False,
-            report_to=[],
-            save_strategy="no",
-            logging_strategy="no",
-            disable_tqdm=True,
+            **QUIET,
         ),
         train_dataset=_their_rows(steps),
         processing_class=transformers.PreTrainedTokenizerFast(

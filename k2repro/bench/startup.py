@@ -3,8 +3,11 @@
 import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+from k2repro.bench.timing import in_turn
 
 RUNS = 7
 COMMANDS = {
@@ -16,12 +19,11 @@ COMMANDS = {
 
 def bench_startup() -> list[dict[str, Any]]:
     """Median seconds of each command over alternating runs, and the ratio to the bare interpreter."""
-    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for _ in range(RUNS):
-        for name, arguments in COMMANDS.items():
-            started = time.perf_counter()
-            subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
-            times[name].append(time.perf_counter() - started)
+    runs: dict[str, Callable[[], object]] = {
+        name: partial(subprocess.run, [sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+        for name, arguments in COMMANDS.items()
+    }
+    times = in_turn(runs, RUNS)
     bare = statistics.median(times["python -c pass"])
     return [
         {

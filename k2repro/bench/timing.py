@@ -1,7 +1,8 @@
 """Sides timed in turn in one run, so that a machine whose speed drifts treats them alike."""
 
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 Name = TypeVar("Name")
@@ -39,3 +40,8 @@ def alternate(
     """Seconds of `repeats` runs of each of two sides, in turn."""
     seconds = in_turn({"ours": ours, "theirs": theirs}, repeats, clock=clock)
     return seconds["ours"], seconds["theirs"]
+
+
+def ratio_of_medians(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of theirs over the median of ours: above 1 ours is faster."""
+    return statistics.median(theirs) / statistics.median(ours)

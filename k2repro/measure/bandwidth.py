@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from k2repro.errors import K2ReproError
-from k2repro.measure.timing import Timing, time_call
+from k2repro.measure.timing import time_call
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,9 @@ def measure_bandwidth(
     results = []
     for name, (size, call) in _kernels(max(1, int(megabytes * 1e6 / 4))).items():
         tell(f"{name}, {megabytes:.0f} MB")
-        results.append(_rate(name, megabytes, size, time_call(call, runs=runs)))
+        timing = time_call(call, runs=runs)
+        results.append(Bandwidth(name, megabytes, size / timing.best / 1e9, size / timing.median / 1e9))
     return results
-
-
-def _rate(name: str, megabytes: float, size: int, timing: Timing) -> Bandwidth:
-    return Bandwidth(name, megabytes, size / timing.best / 1e9, size / timing.median / 1e9)
 
 
 def best_read(results: list[Bandwidth], beyond_megabytes: float) -> Bandwidth:

@@ -41,8 +41,9 @@ def bf16_flags(cpuinfo: str) -> tuple[str, ...]:
     return tuple(flag for flag in _BF16_FLAGS if flag in words)
 
 
-def read_cpuinfo(path: Path = Path("/proc/cpuinfo")) -> str:
-    """The processor's own description, or nothing where the system has no such file."""
+def read_proc(name: str) -> str:
+    """What the system says of itself under /proc, or nothing where it has no such file."""
+    path = Path("/proc") / name
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
@@ -67,4 +68,4 @@ def measure_matrix_rates(
         a, b = (torch.randn(size, size, generator=generator).to(dtype) for _ in range(2))
         timing = time_call(lambda a=a, b=b: torch.mm(a, b), runs=runs)  # type: ignore[misc]
         rates[dtype] = 2 * size**3 / timing.best / 1e9
-    return MatrixRates(size, rates[torch.float32], rates[torch.bfloat16], bf16_flags(read_cpuinfo()))
+    return MatrixRates(size, rates[torch.float32], rates[torch.bfloat16], bf16_flags(read_proc("cpuinfo")))

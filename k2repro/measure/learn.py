@@ -9,7 +9,7 @@ import numpy as np
 
 from k2repro.measure.bandwidth import Bandwidth, best_read
 from k2repro.measure.caches import CpuCache, declared_caches, find_knees
-from k2repro.measure.gemm import MatrixRates, processor_name, read_cpuinfo
+from k2repro.measure.gemm import MatrixRates, processor_name, read_proc
 from k2repro.measure.machine import MeasuredMachine, build_glue, build_product
 from k2repro.measure.matvec import BYTES_PER_WEIGHT
 from k2repro.measure.worker import run_in_process
@@ -31,18 +31,10 @@ def memory_bytes() -> int:
 
 def available_bytes() -> int:
     """Memory that can be taken without swapping; all of it where the system does not say."""
-    for line in _meminfo():
+    for line in read_proc("meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return memory_bytes()
-
-
-def _meminfo() -> list[str]:
-    try:
-        with open("/proc/meminfo", encoding="utf-8") as file:
-            return file.read().splitlines()
-    except FileNotFoundError:
-        return []
 
 
 def last_level_bytes(caches: list[CpuCache]) -> int:
@@ -78,7 +70,7 @@ def learn_machine(
     precisions = ("fp32", "bf16") if matrix_rates.bf16_is_real else ("fp32",)
     costs = {precision: ask(_costs_request(precision, cache, quick)) for precision in precisions}
     return MeasuredMachine(
-        name=f"{processor_name(read_cpuinfo())}, {threads} threads",
+        name=f"{processor_name(read_proc('cpuinfo'))}, {threads} threads",
         threads=threads,
         memory_gb=memory_bytes() / 1e9,
         measured_at=now(),

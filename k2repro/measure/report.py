@@ -153,9 +153,8 @@ def _predict_all(
     for shape in shapes:
         for precision in machine.precisions():
             line = current.get(_row_id(machine, shape, precision))
-            plans.append(
-                (shape, _read_plan(line) if line else _predict_one(machine, digest, shape, precision))
-            )
+            found = PlannedRow.from_cells(line) if line else _predict_one(machine, digest, shape, precision)
+            plans.append((shape, found))
     ours = {plan.id for _, plan in plans}
     others = [line for line in on_file if line["id"] not in ours]
     write_table(path, PREDICTION_COLUMNS, [*others, *(plan.as_cells() for _, plan in plans)])
@@ -185,20 +184,6 @@ def _predict_one(machine: MeasuredMachine, digest: str, shape: ModelShape, preci
     )
 
 
-def _read_plan(line: dict[str, str]) -> PlannedRow:
-    return PlannedRow(
-        line["id"],
-        line["model"],
-        line["precision"],
-        int(line["context"]),
-        float(line["predicted_tok_s"]),
-        float(line["predicted_low"]),
-        float(line["predicted_high"]),
-        line["predicted_at"],
-        line["machine"],
-    )
-
-
 def _too_large(machine: MeasuredMachine, shape: ModelShape, precision: str) -> str:
     """Why a model is left out, or an empty string."""
     needed = machine.footprint(shape, precision) * _BUILDING_ROOM
@@ -215,7 +200,7 @@ def _measure(
     machine: MeasuredMachine, shape: ModelShape, plan: PlannedRow, tell: Tell, run: Runner
 ) -> dict[str, str]:
     """Decode one model and return its row."""
-    tokens = int(min(max(_RUN_SECONDS * plan.tokens_per_second, _LEAST_TOKENS), _MOST_TOKENS))
+    tokens = int(min(max(_RUN_SECONDS * plan.predicted_tok_s, _LEAST_TOKENS), _MOST_TOKENS))
     request: dict[str, Any] = {
         "job": "decode",
         "shape": asdict(shape),
@@ -226,13 +211,8 @@ def _measure(
         "runs": 3 if machine.quick else 7,
         "probe_megabytes": _PROBE_MEGABYTES,
     }
-    return _as_row(machine, shape, plan, tokens, run(request, machine.threads, tell))
-
-
-def _as_row(
-    machine: MeasuredMachine, shape: ModelShape, plan: PlannedRow, tokens: int, found: dict[str, Any]
-) -> dict[str, str]:
-    """The columns of `decode_rates.csv` and the prediction that was on file."""
+    found = run(request, machine.threads, tell)
+    # The columns of `decode_rates.csv` and the prediction that was on file.
     return _setting_columns(machine, shape, plan, tokens, found) | _rate_columns(machine, plan, found)
 
 
@@ -289,12 +269,9 @@ def _rate_columns(machine: MeasuredMachine, plan: PlannedRow, found: dict[str, A
         "use_for_scoring": "1",
         "note": f"random weights; best of {len(found['rates'])} runs, median "
         f"{statistics.median(found['rates']):.4g}; kernels: {kernels}",
-        "predicted_tok_s": f"{plan.tokens_per_second:.4g}",
-        "predicted_low": f"{plan.low:.4g}",
-        "predicted_high": f"{plan.high:.4g}",
-        "predicted_at": plan.predicted_at,
+        **{name: cell for name, cell in plan.as_cells().items() if name.startswith("predicted_")},
         "measured_at": now(),
-        "error_percent": f"{100 * (plan.tokens_per_second / rate - 1):.2f}",
+        "error_percent": f"{100 * (plan.predicted_tok_s / rate - 1):.2f}",
         "share_of_read_percent": f"{100 * statistics.median(shares):.1f}",
         "others_cores": "" if others is None else f"{others:.2f}",
         "machine": plan.machine,

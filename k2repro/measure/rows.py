@@ -8,102 +8,67 @@ was already on file.
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
 from k2repro.results.atomic import write_text
 
-SCHEMA = (
-    "id",
-    "model",
-    "params_b",
-    "active_params_b",
-    "precision",
-    "weight_read_gb",
-    "weight_basis",
-    "kv_bytes_per_token",
-    "batch",
-    "context_in",
-    "context_out",
-    "mean_context",
-    "hardware",
-    "n_devices",
-    "bandwidth_gbs_per_device",
-    "parallelism",
-    "framework",
-    "metric_kind",
-    "spec_decode",
-    "tok_s_per_user",
-    "tok_s_total",
-    "roofline_fraction",
-    "source",
-    "source_url",
-    "source_locator",
-    "confidence",
-    "use_for_scoring",
-    "note",
-)
-EXTRA = (
-    "predicted_tok_s",
-    "predicted_low",
-    "predicted_high",
-    "predicted_at",
-    "measured_at",
-    "error_percent",
-    "share_of_read_percent",
-    "others_cores",
-    "machine",
-)
-PREDICTION_COLUMNS = (
-    "id",
-    "model",
-    "precision",
-    "context",
-    "predicted_tok_s",
-    "predicted_low",
-    "predicted_high",
-    "predicted_at",
-    "machine",
-)
+_SCHEMA = """
+id model params_b active_params_b precision weight_read_gb weight_basis kv_bytes_per_token batch context_in
+context_out mean_context hardware n_devices bandwidth_gbs_per_device parallelism framework metric_kind
+spec_decode tok_s_per_user tok_s_total roofline_fraction source source_url source_locator confidence
+use_for_scoring note
+"""
+_EXTRA = """
+predicted_tok_s predicted_low predicted_high predicted_at measured_at error_percent share_of_read_percent
+others_cores machine
+"""
+SCHEMA, EXTRA = tuple(_SCHEMA.split()), tuple(_EXTRA.split())
 
 
 @dataclass(frozen=True)
 class PlannedRow:
     """A prediction that is on file: tokens/s with its 80 % interval, when, and for which machine.
 
-    machine: first digits of the hash of the machine file that it was computed from.
+    The fields are the columns of `predictions.csv`. machine: first digits of the hash of the machine file
+    that it was computed from.
     """
 
     id: str
     model: str
     precision: str
     context: int
-    tokens_per_second: float
-    low: float
-    high: float
+    predicted_tok_s: float
+    predicted_low: float
+    predicted_high: float
     predicted_at: str
     machine: str
 
     def as_cells(self) -> dict[str, str]:
         """The cells of a line of `predictions.csv`."""
-        return dict(
-            zip(
-                PREDICTION_COLUMNS,
-                (
-                    self.id,
-                    self.model,
-                    self.precision,
-                    str(self.context),
-                    f"{self.tokens_per_second:.4g}",
-                    f"{self.low:.4g}",
-                    f"{self.high:.4g}",
-                    self.predicted_at,
-                    self.machine,
-                ),
-                strict=True,
-            )
+        return {
+            name: f"{value:.4g}" if isinstance(value, float) else str(value)
+            for name, value in vars(self).items()
+        }
+
+    @staticmethod
+    def from_cells(line: Mapping[str, str]) -> "PlannedRow":
+        """The prediction of such a line."""
+        return PlannedRow(
+            line["id"],
+            line["model"],
+            line["precision"],
+            int(line["context"]),
+            float(line["predicted_tok_s"]),
+            float(line["predicted_low"]),
+            float(line["predicted_high"]),
+            line["predicted_at"],
+            line["machine"],
         )
+
+
+PREDICTION_COLUMNS = tuple(field.name for field in fields(PlannedRow))
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, str]]) -> Path:

@@ -13,7 +13,7 @@ from k2repro.wafer.model.cost import Cost, cost_per_million_tokens
 from k2repro.wafer.model.device_names import find_device
 from k2repro.wafer.model.devices import Device, load_devices
 from k2repro.wafer.model.names import find_shape
-from k2repro.wafer.model.prediction import predict, predict_prefill, prefill_time, sweep
+from k2repro.wafer.model.prediction import predict, predict_prefill, sweep
 from k2repro.wafer.model.shapes import Experts, ModelShape, load_shapes
 from k2repro.wafer.model.speculation import Speculation, needed_acceptance
 
@@ -37,7 +37,6 @@ __all__ = [
     "needed_acceptance",
     "predict",
     "predict_prefill",
-    "prefill_time",
     "read_rates",
     "require_fit",
     "score_rates",

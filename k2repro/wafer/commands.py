@@ -1,15 +1,14 @@
 """What `k2repro emulate`, `k2repro replay` and `k2repro race` print: text for people, JSON for programs."""
 
-import json
 import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.calibration.render import json_text
 from k2repro.wafer.model.answers import Prediction
 from k2repro.wafer.model.cost import Cost, cost_per_million_tokens
 from k2repro.wafer.model.device_file import ask_device
@@ -112,7 +111,7 @@ def emulate(
     fields = {**asdict(found), "aggregate_tokens_per_second": found.aggregate_tokens_per_second}
     if price is not None:
         fields["price_per_million_tokens"] = cost.price
-    return json.dumps(_plain(fields), indent=1) + "\n"
+    return json_text(fields)
 
 
 def _describe(found: Prediction, cost: Cost) -> str:
@@ -172,15 +171,6 @@ def _seconds(value: float) -> str:
     return f"{value / 1e-9:.3g} ns"
 
 
-def _plain(value: Any) -> Any:
-    """JSON has neither infinity nor nan: such a number becomes null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return value
-
-
 def replay_file(
     path: str | Path,
     *,
@@ -224,22 +214,16 @@ def _timeline_json(timeline: Timeline) -> str:
         {key: value for key, value in asdict(phase).items() if key not in ("step_ends", "step_tokens")}
         for phase in timeline.phases
     ]
-    return (
-        json.dumps(
-            _plain(
-                {
-                    "seconds": timeline.seconds,
-                    "tokens": timeline.tokens,
-                    "joules": timeline.joules,
-                    "latency": asdict(timeline.latency()),
-                    "time_to_first_token": asdict(timeline.time_to_first_token()),
-                    "breakdown": timeline.breakdown(),
-                    "phases": phases,
-                }
-            ),
-            indent=1,
-        )
-        + "\n"
+    return json_text(
+        {
+            "seconds": timeline.seconds,
+            "tokens": timeline.tokens,
+            "joules": timeline.joules,
+            "latency": asdict(timeline.latency()),
+            "time_to_first_token": asdict(timeline.time_to_first_token()),
+            "breakdown": timeline.breakdown(),
+            "phases": phases,
+        }
     )
 
 

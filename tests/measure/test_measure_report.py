@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.measure import bandwidth, measure_machine, render_measurement, report
+from k2repro.measure import bandwidth, report
 from k2repro.measure.bandwidth import Bandwidth, ReadProbe
 from k2repro.measure.caches import CpuCache, Knee
 from k2repro.measure.costs import GlueCost, LinearCost, ProductCost
@@ -18,6 +18,8 @@ from k2repro.measure.jobs import run_job
 from k2repro.measure.ladder import measured_shapes
 from k2repro.measure.machine import MeasuredMachine, load_machine
 from k2repro.measure.neighbours import Neighbours, busy_seconds
+from k2repro.measure.render import render_measurement
+from k2repro.measure.report import measure_machine
 from k2repro.measure.rows import EXTRA, SCHEMA, append_row, read_table, write_table
 from k2repro.measure.timing import Timing
 from k2repro.measure.worker import run_in_process

@@ -10,7 +10,7 @@ from wafer_tables import shipped_table
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer import Speculation, find_device, find_shape, load_rates, predict
-from k2repro.wafer.calibration.flags import wafer_seconds
+from k2repro.wafer.calibration.flags import predict_rate
 from k2repro.wafer.calibration.mesh_fit import fit_mesh, leave_one_model_out, mesh_region, mesh_side
 from k2repro.wafer.model.mesh import (
     SMALLEST_SIDE,
@@ -57,7 +57,7 @@ def test_wafer_rows_go_through_the_public_predict():
     for row in wse2_rows():
         found = by_public_predict(row, mesh_side=mesh_side(row))
         assert found.low <= row.tokens_per_second <= found.high, row.id
-        assert found.step_seconds == pytest.approx(wafer_seconds(row), rel=1e-12)
+        assert found.step_seconds == pytest.approx(predict_rate(row).step_seconds, rel=1e-12)
         errors.append(abs(found.tokens_per_second / row.tokens_per_second - 1))
     assert np.median(errors) <= 0.05
 

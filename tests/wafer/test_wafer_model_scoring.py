@@ -9,7 +9,7 @@ import pytest
 from wafer_tables import csv_lines, fitting_sample, median_error, overall, shipped_report
 
 from k2repro.wafer.calibration import fit, widths
-from k2repro.wafer.calibration.fit import fit_parameters, leave_out, log_residuals, make_sample
+from k2repro.wafer.calibration.fit import fit_parameters, log_residuals, make_sample
 from k2repro.wafer.calibration.freeze import main, render
 from k2repro.wafer.calibration.held_out import forecast_held_out
 from k2repro.wafer.calibration.rates import parse_rates
@@ -77,17 +77,6 @@ def test_a_leak_would_look_better_than_the_truth():
     scored = np.array([row.purpose == 1 for row in sample.rows])
     leaked = leaky_forecast(sample, sample.sources)[0]
     assert median_error(leaked[scored], sample.rates[scored]) < overall("leave one source out").median_error
-
-
-def test_every_fold_is_fitted_without_its_label():
-    """A mask the wrong way round: folds partition the rows and differ from the full fit."""
-    sample = fitting_sample()
-    folds = leave_out(sample, sample.sources, load_parameters())
-    assert np.sum([held for held, _ in folds], axis=0).tolist() == [1] * len(sample.rows)
-    for held, parameters in folds[::4]:
-        (label,) = set(sample.sources[held])
-        direct = fit_parameters(sample.keep(~held))
-        assert np.allclose(parameters.log_values, direct.log_values, atol=0.02), label
 
 
 def test_the_frozen_file_is_what_the_script_writes():

@@ -9,7 +9,7 @@ from k2repro.errors import K2ReproError
 from k2repro.wafer.commands import Hardware, emulate, parse_lane, race, replay_file
 from k2repro.wafer.model.names import find_config
 from k2repro.wafer.model.prediction import predict
-from k2repro.wafer.replay.live import Lane, draw_frame, lane_at_rate, race_frames, run_race, stream_tokens
+from k2repro.wafer.replay.live import Lane, draw_frame, lane_at_rate, race_frames, run_race
 from k2repro.wafer.replay.trace import CallLengths, k2_think_answer_trace
 from k2repro.wafer.replay.trace_file import write_trace
 
@@ -68,22 +68,8 @@ def test_frames_without_a_clock_are_those_of_the_race():
     assert race_frames(LANES, seconds=1.0, frames_per_second=8) == live
 
 
-def test_tokens_come_when_they_are_due():
-    """Catches sleeping between tokens instead of until a token's own time, which drifts."""
-    fake = FakeTime(cost=0.003)
-    lane = Lane("draft", np.array([0.5, 0.5, 0.5, 1.0]))
-    shown = [
-        (due, token, fake.now - 100.0)
-        for due, token in stream_tokens(lane, ["a", "b", "c"], clock=fake.clock, sleep=fake.sleep)
-    ]
-    assert [(due, token) for due, token, _ in shown] == [(0.5, "a"), (0.5, "b"), (0.5, "c"), (1.0, "a")]
-    assert all(0 <= at - due < 0.02 for due, _, at in shown)
-    assert len(fake.slept) == 2
-
-
 def test_lanes_and_races_refuse_nonsense():
     """Catches zero rates and falling times, which would hang or run backwards."""
-    fake = FakeTime()
     for call, rule in (
         (lambda: lane_at_rate("x", 0.0, 5), "above zero"),
         (lambda: lane_at_rate("x", float("nan"), 5), "above zero"),
@@ -92,7 +78,6 @@ def test_lanes_and_races_refuse_nonsense():
         (lambda: Lane("x", np.array([])), "non-empty"),
         (lambda: race_frames([], seconds=1, frames_per_second=1), "at least one lane"),
         (lambda: race_frames(LANES, seconds=0, frames_per_second=1), "above zero"),
-        (lambda: list(stream_tokens(LANES[0], [], clock=fake.clock, sleep=fake.sleep)), "empty"),
     ):
         with pytest.raises(K2ReproError, match=rule):
             call()

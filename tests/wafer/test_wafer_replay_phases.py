@@ -6,24 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wafer_tables import trace_from_lengths
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model.device_names import find_device
-from k2repro.wafer.model.prediction import predict, prefill_time
+from k2repro.wafer.model.prediction import predict, predict_prefill
 from k2repro.wafer.model.speculation import Speculation
 from k2repro.wafer.replay import replayer
-from k2repro.wafer.replay.replayer import Servers, replay, throughput_curve, token_times
+from k2repro.wafer.replay.replayer import Servers, replay, throughput_curve
 from k2repro.wafer.replay.step_times import Server
-from k2repro.wafer.replay.trace import (
-    CallLengths,
-    Phase,
-    Request,
-    Stream,
-    Trace,
-    k2_think_answer_trace,
-    plain_stream,
-    trace_from_lengths,
-)
+from k2repro.wafer.replay.trace import CallLengths, Phase, Request, Stream, Trace, k2_think_answer_trace
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=25)
 H100 = Server("k2-think", "H100-SXM", devices=4)
@@ -100,7 +92,7 @@ def test_a_replay_is_the_sum_of_its_steps(trace, server):
         assert timing.decode_seconds == pytest.approx(by_loop(server, phase), rel=2e-3)
         mean = sum(stream.prompt_tokens for stream in phase.streams) / len(phase.streams)
         assert timing.prefill_seconds == pytest.approx(
-            prefill_time(
+            predict_prefill(
                 server.model,
                 server.device,
                 prompt_tokens=mean,
@@ -108,7 +100,7 @@ def test_a_replay_is_the_sum_of_its_steps(trace, server):
                 batch_size=len(phase.streams),
                 devices=server.devices,
                 engine=server.engine,
-            )
+            ).seconds
         )
 
 
@@ -288,7 +280,6 @@ def test_bad_arguments_are_named():
         (lambda: replay(trace, H100, policy="bach"), "batch"),
         (lambda: replay(trace, H100, copies=0), "copies"),
         (lambda: Server("k2-think", "WSE-3", draft_cost_ratio=-1.0), "negative"),
-        (lambda: replay(trace, H100).of_request("x"), "not in this timeline"),
         (lambda: replay(trace, H100).tokens_over_time(0), "points"),
         (
             lambda: replay(Trace((Request("r", "", (Phase("solve", "solver", (Stream(3, ()),)),)),)), H100),
@@ -318,33 +309,11 @@ def test_tokens_over_time_holds_every_token():
     assert rates[inside].mean() == pytest.approx(solve.tokens_per_second, rel=0.02)
 
 
-def test_token_times_follow_one_sample():
-    """Catches a reader who is shown the tokens of all samples as if they were one."""
-    fan = (Stream(9, ((1, 4),)), Stream(9, ((3, 2), (1, 1))))
-    trace = Trace(
-        (
-            Request(
-                "r", "", (Phase("plan", "planner", (plain_stream(5, 3),)), Phase("solve", "solver", fan, 2))
-            ),
-        )
-    )
-    for policy in ("batch", "sequential"):
-        timeline = replay(trace, H100, policy=policy)
-        solve = timeline.phases[1]
-        second = token_times(trace, timeline, sample=1)
-        first_step = 0 if policy == "batch" else 4
-        ends = solve.step_ends[first_step : first_step + 3]
-        assert second.tolist() == np.repeat(ends, [3, 3, 1]).tolist()
-    with pytest.raises(K2ReproError, match="no sample 2"):
-        token_times(trace, timeline, sample=2)
-
-
 def test_requests_follow_each_other():
     """Catches a second request that starts at zero again."""
     one = trace_from_lengths(10, [5]).requests[0]
     trace = Trace((one, replace(one, id="r2")))
     timeline = replay(trace, H100)
     assert timeline.requests() == ["request-1", "r2"]
-    second = timeline.of_request("r2")
-    assert second.phases[0].start == pytest.approx(timeline.seconds / 2)
-    assert second.time_to_first_token().value == pytest.approx(timeline.time_to_first_token().value)
+    first, second = timeline.phases
+    assert second.start == pytest.approx(first.end) == pytest.approx(timeline.seconds / 2)

@@ -7,6 +7,7 @@ import numpy as np
 from k2repro.wafer.calibration.fit import Sample, fitting_rows, make_sample
 from k2repro.wafer.calibration.rates import REQUIRED, RateTable, load_rates, parse_rates
 from k2repro.wafer.calibration.score import ScoreReport, score_rates
+from k2repro.wafer.replay.trace import Phase, Request, Trace, plain_stream
 
 PLAIN = {
     "model": "Llama-3.1-8B",
@@ -68,3 +69,9 @@ def table_of(*rows: dict[str, str]) -> RateTable:
 def median_error(predicted: np.ndarray, measured: np.ndarray) -> float:
     """Median of |predicted / measured - 1|."""
     return float(np.median(np.abs(predicted / measured - 1)))
+
+
+def trace_from_lengths(prompt_tokens: int, output_tokens: list[int], question: str = "") -> Trace:
+    """A trace of one prompt and a fan-out of samples of these lengths."""
+    streams = tuple(plain_stream(prompt_tokens, tokens) for tokens in output_tokens)
+    return Trace((Request("request-1", question, (Phase("solve", "solver", streams),)),), "token counts")

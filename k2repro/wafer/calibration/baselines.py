@@ -10,7 +10,6 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,24 +54,14 @@ def fit_one_efficiency(sample: Sample) -> float:
     return float(np.median(sample.rates / plain_roofline(sample)))
 
 
-@dataclass(frozen=True)
-class Operation:
-    """One operation of a decode step: arithmetic operations and bytes moved."""
-
-    flops: float
-    bytes_moved: float
-
-    def seconds(self, bandwidth: float, peak: float) -> float:
-        """Roofline of one operation: the slower of moving and computing."""
-        return max(self.bytes_moved / bandwidth, self.flops / peak)
+# One operation of a decode step: arithmetic operations and bytes moved.
+Operation = tuple[float, float]
 
 
 def _linear(inputs: float, outputs: float, batch: float, weight_bytes: float, ways: float) -> Operation:
     """A matrix product with its weights, activations in and out; split over `ways`."""
     activations = (inputs + outputs / ways) * batch * _ACTIVATION_BYTES
-    return Operation(
-        2.0 * inputs * outputs * batch / ways, inputs * outputs * weight_bytes / ways + activations
-    )
+    return 2.0 * inputs * outputs * batch / ways, inputs * outputs * weight_bytes / ways + activations
 
 
 def _layer_products(shape: ModelShape) -> list[tuple[int, int]]:
@@ -99,11 +88,11 @@ def _layer_operations(row: Rate, weight_bytes: float) -> Iterator[Operation]:
     scores = length * batch * heads * _ACTIVATION_BYTES
     vectors = width * batch * heads * _ACTIVATION_BYTES
     for _ in ("scores", "values"):
-        yield Operation(2.0 * length * width * heads * batch, cache + scores + vectors)
-    yield Operation(5.0 * batch * heads * length, 2.0 * scores)
+        yield 2.0 * length * width * heads * batch, cache + scores + vectors
+    yield 5.0 * batch * heads * length, 2.0 * scores
     hidden = batch * shape.hidden
     for flops, copies in ((7, 2), (7, 2), (1, 2), (1, 2), (2, 3)):
-        yield Operation(flops * hidden, copies * hidden * _ACTIVATION_BYTES)
+        yield flops * hidden, copies * hidden * _ACTIVATION_BYTES
 
 
 def llm_viewer_rate(row: Rate) -> float:
@@ -111,9 +100,14 @@ def llm_viewer_rate(row: Rate) -> float:
     machine = row.workload().machine
     per_weight = row.weight_read_gb * 1e9 / row.shape.decode_parameters
     bandwidth, peak = float(machine.bandwidth), float(machine.peak_flops)
-    layer = sum(operation.seconds(bandwidth, peak) for operation in _layer_operations(row, per_weight))
+
+    def seconds(flops: float, bytes_moved: float) -> float:
+        """Roofline of one operation: the slower of moving and computing."""
+        return max(bytes_moved / bandwidth, flops / peak)
+
+    layer = sum(seconds(*operation) for operation in _layer_operations(row, per_weight))
     head = _linear(row.shape.hidden, row.shape.vocab, row.batch, per_weight, float(row.ways))
-    return 1.0 / (row.shape.layers * layer + head.seconds(bandwidth, peak))
+    return 1.0 / (row.shape.layers * layer + seconds(*head))
 
 
 def llm_viewer(sample: Sample) -> FloatArray:

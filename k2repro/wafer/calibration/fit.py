@@ -1,6 +1,6 @@
 """Fitting the roofline's parameters: robust, shrunk to priors, deterministic, numpy only.
 
-Run `python -m k2repro.wafer.calibration.fit` to refit on the shipped rows and rewrite
+Run `python -m k2repro.wafer.calibration.freeze DATE` to refit on the shipped rows and rewrite
 `data/parameters.toml`. The residual is log(predicted / measured). Rows of one source share their
 mistakes, so a source with n rows weighs n^0.5 instead of n; a residual beyond ten per cent counts
 linearly (soft-L1); a parameter one prior spread away costs as much as nine rows ten per cent off.
@@ -174,18 +174,3 @@ def group_labels(labels: np.ndarray, most: int) -> list[set[str]]:
     counts = Counter(labels.tolist())
     order = sorted(counts, key=lambda label: (-counts[label], label))
     return [set(order[start::most]) for start in range(min(most, len(order)))]
-
-
-def leave_out(
-    sample: Sample, labels: np.ndarray, start: Parameters, most: int = 1000
-) -> list[tuple[np.ndarray, Parameters]]:
-    """For every group of labels: the mask of its rows, and parameters fitted on all rows without it.
-
-    A group that owns all rows cannot be left out and has no fold.
-    """
-    folds = []
-    for group in group_labels(labels, most):
-        held = np.isin(labels, sorted(group))
-        if not held.all():
-            folds.append((held, fit_parameters(sample.keep(~held), start)))
-    return folds

@@ -52,11 +52,6 @@ def predict_rate(rate: Rate) -> Prediction:
     )
 
 
-def wafer_seconds(rate: Rate) -> float:
-    """Seconds per token of a wafer row, by the placement that `predict` uses; its own mesh if named."""
-    return predict_rate(rate).step_seconds
-
-
 def ceiling(rate: Rate) -> float:
     """Tokens/s per sequence that no dense decode without a draft can exceed."""
     if rate.device.device_class == "wafer":

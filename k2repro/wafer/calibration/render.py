@@ -65,7 +65,7 @@ def render_text(report: ScoreReport) -> str:
 
 
 def _plain(value: object) -> object:
-    """JSON has no nan: a missing number becomes null."""
+    """JSON has neither infinity nor nan: such a number becomes null."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):
@@ -75,9 +75,14 @@ def _plain(value: object) -> object:
     return value
 
 
+def json_text(value: object) -> str:
+    """JSON for programs, null where a number is infinite or missing."""
+    return json.dumps(_plain(value), indent=1) + "\n"
+
+
 def render_json(report: ScoreReport) -> str:
     """The report as JSON, one object; shares are 0 to 1."""
-    return json.dumps(_plain(asdict(report)), indent=1) + "\n"
+    return json_text(asdict(report))
 
 
 def score_rates_file(

@@ -125,25 +125,22 @@ def _size(rate: Rate) -> str:
     return next(name for limit, name in _SIZES if billions < limit)
 
 
-def _one_efficiency_held_out(sample: Sample) -> np.ndarray:
-    """The one-parameter baseline with each source left out, shape (n,)."""
-    plain, found = baselines.plain_roofline(sample), np.full(len(sample.rates), np.nan)
-    for source in set(sample.sources.tolist()):
-        held = sample.sources == source
-        if not held.all():
-            found[held] = plain[held] * baselines.fit_one_efficiency(sample.keep(~held))
-    return found
-
-
-def _simple_held_out(sample: Sample) -> np.ndarray:
-    """The simple model, a share per family, with each source left out, shape (n,)."""
+def _source_held_out(sample: Sample, predict: Callable[[Sample, Sample], np.ndarray]) -> np.ndarray:
+    """What `predict(seen, held)` says of the rows of each source, fitted on all others, shape (n,)."""
     found = np.full(len(sample.rates), np.nan)
     for source in set(sample.sources.tolist()):
         held = sample.sources == source
         if not held.all():
-            shares = baselines.fit_family_efficiencies(sample.keep(~held))
-            found[held] = baselines.simple_rates(sample.keep(held), shares)
+            found[held] = predict(sample.keep(~held), sample.keep(held))
     return found
+
+
+def _one_efficiency(seen: Sample, held: Sample) -> np.ndarray:
+    return baselines.plain_roofline(held) * baselines.fit_one_efficiency(seen)
+
+
+def _simple(seen: Sample, held: Sample) -> np.ndarray:
+    return baselines.simple_rates(held, baselines.fit_family_efficiencies(seen))
 
 
 def _score_wafers(rates: Sequence[Rate]) -> WaferScore | None:
@@ -157,7 +154,7 @@ def _score_wafers(rates: Sequence[Rate]) -> WaferScore | None:
     others = []
     for rate in wafers:
         if rate.device.name != "WSE-2":
-            predicted = 1.0 / flags.wafer_seconds(rate)
+            predicted = 1.0 / flags.predict_rate(rate).step_seconds
             others.append((rate.id, predicted, rate.tokens_per_second, predicted / rate.tokens_per_second))
     if len({rate.model for rate in fitted}) < 3:
         return WaferScore(0, math.nan, math.nan, tuple(others)) if others else None
@@ -267,21 +264,18 @@ def _points(rows: Sequence[Rate], found: Forecast) -> tuple[tuple[str, float, fl
 
 
 def _score_baselines(sample: Sample) -> tuple[Score, ...]:
-    measured = sample.rates
-    return (
-        measure_errors("plain roofline", baselines.plain_roofline(sample), measured),
-        measure_errors(
-            "roofline x one efficiency, leave one source out", _one_efficiency_held_out(sample), measured
-        ),
-        measure_errors("simple model, leave one source out", _simple_held_out(sample), measured),
-        measure_errors("LLM-Viewer formulas", baselines.llm_viewer(sample), measured),
-    )
+    predicted = {
+        "plain roofline": baselines.plain_roofline(sample),
+        "roofline x one efficiency, leave one source out": _source_held_out(sample, _one_efficiency),
+        "simple model, leave one source out": _source_held_out(sample, _simple),
+        "LLM-Viewer formulas": baselines.llm_viewer(sample),
+    }
+    return tuple(measure_errors(name, rates, sample.rates) for name, rates in predicted.items())
 
 
 def score_rates(
     path: str | Path | None = None,
     *,
-    held_out: bool = True,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> ScoreReport:
     """Score a rates file (the shipped one when no path is given).
@@ -290,6 +284,4 @@ def score_rates(
     Rows that cannot be read are listed in `refused` with their line numbers.
     """
     table = load_rates() if path is None else read_rates(path)
-    return score_table(
-        table, "decode_rates.csv" if path is None else str(path), held_out=held_out, progress=progress
-    )
+    return score_table(table, "decode_rates.csv" if path is None else str(path), progress=progress)

@@ -4,69 +4,14 @@
 with other bandwidths and never taken for it.
 """
 
+import functools
 import re
 from dataclasses import replace
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.wafer.model.aliases import load_names
 from k2repro.wafer.model.devices import Device, load_devices
 
-# Names of a device of hardware.csv, in folded form.
-ALIASES = {
-    "a100": "A100-80GB-SXM",
-    "a10080gb": "A100-80GB-SXM",
-    "a10040gb": "A100-40GB-SXM",
-    "a100sxm": "A100-80GB-SXM",
-    "a100pcie": "A100-80GB-PCIe",
-    "h100": "H100-SXM",
-    "h10080gb": "H100-SXM",
-    "h20": "H20-96GB",
-    "gh200": "GH200-96GB",
-    "b200": "B200-HGX",
-    "a10g": "A10",
-    "wse2": "WSE-2",
-    "wse3": "WSE-3",
-    "cs2": "WSE-2",
-    "cs3": "WSE-3",
-    "ryzen7950x": "Ryzen-7950X-effective",
-    "rtxa6000ada": "RTX6000Ada",
-    "a6000": "RTXA6000",
-    "a5000": "RTXA5000",
-    "a4000": "RTXA4000",
-    "jetsonorin": "Jetson-AGX-Orin",
-    "agxorin": "Jetson-AGX-Orin",
-    "jetsonagxthor": "Jetson-Thor",
-    "dgxspark": "GB10-Spark",
-    "spark": "GB10-Spark",
-    "gb10": "GB10-Spark",
-    "gb200nvl72": "GB200",
-    "gb300nvl72": "GB300",
-    "a800": "A800-80GB",
-    "rtx6000pro": "RTX-PRO-6000",
-    "rtxpro6000blackwellmaxq": "RTX-PRO-6000-Max-Q",
-    "rtxpro5000blackwell": "RTX-PRO-5000",
-    "rtxpro4500blackwell": "RTX-PRO-4500",
-    "rtxpro4000blackwell": "RTX-PRO-4000",
-    "ryzenaimax395": "Strix-Halo",
-    "ryzenaimaxplus395": "Strix-Halo",
-    "8060s": "Strix-Halo",
-    "890m": "Radeon-890M",
-    "780m": "Radeon-780M",
-    "raspberrypi400": "Raspberry-Pi-4",
-    "rtxpro6000blackwell": "RTX-PRO-6000",
-    "trillium": "TPU-v6e",
-    "ironwood": "TPU-v7",
-    "ampereone": "AmpereOne-A192-32X",
-    "wormholen150": "Tenstorrent-Wormhole-n150",
-    "wormholen300": "Tenstorrent-Wormhole-n300",
-    "blackholep150": "Tenstorrent-Blackhole-p150",
-    "blackholep100": "Tenstorrent-Blackhole-p100",
-    **{
-        f"m{generation}{kind}": f"Apple-M{generation}{kind.capitalize()}"
-        for generation in (1, 2, 3, 4, 5)
-        for kind in ("", "pro", "max", "ultra")
-        if not (generation >= 4 and kind == "ultra")
-    },
-}
 _NOISE = re.compile(
     r"nvidia|geforce|tesla|amd|radeon|cerebras|google|instinct|intel"
     r"|macbook (pro|air)|mac (studio|mini|pro)|imac|[^a-z0-9]"
@@ -77,6 +22,18 @@ _NARROWER = {("Apple-M3Max", 30): 300.0, ("Apple-M4Max", 32): 410.0}
 _NARROW_MEMORY = {("Apple-M3Max", 36): 30, ("Apple-M3Max", 96): 30, ("Apple-M4Max", 36): 32}
 # What follows a known name and makes another part of it: RTX 3080 Ti, M4 Max, RTX 4090 D, RX 7900 XTX.
 _OTHER_PART = re.compile(r"^(ti|super|max|pro|ultra|d$|xt|gre|ada|nvl|s$)|laptop|mobile|maxq|notebook")
+
+
+@functools.cache
+def _aliases() -> dict[str, str]:
+    """Other names in folded form, and those of Apple's chips, to names of hardware.csv."""
+    chips = [
+        (f"m{generation}{kind}", f"Apple-M{generation}{kind.capitalize()}")
+        for generation in (1, 2, 3, 4, 5)
+        for kind in ("", "pro", "max", "ultra")
+        if not (generation >= 4 and kind == "ultra")
+    ]
+    return load_names()["devices"] | dict(chips)
 
 
 def _fold(name: str) -> str:
@@ -104,7 +61,7 @@ def match_device(name: str) -> Device | None:
     key = _fold(name)
     if key.endswith("gcd") and key[:-3] in folded:
         return _half_package(folded[key[:-3]], name)
-    device = folded.get(_fold(ALIASES.get(key, key)))
+    device = folded.get(_fold(_aliases().get(key, key)))
     if device is not None:
         return device
     cores = re.fullmatch(r"(.+)-(\d+)c(?:ores?)?", name.strip(), re.IGNORECASE)
@@ -133,7 +90,7 @@ def match_variant(name: str) -> Device | None:
     name = re.sub(r"\bmobile\b", "Laptop", name, flags=re.IGNORECASE)
     on_cpu = re.search(r"\bcpu\b", name, re.IGNORECASE) is not None
     key = _fold(re.sub(r"\bcpu\b|[-_ ]\d+ ?gb", "", name, flags=re.IGNORECASE))
-    known = {_fold(known): known for known in load_devices()} | {_fold(a): d for a, d in ALIASES.items()}
+    known = {_fold(known): known for known in load_devices()} | {_fold(a): d for a, d in _aliases().items()}
     for start in sorted((s for s in known if len(s) > 1 and key.startswith(s)), key=len, reverse=True):
         rest = key[len(start) :]
         found = None if start[-1].isdigit() and rest[:1].isdigit() else match_device(known[start])

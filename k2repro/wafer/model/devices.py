@@ -88,18 +88,14 @@ class Device:
         Without tensor units for it, fp32 runs on the vector lanes: 128 fused multiply-adds per
         unit and cycle. So does everything on Apple's GPUs, in 16 bit as in 32.
         """
-        found = self.peak_tflops.get(precision.arithmetic)
-        if found is None and precision.arithmetic in ("bf16", "fp16", "fp32"):
-            if precision.arithmetic != "fp32":
-                found = self.peak_tflops.get("bf16")
-            if found is None and self.device_class in ("gpu", "soc"):
-                units, clock = self.execution_units, self.clock_ghz
-                lanes = self.vendor == "Apple" or precision.arithmetic == "fp32"
-                found = 256 * units * clock / 1e3 if lanes and units and clock else None
-            if found is None and self.device_class == "cpu":
-                found = self.peak_tflops.get("bf16")
-        elif found is None:
-            found = self.peak_tflops.get("bf16")
+        kind, bf16 = precision.arithmetic, self.peak_tflops.get("bf16")
+        found = self.peak_tflops.get(kind)
+        if found is None and (kind != "fp32" or self.device_class == "cpu"):
+            found = bf16
+        if found is None and kind in ("bf16", "fp16", "fp32") and self.device_class in ("gpu", "soc"):
+            units, clock = self.execution_units, self.clock_ghz
+            lanes = self.vendor == "Apple" or kind == "fp32"
+            found = 256 * units * clock / 1e3 if lanes and units and clock else None
         return None if found is None else found * 1e12
 
     def supports(self, precision: Precision) -> bool:
@@ -116,7 +112,6 @@ class Device:
         *,
         sustained_gbs: float,
         capacity_gb: float,
-        device_class: str = "cpu",
         peak_bf16_tflops: float | None = None,
         cache_mb: float | None = None,
         cache_gbs: float | None = None,
@@ -124,11 +119,11 @@ class Device:
         step_overhead_s: float | None = None,
         native_precisions: tuple[str, ...] = ("fp32", "bf16"),
     ) -> "Device":
-        """A machine described by its own micro-benchmarks instead of a data sheet."""
+        """A computer described by its own micro-benchmarks instead of a data sheet."""
         peaks = {} if peak_bf16_tflops is None else {"bf16": peak_bf16_tflops}
         return Device(
             name=name,
-            device_class=device_class,
+            device_class="cpu",
             bandwidth_gbs=sustained_gbs,
             capacity_gb=capacity_gb,
             peak_tflops=peaks,

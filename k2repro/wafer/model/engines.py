@@ -1,8 +1,8 @@
 """Engine classes: which software runs the model, grouped by how its overhead behaves.
 
 A measured rate names its software in free text ("vLLM 0.6.3", "llama.cpp (May 2024)"). The words
-below map that text to a class; parameters are fitted per class (`data/parameters.toml`). Software
-that no rule knows gets the usual class of its device, is marked unknown and gets a wider interval.
+of `data/names.toml` map that text to a class; parameters are fitted per class (`data/parameters.toml`).
+Software that no rule knows gets the usual class of its device, is marked unknown and gets a wider interval.
 A class is declared by what the software does at run time, never by the residual of a row.
 
 Two engines changed on a known day and are dated: vLLM captured HIP graphs on AMD from 0.7 on, and
@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 
 from k2repro.errors import unknown
+from k2repro.wafer.model.aliases import load_names
 from k2repro.wafer.model.parameters import SOFTWARE
 
 CLASSES = (
@@ -50,74 +51,20 @@ class Engine:
         return CLASSES[self.class_code]
 
 
-# The first rule with all its words in the name wins: a name inside another comes after it.
-_RULES: tuple[tuple[str, int], ...] = (
-    ("torch cpu", TORCH_CPU),
-    ("k2repro", TORCH_CPU),
-    ("ktransformers", GGML),
-    ("ctransformers", GGML),
-    ("tt-metal", TILED),
-    ("tt_transformers", TILED),
-    ("tt-transformers", TILED),
-    ("mlx", COMPILED),
-    ("llama.cpp", GGML),
-    ("llama-cpp", GGML),
-    ("llamacpp", GGML),
-    ("llama-bench", GGML),
-    ("llama-server", GGML),
-    ("llama-cli", GGML),
-    ("ramalama", GGML),
-    ("docker model runner", GGML),
-    ("ollama", GGML),
-    ("ggml", GGML),
-    ("gguf", GGML),
-    ("koboldcpp", GGML),
-    ("lm studio", GGML),
-    ("lmstudio", GGML),
-    ("llamafile", GGML),
-    ("gpt4all", GGML),
-    ("tensorrt", COMPILED),
-    ("trt", COMPILED),
-    ("gpt-fast", COMPILED),
-    ("compile", COMPILED),
-    ("fastertransformer", COMPILED),
-    ("nvidia nim", COMPILED),
-    ("turbomind", COMPILED),
-    ("lmdeploy", COMPILED),
-    ("mlc", COMPILED),
-    ("webllm", COMPILED),
-    ("tvm", COMPILED),
-    ("exllama", COMPILED),
-    ("tabbyapi", COMPILED),
-    ("jetstream", COMPILED),
-    ("maxtext", COMPILED),
-    ("openvino", COMPILED),
-    ("sambaflow", COMPILED),
-    ("groq", COMPILED),
-    ("vllm", SERVING),
-    ("sglang", SERVING),
-    ("tgi", SERVING),
-    ("text-generation", SERVING),
-    ("text generation inference", SERVING),
-    ("deepspeed", SERVING),
-    ("aphrodite", SERVING),
-    ("lightllm", SERVING),
-    ("transformers", EAGER),
-    ("hugging", EAGER),
-    ("eager", EAGER),
-    ("lit-gpt", EAGER),
-    ("litgpt", EAGER),
-    ("accelerate", EAGER),
-    ("autogptq", EAGER),
-    ("autoawq", EAGER),
-    ("bitsandbytes", EAGER),
-)
 _USUAL = {"gpu": SERVING, "soc": GGML, "cpu": GGML_CPU}
 # vLLM captured HIP graphs on AMD only from about 0.7 on; before, every kernel was launched alone.
 _FIRST_CAPTURED_ON_AMD = (0, 7)
 # llama.cpp replays CUDA graphs from build 2814 (8 May 2024) on, and never on Turing or older.
 _FIRST_GRAPH_BUILD = 2814
 _WITHOUT_GRAPHS = ("P40", "V100", "T4", "RTX20", "GTX")
+
+
+def _code_of(text: str) -> int | None:
+    """The class of the first group with a name whose words all stand in the text."""
+    for group in load_names()["engines"]:
+        if any(all(word in text for word in name.split()) for name in group["names"]):
+            return CLASSES.index(group["class"])
+    return None
 
 
 def _runs_uncaptured(text: str, vendor: str) -> bool:
@@ -156,7 +103,7 @@ def find_engine(name: str | None, device_class: str, vendor: str = "", device: s
     text = name.lower()
     if text in CLASSES:
         return Engine(name, CLASSES.index(text))
-    code = next((c for words, c in _RULES if all(w in text for w in words.split())), None)
+    code = _code_of(text)
     if code is None:
         return Engine(name, usual, known=False)
     if code == SERVING and (_runs_uncaptured(text, vendor) or "eager" in text):

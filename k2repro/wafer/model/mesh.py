@@ -67,14 +67,13 @@ class Region:
 class Placement:
     """Where a model's layers live: `regions` squares of region.side cores, layers dealt out to them.
 
-    layers_per_region: of the fullest region; they work in turn. core_share: part of all cores that
-    belongs to a region. fits: whether the fullest region holds its layers and caches.
+    layers_per_region: of the fullest region; they work in turn. fits: whether the fullest region holds
+    its layers and caches.
     """
 
     region: Region
     regions: int
     layers_per_region: int
-    core_share: float
     fits: bool
 
 
@@ -120,14 +119,14 @@ def layer_seconds(region: Region, parameters: MeshParameters, tokens: float = 1.
 
 
 def best_cores_per_layer(
-    shape: ModelShape, parameters: MeshParameters, *, context_length: float = 0.0, tokens: float = 1.0
+    shape: ModelShape, parameters: MeshParameters, *, context_length: float = 0.0
 ) -> float:
-    """Cores per layer at which a pass is fastest; more cores than that decode slower.
+    """Cores per layer at which a step is fastest; more cores than that decode slower.
 
     d/dn (hop sqrt(n) + load x kB / n) = 0 gives n = (2 load kB / hop)^(2/3).
     """
     whole = place(shape, 1.0, context_length=context_length)
-    kilobytes = whole.kilobytes_per_core * tokens + whole.cache_kilobytes_per_core
+    kilobytes = whole.kilobytes_per_core + whole.cache_kilobytes_per_core
     return float((2 * parameters.load_s_per_kb * kilobytes / parameters.hop_s) ** (2 / 3))
 
 
@@ -174,23 +173,15 @@ def _deal(shape: ModelShape, size: float, cores: float, wafers: int, layer: floa
     regions = min(shape.layers, wafers * max(1, int(cores // size)))
     each = math.ceil(shape.layers / regions)
     fits = each * layer <= size * CORE_BYTES
-    return Placement(Region(size, 0.0), regions, each, regions * size / (wafers * cores), fits)
+    return Placement(Region(size, 0.0), regions, each, fits)
 
 
 def even_placement(shape: ModelShape, cores: float, wafers: int, *, context_length: float = 0.0) -> Placement:
     """The other extreme, as a bound: every layer has its own region, all cores are used."""
     size = cores * wafers / shape.layers
-    return Placement(place(shape, size, context_length=context_length), shape.layers, 1, 1.0, True)
+    return Placement(place(shape, size, context_length=context_length), shape.layers, 1, True)
 
 
-def minimum_wafers(
-    shape: ModelShape,
-    capacity_bytes: float,
-    *,
-    bits: float = 16.0,
-    context_length: float = 0.0,
-    batch_size: int = 1,
-) -> int:
-    """Wafers whose memory holds all weights and the cache of the batch."""
-    needed = shape.parameters * bits / 8 + shape.kv_bytes_per_token() * context_length * batch_size
-    return math.ceil(needed / capacity_bytes)
+def minimum_wafers(shape: ModelShape, capacity_bytes: float) -> int:
+    """Wafers whose memory holds all weights in 16 bit, no cache beside them."""
+    return math.ceil(shape.parameters * 2.0 / capacity_bytes)

@@ -7,54 +7,14 @@ tag, and `Foo-13B` is a guess from its size, marked as one (`ModelShape.exact` i
 import re
 from pathlib import Path
 
+from k2repro.architecture.config import ModelConfig
 from k2repro.errors import K2ReproError, unknown
+from k2repro.wafer.model.aliases import load_names
 from k2repro.wafer.model.configs import read_config_file
-from k2repro.wafer.model.shapes import ConfigLike, ModelShape, load_shapes, shape_from_size
+from k2repro.wafer.model.shapes import ModelShape, load_shapes, shape_from_size
 
-Config = ModelShape | ConfigLike | str
+Config = ModelShape | ModelConfig | str
 
-# Names under which a known shape is also published, in folded form.
-ALIASES = {
-    "k2-think": "Qwen2.5-32B",
-    "k2-think (qwen2.5-32b)": "Qwen2.5-32B",
-    "qwq-32b (qwen2.5-32b)": "Qwen2.5-32B",
-    "qwq-32b": "Qwen2.5-32B",
-    "llama-3-8b": "Llama-3.1-8B",
-    "llama-3-70b": "Llama-3.1-70B",
-    "llama-3.3-70b": "Llama-3.1-70B",
-    "codellama-13b": "Llama-2-13B",
-    "vicuna-7b": "Llama-2-7B",
-    "vicuna-13b": "Llama-2-13B",
-    "deepseek-r1-distill-qwen-1.5b": "Qwen2.5-1.5B",
-    "deepseek-r1-distill-qwen-7b": "Qwen2.5-7B",
-    "deepseek-r1-distill-qwen-14b": "Qwen2.5-14B",
-    "deepseek-r1-distill-qwen-32b": "Qwen2.5-32B",
-    "deepseek-r1-distill-llama-8b": "Llama-3.1-8B",
-    "deepseek-r1-distill-llama-70b": "Llama-3.1-70B",
-    "deepseek-r1-14b": "Qwen2.5-14B",
-    "deepseek-r1-32b": "Qwen2.5-32B",
-    "deepseek-r1-70b": "Llama-3.1-70B",
-    "deepseek-r1-0528-qwen3-8b": "Qwen3-8B",
-    "deepseek-r1": "DeepSeek-V3-671B",
-    "deepseek-v3": "DeepSeek-V3-671B",
-    "deepseek-v3.1": "DeepSeek-V3-671B",
-    "deepseek-r1-671b": "DeepSeek-V3-671B",
-    "kimi-k2.5": "Kimi-K2",
-    "kimi-k2.6": "Kimi-K2",
-    "glm-4.5": "GLM-4.5-355B",
-    "glm-4.6": "GLM-4.5-355B",
-    "glm-4.7": "GLM-4.5-355B",
-    "glm-4.5-air": "GLM-4.5-Air-106B",
-    "qwen3-coder-30b-a3b": "Qwen3-30B-A3B",
-    "qwen3-235b": "Qwen3-235B-A22B",
-    "qwen3-30b": "Qwen3-30B-A3B",
-    "llama-4-scout-17b-16e": "Llama-4-Scout",
-    "llama-4-maverick-17b-128e": "Llama-4-Maverick",
-    "mistral-small-3.1-24b": "Mistral-Small-24B",
-    "mistral-small-3-24b": "Mistral-Small-24B",
-    "mistral-nemo": "Mistral-Nemo-12B",
-    "phi-4-14b": "Phi-4",
-}
 _OWNER = re.compile(r"^[\w.-]+/")
 # What a release adds to the name of its base: tuning, date, format, packaging.
 _SUFFIX = re.compile(
@@ -82,7 +42,7 @@ def fold_name(name: str) -> list[str]:
 def match_shape(name: str) -> ModelShape | None:
     """The shape that a model name means, or None. Owner, case and suffixes do not matter."""
     shapes = load_shapes()
-    folded = {key.lower(): key for key in shapes} | ALIASES
+    folded = {key.lower(): key for key in shapes} | load_names()["models"]
     for form in fold_name(name):
         if form in folded:
             return shapes[folded[form]]

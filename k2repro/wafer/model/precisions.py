@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 from k2repro.errors import unknown
+from k2repro.reading import shipped_lines
+from k2repro.wafer.model.aliases import load_names
 
 
 @dataclass(frozen=True)
@@ -32,47 +34,25 @@ class Precision:
     dense_bits: float | None = None
 
 
+def _read_precision(line: dict[str, str]) -> Precision:
+    return Precision(
+        line["name"],
+        float(line["bits"]),
+        float(line["head_bits"]),
+        line["kernel"],
+        line["arithmetic"],
+        storage_only=line["storage_only"] == "1",
+        dense_bits=float(line["dense_bits"]) if line["dense_bits"] else None,
+    )
+
+
 # Bits per weight of GGUF types are the block layouts of ggml (ggml-common.h: bytes per block x 8 /
 # values per block); the K mixtures (Q4_K_M, ...) are file size / parameters of Llama-3-8B.
 # mxfp4 is gpt-oss as llama.cpp ships it: experts in 4.25 bits, the rest in q8_0.
 # GPTQ/AWQ: group 128 with a 16-bit scale and a packed zero point.
-_FORMATS = [
-    Precision("fp32", 32, 32, "dense", "fp32"),
-    Precision("bf16", 16, 16, "dense", "bf16"),
-    Precision("fp16", 16, 16, "dense", "fp16"),
-    Precision("fp8", 8, 16, "native8", "fp8"),
-    Precision("fp4", 4.5, 16, "native8", "fp4"),
-    Precision("mxfp4", 4.25, 8.5, "packed4", "bf16", storage_only=True, dense_bits=8.5),
-    Precision("int8", 8, 8, "packed8", "bf16", storage_only=True),
-    Precision("int4g32", 5, 5, "packed4", "bf16", storage_only=True),
-    Precision("int4", 4.5, 4.5, "packed4", "bf16", storage_only=True),
-    Precision("gptq-int8", 8.16, 16, "packed8", "bf16", storage_only=True),
-    Precision("gptq-int4", 4.16, 16, "packed4", "bf16", storage_only=True),
-    Precision("awq", 4.16, 16, "packed4", "bf16", storage_only=True),
-    Precision("q8_0", 8.5, 8.5, "packed8", "bf16", storage_only=True),
-    Precision("q6_k", 6.5625, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q5_k_m", 5.7, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q5_0", 5.5, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q4_k_m", 4.83, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q4_k_s", 4.58, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q4_0", 4.5, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q3_k_m", 3.9, 6.5625, "packed4", "bf16", storage_only=True),
-    Precision("q2_k", 3.0, 6.5625, "packed4", "bf16", storage_only=True),
-]
-PRECISIONS = {precision.name: precision for precision in _FORMATS}
-_ALIASES = {
-    "f16": "fp16",
-    "f32": "fp32",
-    "float16": "fp16",
-    "bfloat16": "bf16",
-    "float32": "fp32",
-    "half": "fp16",
-    "nvfp4": "fp4",
-    "int4-g32": "int4g32",
-    "awq-int4": "awq",
-    "gptq": "gptq-int4",
-    "w8a16": "int8",
-    "w4a16": "int4",
+PRECISIONS = {
+    precision.name: precision
+    for precision in shipped_lines("k2repro.wafer", "data/precisions.csv", _read_precision)
 }
 
 
@@ -95,7 +75,7 @@ def match_precision(name: str, bits_read: float | None = None) -> Precision | No
     any name is understood. A stand-in below 16 bits is unpacked on the way, as integer formats are.
     """
     key = name.strip().lower()
-    key = _ALIASES.get(key, key)
+    key = load_names()["precisions"].get(key, key)
     if key in PRECISIONS:
         return PRECISIONS[key]
     found = _BITS.search(key)

@@ -136,23 +136,13 @@ def sweep(
     precision: str = "bf16",
     devices: int = 1,
     engine: str | None = None,
-    layer_split: bool = False,
-    kv_bytes_per_value: float = 2.0,
 ) -> np.ndarray:
     """Tokens per second per sequence on a whole grid; fits or not.
 
     batch_sizes, context_lengths: arrays that broadcast, for example shapes (100, 1) and (1, 100).
     Returns an array of the broadcast shape.
     """
-    question = resolve(
-        config,
-        device,
-        precision=precision,
-        devices=devices,
-        engine=engine,
-        layer_split=layer_split,
-        kv_bytes=kv_bytes_per_value,
-    )
+    question = resolve(config, device, precision=precision, devices=devices, engine=engine)
     check_sizes({"batch_sizes": batch_sizes, "context_lengths": context_lengths})
     batch = np.asarray(batch_sizes, dtype=np.float64)
     context = np.asarray(context_lengths, dtype=np.float64)
@@ -202,25 +192,3 @@ def predict_prefill(
     request = replace(work.request, prompt_tokens=prompt)
     seconds = max(float(prefill_seconds(replace(work, request=request), load_parameters())), floor)
     return Prefill(seconds, max(seconds / _PREFILL_SPREAD, floor), seconds * _PREFILL_SPREAD)
-
-
-def prefill_time(
-    config: Config,
-    device: Device | str,
-    *,
-    prompt_tokens: float,
-    precision: str = "bf16",
-    batch_size: int = 1,
-    devices: int = 1,
-    engine: str | None = None,
-) -> float:
-    """The seconds of `predict_prefill`, without its band."""
-    return predict_prefill(
-        config,
-        device,
-        prompt_tokens=prompt_tokens,
-        precision=precision,
-        batch_size=batch_size,
-        devices=devices,
-        engine=engine,
-    ).seconds

@@ -55,17 +55,7 @@ MEMORY_SHARES = (
 )
 _SOFTWARE_NAMES = tuple(f"software.{name}" for name in SOFTWARE)
 # By engine class, in the order of CLASSES: overhead of a layer, of a step, and what applies to it.
-_LAYER_NAMES = (
-    "layer.compiled",
-    "layer.serving",
-    "layer.uncaptured",
-    "layer.ggml",
-    "layer.eager",
-    "layer.torch_cpu",
-    "layer.ggml_cpu",
-    "layer.ggml_graph",
-    "layer.tiled",
-)
+_LAYER_NAMES = tuple(f"layer.{name.replace('-', '_')}" for name in CLASSES)
 _STEP_NAMES = (
     "step.compiled",
     "step.serving",

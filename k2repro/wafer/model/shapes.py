@@ -10,31 +10,10 @@ mixture it reads the experts that its tokens chose, while all of them must be re
 import functools
 import math
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+from k2repro.architecture.config import ModelConfig
 from k2repro.errors import K2ReproError
 from k2repro.reading import shipped_lines
-
-
-class ConfigLike(Protocol):
-    """The fields of a Hugging Face style configuration that decide decode speed."""
-
-    @property
-    def hidden_size(self) -> int: ...
-    @property
-    def num_hidden_layers(self) -> int: ...
-    @property
-    def num_attention_heads(self) -> int: ...
-    @property
-    def num_key_value_heads(self) -> int: ...
-    @property
-    def head_dim(self) -> int: ...
-    @property
-    def intermediate_size(self) -> int: ...
-    @property
-    def vocab_size(self) -> int: ...
-    @property
-    def tie_word_embeddings(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -196,7 +175,7 @@ class ModelShape:
         return 4.0 * self.state_values
 
     @staticmethod
-    def from_config(config: ConfigLike, name: str = "model") -> "ModelShape":
+    def from_config(config: ModelConfig, name: str = "model") -> "ModelShape":
         """The shape of a `k2repro.architecture.ModelConfig` (or any config with HF field names)."""
         return ModelShape(
             name=name,

@@ -244,33 +244,23 @@ def weight_bytes(shape: ModelShape, precision: Precision) -> WeightBytes:
     return WeightBytes(active + shared + head, active, resident + shared + head + embedding)
 
 
-def _stack_group(group: type, rows: Sequence[Any]) -> Any:
+def _stack_group(rows: Sequence[Any]) -> Any:
     columns = {}
-    for field in dataclasses.fields(group):
+    for field in dataclasses.fields(rows[0]):
         values = [getattr(row, field.name) for row in rows]
         columns[field.name] = np.array(values, dtype=np.intp if field.type is Codes else np.float64)
-    return group(**columns)
+    return type(rows[0])(**columns)
 
 
 def stack(rows: Sequence[Workload]) -> Workload:
     """One workload of arrays, shape (n,), from n workloads of single numbers."""
-    return Workload(
-        _stack_group(ModelWork, [row.model for row in rows]),
-        _stack_group(Request, [row.request for row in rows]),
-        _stack_group(Machine, [row.machine for row in rows]),
-        _stack_group(Software, [row.software for row in rows]),
-    )
-
-
-def _select_group(group: Any, mask: NDArray[np.bool_]) -> Any:
-    return dataclasses.replace(group, **{name: values[mask] for name, values in vars(group).items()})
+    return Workload(**{group: _stack_group([getattr(row, group) for row in rows]) for group in vars(rows[0])})
 
 
 def select(workload: Workload, mask: NDArray[np.bool_]) -> Workload:
     """The rows of a stacked workload that the mask keeps."""
-    return Workload(
-        _select_group(workload.model, mask),
-        _select_group(workload.request, mask),
-        _select_group(workload.machine, mask),
-        _select_group(workload.software, mask),
-    )
+    groups = {
+        name: dataclasses.replace(group, **{field: values[mask] for field, values in vars(group).items()})
+        for name, group in vars(workload).items()
+    }
+    return Workload(**groups)

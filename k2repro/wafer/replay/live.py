@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
+from k2repro.wafer.model.parameters import FloatArray
 
-FloatArray = NDArray[np.float64]
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 # A clock that stands a rounding error before a tick has reached it.
@@ -104,23 +104,6 @@ def _check_race(lanes: Sequence[Lane], seconds: float, frames_per_second: float)
             f"a race of {seconds!r} s at {frames_per_second!r} frames per second is "
             "none; both must be above zero"
         )
-
-
-def stream_tokens(
-    lane: Lane, tokens: Sequence[str], *, clock: Clock = time.monotonic, sleep: Sleep = time.sleep
-) -> Iterator[tuple[float, str]]:
-    """(seconds, token) of one lane, each when its time has come; the text repeats when it ends.
-
-    Tokens that are due together come without a pause between them, as they do from a draft.
-    """
-    if not tokens:
-        raise K2ReproError("tokens is empty; there is nothing to stream")
-    start = clock()
-    for index, due in enumerate(lane.times):
-        wait = float(due) - (clock() - start)
-        if wait > 0:
-            sleep(wait)
-        yield float(due), tokens[index % len(tokens)]
 
 
 def draw_frame(lanes: Sequence[Lane], frame: Frame, width: int = 40) -> str:

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.wafer.model.parameters import FloatArray
 from k2repro.wafer.model.speculation import Speculation
 from k2repro.wafer.replay.step_times import Server
 from k2repro.wafer.replay.timeline import PhaseTiming, Timeline
 from k2repro.wafer.replay.trace import Phase, Stream, Trace, decode_runs
 
-FloatArray = NDArray[np.float64]
 POLICIES = ("batch", "sequential")
 
 
@@ -177,28 +176,3 @@ def throughput_curve(trace: Trace, servers: Servers | Server, copies: Sequence[i
             )
         )
     return points
-
-
-def token_times(
-    trace: Trace, timeline: Timeline, *, phase: str = "solve", sample: int = 0, request: str | None = None
-) -> FloatArray:
-    """When each token of one sequence came, seconds from the start; shape (its tokens,).
-
-    Tokens of one step come together. request: None takes the first. Raises K2ReproError when the
-    trace has no such sequence or the timeline is of another trace.
-    """
-    chosen = request or trace.requests[0].id
-    phases = [
-        (one, timing)
-        for one, timing in zip((p for r in trace.requests for p in r.phases), timeline.phases, strict=False)
-        if timing.request == chosen and timing.name == one.name == phase
-    ]
-    if not phases or not 0 <= sample < len(phases[0][0].streams):
-        raise K2ReproError(f"request {chosen!r} has no sample {sample} in a phase {phase!r}")
-    streams, timing = phases[0][0].streams, phases[0][1]
-    counts = [stream.steps for stream in streams]
-    if timing.steps not in (max(counts), sum(counts)):
-        raise K2ReproError("the timeline is of another trace: the numbers of steps differ")
-    # In a batch all streams share the steps; in turn each has its own.
-    first = 0 if timing.steps == max(counts) else sum(counts[:sample])
-    return np.repeat(timing.step_ends[first : first + counts[sample]], decode_runs(streams[sample].accepted))

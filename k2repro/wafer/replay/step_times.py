@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
 from k2repro.wafer.model.answers import Prediction
 from k2repro.wafer.model.device_names import find_device
 from k2repro.wafer.model.devices import Device
 from k2repro.wafer.model.names import Config, as_shape
+from k2repro.wafer.model.parameters import FloatArray
 from k2repro.wafer.model.prediction import Prefill, predict, predict_prefill, sweep
 from k2repro.wafer.model.speculation import Speculation
 
-FloatArray = NDArray[np.float64]
 _KNOTS = 17
 
 
@@ -40,7 +39,6 @@ class Server:
     engine: str | None = None
     draft: Config | None = None
     draft_cost_ratio: float = 0.0
-    check_fit: bool = True
 
     def __post_init__(self) -> None:
         if not self.draft_cost_ratio >= 0:
@@ -61,12 +59,7 @@ class Server:
         return None if tdp is None else tdp * self.devices
 
     def predict(
-        self,
-        batch: float,
-        context: float,
-        speculation: Speculation | None = None,
-        *,
-        check_fit: bool | None = None,
+        self, batch: float, context: float, speculation: Speculation | None = None, *, check_fit: bool = True
     ) -> Prediction:
         """`predict` for this server."""
         return predict(
@@ -78,7 +71,7 @@ class Server:
             batch_size=int(batch),
             context_length=max(context, 1.0),
             speculation=speculation,
-            check_fit=self.check_fit if check_fit is None else check_fit,
+            check_fit=check_fit,
         )
 
     def prefill(self, prompt_tokens: float, batch: int) -> Prefill:

@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from k2repro.errors import K2ReproError
-
-FloatArray = NDArray[np.float64]
+from k2repro.wafer.model.parameters import FloatArray
 
 
 @dataclass(frozen=True)
@@ -96,15 +94,6 @@ class Timeline:
     def requests(self) -> list[str]:
         """Request ids, in order."""
         return list(dict.fromkeys(phase.request for phase in self.phases))
-
-    def of_request(self, request: str) -> "Timeline":
-        """The phases of one request; K2ReproError when there is none."""
-        phases = tuple(phase for phase in self.phases if phase.request == request)
-        if not phases:
-            raise K2ReproError(
-                f"request {request!r} is not in this timeline; it has {', '.join(self.requests())}"
-            )
-        return Timeline(phases)
 
     def latency(self) -> Interval:
         """Seconds from the first prompt to the last token.

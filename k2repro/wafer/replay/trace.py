@@ -3,7 +3,7 @@
 A trace knows tokens, not seconds. It carries the whole K2-Think procedure (a planner that writes
 topics and plans, a fan-out of samples, a judge that compares them) and any part of it: a plain
 sampling run is a request with a fan-out of one. `trace_file.py` documents and reads the file,
-`trace_writer.py` writes it from a running engine, `emulator.py` replays it.
+`trace_writer.py` writes it from a running engine, `replayer.py` replays it.
 
 Not in the paper, which reports times of one deployment and publishes no trace.
 """
@@ -26,18 +26,8 @@ ROLES = ("planner", "solver", "judge")
 STOP_REASONS = ("eos", "stop_string", "length", "budget", "timeout", "cancelled", "error")
 
 
-def encode_runs(values: Sequence[int]) -> Runs:
-    """Run-length encoding: [1, 1, 3] -> ((1, 2), (3, 1))."""
-    array = np.asarray(values, dtype=np.int64)
-    if array.size == 0:
-        return ()
-    starts = np.flatnonzero(np.concatenate(([True], array[1:] != array[:-1])))
-    counts = np.diff(np.concatenate((starts, [array.size])))
-    return tuple(zip(array[starts].tolist(), counts.tolist(), strict=True))
-
-
 def decode_runs(runs: Runs) -> IntArray:
-    """The inverse of `encode_runs`."""
+    """The sequence that runs stand for: ((1, 2), (3, 1)) -> [1, 1, 3]."""
     if not runs:
         return np.zeros(0, dtype=np.int64)
     values, counts = np.array(runs, dtype=np.int64).T
@@ -172,48 +162,6 @@ def plain_stream(prompt_tokens: int, output_tokens: int, stop: str = "eos") -> S
     return Stream(prompt_tokens, ((1, output_tokens),), stop)
 
 
-def speculative_stream(
-    prompt_tokens: int,
-    output_tokens: int,
-    *,
-    draft_tokens: int,
-    acceptance: float,
-    generator: np.random.Generator,
-    stop: str = "eos",
-) -> Stream:
-    """A sequence whose accepted lengths are drawn: each draft token is accepted independently.
-
-    The i.i.d. assumption of Leviathan et al. (2023), equation 1. The last step is cut so that
-    exactly `output_tokens` are emitted.
-    """
-    if not 0.0 <= acceptance <= 1.0:
-        raise K2ReproError(f"acceptance = {acceptance!r} must lie between 0 and 1")
-    if draft_tokens < 1 or output_tokens < 1:
-        raise K2ReproError(
-            f"draft_tokens and output_tokens must be at least 1, got {draft_tokens} and {output_tokens}"
-        )
-    tries = generator.random((output_tokens, draft_tokens)) < acceptance
-    lengths = 1 + np.cumprod(tries, axis=1).sum(axis=1)
-    ends = np.cumsum(lengths)
-    steps = int(np.searchsorted(ends, output_tokens)) + 1
-    lengths = lengths[:steps]
-    lengths[-1] -= ends[steps - 1] - output_tokens
-    return Stream(prompt_tokens, encode_runs(lengths.tolist()), stop)
-
-
-def trace_from_lengths(
-    prompt_tokens: int,
-    output_tokens: Sequence[int],
-    *,
-    request: str = "request-1",
-    question: str = "",
-    source: str = "token counts",
-) -> Trace:
-    """A trace of one prompt and a fan-out of samples, from nothing but their lengths."""
-    streams = tuple(plain_stream(prompt_tokens, tokens) for tokens in output_tokens)
-    return Trace((Request(request, question, (Phase("solve", "solver", streams),)),), source)
-
-
 @dataclass(frozen=True)
 class CallLengths:
     """Tokens of one call: of its prompt and of its output."""
@@ -228,12 +176,6 @@ def k2_think_answer_trace(
     topics: CallLengths | None,
     plan: CallLengths | None,
     judge: CallLengths | None,
-    draft_tokens: int = 0,
-    acceptance: float = 0.0,
-    generator: np.random.Generator | None = None,
-    request: str = "k2-think",
-    question: str = "",
-    source: str = "published lengths",
 ) -> Trace:
     """One answer of the whole procedure, from lengths.
 
@@ -244,7 +186,7 @@ def k2_think_answer_trace(
     when the one before it has ended for all samples.
 
     samples: prompt and output of each solver call. topics, plan, judge: lengths of one such call,
-    None to leave the stage out. draft_tokens, acceptance, generator: speculation of the solver.
+    None to leave the stage out. One token a step: lengths do not say what a draft would have got through.
     """
     if not samples:
         raise K2ReproError("samples is empty; an answer needs at least one solver call")
@@ -253,36 +195,11 @@ def k2_think_answer_trace(
         for name, call in (("topics", topics), ("plan", plan))
         if call is not None
     ]
-    phases.append(
-        Phase(
-            "solve",
-            "solver",
-            tuple(_solver_stream(call, draft_tokens, acceptance, generator) for call in samples),
-            draft_tokens,
-        )
-    )
+    solved = tuple(plain_stream(call.prompt_tokens, call.output_tokens, "stop_string") for call in samples)
+    phases.append(Phase("solve", "solver", solved))
     if judge is not None:
         phases += [
             Phase(f"judge-{index}", "judge", (plain_stream(judge.prompt_tokens, judge.output_tokens),))
             for index in range(1, len(samples))
         ]
-    return Trace((Request(request, question, tuple(phases)),), source)
-
-
-def _solver_stream(
-    call: CallLengths, draft_tokens: int, acceptance: float, generator: np.random.Generator | None
-) -> Stream:
-    if draft_tokens == 0:
-        return plain_stream(call.prompt_tokens, call.output_tokens, "stop_string")
-    if generator is None:
-        raise K2ReproError(
-            "draft_tokens without a generator: accepted lengths are drawn, and every draw needs its generator"
-        )
-    return speculative_stream(
-        call.prompt_tokens,
-        call.output_tokens,
-        draft_tokens=draft_tokens,
-        acceptance=acceptance,
-        generator=generator,
-        stop="stop_string",
-    )
+    return Trace((Request("k2-think", "", tuple(phases)),), "published lengths")

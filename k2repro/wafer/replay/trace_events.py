@@ -36,6 +36,11 @@ _KEYS: dict[str, dict[str, type]] = {
 _MOST_STEPS = 10_000_000
 
 
+def header_event(source: str, notes: dict[str, str]) -> Event:
+    """The first line of a trace."""
+    return {"event": "trace", "format": FORMAT, "version": VERSION, "source": source, "notes": notes}
+
+
 def check_event(event: object) -> Event:
     """The event itself when its name, keys and types are right; K2ReproError naming the rule."""
     if not isinstance(event, dict):
@@ -233,8 +238,8 @@ class TraceBuilder:
                 f"{_MOST_STEPS} is taken for a broken counter"
             )
         stream.own_growth |= "growth" in event
-        _extend(stream.accepted, accepted)
-        _extend(stream.growth, growth)
+        extend_runs(stream.accepted, accepted)
+        extend_runs(stream.growth, growth)
 
     def _stop(self, event: Event) -> None:
         self._check_stop(event["reason"])
@@ -293,7 +298,7 @@ class TraceBuilder:
         self._open, self._phases = "", {}
 
 
-def _extend(runs: list[tuple[int, int]], more: Runs) -> None:
+def extend_runs(runs: list[tuple[int, int]], more: Runs) -> None:
     """Append run lengths in place, merging equal neighbours."""
     for number, times in more:
         if runs and runs[-1][0] == number:

@@ -33,7 +33,7 @@ from pathlib import Path
 from k2repro.errors import K2ReproError
 from k2repro.results.atomic import write_text
 from k2repro.wafer.replay.trace import Phase, Trace
-from k2repro.wafer.replay.trace_events import FORMAT, VERSION, Event, TraceBuilder
+from k2repro.wafer.replay.trace_events import Event, TraceBuilder, header_event
 
 
 def parse_trace(lines: Iterable[str], *, name: str = "trace", partial: bool = False) -> Trace:
@@ -91,13 +91,7 @@ def read_trace(path: str | Path, *, partial: bool = False) -> Trace:
 
 def trace_events(trace: Trace) -> Iterator[Event]:
     """The events of a trace, in file order; reading them gives the same trace."""
-    yield {
-        "event": "trace",
-        "format": FORMAT,
-        "version": VERSION,
-        "source": trace.source,
-        "notes": trace.notes,
-    }
+    yield header_event(trace.source, trace.notes)
     for request in trace.requests:
         yield {"event": "request", "request": request.id, "question": request.question}
         for phase in request.phases:

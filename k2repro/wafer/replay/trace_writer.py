@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import TextIO
 
 from k2repro.errors import K2ReproError
-from k2repro.wafer.replay.trace_events import FORMAT, VERSION, Event, TraceBuilder
+from k2repro.wafer.replay.trace_events import Event, TraceBuilder, extend_runs, header_event
 
 # Steps of one sample that are kept in memory before they become a line.
 _STEPS_PER_LINE = 4096
@@ -31,8 +31,8 @@ class FanOutWriter:
 
     def __init__(self, writer: "TraceWriter", where: Event) -> None:
         self._writer, self._where = writer, where
-        self._accepted: dict[int, list[list[int]]] = {}
-        self._growth: dict[int, list[list[int]]] = {}
+        self._accepted: dict[int, list[tuple[int, int]]] = {}
+        self._growth: dict[int, list[tuple[int, int]]] = {}
         self._waiting: dict[int, int] = {}
 
     def start(self, sample: int, *, prompt_tokens: int) -> None:
@@ -50,8 +50,8 @@ class FanOutWriter:
         """
         if sample not in self._waiting:
             raise K2ReproError(f"sample {sample} has not started or has stopped")
-        _count(self._accepted[sample], accepted)
-        _count(self._growth[sample], accepted if growth is None else growth)
+        extend_runs(self._accepted[sample], ((accepted, 1),))
+        extend_runs(self._growth[sample], ((accepted if growth is None else growth, 1),))
         self._waiting[sample] += 1
         if self._waiting[sample] >= _STEPS_PER_LINE:
             self._flush(sample)
@@ -73,26 +73,13 @@ class FanOutWriter:
         self._waiting[sample] = 0
 
 
-def _count(runs: list[list[int]], number: int) -> None:
-    if runs and runs[-1][0] == number:
-        runs[-1][1] += 1
-    else:
-        runs.append([number, 1])
-
-
 class TraceWriter:
     """Writes a trace file event by event; every event is checked as the reader checks it."""
 
     def __init__(self, path: str | Path, *, source: str = "", notes: dict[str, str] | None = None) -> None:
         self._path = Path(path)
         self._partial = self._path.with_name(self._path.name + ".partial")
-        self._header: Event = {
-            "event": "trace",
-            "format": FORMAT,
-            "version": VERSION,
-            "source": source,
-            "notes": notes or {},
-        }
+        self._header = header_event(source, notes or {})
         self._builder = TraceBuilder()
         self._file: TextIO | None = None
         self._request = ""
