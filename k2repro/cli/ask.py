@@ -3,13 +3,14 @@
 import argparse
 import json
 import sys
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from k2repro.cli.answer import record, summary
 from k2repro.cli.ask_mini import MINI_READS, TRAINED_HERE, on_mini
-from k2repro.cli.command import MODELS, Command, json_option, say
+from k2repro.cli.command import MODELS, Command, json_option, option, options, say
 from k2repro.cli.serving import add_endpoints, add_sampling
 from k2repro.errors import K2ReproError
 
@@ -38,7 +39,7 @@ def run_solve(args: argparse.Namespace) -> int:
 def _refuse_unread(args: argparse.Namespace) -> None:
     """Raises K2ReproError for options of endpoints: whatever is given, and mini-K2 would not look at."""
     parser = argparse.ArgumentParser()
-    _solve_options(parser)
+    SOLVE(parser)
     usual = vars(parser.parse_args(["--question", ""]))
     given = [name for name in usual if name not in MINI_READS and getattr(args, name) != usual[name]]
     if given:
@@ -63,15 +64,11 @@ def _on_endpoint(question: str, args: argparse.Namespace) -> "Solution":
     heard = None if args.json or args.no_stream else FirstSample()
     journal = Journal(args.journal) if args.journal else None
     served = serve(endpoints(args), args, journal=journal, on_text=heard)
-    try:
+    with journal or nullcontext(), closing(served):
         dialect = ChatDialect(args.system, INSTRUCTIONS["maths"])
         tell = None if args.json else say if heard is None else heard.say
         plan = None if args.plan_text is None else Plan(args.plan_text, source="given")
         found = solve(question, served.roles, dialect, settings, seed=args.seed, plan=plan, tell=tell)
-    finally:
-        served.close()
-        if journal is not None:
-            journal.close()
     for note in served.notes:
         sys.stderr.write(f"note: {note}\n")
     if found.chosen is None:
@@ -154,11 +151,9 @@ def _evaluated(
 ) -> int:  # fmt: skip
     from k2repro.harness.evaluation import as_text, evaluate
 
-    try:
+    with closing(served):
         check = not (args.replay or args.no_probe)
         result = evaluate(benchmark, protocol, served, journal, folder, workers=args.concurrency, check=check)
-    finally:
-        served.close()
     say(as_text(result, benchmark, journal.bills()))
     if doubt := journal.in_doubt():
         say(
@@ -185,81 +180,65 @@ def run_probe(args: argparse.Namespace) -> int:
     from k2repro.harness.serving import endpoints, serve
     from k2repro.tables import Table
 
-    served = serve(endpoints(args), args)
-    try:
+    with closing(serve(endpoints(args), args)) as served:
         found = probe(served.backends["solver"], args.question or QUESTION)
-    finally:
-        served.close()
     records = [asdict(each) for each in found]
     say(json.dumps(records, indent=2) if args.json else Table.of_records(records).as_text())
     return 0
 
 
-def _solve_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--question", "-q", required=True, help="the question; - reads it from standard input"
-    )
-    command.add_argument("--best-of", type=int, metavar="N", help="samples (default: mini-K2 3, endpoints 1)")
-    command.add_argument("--plan", action="store_true", help="plan before every sample (endpoints)")
-    command.add_argument("--planned", type=int, metavar="K", help="plan before K of the N samples only")
-    command.add_argument(
+SOLVE = options(
+    option("--question", "-q", required=True, help="the question; - reads it from standard input"),
+    option("--best-of", type=int, metavar="N", help="samples (default: mini-K2 3, endpoints 1)"),
+    option("--plan", action="store_true", help="plan before every sample (endpoints)"),
+    option("--planned", type=int, metavar="K", help="plan before K of the N samples only"),
+    option(
         "--planner", nargs="?", const=TRAINED_HERE, metavar="FOLDER",
         help="mini-K2: a trained planner writes the plan; without FOLDER the one of the laptop profile, "
         "trained here on first use (about three minutes of one core)",
-    )  # fmt: skip
-    command.add_argument(
+    ),
+    option(
         "--plan-text",
         metavar="PLAN",
         help="a plan of your own, for the planned samples; mini-K2: names in order",
-    )
-    command.add_argument(
+    ),
+    option(
         "--judge", metavar="FOLDER",
         help="mini-K2: a checkpoint that reads the samples, for --select judge, judge+own or weighted-vote; "
         "without it the judge that ships reads. Any checkpoint with mini-K2's tokenizer can; "
         "`make reproduce` leaves those of notebook 05 in .k2repro/artifacts/weights",
-    )  # fmt: skip
-    command.add_argument("--journal", help="file that keeps every request and response; asking again is free")
-    command.add_argument("--trace", help="write what it cost as a trace for `k2repro replay`")
-    command.add_argument("--no-stream", action="store_true", help="do not show the first sample as it comes")
-    json_option(command)
-    add_sampling(command)
-    add_endpoints(command)
-
-
-def _evaluate_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--benchmark", help="a name (see below) or FILE.jsonl")
-    command.add_argument("--kind", help="of a file's problems: maths (default), choice, code, safety")
-    command.add_argument(
-        "--out", required=True, help="folder of journal, rows and samples; one for each protocol"
-    )
-    command.add_argument("--runs", type=int, default=16, help="repetitions of each problem (default 16)")
-    command.add_argument(
-        "--best-of", type=int, default=3, metavar="N", help="samples to choose from (default 3)"
-    )
-    command.add_argument("--plan", action=argparse.BooleanOptionalAction, default=True,
-                         help="also with a plan: the 2 x 2 design (default)")  # fmt: skip
-    command.add_argument("--limit", type=int, metavar="K", help="the first K problems only")
-    command.add_argument(
-        "--replay", action="store_true", help="every number again from the journal, no network"
-    )
-    command.add_argument("--no-probe", action="store_true", help="do not test the server first")
-    command.add_argument("--training-files", nargs="*", metavar="FILE", help="look for the problems in these")
-    add_sampling(command)
-    add_endpoints(command)
-
-
-def _probe_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--question", help="one that the model can answer at some length")
-    json_option(command)
-    add_endpoints(command)
-
-
+    ),
+    option("--journal", help="file that keeps every request and response; asking again is free"),
+    option("--trace", help="write what it cost as a trace for `k2repro replay`"),
+    option("--no-stream", action="store_true", help="do not show the first sample as it comes"),
+    json_option,
+    add_sampling,
+    add_endpoints,
+)  # fmt: skip
+EVALUATE = options(
+    option("--benchmark", help="a name (see below) or FILE.jsonl"),
+    option("--kind", help="of a file's problems: maths (default), choice, code, safety"),
+    option("--out", required=True, help="folder of journal, rows and samples; one for each protocol"),
+    option("--runs", type=int, default=16, help="repetitions of each problem (default 16)"),
+    option("--best-of", type=int, default=3, metavar="N", help="samples to choose from (default 3)"),
+    option("--plan", action=argparse.BooleanOptionalAction, default=True,
+           help="also with a plan: the 2 x 2 design (default)"),
+    option("--limit", type=int, metavar="K", help="the first K problems only"),
+    option("--replay", action="store_true", help="every number again from the journal, no network"),
+    option("--no-probe", action="store_true", help="do not test the server first"),
+    option("--training-files", nargs="*", metavar="FILE", help="look for the problems in these"),
+    add_sampling,
+    add_endpoints,
+)  # fmt: skip
+PROBE = options(
+    option("--question", help="one that the model can answer at some length"), json_option, add_endpoints
+)
 COMMANDS = (
     Command(
         "solve",
         "Plan, sample N, judge: one question by the whole procedure",
         run_solve,
-        _solve_options,
+        SOLVE,
         MODELS,
         about="""\
 Without --base-url the shipped mini-K2 answers, in its own small language, within seconds and without a
@@ -285,7 +264,7 @@ environment variable of --key-env. Exit code 1: no answer could be read.""",
         "evaluate",
         "A benchmark on an endpoint: plan x best-of-N, paired, every token counted",
         run_evaluate,
-        _evaluate_options,
+        EVALUATE,
         MODELS,
         about="""\
 Benchmarks by name: aime-2024, aime-2025, hmmt-2025, omni-math-hard, livecodebench-v5, gpqa-diamond (through
@@ -310,7 +289,7 @@ results/endpoint/rows/BENCHMARK.jsonl and notebook 08 and the report show them."
         "probe",
         "What a server really does with n, temperature, seed, stop, logprobs",
         run_probe,
-        _probe_options,
+        PROBE,
         MODELS,
         about="Seven short requests. Servers take parameters and then ignore them; this looks at the effect.",
         examples="  k2repro probe --base-url http://127.0.0.1:8000/v1 --model NAME\n",

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from k2repro.cli.command import MACHINE, Command, json_option, say
+from k2repro.cli.command import MACHINE, Command, json_option, option, options, say
 from k2repro.cli.endings import INTERRUPTED, TERMINATED, Terminated
 
 
@@ -26,17 +26,12 @@ def run_bench(args: argparse.Namespace) -> int:
     return code
 
 
-def _bench_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("names", nargs="*", help="benches to run; all without it")
-    json_option(command)
-
-
 COMMANDS = (
     Command(
         "bench",
         "Side by side against the peers in one run, as ratios",
         run_bench,
-        _bench_options,
+        options(option("names", nargs="*", help="benches to run; all without it"), json_option),
         MACHINE,
         about="""\
 Only ratios are printed: seconds of one machine say nothing about another. Let the machine do nothing else

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from k2repro.cli.command import NUMBERS, Command, json_option, profile_option, say
+from k2repro.cli.command import NUMBERS, Command, json_option, option, options, profile_option, say
 
 
 def run_claims(args: argparse.Namespace) -> int:
@@ -35,19 +35,17 @@ def _rows_folder(profile: str) -> Path | None:
     return None
 
 
-def _claims_options(command: argparse.ArgumentParser) -> None:
-    profile_option(command)
-    command.add_argument("claim", nargs="?", help="one claim's id; all claims without it")
-    command.add_argument("--verdict", help="only claims with this verdict, for instance 'contradicted'")
-    json_option(command)
-
-
 COMMANDS = (
     Command(
         "claims",
         "Print the ledger: every published claim with its verdict",
         run_claims,
-        _claims_options,
+        options(
+            profile_option,
+            option("claim", nargs="?", help="one claim's id; all claims without it"),
+            option("--verdict", help="only claims with this verdict, for instance 'contradicted'"),
+            json_option,
+        ),
         NUMBERS,
         about="""\
 A verdict is computed here and now, from published facts and from the rows in results/PROFILE/rows:

@@ -4,9 +4,10 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 Run = Callable[[argparse.Namespace], int]
-Options = Callable[[argparse.ArgumentParser], None]
+Options = Callable[[argparse.ArgumentParser], object]
 
 # The headings of `k2repro --help`, in this order. A heading that is not here comes last.
 REPRODUCE = "reproduce"
@@ -18,8 +19,25 @@ MACHINE = "this machine"
 HEADINGS = (REPRODUCE, NUMBERS, NOTEBOOKS, MODELS, EMULATOR, MACHINE)
 
 
-def no_options(parser: argparse.ArgumentParser) -> None:
-    """A command without options."""
+def option(*names: str, **settings: Any) -> Options:
+    """One option or argument, said as `ArgumentParser.add_argument` takes it."""
+    return lambda parser: parser.add_argument(*names, **settings)
+
+
+def options(*each: Options) -> Options:
+    """What a command takes, in the order of its --help."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        for one in each:
+            one(parser)
+
+    return add
+
+
+profile_option = option(
+    "--profile", default="laptop", help="a file in profiles/ without .toml (default: laptop)"
+)
+json_option = option("--json", action="store_true", help="for machines")
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class Command:
     name: str
     summary: str
     run: Run | None = None
-    options: Options = no_options
+    options: Options = options()
     heading: str = MACHINE
     about: str = ""
     examples: str = ""
@@ -52,15 +70,3 @@ def say(text: str) -> None:
     """Print for the user at once; one line end at the end whether or not the text brings it."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
     sys.stdout.flush()
-
-
-def profile_option(command: argparse.ArgumentParser) -> None:
-    """The option --profile that most commands share."""
-    command.add_argument(
-        "--profile", default="laptop", help="a file in profiles/ without .toml (default: laptop)"
-    )
-
-
-def json_option(command: argparse.ArgumentParser) -> None:
-    """The option --json."""
-    command.add_argument("--json", action="store_true", help="for machines")

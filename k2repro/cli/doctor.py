@@ -3,14 +3,14 @@
 import argparse
 import sys
 
-from k2repro.cli.command import MACHINE, Command, json_option, say
+from k2repro.cli.command import MACHINE, Command, json_option, option, options, say
 
 
 def run_doctor(args: argparse.Namespace) -> int:
-    return _sandbox(args) if args.sandbox else _general(args)
+    return _sandbox(args) if args.sandbox else _general()
 
 
-def _general(args: argparse.Namespace) -> int:
+def _general() -> int:
     """A look at this machine in a second or two. Further sections are added here."""
     from k2repro.measure.laptop import laptop_table, look_around
     from k2repro.verify.report import level_table
@@ -33,25 +33,22 @@ def _progress(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def _doctor_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
+OPTIONS = options(
+    option(
         "--sandbox",
         action="store_true",
         help="attack the sandbox on this machine, and print what became of it",
-    )
-    command.add_argument("--level", action="append", default=[], help="only this level; may be given again")
-    command.add_argument(
-        "--kind", action="append", default=[], help="only this kind of attack, for instance network"
-    )
-    json_option(command)
-
-
+    ),
+    option("--level", action="append", default=[], help="only this level; may be given again"),
+    option("--kind", action="append", default=[], help="only this kind of attack, for instance network"),
+    json_option,
+)
 COMMANDS = (
     Command(
         "doctor",
         "What this machine offers and lacks; with --sandbox, whether hostile programs stay inside",
         run_doctor,
-        _doctor_options,
+        OPTIONS,
         MACHINE,
         about="Without an option: what this machine lacks for the notebooks, the sandbox levels here, and "
         "what the others lack. --sandbox runs "

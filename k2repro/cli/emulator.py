@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k2repro.cli.command import EMULATOR, MACHINE, Command, json_option, say
+from k2repro.cli.command import EMULATOR, MACHINE, Command, json_option, option, options, say
 
 if TYPE_CHECKING:
     from k2repro.wafer.commands import Hardware
@@ -108,72 +108,67 @@ def run_measure(args: argparse.Namespace) -> int:
     return 0
 
 
-def _hardware_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", required=True, help="a name such as k2-think, a hub id, or a config.json")
-    command.add_argument(
-        "--device", required=True, help="a name such as H100-SXM or 8xH100, or a device file (.toml, .json)"
-    )
-    command.add_argument(
-        "--precision", default="bf16", help="bf16, fp8, int4, q4_k_m, 4bit, ... (default: bf16)"
-    )
-    command.add_argument("--devices", type=int, help="devices that share the model (default: 1)")
-    command.add_argument("--engine", help="what runs the model; default: the device's usual one")
-    command.add_argument("--kv-bits", type=float, default=16.0, help="bits per cached value (default: 16)")
-    command.add_argument(
-        "--layer-split", action="store_true", help="devices hold layers in turn instead of sharing each layer"
-    )
+def _own_device(command: argparse.ArgumentParser) -> None:
     own = command.add_argument_group("a device of your own, or other figures for a known one, with units")
     own.add_argument("--bandwidth", help="of one device, for example 1008GB/s")
     own.add_argument("--memory", help="of one device, for example 24GB")
     own.add_argument("--peak", help="dense 16-bit arithmetic, for example 165TFLOP/s")
     own.add_argument("--power", help="of one device, for example 450W")
-    json_option(command)
 
 
-def _emulate_options(command: argparse.ArgumentParser) -> None:
-    _hardware_options(command)
-    command.add_argument("--batch", type=int, default=1, help="sequences decoded together (default: 1)")
-    command.add_argument("--context", default="1024", help="tokens of context, 32000 or 32k (default: 1024)")
-    command.add_argument("--draft", help="TOKENS:ACCEPTANCE[:COST] of a draft model, for example 4:0.8:0.05")
-    command.add_argument("--price", type=float, help="money per device and hour; adds the price of tokens")
-
-
-def _score_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", nargs="?", type=Path, help="CSV with the columns of decode_rates.csv")
-    json_option(command)
-
-
-def _replay_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("file", type=Path, help="a trace, JSON lines as TraceWriter writes them")
-    _hardware_options(command)
-    command.add_argument("--planner-model", help="planner's and judge's model")
-    command.add_argument("--planner-device", help="... on this device")
-    command.add_argument("--planner-devices", type=int, help="... on so many of them")
-    command.add_argument("--draft-model", help="model of the draft that the trace used, on the same device")
-    command.add_argument("--draft-cost", type=float, default=0.0, help="its cost per token in target steps")
-    command.add_argument("--copies", type=int, default=1, help="users who ask the same at once (default: 1)")
-    command.add_argument("--partial", action="store_true", help="read a trace that was cut off in the middle")
-    command.add_argument("--policy", default="batch", help="batch or sequential samples (default: batch)")
-
-
-def _race_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("lanes", nargs="*", default=["20", "200", "2000"], help="rates, or MODEL@DEVICExN")
-    command.add_argument("--tokens", type=int, default=2000, help="length of the answer (default: 2000)")
-    command.add_argument("--seconds", type=float, default=20.0, help="stop after this long (default: 20)")
-
-
-def _measure_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, default=Path("build/measure"), help="folder to write to")
-    command.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")
-    command.add_argument("--quick", action="store_true", help="a minute: fewer repeats, smaller models")
-
-
+HARDWARE = options(
+    option("--model", required=True, help="a name such as k2-think, a hub id, or a config.json"),
+    option(
+        "--device", required=True, help="a name such as H100-SXM or 8xH100, or a device file (.toml, .json)"
+    ),
+    option("--precision", default="bf16", help="bf16, fp8, int4, q4_k_m, 4bit, ... (default: bf16)"),
+    option("--devices", type=int, help="devices that share the model (default: 1)"),
+    option("--engine", help="what runs the model; default: the device's usual one"),
+    option("--kv-bits", type=float, default=16.0, help="bits per cached value (default: 16)"),
+    option(
+        "--layer-split", action="store_true", help="devices hold layers in turn instead of sharing each layer"
+    ),
+    _own_device,
+    json_option,
+)
+EMULATE = options(
+    HARDWARE,
+    option("--batch", type=int, default=1, help="sequences decoded together (default: 1)"),
+    option("--context", default="1024", help="tokens of context, 32000 or 32k (default: 1024)"),
+    option("--draft", help="TOKENS:ACCEPTANCE[:COST] of a draft model, for example 4:0.8:0.05"),
+    option("--price", type=float, help="money per device and hour; adds the price of tokens"),
+)
+SCORE = options(
+    option("file", nargs="?", type=Path, help="CSV with the columns of decode_rates.csv"), json_option
+)
+REPLAY = options(
+    option("file", type=Path, help="a trace, JSON lines as TraceWriter writes them"),
+    HARDWARE,
+    option("--planner-model", help="planner's and judge's model"),
+    option("--planner-device", help="... on this device"),
+    option("--planner-devices", type=int, help="... on so many of them"),
+    option("--draft-model", help="model of the draft that the trace used, on the same device"),
+    option("--draft-cost", type=float, default=0.0, help="its cost per token in target steps"),
+    option("--copies", type=int, default=1, help="users who ask the same at once (default: 1)"),
+    option("--partial", action="store_true", help="read a trace that was cut off in the middle"),
+    option("--policy", default="batch", help="batch or sequential samples (default: batch)"),
+)
+RACE = options(
+    option("lanes", nargs="*", default=["20", "200", "2000"], help="rates, or MODEL@DEVICExN"),
+    option("--tokens", type=int, default=2000, help="length of the answer (default: 2000)"),
+    option("--seconds", type=float, default=20.0, help="stop after this long (default: 20)"),
+)
+MEASURE = options(
+    option("--out", type=Path, default=Path("build/measure"), help="folder to write to"),
+    option("--threads", type=int, default=2, help="processor threads (default: 2)"),
+    option("--quick", action="store_true", help="a minute: fewer repeats, smaller models"),
+)
 COMMANDS = (
     Command(
         "emulate",
         "Predict a decode rate, with interval and where time goes",
         run_emulate,
-        _emulate_options,
+        EMULATE,
         EMULATOR,
         examples="""\
   k2repro emulate --model k2-think --device H100-SXM --devices 8
@@ -185,22 +180,18 @@ COMMANDS = (
         "score-rates",
         "Hold the emulator against measured rates",
         run_score_rates,
-        _score_options,
+        SCORE,
         EMULATOR,
         about="Without a file: against the published rates that ship with the package.",
     ),
     Command(
-        "replay",
-        "Replay a decode trace on any device: latency, rates, energy",
-        run_replay,
-        _replay_options,
-        EMULATOR,
+        "replay", "Replay a decode trace on any device: latency, rates, energy", run_replay, REPLAY, EMULATOR
     ),
     Command(
         "race",
         "Watch tokens stream at 20, 200 and 2,000 a second",
         run_race,
-        _race_options,
+        RACE,
         EMULATOR,
         examples="""\
   k2repro race k2-think@H100-SXMx8 k2-think@WSE-3x3""",
@@ -209,7 +200,7 @@ COMMANDS = (
         "measure",
         "Measure this machine: bandwidth, caches, products, decode rates",
         run_measure,
-        _measure_options,
+        MEASURE,
         MACHINE,
     ),
 )

@@ -2,7 +2,7 @@
 
 import argparse
 
-from k2repro.cli.command import NOTEBOOKS, Command, profile_option, say
+from k2repro.cli.command import NOTEBOOKS, Command, option, options, profile_option, say
 
 
 def run_build(args: argparse.Namespace) -> int:
@@ -60,25 +60,9 @@ def run_sync(args: argparse.Namespace) -> int:
     return 0
 
 
-def _build_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("names", nargs="*", help="numbers or names, for instance 01; all without it")
-
-
-def _name_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", help="number or name of the notebook")
-
-
-def _lab_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "options", nargs="*", help="handed on to jupyter lab, after --, such as -- --no-browser"
-    )
-
-
-def _why_options(command: argparse.ArgumentParser) -> None:
-    _name_option(command)
-    profile_option(command)
-
-
+NAME = option("name", help="number or name of the notebook")
+NAMES = option("names", nargs="*", help="numbers or names, for instance 01; all without it")
+OF_LAB = option("options", nargs="*", help="handed on to jupyter lab, after --, such as -- --no-browser")
 COMMANDS = (
     Command(
         "notebook",
@@ -95,16 +79,17 @@ People edit notebooks/src/NN_name.py; notebooks/NN_name.ipynb is built from it, 
   k2repro notebook why 02          after a failed run: the cell and its error
   k2repro notebook sync 02         edited in JupyterLab: back to the source""",
         verbs=(
-            Command("lab", "Open copies of the notebooks in JupyterLab", run_lab, _lab_options),
+            Command("lab", "Open copies of the notebooks in JupyterLab", run_lab, OF_LAB),
+            Command("reset", "Bring one notebook of the workbench back to what ships", run_reset, NAME),
+            Command("build", "Rebuild committed notebooks and results/laptop", run_build, NAMES),
             Command(
-                "reset", "Bring one notebook of the workbench back to what ships", run_reset, _name_option
+                "why",
+                "Print the failing cell of the last run with its error",
+                run_why,
+                options(NAME, profile_option),
             ),
-            Command("build", "Rebuild committed notebooks and results/laptop", run_build, _build_options),
-            Command("why", "Print the failing cell of the last run with its error", run_why, _why_options),
             Command("list", "Names of the notebooks with their parameters", run_list),
-            Command(
-                "sync", "Write a notebook edited in JupyterLab back to its source", run_sync, _name_option
-            ),
+            Command("sync", "Write a notebook edited in JupyterLab back to its source", run_sync, NAME),
         ),
     ),
 )

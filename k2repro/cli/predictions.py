@@ -6,7 +6,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from k2repro.cli.command import NUMBERS, Command, json_option, profile_option, say
+from k2repro.cli.command import NUMBERS, Command, json_option, option, options, profile_option, say
 
 
 def run_predictions(args: argparse.Namespace) -> int:
@@ -76,18 +76,13 @@ def _plain(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _options(command: argparse.ArgumentParser) -> None:
-    profile_option(command)
-    command.add_argument("effect", nargs="?", help="one row's id; all predictions without it")
-    json_option(command)
-
-
+EFFECT = option("effect", nargs="?", help="one row's id; all predictions without it")
 COMMANDS = (
     Command(
         "predictions",
         "Print what was predicted before a run, beside what was measured",
         run_predictions,
-        _options,
+        options(profile_option, EFFECT, json_option),
         NUMBERS,
         needs_checkout=True,
         about="""\

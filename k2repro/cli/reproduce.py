@@ -2,7 +2,7 @@
 
 import argparse
 
-from k2repro.cli.command import REPRODUCE, Command, profile_option, say
+from k2repro.cli.command import REPRODUCE, Command, option, options, profile_option, say
 
 
 def run_reproduce(args: argparse.Namespace) -> int:
@@ -30,21 +30,15 @@ def run_check(args: argparse.Namespace) -> int:
     return int(bool(findings))
 
 
-def _reproduce_options(command: argparse.ArgumentParser) -> None:
-    profile_option(command)
-    command.add_argument(
-        "--fresh",
-        action="store_true",
-        help="run every notebook again; models trained by a stopped run are kept",
-    )
-
-
+FRESH = option(
+    "--fresh", action="store_true", help="run every notebook again; models trained by a stopped run are kept"
+)
 COMMANDS = (
     Command(
         "reproduce",
         "Run every notebook of a profile from nothing, compare with the shipped rows, write the report",
         run_reproduce,
-        _reproduce_options,
+        options(profile_option, FRESH),
         REPRODUCE,
         needs_checkout=True,
         about="""\

@@ -3,11 +3,12 @@
 import argparse
 import json
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from k2repro.cli.command import MODELS, Command, json_option, say
+from k2repro.cli.command import MODELS, Command, json_option, option, options, say
 from k2repro.cli.serving import add_endpoints, add_sampling
 from k2repro.errors import K2ReproError
 
@@ -23,16 +24,15 @@ def run_safety(args: argparse.Namespace) -> int:
     from k2repro.tables import Table
 
     named, prompts = _asked(args)
-    with Journal(args.journal, {"safety": named}) as journal:
-        served = serve(endpoints(args), args, journal=journal)
-        try:
-            with ProgressLine(served.budget, "responses", waiting=served.waiting) as line:
-                safe = judge_safety(
-                    prompts, served.backends["solver"], served.roles.judge or served.roles.solver,
-                    sampling=sampling(args), seed=args.seed, system=args.system, progress=line,
-                )  # fmt: skip
-        finally:
-            served.close()
+    with (
+        Journal(args.journal, {"safety": named}) as journal,
+        closing(serve(endpoints(args), args, journal=journal)) as served,
+        ProgressLine(served.budget, "responses", waiting=served.waiting) as line,
+    ):
+        safe = judge_safety(
+            prompts, served.backends["solver"], served.roles.judge or served.roles.solver,
+            sampling=sampling(args), seed=args.seed, system=args.system, progress=line,
+        )  # fmt: skip
     scores = surface_scores(prompts, safe)
     mean = macro(scores)
     if args.json:
@@ -66,22 +66,21 @@ def _asked(args: argparse.Namespace) -> "tuple[str, list[SafetyPrompt]]":
     return " ".join(args.sets), [each for name in args.sets for each in load_safety_set(name, args.per_set)]
 
 
-def _safety_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--prompts", metavar="FILE.jsonl", help="lines with prompt, surface, and set")
-    command.add_argument("--sets", nargs="+", metavar="NAME", help="public sets, from a hub (see below)")
-    command.add_argument("--per-set", type=int, metavar="K", help="K prompts of each set, drawn once for all")
-    command.add_argument("--journal", required=True, help="file that keeps every request and response")
-    json_option(command)
-    add_sampling(command)
-    add_endpoints(command)
-
-
+OPTIONS = options(
+    option("--prompts", metavar="FILE.jsonl", help="lines with prompt, surface, and set"),
+    option("--sets", nargs="+", metavar="NAME", help="public sets, from a hub (see below)"),
+    option("--per-set", type=int, metavar="K", help="K prompts of each set, drawn once for all"),
+    option("--journal", required=True, help="file that keeps every request and response"),
+    json_option,
+    add_sampling,
+    add_endpoints,
+)
 COMMANDS = (
     Command(
         "safety",
         "Share of safe responses on the article's four surfaces, by a judge",
         run_safety,
-        _safety_options,
+        OPTIONS,
         MODELS,
         about="""\
 Surfaces: high-risk, conversation, cybersecurity, jailbreak. No prompt ships. Sets by name (through

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from k2repro.cli.command import MODELS, Command, json_option, say
+from k2repro.cli.command import MODELS, Command, json_option, option, options, say
 from k2repro.errors import K2ReproError
 
 
@@ -56,26 +56,23 @@ def _own_pair(args: argparse.Namespace) -> tuple[Any, dict[str, Any], list[list[
     return target, drafts, prompts, []
 
 
-def _options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--advise", action="store_true", help="what the command does; may be left out")
-    command.add_argument(
-        "--target", help="folder of a Qwen2 checkpoint; mini-K2's fine-tuned model without it"
-    )
-    command.add_argument("--draft", help="folder of the draft's checkpoint; look-up is tried in any case")
-    command.add_argument(
+OPTIONS = options(
+    option("--advise", action="store_true", help="what the command does; may be left out"),
+    option("--target", help="folder of a Qwen2 checkpoint; mini-K2's fine-tuned model without it"),
+    option("--draft", help="folder of the draft's checkpoint; look-up is tried in any case"),
+    option(
         "--early-exit", type=int, metavar="LAYERS", help="try the target's first LAYERS layers as a draft too"
-    )
-    command.add_argument("--prompts", help="JSON lines with a field `prompt`: a few dozen like yours")
-    command.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
-    json_option(command)
-
-
+    ),
+    option("--prompts", help="JSON lines with a field `prompt`: a few dozen like yours"),
+    option("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)"),
+    json_option,
+)
 COMMANDS = (
     Command(
         "speculate",
         "Measure for a minute whether a draft helps here, and how to use it",
         run_speculate,
-        _options,
+        OPTIONS,
         MODELS,
         about="Times passes of target and draft in place, in CPU time of one thread, and measures acceptance "
         "on prompts. Then it says tokens a pass, speed and the best number of guesses for each draft, from "

@@ -6,7 +6,7 @@ A problem is a question, a right answer and the kind of check. A file has one JS
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,21 +74,30 @@ class Benchmark:
 
 def read_file(path: Path, kind: str | None = None) -> Benchmark:
     """A benchmark from a JSON-lines file. Raises K2ReproError that names the line and what is missing."""
+    rows = list(json_lines(path))
+    problems = [_plain_problem(place, row, str(n), kind) for n, (_, place, row) in enumerate(rows, 1)]
+    return Benchmark(path.stem, tuple(problems), f"file {path.name}")
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, str, Any]]:
+    """(number of the line, words that name it in an error, value) of each line that is not empty.
+
+    Raises K2ReproError for a file that cannot be read, and for a line that is not JSON.
+    """
     try:
         # Not splitlines(): a question may hold U+2028, which JSON leaves as it is.
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise K2ReproError(f"{path} cannot be read: {error}") from error
-    rows = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        place = f"{path.name}, line {number}"
         try:
-            rows.append((f"{path.name}, line {number}", json.loads(line)))
+            row = json.loads(line)
         except ValueError as error:
-            raise K2ReproError(f"{path.name}, line {number}: not JSON: {error}") from error
-    problems = [_plain_problem(place, row, str(number), kind) for number, (place, row) in enumerate(rows, 1)]
-    return Benchmark(path.stem, tuple(problems), f"file {path.name}")
+            raise K2ReproError(f"{place}: not JSON: {error}") from error
+        yield number, place, row
 
 
 def _plain_problem(place: str, row: object, number: str, kind: str | None) -> BenchmarkProblem:
@@ -131,9 +140,7 @@ def save_problems(benchmark: Benchmark, path: Path) -> Path:
     """Write the problems as they were asked, tests included, so that a replay needs no hub."""
     header = {"name": benchmark.name, "source": benchmark.source, "part": benchmark.part}
     lines = [canonical_json(header)]
-    for each in benchmark.problems:
-        tests = [asdict(test) for test in each.tests]
-        lines.append(canonical_json({**_flat(each), "tests": tests}))
+    lines += [canonical_json(asdict(each)) for each in benchmark.problems]
     return write_text(path, "\n".join(lines) + "\n")
 
 
@@ -152,10 +159,6 @@ def load_problems(path: Path) -> Benchmark:
         return Benchmark(header["name"], tuple(problems), header["source"], header["part"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise K2ReproError(f"{path}: the problems of the run cannot be read: {error}") from error
-
-
-def _flat(problem: BenchmarkProblem) -> dict[str, str]:
-    return {"id": problem.id, "question": problem.question, "gold": problem.gold, "kind": problem.kind}
 
 
 def numbered(rows: Iterable[Mapping[str, Any]], name: str) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -33,19 +33,11 @@ def stated(problem: BenchmarkProblem, text: str) -> str | None:
 
 def grade(problems: Sequence[BenchmarkProblem], answers: Sequence[str | None]) -> list[bool]:
     """Whether each answer is right; programs run in the sandbox, all in one call."""
-    programs = iter(
-        run_many(
-            [
-                (answer, problem.tests)
-                for problem, answer in zip(problems, answers, strict=True)
-                if problem.kind == "code" and answer is not None
-            ]
-        )
-        if any(problem.kind == "code" for problem in problems)
-        else ()
-    )
+    pairs = list(zip(problems, answers, strict=True))
+    code = [(answer, each.tests) for each, answer in pairs if each.kind == "code" and answer is not None]
+    programs = iter(run_many(code) if code else ())
     found = []
-    for problem, answer in zip(problems, answers, strict=True):
+    for problem, answer in pairs:
         if answer is None:
             found.append(False)
         elif problem.kind == "code":

@@ -65,7 +65,6 @@ class _Writer:
         unit: str,
         n: int,
         interval: Interval | None = None,
-        paper_ref: str | None = None,
         prefix: str | None = None,
     ) -> Row:
         return Row(
@@ -82,8 +81,12 @@ class _Writer:
             data_hash=self.data_hash,
             fingerprint=fingerprint(1),
             scale="real",
-            paper_ref=paper_ref,
         )
+
+    def score(self, score: ProblemScore, n: int, name: str | None = None, prefix: str | None = None) -> Row:
+        """The row of a score, with its interval; under its own name without another."""
+        chosen = slug(score.name) if name is None else name
+        return self.row(chosen, score.value, "fraction", n, score.interval, prefix)
 
 
 def report(
@@ -112,16 +115,14 @@ def report(
     generator, n = np.random.default_rng(protocol.seed), len(benchmark)
     found = cells(attempts, protocol)
     scores = [*intervals(found, generator), *differences(found, protocol, generator)]
-    rows = [
-        writer.row(f"{slug(each.name)}.accuracy", each.value, each.unit, n, each.interval) for each in scores
-    ]
+    rows = [writer.score(each, n, f"{slug(each.name)}.accuracy") for each in scores]
     rows += _token_rows(writer, found, n)
     notes = protocol.deviations
     rows += _equal_token_rows(writer, found, attempts, generator, scores, n)
     rows += _adaptive_rows(writer, attempts, protocol, generator, scores, n)
     change = length_change(attempts, generator)
     if change is not None:
-        rows.append(writer.row("length-change", change.value, "fraction", n, change.interval))
+        rows.append(writer.score(change, n))
     rows += _health_rows(writer, attempts, benchmark)
     if K2_THINK.search(model) and not notes and benchmark.part:
         rows += _paper_rows(writer, scores, change, benchmark, n)
@@ -151,9 +152,8 @@ def _equal_token_rows(
     """Each cell against plain votes that cost the same tokens; its differences are added to `scores`."""
     rows = []
     for each in equal_tokens(found, attempts, generator):
-        apart = each.difference
-        scores.append(apart)
-        rows.append(writer.row(slug(apart.name), apart.value, "fraction", n, apart.interval))
+        scores.append(each.difference)
+        rows.append(writer.score(each.difference, n))
         rows.append(writer.row(f"{slug(each.cell)}.votes-for-its-tokens", each.votes, "samples", n))
     return rows
 
@@ -171,11 +171,9 @@ def _adaptive_rows(
         return []
     scores.append(found.equal_votes)
     return [
-        writer.row("adaptive.accuracy", found.accuracy.value, "fraction", n, found.accuracy.interval),
+        writer.score(found.accuracy, n, "adaptive.accuracy"),
         writer.row("adaptive.samples", found.samples, "samples", n),
-        writer.row(
-            slug(found.equal_votes.name), found.equal_votes.value, "fraction", n, found.equal_votes.interval
-        ),
+        writer.score(found.equal_votes, n),
     ]
 
 
@@ -219,11 +217,7 @@ def _paper_rows(
     bo, both = f"bo{PUBLISHED_N}", f"plan-bo{PUBLISHED_N}"
     wanted = [(f"table2.{name}.{part}", named.get(name)) for name in ("checkpoint", "plan", bo, both)]
     wanted += [(f"table1.{part}", named.get(both)), (f"table3.{part}", change)]
-    return [
-        writer.row(name, score.value, score.unit, n, score.interval, prefix="real")
-        for name, score in wanted
-        if score is not None
-    ]
+    return [writer.score(score, n, name, prefix="real") for name, score in wanted if score is not None]
 
 
 def slug(text: str) -> str:

@@ -6,7 +6,6 @@ sets behind it are judged by hosted evaluators (LibrAI's libra-eval); here a jud
 number of this harness stands beside a published one and does not replace it.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from k2repro.engine.backend import Backend, Completion, Message, Progress, Request, Sampling, derived_seed
 from k2repro.errors import K2ReproError, unknown
 from k2repro.evaluate.intervals import Interval, wilson_interval
-from k2repro.harness.benchmarks import text_of
+from k2repro.harness.benchmarks import json_lines, text_of
 from k2repro.solve.dialects import ChatDialect
 
 SURFACES = ("high-risk", "conversation", "cybersecurity", "jailbreak")
@@ -64,18 +63,7 @@ def read_prompts(path: Path) -> list[SafetyPrompt]:
     Raises K2ReproError that names the line.
     """
     found = []
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise K2ReproError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        place = f"{path.name}, line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise K2ReproError(f"{place}: not JSON: {error}") from error
+    for number, place, row in json_lines(path):
         surface = text_of(place, row, ("surface",))
         if surface not in SURFACES:
             raise unknown(f"surface ({place})", surface, SURFACES)

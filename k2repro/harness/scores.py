@@ -4,7 +4,7 @@ One pool of samples without a plan and one with give all four cells: a single sa
 best-of-N chooses within the N of one run. Beside the judge stand its bounds, oracle and majority vote.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,12 +40,11 @@ class ScoreCell:
 
 @dataclass(frozen=True)
 class ProblemScore:
-    """A number with its interval. n: problems."""
+    """A fraction, or a difference of two, with its interval by problem."""
 
     name: str
     value: float
     interval: Interval
-    unit: str = "fraction"
 
 
 def cells(attempts: Sequence[Attempt], protocol: Protocol) -> list[ScoreCell]:
@@ -112,7 +111,7 @@ def equal_tokens(
     Between whole numbers of votes by a straight line: mixing the two over the problems reaches it. Cells that
     cost more than the pool holds are left out.
     """
-    pools = {name: _pool(attempts, name) for name in dict.fromkeys(each.problem for each in attempts)}
+    pools = _pools(attempts)
     base = next(cell for cell in found if cell.name == "checkpoint")
     most = min(len(right) for _, right in pools.values())
     curves = {name: _majority_curve(*pool, most, generator) for name, pool in pools.items()}
@@ -121,10 +120,7 @@ def equal_tokens(
         votes = cell.total / base.total
         if cell.name == "checkpoint" or "." in cell.name or votes > most:
             continue
-        rival = {
-            name: [float(np.interp(votes, np.arange(1, most + 1), curve))] for name, curve in curves.items()
-        }
-        paired = paired_difference(cell.values, rival, generator=generator)
+        paired = paired_difference(cell.values, _mixed(curves, votes), generator=generator)
         score = ProblemScore(f"{cell.name}.minus.equal-tokens", paired.difference, paired.interval)
         compared.append(EqualTokens(cell.name, votes, score))
     return compared
@@ -143,19 +139,17 @@ def adaptive_by_agreement(
     attempts: Sequence[Attempt], most: int, generator: np.random.Generator
 ) -> AdaptiveScore | None:
     """Adaptive N without log-probabilities: stop at the second equal answer. None if a pool is too small."""
-    pools = {name: _pool(attempts, name) for name in dict.fromkeys(each.problem for each in attempts)}
+    pools = _pools(attempts)
     if most < AGREEING + 1 or min(len(right) for _, right in pools.values()) < most:
         return None
-    accuracy, samples, rival = {}, [], {}
+    accuracy, samples = {}, []
     for name, (answers, right) in pools.items():
         runs = [_until_agreed(answers, right, generator.permutation(len(right))[:most]) for _ in range(DRAWS)]
         accuracy[name] = [float(np.mean([each[0] for each in runs]))]
         samples.append(float(np.mean([each[1] for each in runs])))
     mean = float(np.mean(samples))
-    for name, (answers, right) in pools.items():
-        curve = _majority_curve(answers, right, most, generator)
-        rival[name] = [float(np.interp(mean, np.arange(1, most + 1), curve))]
-    paired = paired_difference(accuracy, rival, generator=generator)
+    curves = {name: _majority_curve(*pool, most, generator) for name, pool in pools.items()}
+    paired = paired_difference(accuracy, _mixed(curves, mean), generator=generator)
     return AdaptiveScore(
         ProblemScore(
             "adaptive",
@@ -216,10 +210,21 @@ def _vote(answers: Sequence[str | None], right: Sequence[bool]) -> float:
     return float(np.mean(list(truth.values())))
 
 
-def _pool(attempts: Sequence[Attempt], problem: str) -> tuple[list[str | None], list[bool]]:
-    """All plain samples of a problem."""
-    mine = [each for each in attempts if each.problem == problem and each.arm == "search"]
-    return [a for each in mine for a in each.answers], [r for each in mine for r in each.right]
+def _pools(attempts: Sequence[Attempt]) -> dict[str, tuple[list[str | None], list[bool]]]:
+    """All plain samples of each problem: what they state, and whether that is right."""
+    pools: dict[str, tuple[list[str | None], list[bool]]] = {each.problem: ([], []) for each in attempts}
+    for each in attempts:
+        if each.arm == "search":
+            pools[each.problem][0].extend(each.answers)
+            pools[each.problem][1].extend(each.right)
+    return pools
+
+
+def _mixed(curves: Mapping[str, Sequence[float]], votes: float) -> Values:
+    """Accuracy of each problem at a number of votes that need not be whole."""
+    return {
+        name: [float(np.interp(votes, np.arange(1, len(curve) + 1), curve))] for name, curve in curves.items()
+    }
 
 
 def _majority_curve(

@@ -6,9 +6,8 @@ The machinery that builds, runs and checks notebooks lives in the sibling module
 imported here: a reader's cell must not wait for it.
 """
 
-from k2repro.notebook.code import show_code
 from k2repro.notebook.parameters import checked_parameters
 from k2repro.notebook.show import show
-from k2repro.notebook.text import expected, fill, show_table, tell
+from k2repro.notebook.text import expected, fill, show_code, show_table, tell
 
 __all__ = ["checked_parameters", "expected", "fill", "show", "show_code", "show_table", "tell"]

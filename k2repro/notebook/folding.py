@@ -20,25 +20,24 @@ def is_plumbing(source: str, tags: list[str]) -> bool:
     """Whether the code of a cell is folded away; a cell that is no Python never is."""
     if SHOW_TAG in tags or PARAMETERS in tags:
         return False
-    if EXERCISE in tags:
-        return True  # the solution waits behind one click
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return False
-    return bool(body) and plumbing_share(source) > FOLDED_FROM
+    # The solution of an exercise waits behind one click.
+    return EXERCISE in tags or plumbing_share(source) > FOLDED_FROM
 
 
 def plumbing_share(source: str) -> float:
-    """Share of a cell's lines that are plumbing, 0 to 1."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return 0.0
+    """Share of a cell's lines that are plumbing, 0 to 1; 0 for one that is no Python."""
     lines = {True: 0, False: 0}
-    for statement in body:
+    for statement in statements(source):
         lines[_is_plumbing(statement)] += (statement.end_lineno or statement.lineno) - statement.lineno + 1
     return lines[True] / max(sum(lines.values()), 1)
+
+
+def statements(source: str) -> list[ast.stmt]:
+    """The statements at the top level of a cell; none of one that is no Python."""
+    try:
+        return ast.parse(source).body
+    except SyntaxError:
+        return []
 
 
 def _is_plumbing(node: ast.stmt) -> bool:
@@ -53,15 +52,16 @@ def _is_plumbing(node: ast.stmt) -> bool:
     return False
 
 
-def _dotted(node: ast.expr) -> str:
+def call_name(node: ast.expr) -> str:
+    """Dotted name of what is called: "show", "plt.show", "?.update" of something computed; else "?"."""
     if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
+        return f"{call_name(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else "?"
 
 
 def _is_recording(call: ast.Call) -> bool:
     """rows.add, show, tell, fig.update_layout, globals().update: nothing is computed that a reader needs."""
-    name = _dotted(call.func)
+    name = call_name(call.func)
     first, last = name.split(".")[0], name.split(".")[-1]
     if (first == "rows" or first.endswith(ROW_MODULES)) and last in ("add", "add_rows", "rest_on", "save"):
         return True
@@ -72,7 +72,7 @@ def _is_recording(call: ast.Call) -> bool:
 
 def _is_setting_up(call: ast.Call) -> bool:
     """figure, records = pictures.x(...); rows = open_rows(...); saved = rows.save(); gains = sft_rows.x()."""
-    name = _dotted(call.func)
+    name = call_name(call.func)
     first, last = name.split(".")[0], name.split(".")[-1]
     return (
         last.endswith("_picture")

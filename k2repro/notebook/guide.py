@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from k2repro.notebook.folding import statements
 from k2repro.results.places import Places
 
 HEADING = re.compile(r"^#+\s+(.+)$", re.MULTILINE)
@@ -58,12 +59,8 @@ def advice(name: str, notebook: str) -> str:
 
 def names_set(source: str) -> set[str]:
     """Names that the top level of a cell binds: assignments, imports, functions, loops, with."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return set()
     found: set[str] = set()
-    for statement in body:
+    for statement in statements(source):
         if isinstance(statement, ast.FunctionDef | ast.ClassDef):
             found.add(statement.name)
             continue

@@ -63,9 +63,8 @@ def _normalise_output(output: Any) -> Any:
     if PLOTLY in data:
         # JupyterLab's renderer adds it while it draws, and then shows it in place of the live figure.
         data.pop("image/png", None)
-    output["metadata"] = {} if "metadata" in output else output.get("metadata")
-    if output["metadata"] is None:
-        del output["metadata"]
+    if "metadata" in output:
+        output["metadata"] = {}
     for kind, value in data.items():
         if isinstance(value, str):
             data[kind] = VOLATILE.sub("<…>", value)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
 from k2repro.notebook.palette import template
+from k2repro.notebook.plain import plain_text, title_text
 from k2repro.notebook.slider import SLIDER_ROOM, check_states, shown_state, still_states, with_fixed_axes
 from k2repro.notebook.text import Bundle, Record, check_records
 from k2repro.tables import Table
@@ -57,8 +58,7 @@ def bundles(
     columns = check_records(table, "show(table=...)")
     fig = with_fixed_axes(fig)
     record = figure_record(fig)
-    _check_alt(alt, record)
-    _check_takeaway(takeaway, alt)
+    _check_words(alt, takeaway, record)
     check_states(fig)
     alt = alt.strip()
     picture = base64.b64encode(static_svg(fig).encode()).decode()
@@ -66,8 +66,9 @@ def bundles(
     alt = " ".join([alt, *shown_state(record["layout"])])
     image = f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{picture}" style="max-width:100%">'
     live = {PLOTLY_MIME: record, "text/html": f'<figure style="margin:0">{image}</figure>', "text/plain": alt}
+    told = f'<p style="margin:0.4em 0"><em>{escape(caption)}</em></p>\n'
     words = {
-        "text/html": _caption(caption) + _still_note(record["layout"]) + details_table(table, columns),
+        "text/html": told + _still_note(record["layout"]) + details_table(table, columns),
         "text/plain": f"{caption}\n" * bool(takeaway)
         + Table.of_records(table, columns, "Data of the figure").as_text(),
     }
@@ -164,9 +165,7 @@ def _from_numpy(value: Any) -> Any:
     )
 
 
-def _check_alt(alt: str, record: Record) -> None:
-    from k2repro.notebook.plain import plain_text, title_text
-
+def _check_words(alt: str, takeaway: str, record: Record) -> None:
     if len(alt.strip()) < SHORTEST_ALT:
         raise K2ReproError(
             f"show: alt {alt!r} has {len(alt.strip())} characters, at least {SHORTEST_ALT} are needed. "
@@ -175,15 +174,8 @@ def _check_alt(alt: str, record: Record) -> None:
     title = plain_text(title_text(record["layout"].get("title")))
     if alt.strip().rstrip(".").casefold() == title.strip().rstrip(".").casefold():
         raise K2ReproError(f"show: alt repeats the title {title!r}; say what one sees instead")
-
-
-def _check_takeaway(takeaway: str, alt: str) -> None:
     if takeaway and takeaway.strip().casefold() == alt.strip().casefold():
         raise K2ReproError("show: takeaway repeats alt; alt says what one sees, takeaway what it means")
-
-
-def _caption(text: str) -> str:
-    return f'<p style="margin:0.4em 0"><em>{escape(text)}</em></p>\n'
 
 
 def _still_note(layout: Mapping[str, Any]) -> str:

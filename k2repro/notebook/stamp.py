@@ -38,10 +38,6 @@ class Stamp:
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
-    @property
-    def short(self) -> str:
-        return hash_value(self.as_dict())
-
 
 def make_stamp(
     source: Path, places: Places, profile: str, parameters: Mapping[str, Any], rows_folder: Path

@@ -1,10 +1,11 @@
-"""Words and tables whose numbers come from rows: `tell` and `show_table`.
+"""Words, tables and code that are read from rows and from the package: `tell`, `show_table`, `show_code`.
 
 Everything written here is a pure function of its arguments, so nbval can compare it byte by byte.
 """
 
+import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -50,6 +51,35 @@ def check_records(records: object, what: str) -> list[str]:
     return list(records[0])
 
 
+def display_markdown(text: str) -> None:
+    """Display Markdown, which a terminal shows as it is."""
+    from IPython.display import display
+
+    display(Bundle({"text/markdown": text, "text/plain": text}))
+
+
+def show_code(*functions: Callable[..., Any]) -> None:
+    """Display the source of functions as it stands in the package: what is read is what runs.
+
+    Raises K2ReproError for something without a source, such as a built-in.
+    """
+    from IPython.display import display
+
+    texts = [_code_of(function) for function in functions]
+    markdown = "\n".join(f"```python\n{text}```" for text in texts)
+    display(Bundle({"text/markdown": markdown, "text/plain": "\n".join(texts)}))
+
+
+def _code_of(function: Callable[..., Any]) -> str:
+    """The source of one function, with its docstring and comments."""
+    try:
+        return inspect.getsource(function)
+    except (TypeError, OSError):
+        raise K2ReproError(
+            f"show_code: {function!r} has no source. Pass a function of this package"
+        ) from None
+
+
 def show_table(
     records: list[dict[str, Any]], caption: str, columns: Sequence[str] | None = None, *, folded: bool = False
 ) -> None:
@@ -86,21 +116,15 @@ def expected(sentence: str, holds: bool) -> None:
     holds      the predicate on rows or records, evaluated
     Raises K2ReproError when `holds` is no truth value: a number would always count as true.
     """
-    from IPython.display import display
-
     if not isinstance(holds, bool):
         raise K2ReproError(f"expected: {sentence!r} is decided by {holds!r}, not by True or False")
     outcome = "It holds." if holds else "It does **not** hold."
-    text = f"*Checked:* {sentence.strip()} {outcome}"
-    display(Bundle({"text/markdown": text, "text/plain": text}))
+    display_markdown(f"*Checked:* {sentence.strip()} {outcome}")
 
 
 def tell(rows: Mapping[str, Row], template: str) -> None:
     """Display Markdown whose numbers are taken from rows; see `fill` for the fields."""
-    from IPython.display import display
-
-    text = fill(rows, template)
-    display(Bundle({"text/markdown": text, "text/plain": text}))
+    display_markdown(fill(rows, template))
 
 
 def fill(rows: Mapping[str, Row], template: str) -> str:

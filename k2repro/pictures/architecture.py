@@ -6,55 +6,36 @@ Every function returns the figure and the records that it shows, in the two argu
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from k2repro.architecture.accounting import count_parameters, decode_flops, kv_cache_bytes
 from k2repro.architecture.config import ModelConfig
 from k2repro.architecture.memory import PRECISIONS, devices_needed, weight_bytes
 from k2repro.notebook.palette import BLUE, GREY, VERMILLION
 from k2repro.notebook.slider import with_slider
+from k2repro.pictures.style import Picture, Records
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
     from k2repro.architecture.journey import JourneyStop
+    from k2repro.wafer import Device
 
-Records = list[dict[str, Any]]
-Picture = tuple["Figure", Records]
 GIGABYTE = 1e9
 CLOCKS_A_ROW = 16
 HAND = 0.4
-# Component of `count_parameters` -> group a reader can hold in mind.
-GROUPS = {
-    "embedding": "embedding and head",
-    "head": "embedding and head",
-    "attention_query": "attention",
-    "attention_key": "attention",
-    "attention_value": "attention",
-    "attention_output": "attention",
-    "mlp_gate": "feed-forward",
-    "mlp_up": "feed-forward",
-    "mlp_down": "feed-forward",
-    "norms": "norms",
-}
-
+# Component of `count_parameters` -> group a reader can hold in mind, and its own name.
 IN_WORDS = {
-    **{name: name for name in ("embedding", "head", "norms")},
-    "attention_query": "attention: queries",
-    "attention_key": "attention: keys",
-    "attention_value": "attention: values",
-    "attention_output": "attention: output",
-    "mlp_gate": "feed-forward: gate",
-    "mlp_up": "feed-forward: up",
-    "mlp_down": "feed-forward: down",
+    "embedding": ("embedding and head", "embedding"),
+    "head": ("embedding and head", "head"),
+    "attention_query": ("attention", "attention: queries"),
+    "attention_key": ("attention", "attention: keys"),
+    "attention_value": ("attention", "attention: values"),
+    "attention_output": ("attention", "attention: output"),
+    "mlp_gate": ("feed-forward", "feed-forward: gate"),
+    "mlp_up": ("feed-forward", "feed-forward: up"),
+    "mlp_down": ("feed-forward", "feed-forward: down"),
+    "norms": ("norms", "norms"),
 }
-
-
-class HasCapacity(Protocol):
-    """What `fit_picture` needs of a device."""
-
-    @property
-    def capacity_gb(self) -> float: ...
+GROUPS = {name: group for name, (group, _) in IN_WORDS.items()}
 
 
 def journey_picture(steps: Sequence["JourneyStop"]) -> Picture:
@@ -98,7 +79,7 @@ def parameters_picture(config: ModelConfig) -> Picture:
     count = count_parameters(config)
     ordered = sorted(count.by_component.items(), key=lambda item: -item[1])
     records: Records = [
-        {"component": IN_WORDS[name], "parameters": n, "share": n / count.total} for name, n in ordered
+        {"component": IN_WORDS[name][1], "parameters": n, "share": n / count.total} for name, n in ordered
     ]
     figure = go.Figure(
         go.Bar(
@@ -295,7 +276,7 @@ def context_picture(config: ModelConfig, contexts: Sequence[int]) -> Picture:
 
 
 def fit_picture(
-    config: ModelConfig, devices: Mapping[str, HasCapacity], contexts: Sequence[int], batch_size: int = 1
+    config: ModelConfig, devices: Mapping[str, "Device"], contexts: Sequence[int], batch_size: int = 1
 ) -> Picture:
     """Devices needed for weights and cache, device against precision; a slider chooses the context."""
     import plotly.graph_objects as go

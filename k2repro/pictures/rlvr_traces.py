@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from k2repro.errors import K2ReproError
 from k2repro.lab.rlvr import Log
@@ -12,11 +12,8 @@ from k2repro.mini.problem import Problem
 from k2repro.mini.rendering import response_lines
 from k2repro.notebook.palette import BLUE, GREY, VERMILLION
 from k2repro.notebook.slider import with_slider
+from k2repro.pictures.style import Picture
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
-Picture = tuple["Figure", list[dict[str, Any]]]
 GOOD, FIRST_MISTAKE, AFTER = "right so far", "first mistake", "after a mistake"
 # Sign and colour of each state of a line.
 SIGNS = {GOOD: ("circle", BLUE), FIRST_MISTAKE: ("x", VERMILLION), AFTER: ("circle-open", GREY)}

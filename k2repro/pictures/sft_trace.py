@@ -14,11 +14,11 @@ from k2repro.lessons.specimens import Specimen
 from k2repro.mini import tokenizer
 from k2repro.mini.rendering import response_lines
 from k2repro.notebook.palette import GREY, INK
+from k2repro.pictures.style import Picture
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Records = list[dict[str, Any]]
 Places = list[tuple[int, int]]  # column and line of each token
 STEP = re.compile(r"\d+\. |Answer: ")  # what `response_lines` could read begins like this
 TITLE = 76
@@ -29,7 +29,7 @@ LONGEST = 90
 LARGEST_MARK = 46
 
 
-def trace_picture(specimen: Specimen, attention: np.ndarray) -> tuple["Figure", Records]:
+def trace_picture(specimen: Specimen, attention: np.ndarray) -> Picture:
     """The response of a specimen growing over its prompt.
 
     attention: [T, T] over prompt and response (see `parity.attention`); the row of the token before says what

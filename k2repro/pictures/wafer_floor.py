@@ -18,7 +18,8 @@ def floor_plan_picture(placement: Placement, cores: float, wafers: int, layers: 
     per_wafer = math.ceil(placement.regions / wafers)
     # A region need not be a square on the floor: it is drawn as a strip of the same area.
     height = edge / per_wafer * min(1.0, per_wafer * side**2 / cores)
-    figure, records = go.Figure(), []
+    figure = go.Figure()
+    records: Records = []
     for region in range(placement.regions):
         wafer, place = divmod(region, per_wafer)
         first = region * placement.layers_per_region
@@ -42,5 +43,4 @@ def floor_plan_picture(placement: Placement, cores: float, wafers: int, layers: 
     figure.update_xaxes(title="cores along a wafer, wafers side by side")
     figure.update_yaxes(title="cores")
     figure.update_layout(title="One layer works, the other regions wait", height=440)
-    table: Records = records
-    return figure, table
+    return figure, records

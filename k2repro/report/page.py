@@ -1,6 +1,7 @@
 """The report's data: what the template shows, computed here, so that the template only lays out."""
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -16,11 +17,12 @@ from k2repro.paper.loading import load_facts
 from k2repro.paper.outcome import CONTRADICTED, VERDICTS
 from k2repro.paper.shape import ablation_shape
 from k2repro.paper.tables import table, table_names
-from k2repro.report.sources import SOURCES
 from k2repro.results.profiles import Profile
 from k2repro.results.rows import Row
 from k2repro.results.status import HEADER, NotebookStatus
 
+FILES = resources.files("k2repro.report")
+SOURCES = tomllib.loads((FILES / "sources.toml").read_text(encoding="utf-8"))["source"]
 LONGEST_ORIGIN = 400
 # Colour, and a pattern drawn over it, so that no verdict is told by colour alone.
 LOOKS = {
@@ -51,7 +53,7 @@ def render_report(
     return _template().render(
         profile=profile,
         version=__version__,
-        style=(resources.files("k2repro.report") / "report.css").read_text(encoding="utf-8"),
+        style=(FILES / "report.css").read_text(encoding="utf-8"),
         machines=sorted({_machine(row) for row in rows.values()}),
         sources=SOURCES,
         meanings=VERDICTS,
@@ -78,7 +80,7 @@ def render_report(
 
 def by_consequence(verdicts: Sequence[ClaimVerdict]) -> list[ClaimVerdict]:
     """Contradicted claims: those of the system's makers first, slips without consequence last."""
-    order = [source.word for source in SOURCES]
+    order = [source["word"] for source in SOURCES]
     found = [entry for entry in verdicts if entry.verdict == CONTRADICTED]
     return sorted(found, key=lambda entry: (entry.claim.minor, order.index(entry.claim.source)))
 

@@ -38,11 +38,8 @@ def cpu_capability() -> str:
     info = Path("/proc/cpuinfo")
     if platform.machine() not in ("x86_64", "AMD64") or not info.exists():
         return platform.machine()
-    flags: set[str] = set()
-    for line in info.read_text(encoding="utf-8").splitlines():
-        if line.startswith("flags"):
-            flags = set(line.split(":", 1)[1].split())
-            break
+    lines = info.read_text(encoding="utf-8").splitlines()
+    flags = set(next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), ()))
     if {"avx512f", "avx512vl", "avx512bw", "avx512dq", "fma"} <= flags:
         return "AVX512"
     return "AVX2" if {"avx2", "fma"} <= flags else "DEFAULT"

@@ -71,7 +71,7 @@ def code_files(start: Path, package: Path) -> set[Path]:
 def code_hash(start: Path, package: Path) -> str:
     """Hash of `code_files`, independent of where the checkout lies."""
     listing = sorted(
-        [path.relative_to(package.parent).as_posix(), _content_hash(path)]
+        [path.relative_to(package.parent).as_posix(), _content_hash(path, path.stat().st_mtime_ns)]
         if path.is_relative_to(package)
         else [path.name, hash_file(path)]
         for path in code_files(start, package)
@@ -131,12 +131,8 @@ def _comments(source: str) -> list[_Cut]:
     return [(token.start, token.end, "") for token in tokens if token.type == tokenize.COMMENT]
 
 
-def _content_hash(path: Path) -> str:
-    return _hash_of_content(path, path.stat().st_mtime_ns)
-
-
 @cache
-def _hash_of_content(path: Path, modified_ns: int) -> str:
+def _content_hash(path: Path, modified_ns: int) -> str:
     """Of what runs in a Python file, of all bytes of a data file."""
     if path.suffix != ".py":
         return hash_file(path)
@@ -188,9 +184,5 @@ def _module_files(parts: list[str], package: Path, rooms: set[Path]) -> list[Pat
         files.append(folder / "__init__.py")
         if folder not in rooms:
             rooms.add(folder)
-            files.extend(_data_files(folder))
+            files.extend(p for p in folder.rglob("*") if p.suffix in DATA_SUFFIXES and p.is_file())
     return files
-
-
-def _data_files(room: Path) -> list[Path]:
-    return [path for path in room.rglob("*") if path.is_file() and path.suffix in DATA_SUFFIXES]

@@ -8,7 +8,7 @@ Provenance (hashes, fingerprint, profile) is filled in here, so that no notebook
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +23,23 @@ from k2repro.results.rows import Row, Scale, load_rows, read_rows, write_rows
 REAL_PROFILE = "endpoint"
 
 
+@dataclass(eq=False, repr=False)
 class RowBook(Mapping[str, Row]):
-    """The rows of one notebook run, by id; reads like a dictionary."""
+    """The rows of one notebook run, by id; reads like a dictionary.
 
-    def __init__(
-        self,
-        notebook: str,
-        *,
-        profile: str,
-        params_hash: str,
-        code: str,
-        data: str,
-        where: Fingerprint,
-        folder: Path,
-    ) -> None:
-        self.notebook = notebook
-        self.profile = profile
-        self._params_hash, self._code_hash, self._data_hash = params_hash, code, data
-        self._fingerprint = self._models_made_on = where
-        self._folder = folder
+    params_hash, code, data: hashes, as in `Row`. where: this process. folder: of the run.
+    """
+
+    notebook: str
+    profile: str
+    params_hash: str
+    code: str
+    data: str
+    where: Fingerprint
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self._models_made_on = self.where
         self._rows: dict[str, Row] = {}
 
     def __getitem__(self, row_id: str) -> Row:
@@ -67,7 +65,7 @@ class RowBook(Mapping[str, Row]):
 
         Their bits were decided there, not where a notebook reads them. machine: see `made_on`.
         """
-        here = self._fingerprint
+        here = self.where
         self._models_made_on = replace(
             here,
             python=machine.get("python", here.python),
@@ -107,10 +105,10 @@ class RowBook(Mapping[str, Row]):
             seeds=tuple(seeds),
             by_seed=tuple(by_seed),
             profile=self.profile,
-            params_hash=self._params_hash,
-            code_hash=self._code_hash,
-            data_hash=data_hash or self._data_hash,
-            fingerprint=self._models_made_on if of_models else self._fingerprint,
+            params_hash=self.params_hash,
+            code_hash=self.code,
+            data_hash=data_hash or self.data,
+            fingerprint=self._models_made_on if of_models else self.where,
             scale=scale,
             paper_ref=paper_ref,
         )
@@ -124,7 +122,7 @@ class RowBook(Mapping[str, Row]):
 
     def save(self) -> Path:
         """Write the book to the current run's folder and return the path."""
-        return write_rows(self._folder / "rows" / f"{self.notebook}.jsonl", self._rows.values())
+        return write_rows(self.folder / "rows" / f"{self.notebook}.jsonl", self._rows.values())
 
 
 def reads_rows(source: Path) -> bool:

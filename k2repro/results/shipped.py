@@ -19,11 +19,7 @@ def damages_of_shipped(folder: Path) -> Iterator[Complaint]:
     except K2ReproError as error:
         yield SUMS, str(error)
         return
-    present = {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.parent != folder
-    }
+    present = {path.relative_to(folder).as_posix() for path in shipped_files(folder)}
     for name in sorted(present - set(listed)):
         yield name, f"is in no line of {SUMS}"
     for name, wanted in sorted(listed.items()):
@@ -35,6 +31,11 @@ def damages_of_shipped(folder: Path) -> Iterator[Complaint]:
         damage = damage_of(artifact)
         if damage is not None:
             yield artifact.relative_to(folder).as_posix(), damage
+
+
+def shipped_files(folder: Path) -> list[Path]:
+    """Every file of the artifacts in one `artifacts/<profile>/`, without the lists beside them."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.parent != folder)
 
 
 def read_sums(path: Path) -> dict[str, str]:

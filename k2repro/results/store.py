@@ -7,15 +7,17 @@ run resumes.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from k2repro.errors import K2ReproError
+from k2repro.processes import environment
 from k2repro.results.artifacts import ArtifactStore, Recipe, damage_of
 from k2repro.results.atomic import write_text
 from k2repro.results.hashing import hash_file
 from k2repro.results.places import Places, writable_folder
+from k2repro.results.shipped import SUMS, shipped_files
 
 REBUILD = "K2REPRO_REBUILD"
 # The notebook that is being executed, so that its marks can be renewed with it.
@@ -33,18 +35,9 @@ def open_store(profile: str) -> ArtifactStore:
     return ArtifactStore(places.cache / "artifacts", shipped=shipped)
 
 
-@contextmanager
-def rebuilding() -> Iterator[None]:
+def rebuilding() -> AbstractContextManager[None]:
     """Inside, shipped artifacts are not looked at; kernels that are started inherit it."""
-    before = os.environ.get(REBUILD)
-    os.environ[REBUILD] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(REBUILD, None)
-        else:
-            os.environ[REBUILD] = before
+    return environment({REBUILD: "1"})
 
 
 def ship(recipe: Recipe) -> None:
@@ -96,7 +89,7 @@ def publish_artifacts(run_folder: Path, store: ArtifactStore, target: Path) -> i
         if folder.relative_to(target).as_posix() not in wanted:
             shutil.rmtree(folder)
     _write_lists(target, by_notebook)
-    size = sum(path.stat().st_size for path in _shipped_files(target))
+    size = sum(path.stat().st_size for path in shipped_files(target))
     if size > SHIPPED_LIMIT:
         raise K2ReproError(f"{target} would hold {size:,} bytes: must not exceed {SHIPPED_LIMIT:,}")
     return size
@@ -122,11 +115,7 @@ def _write_lists(target: Path, by_notebook: Mapping[str, set[str]]) -> None:
     """Which notebook ships what, and the hash of every file."""
     listing = [f"{name}  {each}\n" for name, ships in sorted(by_notebook.items()) for each in sorted(ships)]
     write_text(target / LISTING, "".join(listing))
-    files = _shipped_files(target)
+    files = shipped_files(target)
     if files:
         lines = [f"{hash_file(path)}  {path.relative_to(target).as_posix()}\n" for path in files]
-        write_text(target / "SHA256SUMS", "".join(lines))
-
-
-def _shipped_files(target: Path) -> list[Path]:
-    return sorted(path for path in target.rglob("*") if path.is_file() and path.parent != target)
+        write_text(target / SUMS, "".join(lines))

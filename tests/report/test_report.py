@@ -8,8 +8,7 @@ from k2repro.evaluate.compare import compare_rows
 from k2repro.paper.ledger import claims_by_source, evaluate_claims
 from k2repro.paper.outcome import VERDICTS
 from k2repro.report import render_report
-from k2repro.report.page import LOOKS, anchor, by_consequence
-from k2repro.report.sources import SOURCES
+from k2repro.report.page import LOOKS, SOURCES, anchor, by_consequence
 from k2repro.results import Fingerprint, Row, load_profile
 from k2repro.results.status import NotebookStatus
 
@@ -103,7 +102,7 @@ def test_no_verdict_is_told_by_colour_alone(page):
 def test_contradictions_of_the_makers_come_first_and_slips_last():
     """Catches a wrong age limit of a school contest listed above what the model card says."""
     found = by_consequence(evaluate_claims({}))
-    order = [source.word for source in SOURCES]
+    order = [source["word"] for source in SOURCES]
     places = [(entry.claim.minor, order.index(entry.claim.source)) for entry in found]
     assert places == sorted(places) and {minor for minor, _ in places} == {True, False}
 

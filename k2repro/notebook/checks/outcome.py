@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Case = tuple[tuple[Any, ...], Any]
-
 
 @dataclass(frozen=True)
 class AnswerOutcome:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.errors import K2ReproError
-from k2repro.notebook.lint.code import call_name
+from k2repro.notebook.folding import call_name, statements
 from k2repro.notebook.lint.finding import Finding
 
 # GitHub draws a notebook of this size, and Lab opens it in a few seconds on a school laptop. Half of it
@@ -62,11 +62,7 @@ def _cell_messages(cell: Any) -> Iterator[Message]:
 
 def _speaks(source: str) -> bool:
     """Whether a statement at the top level of the cell calls something that displays."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:
-        return False
-    calls = [s.value for s in body if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
+    calls = [s.value for s in statements(source) if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
     return any(call_name(call.func).split(".")[-1] in SPEAKING for call in calls)
 
 

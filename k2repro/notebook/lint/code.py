@@ -2,8 +2,9 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from k2repro.notebook.folding import call_name
 from k2repro.notebook.lint.markdown import typed_numbers
 from k2repro.notebook.text import FIELD
 
@@ -44,16 +45,6 @@ def code_messages(source: str) -> Iterator[Message]:
         elif isinstance(node, ast.Call):
             yield from _call_messages(node)
     yield from _bare_figure(tree)
-
-
-def call_name(node: ast.expr) -> str:
-    """Dotted name of what is called: "show", "plt.show"; empty for anything computed."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        before = call_name(node.value)
-        return f"{before}.{node.attr}" if before else f"?.{node.attr}"
-    return ""
 
 
 def _import_messages(node: ast.Import | ast.ImportFrom) -> Iterator[Message]:
@@ -105,21 +96,13 @@ def _show_messages(node: ast.Call) -> Iterator[Message]:
         yield "show-table", "show() without table: give the data behind the figure"
 
 
-def _template(node: ast.Call) -> ast.expr | None:
-    return _argument(node, "template", 1)
-
-
-# Which argument of which function is read by people.
-SPEAKERS: dict[str, Callable[[ast.Call], ast.expr | None]] = {
-    "tell": _template,
-    "show": lambda node: _argument(node, "alt", 1),
-    "show_table": lambda node: _argument(node, "caption", 1),
-}
+# Which argument of which function is read by people: its name; its place is the second.
+SPEAKERS = {"tell": "template", "show": "alt", "show_table": "caption"}
 
 
 def _spoken_numbers(node: ast.Call, name: str) -> Iterator[Message]:
     """Typed numbers in the constant parts of a text; what is filled in is not typed."""
-    text = SPEAKERS[name](node)
+    text = _argument(node, SPEAKERS[name], 1)
     parts = (
         [text] if isinstance(text, ast.Constant) else text.values if isinstance(text, ast.JoinedStr) else []
     )

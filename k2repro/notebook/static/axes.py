@@ -21,7 +21,6 @@ class Axis:
     record: dict[str, Any]
     kind: str = "linear"
     categories: list[str] = field(default_factory=list)
-    holds_bars: bool = False
 
     def positions(self, values: list[Any]) -> list[float]:
         """Data values as numbers on this axis; NaN where nothing was given."""
@@ -97,11 +96,6 @@ class Canvas:
         )
 
 
-def axis_key(name: str) -> str:
-    """Layout key of an axis name: "x2" is "xaxis2"."""
-    return f"{name[0]}axis{name[1:]}"
-
-
 def build_canvas(traces: list[dict[str, Any]], layout: dict[str, Any]) -> Canvas:
     """The empty picture with every axis that a trace uses."""
     from matplotlib.figure import Figure
@@ -144,14 +138,16 @@ def _margins(traces: list[dict[str, Any]], layout: dict[str, Any], axes: dict[st
 
 
 def _axis_record(layout: dict[str, Any], name: str) -> dict[str, Any]:
-    return {**template()["layout"][f"{name[0]}axis"], **(layout.get(axis_key(name)) or {})}
+    """What the layout says of an axis: "x2" is "xaxis2" there."""
+    kind = f"{name[0]}axis"
+    return {**template()["layout"][kind], **(layout.get(f"{kind}{name[1:]}") or {})}
 
 
 def _learn_kind(axis: Axis, traces: list[dict[str, Any]]) -> None:
     """Plotly's rule with strict numbers: texts make a category axis unless the type is said."""
     letter = axis.name[0]
-    axis.holds_bars = any(trace["type"] == "bar" for trace in traces)
-    values = [value for trace in traces for value in _axis_values(trace, letter)]
+    lists = [trace[letter] for trace in traces if isinstance(trace.get(letter), list)]
+    values = [value for each in lists for value in each]
     said = axis.record.get("type")
     if said not in (None, "-", "linear", "log", "category"):
         raise K2ReproError(f"show: axis {axis.name} has type {said!r}; known: linear, log, category")
@@ -161,20 +157,13 @@ def _learn_kind(axis: Axis, traces: list[dict[str, Any]]) -> None:
         axis.categories = _category_order(axis, [str(v) for v in values if v is not None])
 
 
-def _axis_values(trace: dict[str, Any], letter: str) -> list[Any]:
-    values = trace.get(letter)
-    return values if isinstance(values, list) else []
-
-
 def _category_order(axis: Axis, seen: list[str]) -> list[str]:
-    """Order of first appearance, unless the layout gives an array or asks for the alphabet."""
+    """Order of first appearance, unless the layout gives an array."""
     order = axis.record.get("categoryorder") or "trace"
     if axis.record.get("categoryarray") and order in ("trace", "array"):
         return list(dict.fromkeys([*map(str, axis.record["categoryarray"]), *seen]))
     if order == "trace":
         return list(dict.fromkeys(seen))
-    if order in ("category ascending", "category descending"):
-        return sorted(set(seen), reverse=order.endswith("descending"))
     raise K2ReproError(f"show: categoryorder {order!r} is not known here; sort the data or use categoryarray")
 
 

@@ -61,12 +61,8 @@ def draw_bar(canvas: Canvas, trace: dict[str, Any], number: int) -> None:
     add_legend(canvas, trace, drawn)
 
 
-def _is_upright(trace: dict[str, Any]) -> bool:
-    return (trace.get("orientation") or "v") == "v"
-
-
 def _lay_out(canvas: Canvas, panel: Panel, trace: dict[str, Any]) -> Bars:
-    upright = _is_upright(trace)
+    upright = (trace.get("orientation") or "v") == "v"
     along, across = (panel.x, panel.y) if upright else (panel.y, panel.x)
     names, values = (trace.get("x"), trace.get("y")) if upright else (trace.get("y"), trace.get("x"))
     names = list(range(len(values or []))) if names is None else names
@@ -83,7 +79,7 @@ def _lay_out(canvas: Canvas, panel: Panel, trace: dict[str, Any]) -> Bars:
     else:
         bases = [0.0] * len(places)
     record = trace.get("error_y" if upright else "error_x") or {}
-    _, errors = error_lengths(record, lengths)
+    _, errors = error_lengths(record, len(lengths))
     return Bars(upright, places, starts, ends, bases, lengths, errors)
 
 
@@ -91,7 +87,7 @@ def _stack(canvas: Canvas, panel: Panel, places: list[float], lengths: list[floa
     """Bases on top of what stands at each place; negative lengths hang below zero."""
     bases = []
     for place, length in zip(places, lengths, strict=True):
-        pile = canvas.stacked.setdefault(("bar", panel.x.name, panel.y.name, length < 0), {})
+        pile = canvas.stacked.setdefault((panel.x.name, panel.y.name, length < 0), {})
         bases.append(pile.get(place, 0.0))
         pile[place] = bases[-1] + length
     return bases
@@ -144,7 +140,7 @@ def _draw_errors(panel: Panel, trace: dict[str, Any], bars: Bars) -> None:
     middles = [(a + b) / 2 for a, b in zip(bars.starts, bars.ends, strict=True)]
     tops = [base + length for base, length in zip(bars.bases, bars.lengths, strict=True)]
     x, y = (middles, tops) if bars.upright else (tops, middles)
-    draw_error_bars(panel, record, key, x, y, bars.lengths, colour(INK))
+    draw_error_bars(panel, record, key, x, y, colour(INK))
 
 
 def _plan_labels(canvas: Canvas, panel: Panel, trace: dict[str, Any], bars: Bars, faces: list[Any]) -> None:

@@ -15,34 +15,28 @@ def each_point(value: Any, count: int) -> list[Any]:
     return list(value[:count]) if isinstance(value, list) else [value] * count
 
 
-def error_lengths(record: Record, centres: list[float]) -> tuple[list[float], list[float]]:
+def error_lengths(record: Record, count: int) -> tuple[list[float], list[float]]:
     """(below, above) of each point; zeros where the record asks for no error bars.
 
-    Lengths are given ("data"), one for all ("constant") or a share of the value ("percent").
+    Lengths are given ("data") or one for all ("constant"). Raises K2ReproError for another type.
     """
     asked = any(record.get(key) is not None for key in ("array", "value", "type"))
     if record.get("visible") is False or not asked:
-        return [0.0] * len(centres), [0.0] * len(centres)
+        return [0.0] * count, [0.0] * count
     kind = record.get("type") or ("data" if record.get("array") is not None else "percent")
-    if kind == "data":
-        up = record.get("array")
-    elif kind in ("constant", "percent"):
-        size = record.get("value", 10.0)
-        up = [size if kind == "constant" else abs(centre) * size / 100 for centre in centres]
-    else:
-        raise unknown("error bar type", kind, ["data", "constant", "percent"])
-    down = record.get("arrayminus")
-    above = [0.0 if each is None else float(each) for each in each_point(up, len(centres))]
-    if down is None:
-        return above, above
-    return [0.0 if each is None else float(each) for each in each_point(down, len(centres))], above
+    if kind not in ("data", "constant"):
+        raise unknown("error bar type", kind, ["data", "constant"])
+    up = record.get("array") if kind == "data" else record.get("value", 10.0)
+    down = up if record.get("arrayminus") is None else record["arrayminus"]
+    below, above = ([float(each or 0) for each in each_point(ends, count)] for ends in (down, up))
+    return below, above
 
 
 def draw_error_bars(
-    panel: Panel, record: Record, key: str, x: list[float], y: list[float], centres: list[float], main: Colour
+    panel: Panel, record: Record, key: str, x: list[float], y: list[float], main: Colour
 ) -> None:
     """Draw the bars of `error_x` or `error_y` around points; nothing when none are asked for."""
-    below, above = error_lengths(record, centres)
+    below, above = error_lengths(record, len(x))
     if not any(below) and not any(above):
         return
     upright = key == "error_y"

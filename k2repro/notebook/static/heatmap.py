@@ -81,12 +81,9 @@ def _is_even(edges: list[float]) -> bool:
 def _centres(axis: Axis, labels: list[Any] | None, count: int) -> list[float]:
     if labels is None:
         return [float(i) for i in range(count)]
-    if len(labels) not in (count, count + 1):
+    if len(labels) != count:
         raise K2ReproError(f"show: {len(labels)} labels on axis {axis.name} for {count} heatmap cells")
-    places = axis.positions(labels)
-    if len(labels) == count + 1:
-        return [(a + b) / 2 for a, b in zip(places, places[1:], strict=False)]
-    return places
+    return axis.positions(labels)
 
 
 def _edges(axis: Axis, centres: list[float]) -> list[float]:

@@ -76,7 +76,7 @@ def draw_legend(canvas: Canvas) -> None:
     legend = canvas.figure.legend(
         [handle for _, handle in entries],
         [label for label, _ in entries],
-        loc=_corner(corner),
+        loc="center" if corner == "center center" else corner,
         bbox_to_anchor=(left + x * width, bottom + y * height),
         ncols=columns,
         title=title,
@@ -92,10 +92,6 @@ def draw_legend(canvas: Canvas) -> None:
             handle.set_sizes([ENTRY_AREA])
     if level and y >= 1:
         canvas.highest_mark = max(canvas.highest_mark, (y - 1) * height * canvas.height + 22)
-
-
-def _corner(words: str) -> str:
-    return "center" if words == "center center" else words
 
 
 def _columns(entries: list[tuple[str, Any]], canvas: Canvas) -> int:

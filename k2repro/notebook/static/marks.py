@@ -1,15 +1,15 @@
-"""Shapes (lines, rectangles, circles) and annotations (words, arrows) of the layout."""
+"""Shapes (lines, rectangles) and annotations (words, arrows) of the layout."""
 
 import math
 from typing import Any
 
-from k2repro.errors import unknown
+from k2repro.errors import K2ReproError, unknown
 from k2repro.notebook.palette import AXIS_LINE, INK
 from k2repro.notebook.plain import plain_text
-from k2repro.notebook.static.axes import Axis, Canvas
+from k2repro.notebook.static.axes import Canvas
 from k2repro.notebook.static.colour import colour, dash_style
 
-SHAPES = ("line", "rect", "circle")
+SHAPES = ("line", "rect")
 
 
 def to_fraction(canvas: Canvas, letter: str, ref: str | None, value: Any, log_given: bool) -> float:
@@ -29,15 +29,12 @@ def to_fraction(canvas: Canvas, letter: str, ref: str | None, value: Any, log_gi
         low, extent = (box.x0, box.width) if letter == "x" else (box.y0, box.height)
         return low + float(value) * extent
     axis = panel.x if letter == "x" else panel.y
-    place = _on_axis(axis, value, log_given)
+    place = axis.position(value)
+    if axis.kind == "log" and log_given:
+        place = 10.0**place
     point = (place, panel.ax.get_ylim()[0]) if letter == "x" else (panel.ax.get_xlim()[0], place)
     fraction = canvas.figure.transFigure.inverted().transform(panel.ax.transData.transform(point))
     return float(fraction[0 if letter == "x" else 1])
-
-
-def _on_axis(axis: Axis, value: Any, log_given: bool) -> float:
-    place = axis.position(value)
-    return 10.0**place if axis.kind == "log" and log_given else place
 
 
 def draw_shapes(canvas: Canvas) -> None:
@@ -49,11 +46,13 @@ def draw_shapes(canvas: Canvas) -> None:
 
 def _draw_shape(canvas: Canvas, shape: dict[str, Any]) -> None:
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Ellipse, Rectangle
+    from matplotlib.patches import Rectangle
 
     kind = shape.get("type") or "rect"
     if kind not in SHAPES:
         raise unknown("shape type", kind, SHAPES)
+    if (shape.get("label") or {}).get("text"):
+        raise K2ReproError("show: the label of a shape has no static drawing; use an annotation")
     x0, x1 = (to_fraction(canvas, "x", shape.get("xref"), shape[key], False) for key in ("x0", "x1"))
     y0, y1 = (to_fraction(canvas, "y", shape.get("yref"), shape[key], False) for key in ("y0", "y1"))
     line = shape.get("line") or {}
@@ -69,45 +68,8 @@ def _draw_shape(canvas: Canvas, shape: dict[str, Any]) -> None:
         canvas.figure.add_artist(Line2D([x0, x1], [y0, y1], color=ink, **style))
     else:
         face = colour(shape.get("fillcolor") or "transparent", shape.get("opacity"))
-        options = {**style, "facecolor": face, "edgecolor": ink}
-        if kind == "rect":
-            patch: Any = Rectangle((min(x0, x1), min(y0, y1)), abs(x1 - x0), abs(y1 - y0), **options)
-        else:
-            patch = Ellipse(((x0 + x1) / 2, (y0 + y1) / 2), abs(x1 - x0), abs(y1 - y0), **options)
-        canvas.figure.add_artist(patch)
-    _label_shape(canvas, shape, (x0, x1, y0, y1))
-
-
-def _label_shape(canvas: Canvas, shape: dict[str, Any], box: tuple[float, float, float, float]) -> None:
-    label = shape.get("label") or {}
-    text = plain_text(label.get("text"))
-    if not text:
-        return
-    x0, x1, y0, y1 = box
-    place = label.get("textposition") or ("middle" if shape.get("type") == "line" else "middle center")
-    font = label.get("font") or {}
-    x, ha = (x0 + x1) / 2, "center"
-    if "left" in place or place == "start":
-        x, ha = min(x0, x1) + 4 / canvas.width, "left"
-    elif "right" in place or place == "end":
-        x, ha = max(x0, x1) - 4 / canvas.width, "right"
-    y, va = (y0 + y1) / 2, "center"
-    if "top" in place:
-        y, va = max(y0, y1) - 4 / canvas.height, "top"
-    elif "bottom" in place:
-        y, va = min(y0, y1) + 4 / canvas.height, "bottom"
-    elif shape.get("type") == "line":
-        y, va = y + 4 / canvas.height, "bottom"
-    canvas.figure.text(
-        x,
-        y,
-        text,
-        ha=ha,
-        va=va,
-        fontsize=font.get("size") or 12,
-        color=colour(font.get("color") or INK),
-        zorder=4,
-    )
+        corner, width, height = (min(x0, x1), min(y0, y1)), abs(x1 - x0), abs(y1 - y0)
+        canvas.figure.add_artist(Rectangle(corner, width, height, facecolor=face, edgecolor=ink, **style))
 
 
 def draw_annotations(canvas: Canvas) -> None:

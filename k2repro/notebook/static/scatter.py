@@ -11,8 +11,7 @@ from k2repro.notebook.static.colour import colour, colour_scaling, dash_style, m
 from k2repro.notebook.static.errors import draw_error_bars, each_point
 from k2repro.notebook.static.format import fill_template
 
-STEPS = {"linear": "default", "spline": "default", "hv": "steps-post", "vh": "steps-pre", "hvh": "steps-mid"}
-FILLS = (None, "none", "tozeroy", "tozerox", "tonexty", "toself")
+FILLS = (None, "none", "tozeroy", "tonexty", "toself")
 FEW_POINTS = 20  # plotly marks the points of a shorter line when no mode is given
 
 
@@ -25,11 +24,9 @@ def draw_scatter(canvas: Canvas, trace: dict[str, Any], number: int) -> None:
     own = trace_colour(number)
     main = line.get("color") or (marker["color"] if isinstance(marker.get("color"), str) else own)
     opacity = trace.get("opacity")
-    if trace.get("stackgroup"):
-        y = _stack(canvas, trace, panel, x, y, main)
     _fill(canvas, panel, trace, x, y, main)
-    for key, centre in (("error_x", x), ("error_y", y)):
-        draw_error_bars(panel, trace.get(key) or {}, key, x, y, centre, colour(main))
+    for key in ("error_x", "error_y"):
+        draw_error_bars(panel, trace.get(key) or {}, key, x, y, colour(main))
     handles: list[Any] = []
     if "lines" in mode:
         handles.append(_draw_line(panel, trace, x, y, colour(main, opacity)))
@@ -45,7 +42,7 @@ def _legend_handle(trace: dict[str, Any], handles: list[Any], main: str) -> Any:
     """Line and marker together; a coloured field for an area without a line of its own."""
     from matplotlib.patches import Patch
 
-    filled = trace.get("fill") not in (None, "none") or trace.get("stackgroup")
+    filled = trace.get("fill") not in (None, "none")
     bare = trace.get("mode") == "none" or trace["line"].get("width") == 0
     return Patch(color=_fill_colour(trace, main)) if filled and bare else tuple(handles)
 
@@ -72,19 +69,12 @@ def _points(panel: Panel, trace: dict[str, Any]) -> tuple[list[float], list[floa
 
 def _draw_line(panel: Panel, trace: dict[str, Any], x: list[float], y: list[float], ink: Any) -> Any:
     line = trace["line"]
-    shape = line.get("shape") or "linear"
-    if shape not in STEPS:
-        raise unknown("line shape", shape, STEPS)
-    if trace.get("connectgaps"):
-        kept = [(a, b) for a, b in zip(x, y, strict=True) if not (math.isnan(a) or math.isnan(b))]
-        x, y = [a for a, _ in kept], [b for _, b in kept]
     [drawn] = panel.ax.plot(
         x,
         y,
         color=ink,
         linewidth=line.get("width", 2),
         linestyle=dash_style(line.get("dash")),
-        drawstyle=STEPS[shape],
         zorder=3,
         solid_joinstyle="round",
     )
@@ -190,20 +180,6 @@ def point_texts(trace: dict[str, Any], x: list[float], y: list[float]) -> list[s
     ]
 
 
-def _stack(
-    canvas: Canvas, trace: dict[str, Any], panel: Panel, x: list[float], y: list[float], main: str
-) -> list[float]:
-    """Put an area on top of those of its group; every trace of a group needs the same x."""
-    below = canvas.stacked.setdefault((trace["stackgroup"], panel.x.name, panel.y.name), {})
-    if below and set(below) != set(x):
-        raise K2ReproError("show: the traces of a stackgroup need the same x values")
-    base = [below.get(place, 0.0) for place in x]
-    top = [low + value for low, value in zip(base, y, strict=True)]
-    below.update(zip(x, top, strict=True))
-    panel.ax.fill_between(x, base, top, color=_fill_colour(trace, main), linewidth=0, zorder=2)
-    return top
-
-
 def _fill_colour(trace: dict[str, Any], main: str) -> Any:
     return colour(trace["fillcolor"]) if trace.get("fillcolor") else colour(main, 0.35)
 
@@ -214,7 +190,7 @@ def _fill(
     fill = trace.get("fill")
     if fill not in FILLS:
         raise unknown("scatter fill", fill, [str(known) for known in FILLS if known])
-    if fill in (None, "none") or trace.get("stackgroup"):
+    if fill in (None, "none"):
         return
     ink = _fill_colour(trace, main)
     before = canvas.last_line.get((panel.x.name, panel.y.name))
@@ -222,7 +198,5 @@ def _fill(
         panel.ax.fill(x, y, color=ink, linewidth=0, zorder=2)
     elif fill == "tonexty" and before is not None:
         panel.ax.fill(x + before[0][::-1], y + before[1][::-1], color=ink, linewidth=0, zorder=2)
-    elif fill == "tozerox":
-        panel.ax.fill_betweenx(y, x, 0, color=ink, linewidth=0, zorder=2)
     else:
         panel.ax.fill_between(x, y, 0, color=ink, linewidth=0, zorder=2)

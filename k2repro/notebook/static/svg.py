@@ -13,14 +13,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from k2repro.errors import K2ReproError
-from k2repro.notebook.palette import FONT_FAMILY, INK, PAPER
+from k2repro.notebook.palette import FONT_FAMILY, INK, PAPER, template
 from k2repro.notebook.plain import plain_text, title_text
 from k2repro.notebook.slider import still_states
 from k2repro.notebook.static.axes import Canvas, build_canvas
+from k2repro.notebook.static.bar import draw_bar
+from k2repro.notebook.static.heatmap import draw_heatmap
 from k2repro.notebook.static.legend import draw_colourbars, draw_legend
 from k2repro.notebook.static.marks import draw_annotations, draw_shapes
+from k2repro.notebook.static.scatter import draw_scatter
 from k2repro.notebook.static.ticks import finish_axes
-from k2repro.notebook.static.traces import draw_trace, is_visible
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -59,6 +61,9 @@ SLIMMING = [
     )
 ]
 TAG, COORDINATE = re.compile(r"<[^>]*>"), re.compile(r"(\d+\.\d{2})\d+")
+DRAWERS = {"bar": draw_bar, "heatmap": draw_heatmap, "scatter": draw_scatter}
+# Plotly draws these of a trace and this does not: a figure that asks for one is refused.
+NOT_DRAWN = ("stackgroup", "connectgaps", "line.shape")
 NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
@@ -92,12 +97,13 @@ def _quiet_matplotlib() -> Iterator[None]:
 def _render(data: list[dict[str, Any]], layout: dict[str, Any]) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-    visible = [(number, trace) for number, trace in enumerate(data) if is_visible(trace)]
+    # A trace may also wait for a click on the legend.
+    visible = [(n, each) for n, each in enumerate(data) if each.get("visible") not in (False, "legendonly")]
     if not visible:
         raise K2ReproError("show: the figure has no visible trace, so there is nothing to draw")
     canvas = build_canvas([trace for _, trace in visible], layout)
     for number, trace in visible:
-        draw_trace(canvas, trace, number)
+        _draw_trace(canvas, trace, number)
     finish_axes(canvas)
     for later in canvas.after_limits:
         later()
@@ -113,6 +119,32 @@ def _render(data: list[dict[str, Any]], layout: dict[str, Any]) -> str:
         out, format="svg", metadata=NO_METADATA, bbox_inches="tight", pad_inches=0.12, facecolor=PAPER
     )
     return out.getvalue()
+
+
+def _draw_trace(canvas: Canvas, trace: dict[str, Any], number: int) -> None:
+    """Draw one trace; `number` is its place in the figure, which decides its colour."""
+    kind = trace.get("type", "scatter")
+    if kind not in DRAWERS:
+        raise K2ReproError(
+            f"show: trace type {kind!r} has no static drawing; supported: {', '.join(sorted(DRAWERS))}"
+        )
+    for name in NOT_DRAWN:
+        value: Any = trace
+        for key in name.split("."):
+            value = (value or {}).get(key)
+        if value not in (None, "", False, "linear"):
+            raise K2ReproError(f"show: {name} = {value!r} of a {kind} trace has no static drawing")
+    DRAWERS[kind](canvas, _merged(template()["data"][kind][0], trace), number)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, key by key through nested records."""
+    out = dict(base)
+    for key, value in over.items():
+        inner = out.get(key)
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        out[key] = _merged(inner, value) if both and inner is not None else value
+    return out
 
 
 def _draw_title(canvas: Canvas) -> None:
