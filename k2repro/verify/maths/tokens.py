@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from k2repro.verify.maths.tree import Unreadable
+from k2repro.verify.spellings import spellings
 
 _FUNCTION_WORDS = """
 sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp max min gcd lcm cis
@@ -20,52 +21,7 @@ NOT NO OR AND IF NOR XOR ANY ALL NE LT GT LE GE
 """
 LOGIC = frozenset(_LOGIC_WORDS.split())  # no names of anything
 GREEK = frozenset(_GREEK_WORDS.split())
-_SAME = {
-    "dfrac": "frac",
-    "tfrac": "frac",
-    "cfrac": "frac",
-    "dbinom": "binom",
-    "tbinom": "binom",
-    "le": "leq",
-    "leqslant": "leq",
-    "ge": "geq",
-    "geqslant": "geq",
-    "lt": "<",
-    "gt": ">",
-    "ne": "neq",
-    "times": "*",
-    "cdot": "*",
-    "ast": "*",
-    "div": "/",
-    "lbrace": "{",
-    "rbrace": "}",
-    "vert": "|",
-    "lvert": "|",
-    "rvert": "|",
-    "mid": "mid",
-    "lbrack": "[",
-    "rbrack": "]",
-    "varnothing": "emptyset",
-    "surd": "sqrt",
-    "backslash": "setminus",
-    "smallsetminus": "setminus",
-    "dots": "ldots",
-    "cdots": "ldots",
-    "degree": "degree",
-    "arctg": "arctan",
-    "tg": "tan",
-    "ctg": "cot",
-    "cosec": "csc",
-    "land": "and",
-    "lor": "or",
-    "wedge": "and",
-    "vee": "or",
-    "colon": ":",
-    "operatorname*": "operatorname",
-    "varphi": "phi",
-    "varepsilon": "epsilon",
-    "vartheta": "theta",
-}
+_SAME = spellings("commands")
 _FONT_WORDS = """
 text mathrm textrm textbf mathbf mathit textit mbox operatorname mathsf boldsymbol bm textsf
 """
