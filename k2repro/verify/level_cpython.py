@@ -46,10 +46,6 @@ class CPythonLevel(ABC):
     def launch(self, limits: Limits) -> Peer:
         """Start `child.py` inside the sandbox. Raises LevelMissing."""
 
-    @abstractmethod
-    def version(self) -> str:
-        """Version of what confines the programs."""
-
     @contextmanager
     def open(self, limits: Limits) -> Iterator[Program]:
         """A fresh process for one program. Raises LevelMissing."""
