@@ -134,10 +134,11 @@ def _compared(gold: str, answer: str) -> Verdict:
             return _formulas(wanted, given)  # 100,200 may be two numbers
         if found is None or (name and other_name and name != other_name):
             return _UNEQUAL
-        agreed = units.agree(unit, other_unit) and not _percent_of_another(number, unit, found, other_unit)
-        return _verdict(agreed and number.equals(found))
-    if (based := _same_based(wanted, given)) is not None:
-        return _verdict(based)
+        # $5 and 5\\% are not one amount
+        mixed = (number.is_percent and other_unit) or (found.is_percent and unit)
+        return _verdict(units.agree(unit, other_unit) and not mixed and number.equals(found))
+    if (based := _based(wanted)) is not None:
+        return _verdict(based == _based(given))
     if (chosen := _same_option(wanted, given)) is not None:
         return chosen
     bare, unit = units.peeled(wanted)
@@ -162,11 +163,6 @@ def _same_option(gold: str, answer: str) -> Verdict | None:
                 return _UNEQUAL
             return _EQUAL if pattern is _LETTER else _compared(one["value"], other["value"])
     return None
-
-
-def _percent_of_another(number: Literal, unit: str, answer: Literal, other_unit: str) -> bool:
-    r"""$5 and 5\% are not one amount."""
-    return bool((number.is_percent and other_unit) or (answer.is_percent and unit))
 
 
 def _reals(text: str) -> str:
@@ -207,18 +203,12 @@ def _is_name(name: str, quantity: str | None) -> bool:
     return name not in LOGIC
 
 
-def _same_based(gold: str, answer: str) -> bool | None:
-    """204_5 against 204_{5}: digits, their case aside, and base; None when the gold one has no base."""
-    one, other = _based(gold), _based(answer)
-    return None if one is None else one == other
-
-
 def _based(text: str) -> tuple[str, str] | None:
-    """(digits, base) of a numeral with its base, or None."""
+    """(digits, their case aside, and base) of a numeral such as 204_5 or 204_{5}, or None."""
     found = _BASED.fullmatch(text)
-    digits = (found["inside"] or found["digits"]) if found else ""
     if not found:
         return None
+    digits = found["inside"] or found["digits"]
     base = found["base"] or found["braced"] or found["bracketed"] or _BASE_WORDS.get(found["word"] or "")
     hexadecimal = base == "16" and bool(re.fullmatch("[0-9A-F]{2,}|[0-9a-f]{2,}", digits))
     if base is None or not (digits[0].isdigit() or hexadecimal):

@@ -96,14 +96,9 @@ def divisible(x: int, y: int, c: int, d: int, times_over: int) -> bool:
 
 
 _HALF = Fraction(1, 2)
-EXACT: dict[str, dict[Fraction, Fraction]] = {
-    "cos": {
-        Fraction(0): Fraction(1), Fraction(1, 3): _HALF, Fraction(1, 2): Fraction(0), Fraction(2, 3): -_HALF,
-        Fraction(1): Fraction(-1), Fraction(4, 3): -_HALF, Fraction(3, 2): Fraction(0), Fraction(5, 3): _HALF,
-    },
-    "sin": {
-        Fraction(0): Fraction(0), Fraction(1, 6): _HALF, Fraction(1, 2): Fraction(1), Fraction(5, 6): _HALF,
-        Fraction(1): Fraction(0), Fraction(7, 6): -_HALF, Fraction(3, 2): Fraction(-1),
-        Fraction(11, 6): -_HALF,
-    },
+_COSINES = {
+    Fraction(0): Fraction(1), Fraction(1, 3): _HALF, Fraction(1, 2): Fraction(0), Fraction(2, 3): -_HALF,
+    Fraction(1): Fraction(-1), Fraction(4, 3): -_HALF, Fraction(3, 2): Fraction(0), Fraction(5, 3): _HALF,
 }  # fmt: skip
+# The rational ones, by the angle in multiples of pi; the sine is the cosine a quarter of a turn before.
+EXACT = {"cos": _COSINES, "sin": {(turn + _HALF) % 2: value for turn, value in _COSINES.items()}}

@@ -1,5 +1,7 @@
 """A place among the tokens of an answer, and the numbers that stand there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 from k2repro.verify.maths.tokens import Token
@@ -52,11 +54,16 @@ class Cursor:
         if not self.skip(text):
             raise Unreadable(f"{text} expected before {self.now.text}")
 
-    def deeper(self) -> None:
-        """Count a bracket; raises Unreadable below _DEEPEST."""
+    @contextmanager
+    def nested(self, brackets: int = 0) -> Iterator[None]:
+        """One floor deeper, within so many brackets; raises Unreadable below _DEEPEST."""
         self._depth += 1
+        self._brackets += brackets
         if self._depth > _DEEPEST:
             raise Unreadable("too deep")
+        yield
+        self._depth -= 1
+        self._brackets -= brackets
 
     # Numbers
 

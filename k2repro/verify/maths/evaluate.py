@@ -175,19 +175,21 @@ class Evaluator:
             return self.i()
         if name in self.point.at:
             return rational(self.point.at[str(name)])
-        return rational(Fraction(self.point.random(name) + 3, 1 << 12))
+        return self._any(name)
 
     def _based(self, node: Node) -> Value:
-        return rational(Fraction(self.point.random(node.value) + 3, 1 << 12))
+        return self._any(node.value)
+
+    def _any(self, key: object) -> Value:
+        """Any number, the same for the same key."""
+        return rational(Fraction(self.point.random(key) + 3, 1 << 12))
 
     def _apply(self, node: Node) -> Value:
         """An unknown function: any number, the same for the same argument."""
         parts = [self.value(part) for part in node.args]
         if not all(part.is_rational for part in parts):
             raise Undecided
-        return rational(
-            Fraction(self.point.random((node.value, [part.exact for part in parts])) + 3, 1 << 12)
-        )
+        return self._any((node.value, [part.exact for part in parts]))
 
     def pi(self) -> Value:
         """The circle's number."""
@@ -224,7 +226,8 @@ class Evaluator:
         if name in ("log", "lg"):
             return values.mul(self.function("ln", inside), values.inverse(self._base_of(name)))
         if name == "arccot":
-            return values.add(self.right_angle(), values.neg(self.function("arctan", inside)))
+            right_angle = values.mul(self.pi(), rational(Fraction(1, 2)))
+            return values.add(right_angle, values.neg(self.function("arctan", inside)))
         if name == "exp":
             return self.exp(inside)
         return self.function(name, inside)
@@ -241,10 +244,6 @@ class Evaluator:
         sine = values.mul(half, values.add(up, values.neg(down)))
         cosine = values.mul(half, values.add(up, down))
         return {"sinh": sine, "cosh": cosine}.get(name) or values.mul(sine, values.inverse(cosine))
-
-    def right_angle(self) -> Value:
-        """Half of pi."""
-        return values.mul(self.pi(), rational(Fraction(1, 2)))
 
     def is_e(self, node: Node) -> bool:
         """Whether the node is Euler's number."""
@@ -321,20 +320,13 @@ class Evaluator:
         exact = whole_numbers.factorial(inside)
         if exact is not None:
             return rational(exact)
-        return self.gamma(values.add(inside, rational(1)))
-
-    def gamma(self, inside: Value) -> Value:
-        """The gamma function, for factorials that are too large or not of whole numbers."""
-        return Value(None, values.finite(inside.ball.gamma()), formal=True)
+        # too large, or not of a whole number
+        return self.transcendental(values.add(inside, rational(1)).ball.gamma())
 
     def _binom(self, node: Node) -> Value:
         above, below = node.args
         found = whole_numbers.binomial(self.value(above), self.value(below))
-        return self.large(found) if isinstance(found, arb) else rational(found)
-
-    def large(self, ball: Any) -> Value:
-        """A whole number that is only known in size."""
-        return Value(None, values.finite(ball), formal=True)
+        return self.transcendental(found) if isinstance(found, arb) else rational(found)
 
 
 def precision(bits: int) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from hashlib import sha256
 from itertools import islice
@@ -12,8 +12,8 @@ from flint import ctx
 from k2repro.verify.maths import bends
 from k2repro.verify.maths import value as values
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
-from k2repro.verify.maths.proof import proved_zero
-from k2repro.verify.maths.tree import Node, has_letters, minus, variables, walk
+from k2repro.verify.maths.formal import proved_zero
+from k2repro.verify.maths.tree import Node, has_letters, minus, symbol, variables, walk
 from k2repro.verify.maths.value import NotReal, Unclear, Undecided, Undefined
 
 Names = frozenset[str]
@@ -172,8 +172,9 @@ def _numerically_not_zero(node: Node, point: Point) -> bool:
 
 
 def _proof(node: Node, point: Point) -> bool:
-    if _proved(node, point):
-        return True
+    with suppress(Undecided):
+        if proved_zero(node, point):
+            return True
     # The stand-ins differ although the numbers seem not to: a difference too small to be seen, or an
     # identity that is not known here.
     precision(_LAST)
@@ -184,14 +185,6 @@ def _proof(node: Node, point: Point) -> bool:
     if value.exact != 0 if value.exact is not None else values.excludes_zero(value.ball):
         return False
     raise Undecided
-
-
-def _proved(node: Node, point: Point) -> bool:
-    """Whether there is a proof, within the budget."""
-    try:
-        return proved_zero(node, point)
-    except Undecided:
-        return False
 
 
 def sign_at(node: Node) -> int:
@@ -291,21 +284,15 @@ def _is_negative(node: Node) -> bool:
 
 def _in_turns(node: Node) -> set[str]:
     """Variables in angles with pi: at simple fractions sin(6 pi x) is zero, so they get odd ones."""
-    found: set[str] = set()
-    for part in walk(node):
-        if part.head == "fn" and any(each.head == "sym" and each.value == "\\pi" for each in walk(part)):
-            found |= set(variables(part))
-    return found
+    angles = (part for part in walk(node) if part.head == "fn" and symbol("\\pi") in walk(part))
+    return {name for angle in angles for name in variables(angle)}
 
 
 def _in_exponents(node: Node) -> set[str]:
-    found: set[str] = set()
-    for part in walk(node):
-        if part.head == "pow":
-            found |= set(variables(part.args[1]))
-        if part.head == "fn":
-            found |= set(variables(part))
-    return found
+    parts = (
+        part.args[1] if part.head == "pow" else part for part in walk(node) if part.head in ("pow", "fn")
+    )
+    return {name for part in parts for name in variables(part)}
 
 
 def same_sign(one: Node, other: Node, whole: Names = frozenset()) -> bool:

@@ -1,7 +1,6 @@
 """Stand-ins: the same tree with pi, e, logarithms and angles as rational numbers near them."""
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -29,8 +28,6 @@ from k2repro.verify.maths.value import Unclear, Undecided, Undefined, Value, rat
 _NEAR = 44  # bits in which a stand-in agrees with its number, less a few that are drawn
 _WIDE = -26  # more than stand-ins are off, powers of them included
 
-Prover = Callable[[Node, Point], bool]
-
 
 class Restart(Exception):
     """A stand-in must be drawn anew, for a finer unit."""
@@ -41,10 +38,9 @@ class StandIns(Evaluator):
 
     formal = True
 
-    def __init__(self, point: Point, units: dict[Any, int], proved_zero: Prover) -> None:
+    def __init__(self, point: Point, units: dict[Any, int]) -> None:
         super().__init__(point)
         self._units = units
-        self.proved_zero = proved_zero
         self.numeric = Evaluator(point)
         self._wide = Evaluator(point, widen=_WIDE)
         self.logs: list[tuple[Node, Any]] = []
@@ -81,12 +77,6 @@ class StandIns(Evaluator):
         return self.numeric.whole(node)
 
     def transcendental(self, ball: Any) -> Value:
-        raise Undecided
-
-    def gamma(self, inside: Value) -> Value:
-        raise Undecided
-
-    def large(self, ball: Any) -> Value:
         raise Undecided
 
     # Sums of products

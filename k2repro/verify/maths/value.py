@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from flint import acb, arb, fmpq, fmpz
+from flint import arb, fmpq, fmpz
 
 MOST_BITS = 40_000  # of an exact rational; beyond, a ball
 
@@ -149,8 +149,3 @@ def exact_root(value: Fraction, degree: int) -> Fraction | None:
             return None
         parts.append(root)
     return Fraction(*parts)
-
-
-def to_acb(ball: Any) -> Any:
-    """The ball as a complex one."""
-    return acb(ball)
