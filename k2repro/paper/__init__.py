@@ -5,7 +5,7 @@
 No torch. The data and its confidence words are explained in `data/README.md`.
 """
 
-from k2repro.paper.claims import Claim, find_claim, load_claims, rows_waited_for
+from k2repro.paper.claims import Claim, find_claim, load_claims
 from k2repro.paper.confidence import CONFIDENCE, Confidence, legend
 from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.figures import FigurePoint, FigureSeries, figure_series
@@ -43,7 +43,6 @@ __all__ = [
     "load_facts",
     "render_claim",
     "render_ledger",
-    "rows_waited_for",
     "table",
     "table_names",
 ]

@@ -194,12 +194,10 @@ def _check_block(section: str, block: Mapping[str, Any]) -> None:
         if key not in SECTIONS[section]:
             raise unknown(f"key of [[{section}]] in cells.toml", key, SECTIONS[section])
     named = table(block["table"])
-    for row in block.get("rows", ()):
-        if row not in named.rows:
-            raise unknown(f"row of {named.title} in cells.toml", row, named.rows)
-    for column in block.get("columns", ()):
-        if column not in named.columns:
-            raise unknown(f"column of {named.title} in cells.toml", column, named.columns)
+    for kind, known in (("row", named.rows), ("column", named.columns)):
+        for name in block.get(f"{kind}s", ()):
+            if name not in known:
+                raise unknown(f"{kind} of {named.title} in cells.toml", name, known)
 
 
 def _plan(named: PaperTable, row: str, column: str) -> _Plan:

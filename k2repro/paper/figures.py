@@ -10,7 +10,6 @@ from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.loading import load_facts
 
-FIGURES = (1, 2, 3, 4)
 FIGURE_1 = "fig1_math_composite_scatter"
 SCALARS = "fig2_3_4_scalars"
 FIGURE_4 = "fig4_rl_curves"
@@ -70,14 +69,14 @@ class FigureSeries:
 
 def figure_series(n: int, book: FactBook | None = None) -> tuple[FigureSeries, ...]:
     """The series of Figure `n` (1 to 4); raises K2ReproError for any other."""
-    if n not in FIGURES:
-        raise unknown("figure", n, map(str, FIGURES))
     book = book or load_facts()
     if n == 1:
         return (_scatter(book),)
     if n in (2, 3):
         return (_levels(n, book),)
-    return _curves(book)
+    if n == 4:
+        return tuple(curve(name, book) for name in dict.fromkeys(f.row for f in book.in_table(FIGURE_4)))
+    raise unknown("figure", n, "1234")
 
 
 def curve(name: str, book: FactBook) -> FigureSeries:
@@ -91,11 +90,6 @@ def curve(name: str, book: FactBook) -> FigureSeries:
     ]
     y_title = f"{name.rpartition(', ')[2]}, training-time score (fraction, smoothed)"
     return FigureSeries(4, name, "gradient update steps", y_title, tuple(points), facts[0].note)
-
-
-def _curves(book: FactBook) -> tuple[FigureSeries, ...]:
-    names = dict.fromkeys(fact.row for fact in book.in_table(FIGURE_4))
-    return tuple(curve(name, book) for name in names)
 
 
 def _scatter(book: FactBook) -> FigureSeries:
