@@ -10,7 +10,7 @@ from k2repro.verify.maths.tree import Node, is_expression, minus, rebuilt, symbo
 from k2repro.verify.maths.value import Undecided, Undefined
 
 _MOST_MEMBERS = 24
-_SETS = frozenset({"union", "meet", "minus", "empty", "builder"})
+_SETS = frozenset({"union", "meet", "minus", "empty", "set", "rel"})
 
 
 def same(gold: Node, answer: Node) -> bool:
@@ -164,11 +164,9 @@ def _as_set(node: Node) -> Node | None:
     """A node that is a set or can be read as one; a tuple is an interval here."""
     if node.head == "builder":
         return _condition(node)
-    if node == sets.REALS or node.head in _SETS or node.head == "rel" or _is_condition(node):
-        return node
-    if node.head == "tuple" and len(node.args) == 2:
-        return node
-    return node if node.head == "set" else None
+    interval = node.head == "tuple" and len(node.args) == 2
+    is_set = interval or node == sets.REALS or node.head in _SETS or _is_condition(node)
+    return node if is_set else None
 
 
 def _condition(node: Node) -> Node | None:

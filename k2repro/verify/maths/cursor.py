@@ -98,14 +98,8 @@ class Cursor:
 
     def _comma(self) -> bool:
         """Whether `,ddd` follows, without spaces, and no fourth digit."""
-        comma, three, fourth = self.now, [self.ahead(step) for step in (1, 2, 3)], self.ahead(4)
-        glued = all(each.kind == "digit" and not each.spaced for each in three)
-        return (
-            comma.text == ","
-            and not comma.spaced
-            and glued
-            and not (fourth.kind == "digit" and not fourth.spaced)
-        )
+        three = all(map(self._is_digit_at, (1, 2, 3))) and not self._is_digit_at(4)
+        return self.now.text == "," and not self.now.spaced and three
 
     def _decimals(self, whole: str) -> Node:
         digits = self.digits() if not self.now.spaced else ""
