@@ -22,16 +22,13 @@ def ball_of(value: Fraction) -> Any:
 
 def turned(c: Value, s: Value, more_c: Value, more_s: Value) -> tuple[Value, Value]:
     """Cosine and sine of the sum of two angles."""
-    return (
-        values.add(values.mul(c, more_c), values.neg(values.mul(s, more_s))),
-        values.add(values.mul(c, more_s), values.mul(s, more_c)),
-    )
+    return c * more_c - s * more_s, c * more_s + s * more_c
 
 
 def multiple(cosine: Value, sine: Value, steps: int) -> tuple[Value, Value]:
     """Cosine and sine of a multiple of an angle, by squaring."""
     if steps < 0:
-        sine, steps = values.neg(sine), -steps
+        sine, steps = -sine, -steps
     result = rational(1), rational(0)
     while steps:
         if steps & 1:

@@ -35,8 +35,8 @@ class Formal(StandIns):
         for product, factor in terms.items():
             part = rational(factor)
             for name, exponent in product:
-                part = values.mul(part, values.power(self._kernel_value(name), exponent))
-            total = values.add(total, part)
+                part = part * self._kernel_value(name) ** exponent
+            total = total + part
         return total
 
     def _kernel_value(self, name: Any) -> Value:

@@ -143,7 +143,7 @@ class StandIns(Evaluator):
         """e to a sum of terms: a product of powers of stand-ins."""
         result = rational(1)
         for product, factor in terms.items():
-            result = values.mul(result, self._exp_term(product, factor))
+            result = result * self._exp_term(product, factor)
         return result
 
     def _exp_term(self, product: Product, factor: Fraction) -> Value:
@@ -156,19 +156,19 @@ class StandIns(Evaluator):
                 cosine, sine = self.angle({tuple(each for each in product if each != ("i", 1)): factor})
             else:
                 raise Undecided
-            return values.add(cosine, values.mul(sine, self.i()))
+            return cosine + sine * self.i()
         if is_odd(factor):
             value = self.near(
                 ("exp", product, abs(factor)), (self._ball(product) * ball_of(abs(factor))).exp()
             )
-            return value if factor > 0 else values.inverse(value)
+            return value if factor > 0 else value.inverse()
         steps = self._steps(product, factor)
         ball = (self._ball(product) / self._units[product]).exp()
-        return values.power(self.near(("exp", product), ball), steps)
+        return self.near(("exp", product), ball) ** steps
 
     def _power_of_prime(self, prime: int, factor: Fraction) -> Value:
         root = self.root(number(prime), factor.denominator) if factor.denominator > 1 else rational(prime)
-        return values.power(root, factor.numerator)
+        return root**factor.numerator
 
     def _ball(self, product: Product) -> Any:
         """The true value of a product of kernels."""
@@ -234,7 +234,7 @@ class StandIns(Evaluator):
         assert tangent.exact is not None
         square = 1 + tangent.exact**2
         cosine = self.root(number(1 / square), 2)
-        return multiple(cosine, values.mul(cosine, tangent), factor.numerator)
+        return multiple(cosine, cosine * tangent, factor.numerator)
 
     def log_terms(self, node: Node) -> Terms:
         """The logarithm as a sum of terms."""
