@@ -17,6 +17,7 @@ from k2repro.errors import K2ReproError
 from k2repro.verify import units
 from k2repro.verify.clean import clean, tight
 from k2repro.verify.rational import Literal, literal
+from k2repro.verify.spellings import spellings
 from k2repro.verify.words import is_words, same_words
 
 _LONGEST = 2000  # characters of an answer, beyond those of the gold one
@@ -41,20 +42,7 @@ _LETTER = re.compile(r"(?:\((?=.\)))?(?P<letter>[A-Z])\)?")
 _OPTION = re.compile(
     r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?\((?P<letter>[A-Z])\)\s*\}?\s*(?P<value>\S.*)"
 )
-_HALF_LINES = {
-    "\\mathbb{R}^+": "(0,\\infty)",
-    "\\mathbb{R}^{+}": "(0,\\infty)",
-    "\\mathbb{R}_{>0}": "(0,\\infty)",
-    "\\mathbb{R}_{\\geq0}": "[0,\\infty)",
-    "\\mathbb{R}_{\\ge0}": "[0,\\infty)",
-    "\\mathbb{R}^-": "(-\\infty,0)",
-    "\\mathbb{R}^{-}": "(-\\infty,0)",
-    "\\mathbb{R}_{<0}": "(-\\infty,0)",
-}
-_BASE_NAMES = """
-two three four five six seven eight nine ten eleven twelve
-"""
-_BASE_WORDS = {name: str(base) for base, name in enumerate(_BASE_NAMES.split(), start=2)}
+_HALF_LINES, _BASE_WORDS = spellings("half lines"), spellings("bases")
 _ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "\\R", "\\mathbb R"})
 
 

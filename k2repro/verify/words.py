@@ -10,7 +10,6 @@ _KNOWN = (
     | GREEK
     | {"sqrt", "pi", "infinity", "infty", "or", "and", "mod", "pmatrix", "bmatrix", "vmatrix"}
 )
-_STRUCTURE = {"array", "matrix", "text", "end", "begin", "ccc", "cc", "cccc"}
 _SHORT = """
 no on so to is it in if of my by me he we us an as at am pm be do go up yes not all any two one six ten new
 red odd day may jan feb mar apr jun jul aug sep oct nov dec mon tue wed thu fri sat sun the none
