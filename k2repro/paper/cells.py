@@ -102,14 +102,14 @@ def _stand(
     mini = rows.get(plan.mini) if plan.mini else None
     real = rows.get(plan.real) if plan.real else None
     waits = tuple(name for name in (plan.mini, plan.real) if name and name not in rows)
-    value, formula, unchecked = _recompute(cell, plan, book)
+    value, formula, unchecked = _recompute(plan, book)
     verdict, note = _judge(cell, value, formula, unchecked, real, waits, plan)
     if mini is not None:
         note = "; ".join(filter(None, (note, MINI_NOTE)))
     return Standing(row, column, cell, value, formula, mini, real, waits, verdict, note)
 
 
-def _recompute(cell: Cell, plan: _Plan, book: FactBook) -> tuple[float | None, str, bool]:
+def _recompute(plan: _Plan, book: FactBook) -> tuple[float | None, str, bool]:
     """Value in the cell's own unit, formula, and whether a recalled, unchecked number went in."""
     if plan.operand is None:
         return None, "", False

@@ -103,9 +103,12 @@ class FactBook(Mapping[str, Fact]):
             trace.add(key)
         return self._facts[key]
 
+    def value(self, key: str) -> Value:
+        return self.fact(key).value
+
     def number(self, key: str) -> float:
         """The fact's number; raises K2ReproError when the cell is missing or holds text."""
-        value = self.fact(key).value
+        value = self.value(key)
         if not isinstance(value, float):
             state = "is missing" if value is None else f"holds the text {value!r}"
             raise K2ReproError(f"fact {key!r} {state}; a number is needed here")
