@@ -17,7 +17,7 @@ from k2repro.errors import K2ReproError
 from k2repro.verify import units
 from k2repro.verify.clean import clean, tight
 from k2repro.verify.rational import Literal, literal
-from k2repro.verify.spellings import spellings
+from k2repro.verify.spellings import spellings, vocabulary
 from k2repro.verify.words import is_words, same_words
 
 _LONGEST = 2000  # characters of an answer, beyond those of the gold one
@@ -28,10 +28,7 @@ _ASSIGNED = re.compile(
     r"|\\text\s*\{\s*(?P<said>[a-zA-Z]+)\s*\}|(?P<quantity>[a-zA-Z]+))"
     r"\s*=(?P<rest>[^=<>]+)"
 )
-_QUANTITY_WORDS = """
-area perimeter volume length width height radius diameter sum product total
-"""
-_QUANTITIES = frozenset(_QUANTITY_WORDS.split())
+_QUANTITIES = vocabulary("quantities")
 _THREES = re.compile(r"\d{3}(?:,\d{3})+")
 _BASED = re.compile(
     r"(?:\((?P<inside>[0-9A-Za-z]+)\)|(?P<digits>[0-9A-Za-z]+))"
@@ -122,9 +119,8 @@ def _compared(gold: str, answer: str) -> Verdict:
             return _formulas(wanted, given)  # 100,200 may be two numbers
         if found is None or (name and other_name and name != other_name):
             return _UNEQUAL
-        # $5 and 5\\% are not one amount
-        mixed = (number.is_percent and other_unit) or (found.is_percent and unit)
-        return _verdict(units.agree(unit, other_unit) and not mixed and number.equals(found))
+        agreed = units.agree(unit, other_unit) and not _percent_of_another(number, unit, found, other_unit)
+        return _verdict(agreed and number.equals(found))
     if (based := _based(wanted)) is not None:
         return _verdict(based == _based(given))
     if (chosen := _same_option(wanted, given)) is not None:
@@ -151,6 +147,11 @@ def _same_option(gold: str, answer: str) -> Verdict | None:
                 return _UNEQUAL
             return _EQUAL if pattern is _LETTER else _compared(one["value"], other["value"])
     return None
+
+
+def _percent_of_another(number: Literal, unit: str, answer: Literal, other_unit: str) -> bool:
+    r"""$5 and 5\% are not one amount."""
+    return bool((number.is_percent and other_unit) or (answer.is_percent and unit))
 
 
 def _reals(text: str) -> str:
