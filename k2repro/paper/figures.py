@@ -33,17 +33,10 @@ class FigurePoint:
 
 @dataclass(frozen=True)
 class FigureSeries:
-    """One line or cloud of a figure.
+    """One line or cloud of a figure."""
 
-    accuracy   how exactly the points could be read, as the data file says it
-    """
-
-    figure: int
     name: str
-    x_title: str
-    y_title: str
     points: tuple[FigurePoint, ...]
-    accuracy: str
 
     @property
     def xs(self) -> list[float | None]:
@@ -88,8 +81,7 @@ def curve(name: str, book: FactBook) -> FigureSeries:
         FigurePoint(fact.column, float(fact.column), float(fact.printed), fact)
         for fact in sorted(facts, key=lambda fact: float(fact.column))
     ]
-    y_title = f"{name.rpartition(', ')[2]}, training-time score (fraction, smoothed)"
-    return FigureSeries(4, name, "gradient update steps", y_title, tuple(points), facts[0].note)
+    return FigureSeries(name, tuple(points))
 
 
 def _scatter(book: FactBook) -> FigureSeries:
@@ -99,8 +91,7 @@ def _scatter(book: FactBook) -> FigureSeries:
         FigurePoint(fact.row, book.number(f"{FIGURE_1}/{fact.row}/{size}"), book.number(fact.key), fact)
         for fact in facts
     )
-    accuracy = "+/-1.5 points; sizes of proprietary models are speculative"
-    return FigureSeries(1, score, "total parameters (billion)", "maths composite (%)", points, accuracy)
+    return FigureSeries(score, points)
 
 
 def _levels(n: int, book: FactBook) -> FigureSeries:
@@ -108,5 +99,4 @@ def _levels(n: int, book: FactBook) -> FigureSeries:
     if not facts:
         raise K2ReproError(f"no level of Figure {n} is recorded")
     points = tuple(FigurePoint(fact.column, None, book.number(fact.key), fact) for fact in facts)
-    name = facts[0].row.removeprefix(f"Fig {n} ")
-    return FigureSeries(n, name, "not readable", f"{name} (%)", points, "levels quoted in other texts")
+    return FigureSeries(facts[0].row.removeprefix(f"Fig {n} "), points)
