@@ -102,14 +102,14 @@ def _stand(
     mini = rows.get(plan.mini) if plan.mini else None
     real = rows.get(plan.real) if plan.real else None
     waits = tuple(name for name in (plan.mini, plan.real) if name and name not in rows)
-    value, formula, unchecked = _recompute(cell, plan, book)
+    value, formula, unchecked = _recompute(plan, book)
     verdict, note = _judge(cell, value, formula, unchecked, real, waits, plan)
     if mini is not None:
         note = "; ".join(filter(None, (note, MINI_NOTE)))
     return Standing(row, column, cell, value, formula, mini, real, waits, verdict, note)
 
 
-def _recompute(cell: Cell, plan: _Plan, book: FactBook) -> tuple[float | None, str, bool]:
+def _recompute(plan: _Plan, book: FactBook) -> tuple[float | None, str, bool]:
     """Value in the cell's own unit, formula, and whether a recalled, unchecked number went in."""
     if plan.operand is None:
         return None, "", False
@@ -194,12 +194,10 @@ def _check_block(section: str, block: Mapping[str, Any]) -> None:
         if key not in SECTIONS[section]:
             raise unknown(f"key of [[{section}]] in cells.toml", key, SECTIONS[section])
     named = table(block["table"])
-    for row in block.get("rows", ()):
-        if row not in named.rows:
-            raise unknown(f"row of {named.title} in cells.toml", row, named.rows)
-    for column in block.get("columns", ()):
-        if column not in named.columns:
-            raise unknown(f"column of {named.title} in cells.toml", column, named.columns)
+    for kind, known in (("row", named.rows), ("column", named.columns)):
+        for name in block.get(f"{kind}s", ()):
+            if name not in known:
+                raise unknown(f"{kind} of {named.title} in cells.toml", name, known)
 
 
 def _plan(named: PaperTable, row: str, column: str) -> _Plan:

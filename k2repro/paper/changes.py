@@ -1,11 +1,10 @@
 """Which predicates were declared anew, when and why (`changes.toml`)."""
 
-import tomllib
 from dataclasses import dataclass, fields
 from functools import cache
-from importlib import resources
 
 from k2repro.errors import K2ReproError, unknown
+from k2repro.reading import shipped_toml
 
 EVERY_CLAIM = "*"
 
@@ -29,7 +28,7 @@ class Change:
 @cache
 def load_changes() -> tuple[Change, ...]:
     """Every change in the order of the file; a block with other keys raises K2ReproError."""
-    content = tomllib.loads((resources.files("k2repro.paper") / "changes.toml").read_text(encoding="utf-8"))
+    content = shipped_toml("k2repro.paper", "changes.toml")
     known = [field.name for field in fields(Change)]
     found = []
     for block in content.get("change", []):

@@ -8,7 +8,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 
 from k2repro.errors import K2ReproError, unknown
@@ -71,7 +71,7 @@ def read_claims(text: str, book: FactBook) -> tuple[Claim, ...]:
 
 def _claim(block: Mapping[str, object], book: FactBook) -> Claim:
     name = block.get("id")
-    known = [*TEXT_KEYS, "published", "arguments", "needs", "note", "minor"]
+    known = [each.name for each in fields(Claim)]
     for key in block:
         if key not in known:
             raise unknown(f"key of claim {name!r}", key, known)
@@ -143,12 +143,3 @@ def find_claim(claim_id: str, claims: Iterable[Claim] | None = None) -> Claim:
         known = f"{len(by_id)} claims, listed by `k2repro claims`"
         raise K2ReproError(f"unknown claim {claim_id!r};{hint} Known: {known}")
     return by_id[claim_id]
-
-
-def rows_waited_for(claims: Iterable[Claim] | None = None) -> dict[str, list[str]]:
-    """Row id to the claims that wait for it: what other notebooks have to write."""
-    waiting: dict[str, list[str]] = {}
-    for claim in load_claims() if claims is None else claims:
-        for row in claim.needs:
-            waiting.setdefault(row, []).append(claim.id)
-    return dict(sorted(waiting.items()))

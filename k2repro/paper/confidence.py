@@ -13,37 +13,37 @@ from k2repro.errors import unknown
 class Confidence:
     """One confidence word.
 
-    is_published   seen somewhere, in print or in a figure, rather than recalled or computed here
-    needs_mark     a table must not show the bare number
-    template       how a table writes the printed number, for example "~{}"
-    meaning        one line for a legend
+    template   how a table writes the printed number, for example "~{}"
+    meaning    one line for a legend
     """
 
     word: str
-    is_published: bool
-    needs_mark: bool
     template: str
     meaning: str
 
+    @property
+    def needs_mark(self) -> bool:
+        """Whether a table must not show the bare number."""
+        return self.template != "{}"
+
 
 CONFIDENCE = {
-    word: Confidence(word, published, mark, template, meaning)
-    for word, published, mark, template, meaning in (
-        ("verbatim", True, False, "{}", "seen in the official artefact or in the critique itself"),
-        ("secondary-verbatim", True, True, "{}ˢ", "second-hand: seen in a text that quotes the source"),
-        ("article", True, False, "{}", "printed by the K2Think.in article"),
-        ("article-only-rounded", True, True, "{}ʳ", "only the article has it, rounded"),
-        ("figure-digitised", True, True, "~{}", "read off a picture of the figure"),
-        ("derived", False, True, "{}ᵈ", "computed from other facts"),
-        ("memory-corroborated", False, True, "{}ᵐ", "recalled, agrees with an independent check"),
-        ("memory-unverified", False, True, "({})ᵘ", "recalled only, never checked"),
-        ("missing", False, True, "—", "the cell exists, no value was found"),
+    word: Confidence(word, template, meaning)
+    for word, template, meaning in (
+        ("verbatim", "{}", "seen in the official artefact or in the critique itself"),
+        ("secondary-verbatim", "{}ˢ", "second-hand: seen in a text that quotes the source"),
+        ("article", "{}", "printed by the K2Think.in article"),
+        ("article-only-rounded", "{}ʳ", "only the article has it, rounded"),
+        ("figure-digitised", "~{}", "read off a picture of the figure"),
+        ("derived", "{}ᵈ", "computed from other facts"),
+        ("memory-corroborated", "{}ᵐ", "recalled, agrees with an independent check"),
+        ("memory-unverified", "({})ᵘ", "recalled only, never checked"),
+        ("missing", "—", "the cell exists, no value was found"),
     )
 }
 COMPUTED_HERE = "derived"
 UNCHECKED = "memory-unverified"
 CORROBORATED = "memory-corroborated"
-MISSING = "missing"
 
 
 def confidence(word: str) -> Confidence:

@@ -10,7 +10,6 @@ from k2repro.errors import K2ReproError, unknown
 from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.loading import load_facts
 
-FIGURES = (1, 2, 3, 4)
 FIGURE_1 = "fig1_math_composite_scatter"
 SCALARS = "fig2_3_4_scalars"
 FIGURE_4 = "fig4_rl_curves"
@@ -34,17 +33,10 @@ class FigurePoint:
 
 @dataclass(frozen=True)
 class FigureSeries:
-    """One line or cloud of a figure.
+    """One line or cloud of a figure."""
 
-    accuracy   how exactly the points could be read, as the data file says it
-    """
-
-    figure: int
     name: str
-    x_title: str
-    y_title: str
     points: tuple[FigurePoint, ...]
-    accuracy: str
 
     @property
     def xs(self) -> list[float | None]:
@@ -70,14 +62,14 @@ class FigureSeries:
 
 def figure_series(n: int, book: FactBook | None = None) -> tuple[FigureSeries, ...]:
     """The series of Figure `n` (1 to 4); raises K2ReproError for any other."""
-    if n not in FIGURES:
-        raise unknown("figure", n, map(str, FIGURES))
     book = book or load_facts()
     if n == 1:
         return (_scatter(book),)
     if n in (2, 3):
         return (_levels(n, book),)
-    return _curves(book)
+    if n == 4:
+        return tuple(curve(name, book) for name in dict.fromkeys(f.row for f in book.in_table(FIGURE_4)))
+    raise unknown("figure", n, "1234")
 
 
 def curve(name: str, book: FactBook) -> FigureSeries:
@@ -89,13 +81,7 @@ def curve(name: str, book: FactBook) -> FigureSeries:
         FigurePoint(fact.column, float(fact.column), float(fact.printed), fact)
         for fact in sorted(facts, key=lambda fact: float(fact.column))
     ]
-    y_title = f"{name.rpartition(', ')[2]}, training-time score (fraction, smoothed)"
-    return FigureSeries(4, name, "gradient update steps", y_title, tuple(points), facts[0].note)
-
-
-def _curves(book: FactBook) -> tuple[FigureSeries, ...]:
-    names = dict.fromkeys(fact.row for fact in book.in_table(FIGURE_4))
-    return tuple(curve(name, book) for name in names)
+    return FigureSeries(name, tuple(points))
 
 
 def _scatter(book: FactBook) -> FigureSeries:
@@ -105,8 +91,7 @@ def _scatter(book: FactBook) -> FigureSeries:
         FigurePoint(fact.row, book.number(f"{FIGURE_1}/{fact.row}/{size}"), book.number(fact.key), fact)
         for fact in facts
     )
-    accuracy = "+/-1.5 points; sizes of proprietary models are speculative"
-    return FigureSeries(1, score, "total parameters (billion)", "maths composite (%)", points, accuracy)
+    return FigureSeries(score, points)
 
 
 def _levels(n: int, book: FactBook) -> FigureSeries:
@@ -114,5 +99,4 @@ def _levels(n: int, book: FactBook) -> FigureSeries:
     if not facts:
         raise K2ReproError(f"no level of Figure {n} is recorded")
     points = tuple(FigurePoint(fact.column, None, book.number(fact.key), fact) for fact in facts)
-    name = facts[0].row.removeprefix(f"Fig {n} ")
-    return FigureSeries(n, name, "not readable", f"{name} (%)", points, "levels quoted in other texts")
+    return FigureSeries(facts[0].row.removeprefix(f"Fig {n} "), points)

@@ -43,7 +43,7 @@ def render_claim(entry: ClaimVerdict) -> str:
     parts = [
         ("stated in", f"{entry.claim.source}: {entry.claim.place}"),
         ("claims", entry.claim.paraphrase),
-        ("published", _published(entry)),
+        ("published", "; ".join(f"{display} ({key})" for key, display in entry.published.items())),
         ("verdict", f"{entry.verdict}. {entry.reason}"),
         ("waits for", ", ".join(entry.rows_missing)),
         ("note", entry.claim.note),
@@ -51,10 +51,6 @@ def render_claim(entry: ClaimVerdict) -> str:
     lines = [entry.claim.id]
     lines += [_labelled(label, text) for label, text in parts if text]
     return "\n".join(lines)
-
-
-def _published(entry: ClaimVerdict) -> str:
-    return "; ".join(f"{display} ({key})" for key, display in entry.published.items())
 
 
 def _labelled(label: str, text: str) -> str:

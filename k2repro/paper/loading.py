@@ -12,17 +12,8 @@ FIGURE_4 = "fig4_rl_curves_digitised.csv"
 INVENTORY = "article_inventory.csv"
 FACT_COLUMNS = ["table", "row", "column", "value", "unit", "source", "confidence", "note"]
 INVENTORY_COLUMNS = ["heading", "statement", "tokens", "claim", "reason"]
-CURVE_COLUMNS = [
-    "table",
-    "panel",
-    "series",
-    "metric",
-    "gradient_update_step",
-    "value",
-    "unit",
-    "source",
-    "confidence",
-]
+_CURVE_HEADER = "table,panel,series,metric,gradient_update_step,value,unit,source,confidence"
+CURVE_COLUMNS = _CURVE_HEADER.split(",")
 
 
 def read_records(name: str, columns: list[str]) -> list[dict[str, str]]:
@@ -55,7 +46,7 @@ def fact_files() -> list[str]:
 
 
 def _curve_facts() -> list[Fact]:
-    """Figure 4's points as facts; the row names panel, series and metric, the column is the step."""
+    """Figure 4's points as facts; the row is as `TL: RL from base, AIME`, the column is the step."""
     facts = []
     for record in read_records(FIGURE_4, CURVE_COLUMNS):
         # "figure-digitised (+/-0.005 y, +/-30 steps)": the word, then how exact the reading is.
@@ -63,7 +54,7 @@ def _curve_facts() -> list[Fact]:
         facts.append(
             Fact(
                 table=record["table"],
-                row=curve_name(record["panel"], record["series"], record["metric"]),
+                row=f"{record['panel']}: {record['series']}, {record['metric']}",
                 column=record["gradient_update_step"],
                 printed=record["value"],
                 unit=record["unit"],
@@ -75,25 +66,11 @@ def _curve_facts() -> list[Fact]:
     return facts
 
 
-def curve_name(panel: str, series: str, metric: str) -> str:
-    """The row under which a curve of Figure 4 stands: `TL: RL from base, AIME`."""
-    return f"{panel}: {series}, {metric}"
-
-
 @cache
 def load_facts() -> FactBook:
     """Every published cell that the package holds, read once."""
     facts = [
-        Fact(
-            table=record["table"],
-            row=record["row"],
-            column=record["column"],
-            printed=record["value"],
-            unit=record["unit"],
-            source=record["source"],
-            confidence=record["confidence"],
-            note=record["note"],
-        )
+        Fact(printed=record.pop("value"), **record)
         for name in fact_files()
         for record in read_records(name, FACT_COLUMNS)
     ]

@@ -34,7 +34,6 @@ class ShapeCell:
     change: float | None
     mini: float | None
     mini_change: float | None
-    mini_row: str
     agreement: str
 
     def __str__(self) -> str:
@@ -101,9 +100,7 @@ def _cell(here: Standing, first: Standing, is_start: bool) -> ShapeCell:
         agreement = FLAT
     else:
         agreement = SAME if change * mini_change > 0 else OPPOSITE
-    return ShapeCell(
-        here.published.display, change, ours, mini_change, here.mini.id if here.mini else "", agreement
-    )
+    return ShapeCell(here.published.display, change, ours, mini_change, agreement)
 
 
 def _percent(row: Row | None) -> float | None:

@@ -6,12 +6,13 @@
 A cell that exists without a known value shows a dash; a cell that the table does not have is empty.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from k2repro.errors import unknown
 from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.loading import load_facts
+from k2repro.reading import shipped_toml
 
 FIRST_CARD = "macro, FIRST version of the model card (superseded)"
 
@@ -65,89 +66,40 @@ class PaperTable:
         ]
 
 
+@cache
+def _content() -> dict[str, dict[str, str]]:
+    return shipped_toml("k2repro.paper", "tables.toml")
+
+
 def table_names() -> list[str]:
     """What `table` accepts, as text."""
-    return [str(name) for name in BUILDERS]
+    return list(_content())
 
 
 def table(name: int | str, book: FactBook | None = None) -> PaperTable:
-    """Table 1, 2, 3, "safety", or "figure1" to "figure4"; raises K2ReproError for any other."""
-    known = {str(key): key for key in BUILDERS}
-    if str(name) not in known:
-        raise unknown("table", name, known)
-    return BUILDERS[known[str(name)]](book or load_facts())
+    """Table 1, 2, 3, "safety", or "figure1" to "figure4"; raises K2ReproError for any other.
+
+    Rows and columns are those of the table's facts, in the order of the file.
+    """
+    if str(name) not in _content():
+        raise unknown("table", name, _content())
+    name = str(name)
+    about = _content()[name]
+    book = book or load_facts()
+    facts = [fact for fact in book.in_table(about["facts"]) if fact.row.startswith(about.get("rows", ""))]
+    found = _surfaces(facts, book) if name == "safety" else {(f.row, f.column): Cell(f) for f in facts}
+    rows, columns = (tuple(dict.fromkeys(place[axis] for place in found)) for axis in (0, 1))
+    cells = {(r, c): found.get((r, c), Cell(None)) for r in rows for c in columns}
+    return PaperTable(name, about["title"], about["caption"], rows, columns, cells)
 
 
-def _grid(name: str, title: str, caption: str, facts: list[Fact]) -> PaperTable:
-    """A table whose rows and columns are those of its facts, in the order of the file."""
-    rows = tuple(dict.fromkeys(fact.row for fact in facts))
-    columns = tuple(dict.fromkeys(fact.column for fact in facts))
-    by_place = {(fact.row, fact.column): fact for fact in facts}
-    cells = {(r, c): Cell(by_place.get((r, c))) for r in rows for c in columns}
-    return PaperTable(name, title, caption, rows, columns, cells)
-
-
-def _table_1(book: FactBook) -> PaperTable:
-    caption = (
-        "Maths, code and science scores. K2-Think's cells are those of the whole system "
-        "with plan and best-of-3, not of the weights alone."
-    )
-    return _grid("1", "Table 1", caption, book.in_table("table1_main_results"))
-
-
-def _table_2(book: FactBook) -> PaperTable:
-    caption = (
-        "What plan and best-of-3 add to the trained checkpoint. "
-        "The two averages are computed here, weighted by problems and unweighted."
-    )
-    return _grid("2", "Table 2", caption, book.in_table("table2_test_time_ablation"))
-
-
-def _table_3(book: FactBook) -> PaperTable:
-    caption = (
-        "Mean response length. Only the relative changes are published; token counts are recalled and marked."
-    )
-    return _grid("3", "Table 3", caption, book.in_table("table3_response_length"))
-
-
-def _safety(book: FactBook) -> PaperTable:
-    """Four surfaces with their parts, beside the superseded first card."""
-    facts = book.in_table("table4_safety")
-    now, before = "model card", "first model card"
+def _surfaces(facts: list[Fact], book: FactBook) -> dict[tuple[str, str], Cell]:
+    """The four surfaces of the safety table with their parts, beside the superseded first card."""
     cells: dict[tuple[str, str], Cell] = {}
-    rows: list[str] = []
     for macro in (fact for fact in facts if fact.row == "macro"):
-        rows.append(macro.column)
-        cells[macro.column, now] = Cell(macro)
-        cells[macro.column, before] = Cell(book.fact(f"{macro.table}/{FIRST_CARD}/{macro.column}"))
+        cells[macro.column, "model card"] = Cell(macro)
+        first = book.fact(f"{macro.table}/{FIRST_CARD}/{macro.column}")
+        cells[macro.column, "first model card"] = Cell(first)
         for part in (fact for fact in facts if fact.row == macro.column):
-            name = f"{macro.column}: {part.column}"
-            rows.append(name)
-            cells[name, now], cells[name, before] = Cell(part), Cell(None)
-    caption = "Safety scores between 0 and 1, four surfaces and the parts that are known by name."
-    return PaperTable("safety", "Safety table", caption, tuple(rows), (now, before), cells)
-
-
-def _figure_1(book: FactBook) -> PaperTable:
-    caption = "Maths composite against model size, read off the picture to about 1.5 points."
-    return _grid("figure1", "Figure 1", caption, book.in_table("fig1_math_composite_scatter"))
-
-
-def _scalars(n: int, caption: str) -> Callable[[FactBook], PaperTable]:
-    def build(book: FactBook) -> PaperTable:
-        facts = [f for f in book.in_table("fig2_3_4_scalars") if f.row.startswith(f"Fig {n} ")]
-        return _grid(f"figure{n}", f"Figure {n}", caption, facts)
-
-    return build
-
-
-BUILDERS: dict[int | str, Callable[[FactBook], PaperTable]] = {
-    1: _table_1,
-    2: _table_2,
-    3: _table_3,
-    "safety": _safety,
-    "figure1": _figure_1,
-    "figure2": _scalars(2, "Where the scores settle during supervised fine-tuning."),
-    "figure3": _scalars(3, "Where pass@k of the fine-tuned model saturates."),
-    "figure4": _scalars(4, "Start, peak and last point of the reinforcement-learning curves."),
-}
+            cells[f"{macro.column}: {part.column}", "model card"] = Cell(part)
+    return cells

@@ -6,25 +6,11 @@ and for the time that it slept of its own will; while it waits for a processor, 
 
 import os
 import time
-from typing import Protocol
 
 _LOOK_SECONDS = 0.05  # between two looks at a process that has not answered
 _MOST_THREADS = 100
 _ASLEEP = "S"  # in Linux's /proc/PID/stat: waits for a time or an event, not for a processor or a disk
 _HARDLY = 0.2  # of the time between two looks: who ran for longer did not sleep
-
-
-class Allowance(Protocol):
-    """What a conversation asks while it waits."""
-
-    def begin(self) -> None:
-        """The waiting begins."""
-
-    def patience(self) -> float:
-        """Seconds to wait before asking again."""
-
-    def used_up(self, answered: bool = False) -> tuple[str, str] | None:
-        """A reason and its detail once no more is allowed; `answered`: an answer has come, maybe too late."""
 
 
 class WallClock:
@@ -107,6 +93,9 @@ class ProcessorTime:
             return [_state(f"{folder}/{thread}/stat") for thread in os.listdir(folder)]
         except OSError:
             return []
+
+
+Allowance = WallClock | ProcessorTime
 
 
 def _state(path: str) -> str:

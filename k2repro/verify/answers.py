@@ -17,6 +17,7 @@ from k2repro.errors import K2ReproError
 from k2repro.verify import units
 from k2repro.verify.clean import clean, tight
 from k2repro.verify.rational import Literal, literal
+from k2repro.verify.spellings import spellings, vocabulary
 from k2repro.verify.words import is_words, same_words
 
 _LONGEST = 2000  # characters of an answer, beyond those of the gold one
@@ -27,10 +28,7 @@ _ASSIGNED = re.compile(
     r"|\\text\s*\{\s*(?P<said>[a-zA-Z]+)\s*\}|(?P<quantity>[a-zA-Z]+))"
     r"\s*=(?P<rest>[^=<>]+)"
 )
-_QUANTITY_WORDS = """
-area perimeter volume length width height radius diameter sum product total
-"""
-_QUANTITIES = frozenset(_QUANTITY_WORDS.split())
+_QUANTITIES = vocabulary("quantities")
 _THREES = re.compile(r"\d{3}(?:,\d{3})+")
 _BASED = re.compile(
     r"(?:\((?P<inside>[0-9A-Za-z]+)\)|(?P<digits>[0-9A-Za-z]+))"
@@ -41,20 +39,7 @@ _LETTER = re.compile(r"(?:\((?=.\)))?(?P<letter>[A-Z])\)?")
 _OPTION = re.compile(
     r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{\s*)?\((?P<letter>[A-Z])\)\s*\}?\s*(?P<value>\S.*)"
 )
-_HALF_LINES = {
-    "\\mathbb{R}^+": "(0,\\infty)",
-    "\\mathbb{R}^{+}": "(0,\\infty)",
-    "\\mathbb{R}_{>0}": "(0,\\infty)",
-    "\\mathbb{R}_{\\geq0}": "[0,\\infty)",
-    "\\mathbb{R}_{\\ge0}": "[0,\\infty)",
-    "\\mathbb{R}^-": "(-\\infty,0)",
-    "\\mathbb{R}^{-}": "(-\\infty,0)",
-    "\\mathbb{R}_{<0}": "(-\\infty,0)",
-}
-_BASE_NAMES = """
-two three four five six seven eight nine ten eleven twelve
-"""
-_BASE_WORDS = {name: str(base) for base, name in enumerate(_BASE_NAMES.split(), start=2)}
+_HALF_LINES, _BASE_WORDS = spellings("half lines"), spellings("bases")
 _ALL_REALS = frozenset({"all real numbers", "all reals", "all real x", "\\R", "\\mathbb R"})
 
 
@@ -136,8 +121,8 @@ def _compared(gold: str, answer: str) -> Verdict:
             return _UNEQUAL
         agreed = units.agree(unit, other_unit) and not _percent_of_another(number, unit, found, other_unit)
         return _verdict(agreed and number.equals(found))
-    if (based := _same_based(wanted, given)) is not None:
-        return _verdict(based)
+    if (based := _based(wanted)) is not None:
+        return _verdict(based == _based(given))
     if (chosen := _same_option(wanted, given)) is not None:
         return chosen
     bare, unit = units.peeled(wanted)
@@ -207,18 +192,12 @@ def _is_name(name: str, quantity: str | None) -> bool:
     return name not in LOGIC
 
 
-def _same_based(gold: str, answer: str) -> bool | None:
-    """204_5 against 204_{5}: digits, their case aside, and base; None when the gold one has no base."""
-    one, other = _based(gold), _based(answer)
-    return None if one is None else one == other
-
-
 def _based(text: str) -> tuple[str, str] | None:
-    """(digits, base) of a numeral with its base, or None."""
+    """(digits, their case aside, and base) of a numeral such as 204_5 or 204_{5}, or None."""
     found = _BASED.fullmatch(text)
-    digits = (found["inside"] or found["digits"]) if found else ""
     if not found:
         return None
+    digits = found["inside"] or found["digits"]
     base = found["base"] or found["braced"] or found["bracketed"] or _BASE_WORDS.get(found["word"] or "")
     hexadecimal = base == "16" and bool(re.fullmatch("[0-9A-F]{2,}|[0-9a-f]{2,}", digits))
     if base is None or not (digits[0].isdigit() or hexadecimal):

@@ -70,10 +70,4 @@ def tight(text: str) -> str:
     Spaces between two digits or two letters stay.
     """
     text = " ".join(re.sub(r"([_^])\{(\w)\}", r"\1\2 ", text).split())
-    return re.sub(r"(?<=[0-9]) (?=[0-9])|(?<=[a-zA-Z]) (?=[a-zA-Z])| ", lambda m: _kept(m, text), text)
-
-
-def _kept(found: re.Match[str], text: str) -> str:
-    before, after = text[: found.start()], text[found.end() :]
-    beside = before[-1:] + after[:1]
-    return " " if re.fullmatch(r"[0-9]{2}|[a-zA-Z]{2}", beside) else ""
+    return re.sub(r" (?!(?<=[0-9] )[0-9]|(?<=[a-zA-Z] )[a-zA-Z])", "", text)

@@ -22,8 +22,9 @@ def codec():
     encode(value) gives what `json.dumps` accepts; decode(node) gives the value back and raises
     TypeError for an opaque mark.
     """
-    integer, real, text, array, fixed, table = int, float, str, list, tuple, dict
-    boolean, group, frozen, octets, pair, names = bool, set, frozenset, bytes, complex, type
+    integer, real, text, array, table = int, float, str, list, dict
+    boolean, octets, pair, names = bool, bytes, complex, type
+    several = ((tuple, "t"), (set, "s"), (frozenset, "z"))
     is_a, shown, hexadecimal, wrong = isinstance, repr, hex, TypeError
 
     def encode(value):
@@ -35,14 +36,11 @@ def codec():
             return {"f": shown(value)}
         if is_a(value, array):
             return [encode(item) for item in value]
-        if is_a(value, fixed):
-            return {"t": [encode(item) for item in value]}
+        for kind, mark in several:
+            if is_a(value, kind):
+                return {mark: [encode(item) for item in value]}
         if is_a(value, table):
             return {"d": [[encode(key), encode(item)] for key, item in value.items()]}
-        if is_a(value, group):
-            return {"s": [encode(item) for item in value]}
-        if is_a(value, frozen):
-            return {"z": [encode(item) for item in value]}
         if is_a(value, octets):
             return {"b": value.hex()}
         if is_a(value, pair):
@@ -58,14 +56,11 @@ def codec():
             return integer(node["i"], 16)
         if "f" in node:
             return real(node["f"])
-        if "t" in node:
-            return fixed([decode(item) for item in node["t"]])
+        for kind, mark in several:
+            if mark in node:
+                return kind([decode(item) for item in node[mark]])
         if "d" in node:
             return {decode(key): decode(item) for key, item in node["d"]}
-        if "s" in node:
-            return group([decode(item) for item in node["s"]])
-        if "z" in node:
-            return frozen([decode(item) for item in node["z"]])
         if "b" in node:
             return octets.fromhex(node["b"])
         if "c" in node:

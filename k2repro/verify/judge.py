@@ -107,9 +107,7 @@ def _code_outcome(level: Level, program: _Watched, test: CodeTest, limits: Limit
         )
     if reply.reason == "value":
         return Outcome("passed")
-    if reply.kind == "AssertionError":
-        return Outcome("wrong answer", _detail(reply))
-    return Outcome(reply.reason, _detail(reply))
+    return Outcome("wrong answer" if reply.kind == "AssertionError" else reply.reason, _detail(reply))
 
 
 def _detail(reply: Reply) -> str:

@@ -105,7 +105,9 @@ def _demanded(name: str) -> Level:
     if name not in LEVELS:
         raise unknown("sandbox level", name, LEVELS)
     if why := why_missing(name):
-        raise K2ReproError(f"{_refusal(name, why)} Available here: {_list(available_levels())}")
+        raise K2ReproError(
+            f"{_refusal(name, why)} Available here: {', '.join(available_levels()) or '(none)'}"
+        )
     return LEVELS[name]
 
 
@@ -177,7 +179,3 @@ def _nothing() -> str:
         f"no sandbox is available, and code written by a model is never run without one. {reasons} "
         "Usual remedy: make setup, which installs pydantic-monty and sandlock, or Debian's bubblewrap"
     )
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(names) or "(none)"

@@ -15,7 +15,6 @@ import threading
 from pathlib import Path
 
 from k2repro.verify import forker
-from k2repro.verify.forked import Forked
 from k2repro.verify.level import LevelMissing, one_line
 from k2repro.verify.level_cpython import (
     ENVIRONMENT,
@@ -28,7 +27,7 @@ from k2repro.verify.level_cpython import (
     readable_paths,
 )
 from k2repro.verify.schema import Limits
-from k2repro.verify.talk import Peer
+from k2repro.verify.talk import Forked, Peer
 
 _NOBODY = "65534"
 

@@ -46,10 +46,6 @@ class CPythonLevel(ABC):
     def launch(self, limits: Limits) -> Peer:
         """Start `child.py` inside the sandbox. Raises LevelMissing."""
 
-    @abstractmethod
-    def version(self) -> str:
-        """Version of what confines the programs."""
-
     @contextmanager
     def open(self, limits: Limits) -> Iterator[Program]:
         """A fresh process for one program. Raises LevelMissing."""
@@ -149,6 +145,6 @@ def readable_paths() -> list[str]:
 
 def hidden_paths() -> list[str]:
     """Folders below those with installed packages, which may hold a benchmark's solutions."""
-    below = [path for base in readable_paths() for path in Path(base).glob("*/*-packages")]
-    below += [path for base in readable_paths() for path in Path(base).glob("*-packages")]
+    patterns = ("*-packages", "*/*-packages")
+    below = (path for base in readable_paths() for each in patterns for path in Path(base).glob(each))
     return sorted({os.path.realpath(path) for path in below})

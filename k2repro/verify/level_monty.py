@@ -21,24 +21,21 @@ from k2repro.verify.level import LevelMissing, Program, Reply, one_line, package
 from k2repro.verify.schema import Limits
 
 # Closures again: the names a program defines are global to its whole session.
-_CALL = f"""
+_MAKE = f"""
 {SOURCE}
 def k2_make():
     import json
     read, write = json.loads, json.dumps
     encode, decode = codec()
+"""
+_CALL = f"""{_MAKE}
     def call(function, text):
         arguments, keywords = decode(read(text))
         return write(encode(function(*arguments, **keywords)))
     return call
 k2_call = k2_make()
 """
-_ASK = f"""
-{SOURCE}
-def k2_make():
-    import json
-    read, write = json.loads, json.dumps
-    encode, decode = codec()
+_ASK = f"""{_MAKE}
     def candidate(*arguments, **keywords):
         return decode(read(k2_ask(write(encode((arguments, keywords))))))
     return candidate

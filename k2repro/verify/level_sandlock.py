@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 from k2repro.verify import atimes, forker
-from k2repro.verify.forked import Forked
 from k2repro.verify.level import LevelMissing, one_line, package_version
 from k2repro.verify.level_cpython import (
     ENVIRONMENT,
@@ -42,7 +41,7 @@ from k2repro.verify.level_cpython import (
     python,
 )
 from k2repro.verify.schema import Limits
-from k2repro.verify.talk import Peer
+from k2repro.verify.talk import Forked, Peer
 
 _NOBODY = 65534
 _PAIRS = 24  # of pipes, so programs, for one start of Python
@@ -62,9 +61,7 @@ class SandlockLevel(CPythonLevel):
         self._lock = threading.Lock()
         self._settled = -math.inf
         self._owner = 0
-        self._forkers: list[
-            _Forker
-        ] = []  # the last one is in use, those before wait for their programs to end
+        self._forkers: list[_Forker] = []  # the last is in use, those before wait for their programs
 
     def launch(self, limits: Limits) -> Peer:
         """A fresh process, forked inside. Raises LevelMissing."""

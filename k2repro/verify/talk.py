@@ -1,48 +1,58 @@
 """A conversation with a process that may write anything, or nothing: lines of JSON under an allowance."""
 
+import contextlib
 import json
 import os
+import re
 import select
-import subprocess
-from abc import ABC, abstractmethod
-from typing import Any
+import signal
+from pathlib import Path
+from typing import Any, Protocol
 
 from k2repro.verify.allowance import Allowance, WallClock
 from k2repro.verify.level import FATAL, Reply, one_line
 
-_GRACE_SECONDS = 0.3  # between the end of a process's output and the end of the process
+_END_SECONDS = 5.0  # for a killed process to be gone
 _CHUNK = 1 << 16
 
 
-class Peer(ABC):
+class Peer(Protocol):
     """A started process: its number, two pipe ends, and a way to end it and all that it started."""
 
     pid: int
     stdin: int
     stdout: int
 
-    @abstractmethod
-    def end(self, grace: float = 0.0) -> str:
-        """Kill after `grace` seconds, reap, close the pipes; say "memory" if that had ended it, or ""."""
+    def end(self) -> None:
+        """Kill, reap, close the pipes."""
 
 
-class PipedPeer(Peer):
-    """A process of the standard library's kind, whose stdin and stdout are pipes."""
+class Forked:
+    """A process that a forker started inside a sandbox, as its parent outside holds it: two pipe ends, and a
+    descriptor that stands for the process (pidfd_open)."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdin and process.stdout
-        self._process = process
-        self.pid = process.pid
-        self.stdin, self.stdout = process.stdin.fileno(), process.stdout.fileno()
+    def __init__(self, handle: int, stdin: int, stdout: int) -> None:
+        self._handle, self.stdin, self.stdout = handle, stdin, stdout
+        about = Path(f"/proc/self/fdinfo/{handle}").read_text(encoding="ascii")
+        self.pid = int(re.findall(r"^Pid:\s*(-?\d+)", about, re.MULTILINE)[0])
 
-    def end(self, grace: float = 0.0) -> str:
-        """Kill, reap, close. How the process had ended is not known."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
-        return ""
+    @property
+    def has_ended(self) -> bool:
+        """Whether `end` was called."""
+        return self._handle < 0
+
+    def end(self) -> None:
+        """Kill, wait until it is gone, close."""
+        if self.has_ended:
+            return
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+        gone = select.poll()
+        gone.register(self._handle, select.POLLIN)
+        gone.poll(1000 * _END_SECONDS)
+        for descriptor in (self._handle, self.stdin, self.stdout):
+            os.close(descriptor)
+        self._handle = -1
 
 
 class Talk:
@@ -55,29 +65,20 @@ class Talk:
         os.set_blocking(process.stdin, False)
         os.set_blocking(process.stdout, False)
 
-    def has_news(self) -> bool:
-        """Whether something can be read now."""
-        ready = select.poll()
-        ready.register(self._process.stdout, select.POLLIN)
-        return bool(ready.poll(0))
-
-    def ask(self, request: dict[str, Any] | None, allowed: Allowance | float) -> Reply:
-        """Send a request (None: just listen) and wait for the reply; a process that fails is ended.
+    def ask(self, request: dict[str, Any], allowed: Allowance | float) -> Reply:
+        """Send a request and wait for the reply; a process that fails is ended.
 
         allowed: an allowance, or seconds by the clock on the wall.
         """
         allowance = WallClock(allowed) if isinstance(allowed, int | float) else allowed
         allowance.begin()
         try:
-            if request is not None:
-                self._send((json.dumps(request) + "\n").encode(), allowance)
+            self._send((json.dumps(request) + "\n").encode(), allowance)
             reply = _parse(self._receive(allowance))
         except _Stopped as stop:
             reply = Reply(stop.reason, detail=stop.detail)
         if reply.reason in FATAL - {"memory"} or (reply.reason == "memory" and reply.memory_mb is None):
-            ended = self._process.end(_GRACE_SECONDS if reply.reason == "crashed" else 0.0)
-            if reply.reason == "crashed" and ended:
-                return Reply(ended, detail=reply.detail)
+            self._process.end()
         return reply
 
     def _send(self, data: bytes, allowance: Allowance) -> None:

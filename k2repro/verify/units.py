@@ -5,55 +5,9 @@ A unit may be missing, but not be another one: 5 is 5 cm, 5 km is not. No conver
 
 import re
 
-_NAMES = {
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "cm": "cm cms centimeter centimeters centimetre centimetres",
-    "dm": "dm decimeter decimeters decimetre decimetres",
-    "m": "m meter meters metre metres",
-    "km": "km kms kilometer kilometers kilometre kilometres",
-    "inch": "in inch inches",
-    "foot": "ft foot feet",
-    "yard": "yd yard yards",
-    "mile": "mi mile miles",
-    "mg": "mg milligram milligrams",
-    "g": "g gram grams",
-    "kg": "kg kgs kilogram kilograms",
-    "ton": "ton tons tonne tonnes",
-    "pound": "lb lbs pound pounds",
-    "ounce": "oz ounce ounces",
-    "second": "s sec secs second seconds",
-    "minute": "min mins minute minutes",
-    "hour": "h hr hrs hour hours",
-    "day": "day days",
-    "week": "week weeks",
-    "month": "month months",
-    "year": "yr yrs year years",
-    "degree": "degree degrees deg",
-    "radian": "rad radian radians",
-    "liter": "L l liter liters litre litres",
-    "ml": "mL ml milliliter milliliters millilitre millilitres",
-    "gallon": "gal gallon gallons",
-    "mph": "mph",
-    "km/hour": "kph kmh",
-    "dollar": "dollar dollars USD",
-    "cent": "cent cents",
-    "euro": "euro euros EUR",
-    "rupee": "rupee rupees Rs",
-    "yuan": "yuan",
-    "percent": "percent",
-    "newton": "N newton newtons",
-    "joule": "J joule joules",
-    "watt": "W watt watts",
-    "unit": "unit units",
-    "point": "point points",
-    "way": "way ways",
-    "people": "people person persons",
-    "student": "student students",
-    "coin": "coin coins",
-    "celsius": "C celsius Celsius",
-    "fahrenheit": "F fahrenheit Fahrenheit",
-}
-_CANONICAL = {word: name for name, words in _NAMES.items() for word in words.split()}
+from k2repro.verify.spellings import spellings
+
+_CANONICAL = spellings("units")
 _SCALES = {"square": "2", "sq": "2", "cubic": "3", "cu": "3"}
 _ONLY_IN_TEXT = frozenset(
     {"in", "C", "F", "N", "J", "W", "l", "L", "s", "m", "g", "h", "mi", "min", "gal", "ton", "rad"}

@@ -3,6 +3,7 @@
 import re
 
 from k2repro.verify.maths.tokens import FUNCTIONS, GREEK
+from k2repro.verify.spellings import vocabulary
 
 _RUN = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{2,}")
 _KNOWN = (
@@ -10,17 +11,9 @@ _KNOWN = (
     | GREEK
     | {"sqrt", "pi", "infinity", "infty", "or", "and", "mod", "pmatrix", "bmatrix", "vmatrix"}
 )
-_STRUCTURE = {"array", "matrix", "text", "end", "begin", "ccc", "cc", "cccc"}
-_SHORT = """
-no on so to is it in if of my by me he we us an as at am pm be do go up yes not all any two one six ten new
-red odd day may jan feb mar apr jun jul aug sep oct nov dec mon tue wed thu fri sat sun the none
-"""
-_SHORT_WORDS = frozenset(_SHORT.split())
+_SHORT_WORDS = vocabulary("short")
 _JOINTS = frozenset(["or", "and", "if", "not", "yes", "for"])
-_LOUD_ONES = """
-yes no true false none even odd am pm north south east west dne undefined infinity
-"""
-_LOUD = frozenset(_LOUD_ONES.split())
+_LOUD = vocabulary("loud")
 _DATE = re.compile(r"\d+(?:-\d+)+|\d+/\d+/\d+|\d{1,2}:0\d|\d{1,2}:\d\d\s*[ap]\.?m\.?", re.IGNORECASE)
 _HALF_OF_DAY = re.compile(r"(?<=\d)\s*([ap])\.?\s?m\.?$", re.IGNORECASE)
 _IN_TEXT = re.compile(r"\\(?:text|mathrm|textbf|textrm|mbox)\s*\{([^{}]*)\}")

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from k2repro.errors import K2ReproError
-from k2repro.paper import find_claim, load_claims, load_facts, rows_waited_for
+from k2repro.paper import find_claim, load_claims, load_facts
 from k2repro.paper.changes import EVERY_CLAIM, load_changes
 from k2repro.paper.claims import read_claims
 from k2repro.paper.loading import article_inventory
@@ -81,13 +81,6 @@ def test_every_tolerance_is_explained():
         if claim.arguments.get("tolerance") or "decimals" in claim.arguments:
             exact = claim.predicate == "rounds_to" and claim.arguments.get("decimals") == 2
             assert claim.note or exact or claim.predicate == "on_grid", claim.id
-
-
-def test_rows_are_listed_for_those_who_write_them():
-    """Catches a claim that waits for a row nobody can find."""
-    waiting = rows_waited_for()
-    assert waiting["planning.gain"] == ["article.planning-helps"]
-    assert list(waiting) == sorted(waiting)
 
 
 def test_an_unknown_claim_lists_near_names():

@@ -10,7 +10,6 @@ from k2repro.verify.attack import load_attacks, run_attacks
 from k2repro.verify.ladder import LEVELS
 from k2repro.verify.level_cpython import ENVIRONMENT, PYTHON_FLAGS, CPythonLevel, child_source, python
 from k2repro.verify.report import attack_report
-from k2repro.verify.talk import PipedPeer
 
 HERE = available_levels()
 ATTACKS = load_attacks()
@@ -36,6 +35,20 @@ def test_an_attack_is_contained(level, attack):
     assert finding.contained, finding.wrong
 
 
+class Piped:
+    """A process of the standard library's kind, whose stdin and stdout are pipes."""
+
+    def __init__(self, process):
+        self.process, self.pid = process, process.pid
+        self.stdin, self.stdout = process.stdin.fileno(), process.stdout.fileno()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            pipe.close()
+
+
 class Bare(CPythonLevel):
     """The wrong twin: the same child, with neither a sandbox nor a filter."""
 
@@ -53,7 +66,7 @@ class Bare(CPythonLevel):
         process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, bufsize=0, env=ENVIRONMENT, start_new_session=True
         )
-        return PipedPeer(process)
+        return Piped(process)
 
 
 @pytest.mark.parametrize(

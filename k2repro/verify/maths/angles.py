@@ -22,16 +22,13 @@ def ball_of(value: Fraction) -> Any:
 
 def turned(c: Value, s: Value, more_c: Value, more_s: Value) -> tuple[Value, Value]:
     """Cosine and sine of the sum of two angles."""
-    return (
-        values.add(values.mul(c, more_c), values.neg(values.mul(s, more_s))),
-        values.add(values.mul(c, more_s), values.mul(s, more_c)),
-    )
+    return c * more_c - s * more_s, c * more_s + s * more_c
 
 
 def multiple(cosine: Value, sine: Value, steps: int) -> tuple[Value, Value]:
     """Cosine and sine of a multiple of an angle, by squaring."""
     if steps < 0:
-        sine, steps = values.neg(sine), -steps
+        sine, steps = -sine, -steps
     result = rational(1), rational(0)
     while steps:
         if steps & 1:
@@ -96,14 +93,9 @@ def divisible(x: int, y: int, c: int, d: int, times_over: int) -> bool:
 
 
 _HALF = Fraction(1, 2)
-EXACT: dict[str, dict[Fraction, Fraction]] = {
-    "cos": {
-        Fraction(0): Fraction(1), Fraction(1, 3): _HALF, Fraction(1, 2): Fraction(0), Fraction(2, 3): -_HALF,
-        Fraction(1): Fraction(-1), Fraction(4, 3): -_HALF, Fraction(3, 2): Fraction(0), Fraction(5, 3): _HALF,
-    },
-    "sin": {
-        Fraction(0): Fraction(0), Fraction(1, 6): _HALF, Fraction(1, 2): Fraction(1), Fraction(5, 6): _HALF,
-        Fraction(1): Fraction(0), Fraction(7, 6): -_HALF, Fraction(3, 2): Fraction(-1),
-        Fraction(11, 6): -_HALF,
-    },
+_COSINES = {
+    Fraction(0): Fraction(1), Fraction(1, 3): _HALF, Fraction(1, 2): Fraction(0), Fraction(2, 3): -_HALF,
+    Fraction(1): Fraction(-1), Fraction(4, 3): -_HALF, Fraction(3, 2): Fraction(0), Fraction(5, 3): _HALF,
 }  # fmt: skip
+# The rational ones, by the angle in multiples of pi; the sine is the cosine a quarter of a turn before.
+EXACT = {"cos": _COSINES, "sin": {(turn + _HALF) % 2: value for turn, value in _COSINES.items()}}

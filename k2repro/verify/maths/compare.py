@@ -1,6 +1,7 @@
 """Whether two statements say the same: values by identity, structures member by member."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from k2repro.verify.maths import identity, sets
 from k2repro.verify.maths.pieces import brings_pieces
@@ -9,7 +10,7 @@ from k2repro.verify.maths.tree import Node, is_expression, minus, rebuilt, symbo
 from k2repro.verify.maths.value import Undecided, Undefined
 
 _MOST_MEMBERS = 24
-_SETS = frozenset({"union", "meet", "minus", "empty", "builder"})
+_SETS = frozenset({"union", "meet", "minus", "empty", "set", "rel"})
 
 
 def same(gold: Node, answer: Node) -> bool:
@@ -89,19 +90,10 @@ def _equations(said: Said) -> list[Node]:
 
 def _in_order(one: Said, other: Said) -> bool:
     """a = 3, b = 4 against 3, 4 or (3, 4): values without names stand in the order of the names."""
-    if one.names:
-        names, parts, bare = one.names, one.parts, other.whole
-    else:
-        names, parts, bare = other.names, other.parts, one.whole
-    if (
-        bare.head not in ("list", "tuple")
-        or len(bare.args) != len(parts)
-        or list(names) != sorted(set(names))
-    ):
+    named, bare = (one, other.whole) if one.names else (other, one.whole)
+    if bare.head != "list" and not (bare.head == "tuple" and bare.value == "()"):
         return False
-    if bare.head == "tuple" and bare.value != "()":
-        return False
-    return all(_same(left, right) for left, right in zip(parts, bare.args, strict=True))
+    return list(named.names) == sorted(set(named.names)) and _pairwise(named.parts, bare.args)
 
 
 def _same(gold: Node, answer: Node) -> bool:
@@ -117,7 +109,9 @@ def _same(gold: Node, answer: Node) -> bool:
                 return True
         return _matched(list(gold.args), list(answer.args), _same)
     if gold.head in ("tuple", "matrix", "ratio") and gold.head == answer.head:
-        return _same_brackets(gold, answer) and _pairwise(gold.args, answer.args)
+        # (1, 2) and \\langle 1, 2 \\rangle are one vector.
+        alike = gold.value == answer.value or {gold.value, answer.value} == {"()", "<>"}
+        return alike and _pairwise(gold.args, answer.args)
     if gold.head == answer.head == "rel" and _same_relation(gold, answer):
         return True
     if gold.head == answer.head == "mod":
@@ -125,16 +119,10 @@ def _same(gold: Node, answer: Node) -> bool:
     return _same_set(gold, answer)
 
 
-def _same_brackets(gold: Node, answer: Node) -> bool:
-    r"""(1, 2) and \\langle 1, 2 \\rangle are one vector."""
-    return gold.value == answer.value or {gold.value, answer.value} == {"()", "<>"}
-
-
 def _same_value(gold: Node, answer: Node) -> bool:
-    infinite = [any(part.head == "inf" for part in walk(each)) for each in (gold, answer)]
-    if any(infinite):
+    if any(part.head == "inf" for each in (gold, answer) for part in walk(each)):
         return False  # the same infinity is the same node
-    if gold.head == "based" or answer.head == "based":
+    if "based" in (gold.head, answer.head):
         return False
     return identity.equal(gold, answer)
 
@@ -176,11 +164,9 @@ def _as_set(node: Node) -> Node | None:
     """A node that is a set or can be read as one; a tuple is an interval here."""
     if node.head == "builder":
         return _condition(node)
-    if node == sets.REALS or node.head in _SETS or node.head == "rel" or _is_condition(node):
-        return node
-    if node.head == "tuple" and len(node.args) == 2:
-        return node
-    return node if node.head == "set" else None
+    interval = node.head == "tuple" and len(node.args) == 2
+    is_set = interval or node == sets.REALS or node.head in _SETS or _is_condition(node)
+    return node if is_set else None
 
 
 def _condition(node: Node) -> Node | None:
@@ -211,8 +197,9 @@ def _same_relation(gold: Node, answer: Node) -> bool:
     one, other = _forward(gold), _forward(answer)
     if one.value != other.value:
         return False
-    if _pairwise_safe(one, other):
-        return True
+    with suppress(Undecided, Undefined):
+        if _pairwise(one.args, other.args):
+            return True
     relations = one.value
     assert isinstance(relations, tuple)
     if len(relations) > 1:
@@ -222,13 +209,6 @@ def _same_relation(gold: Node, answer: Node) -> bool:
     if not all(is_expression(part) for part in (*one.args, *other.args)):
         return False
     return _proportional(minus(*one.args), minus(*other.args), positive=relations[0] in ("<", "<="))
-
-
-def _pairwise_safe(one: Node, other: Node) -> bool:
-    try:
-        return _pairwise(one.args, other.args)
-    except (Undecided, Undefined):
-        return False
 
 
 def _forward(node: Node) -> Node:

@@ -1,5 +1,7 @@
 """A place among the tokens of an answer, and the numbers that stand there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 from k2repro.verify.maths.tokens import Token
@@ -52,11 +54,16 @@ class Cursor:
         if not self.skip(text):
             raise Unreadable(f"{text} expected before {self.now.text}")
 
-    def deeper(self) -> None:
-        """Count a bracket; raises Unreadable below _DEEPEST."""
+    @contextmanager
+    def nested(self, brackets: int = 0) -> Iterator[None]:
+        """One floor deeper, within so many brackets; raises Unreadable below _DEEPEST."""
         self._depth += 1
+        self._brackets += brackets
         if self._depth > _DEEPEST:
             raise Unreadable("too deep")
+        yield
+        self._depth -= 1
+        self._brackets -= brackets
 
     # Numbers
 
@@ -91,14 +98,8 @@ class Cursor:
 
     def _comma(self) -> bool:
         """Whether `,ddd` follows, without spaces, and no fourth digit."""
-        comma, three, fourth = self.now, [self.ahead(step) for step in (1, 2, 3)], self.ahead(4)
-        glued = all(each.kind == "digit" and not each.spaced for each in three)
-        return (
-            comma.text == ","
-            and not comma.spaced
-            and glued
-            and not (fourth.kind == "digit" and not fourth.spaced)
-        )
+        three = all(map(self._is_digit_at, (1, 2, 3))) and not self._is_digit_at(4)
+        return self.now.text == "," and not self.now.spaced and three
 
     def _decimals(self, whole: str) -> Node:
         digits = self.digits() if not self.now.spaced else ""

@@ -69,23 +69,23 @@ class Evaluator:
     def _add(self, node: Node) -> Value:
         total = self.value(node.args[0])
         for part in node.args[1:]:
-            total = values.add(total, self.value(part))
+            total = total + self.value(part)
         return total
 
     def _mul(self, node: Node) -> Value:
-        return values.mul(self.value(node.args[0]), self.value(node.args[1]))
+        return self.value(node.args[0]) * self.value(node.args[1])
 
     def _div(self, node: Node) -> Value:
-        return values.mul(self.value(node.args[0]), values.inverse(self.value(node.args[1])))
+        return self.value(node.args[0]) / self.value(node.args[1])
 
     def _neg(self, node: Node) -> Value:
-        return values.neg(self.value(node.args[0]))
+        return -self.value(node.args[0])
 
     def _percent(self, node: Node) -> Value:
-        return values.mul(self.value(node.args[0]), rational(Fraction(1, 100)))
+        return self.value(node.args[0]) * rational(Fraction(1, 100))
 
     def _degree(self, node: Node) -> Value:
-        return values.mul(self.value(node.args[0]), values.mul(self.pi(), rational(Fraction(1, 180))))
+        return self.value(node.args[0]) * (self.pi() * rational(Fraction(1, 180)))
 
     def _pow(self, node: Node) -> Value:
         base, exponent = node.args
@@ -95,14 +95,14 @@ class Evaluator:
         exact = power.exact
         assert exact is not None
         if exact.denominator == 1:
-            return values.power(self.value(base), exact.numerator)
+            return self.value(base) ** exact.numerator
         if has_letters(exponent) and values.is_real(self.value(base).ball) and self.sign(base) < 0:
             raise NotReal  # (-1)^n speaks of whole n only
         if self.is_e(base):
             return self.exp(exponent)
         if exact.denominator > 60:
             return self.any_power(base, exponent)
-        return values.power(self.root(base, exact.denominator), exact.numerator)
+        return self.root(base, exact.denominator) ** exact.numerator
 
     def _root(self, node: Node) -> Value:
         return self.root(node.args[0], node.value)
@@ -118,15 +118,15 @@ class Evaluator:
         sign = self.sign(node)
         if sign > 0:
             return self._positive_root(inside, degree, key)
-        opposite = values.neg(inside)
+        opposite = -inside
         positive = self._positive_root(
             opposite, degree, ("-", key) if not inside.is_rational else (degree, opposite.exact)
         )
         if degree % 2:
-            return values.neg(positive)
+            return -positive
         if self.point.real or degree != 2:
             raise NotReal
-        return values.mul(positive, self.i())
+        return positive * self.i()
 
     def _positive_root(self, inside: Value, degree: int, key: Any) -> Value:
         if inside.exact is not None:
@@ -175,19 +175,21 @@ class Evaluator:
             return self.i()
         if name in self.point.at:
             return rational(self.point.at[str(name)])
-        return rational(Fraction(self.point.random(name) + 3, 1 << 12))
+        return self._any(name)
 
     def _based(self, node: Node) -> Value:
-        return rational(Fraction(self.point.random(node.value) + 3, 1 << 12))
+        return self._any(node.value)
+
+    def _any(self, key: object) -> Value:
+        """Any number, the same for the same key."""
+        return rational(Fraction(self.point.random(key) + 3, 1 << 12))
 
     def _apply(self, node: Node) -> Value:
         """An unknown function: any number, the same for the same argument."""
         parts = [self.value(part) for part in node.args]
         if not all(part.is_rational for part in parts):
             raise Undecided
-        return rational(
-            Fraction(self.point.random((node.value, [part.exact for part in parts])) + 3, 1 << 12)
-        )
+        return self._any((node.value, [part.exact for part in parts]))
 
     def pi(self) -> Value:
         """The circle's number."""
@@ -215,16 +217,16 @@ class Evaluator:
             raise Undecided
         inside = node.args[0]
         if name in ("sec", "csc"):
-            return values.inverse(self.function({"sec": "cos", "csc": "sin"}[name], inside))
+            return self.function({"sec": "cos", "csc": "sin"}[name], inside).inverse()
         if name in ("tan", "cot"):
             above, below = ("sin", "cos") if name == "tan" else ("cos", "sin")
-            return values.mul(self.function(above, inside), values.inverse(self.function(below, inside)))
+            return self.function(above, inside) / self.function(below, inside)
         if name in ("sinh", "cosh", "tanh"):
             return self._hyperbolic(name, inside)
         if name in ("log", "lg"):
-            return values.mul(self.function("ln", inside), values.inverse(self._base_of(name)))
+            return self.function("ln", inside) / self._base_of(name)
         if name == "arccot":
-            return values.add(self.right_angle(), values.neg(self.function("arctan", inside)))
+            return self.pi() * rational(Fraction(1, 2)) - self.function("arctan", inside)
         if name == "exp":
             return self.exp(inside)
         return self.function(name, inside)
@@ -238,13 +240,9 @@ class Evaluator:
     def _hyperbolic(self, name: str, inside: Node) -> Value:
         up, down = self.exp(inside), self.exp(Node("neg", (inside,)))
         half = rational(Fraction(1, 2))
-        sine = values.mul(half, values.add(up, values.neg(down)))
-        cosine = values.mul(half, values.add(up, down))
-        return {"sinh": sine, "cosh": cosine}.get(name) or values.mul(sine, values.inverse(cosine))
-
-    def right_angle(self) -> Value:
-        """Half of pi."""
-        return values.mul(self.pi(), rational(Fraction(1, 2)))
+        sine = half * (up - down)
+        cosine = half * (up + down)
+        return {"sinh": sine, "cosh": cosine}.get(name) or sine / cosine
 
     def is_e(self, node: Node) -> bool:
         """Whether the node is Euler's number."""
@@ -287,7 +285,7 @@ class Evaluator:
             return inside
         if not values.is_real(inside.ball):
             return self._modulus(node.args[0])
-        return inside if self.sign(node.args[0]) > 0 else values.neg(inside)
+        return inside if self.sign(node.args[0]) > 0 else -inside
 
     def _modulus(self, node: Node) -> Value:
         """|z| as the root of z times its conjugate, which is z with -i for i where all else is real."""
@@ -304,7 +302,7 @@ class Evaluator:
         return rational(self.whole(node.args[0]))
 
     def _ceil(self, node: Node) -> Value:
-        return values.neg(self._floor(Node("floor", (Node("neg", node.args),))))
+        return -self._floor(Node("floor", (Node("neg", node.args),)))
 
     def whole(self, node: Node) -> int:
         """The whole number below a value; raises Unclear near one."""
@@ -321,20 +319,13 @@ class Evaluator:
         exact = whole_numbers.factorial(inside)
         if exact is not None:
             return rational(exact)
-        return self.gamma(values.add(inside, rational(1)))
-
-    def gamma(self, inside: Value) -> Value:
-        """The gamma function, for factorials that are too large or not of whole numbers."""
-        return Value(None, values.finite(inside.ball.gamma()), formal=True)
+        # too large, or not of a whole number
+        return self.transcendental((inside + rational(1)).ball.gamma())
 
     def _binom(self, node: Node) -> Value:
         above, below = node.args
         found = whole_numbers.binomial(self.value(above), self.value(below))
-        return self.large(found) if isinstance(found, arb) else rational(found)
-
-    def large(self, ball: Any) -> Value:
-        """A whole number that is only known in size."""
-        return Value(None, values.finite(ball), formal=True)
+        return self.transcendental(found) if isinstance(found, arb) else rational(found)
 
 
 def precision(bits: int) -> None:

@@ -1,18 +1,23 @@
-"""Logarithms, arcs and powers by what they have in common: primes, Gaussian primes, one another."""
+"""Logarithms, arcs and powers by what they have in common: primes, Gaussian primes, one another.
+
+With them the proof that a value is zero: exactly, or below the least that it could be if it were not.
+"""
 
 from fractions import Fraction
 from typing import Any
 
-from flint import arb, fmpq, fmpz
+from flint import acb, arb, fmpq, fmpz
 
 from k2repro.verify.maths import value as values
 from k2repro.verify.maths.angles import divisible, rational_near, small_ratio, two_squares
-from k2repro.verify.maths.standins import StandIns
+from k2repro.verify.maths.evaluate import Point, precision
+from k2repro.verify.maths.standins import Restart, StandIns
 from k2repro.verify.maths.terms import ONE, PI, Terms, constant, kernel, plus, scaled, times
 from k2repro.verify.maths.tree import Node, minus, number, symbol
 from k2repro.verify.maths.value import Unclear, Undecided, Undefined, Value, rational
 
 _LARGEST_FACTORED = 10**22
+_CAP_BITS = 150_000
 
 
 class Formal(StandIns):
@@ -30,8 +35,8 @@ class Formal(StandIns):
         for product, factor in terms.items():
             part = rational(factor)
             for name, exponent in product:
-                part = values.mul(part, values.power(self._kernel_value(name), exponent))
-            total = values.add(total, part)
+                part = part * self._kernel_value(name) ** exponent
+            total = total + part
         return total
 
     def _kernel_value(self, name: Any) -> Value:
@@ -108,7 +113,7 @@ class Formal(StandIns):
 
     def _same_power(self, one: Node, power: int, other: Node, other_power: int) -> bool:
         left, right = Node("pow", (one, number(power))), Node("pow", (other, number(other_power)))
-        return self.proved_zero(minus(left, right), self.point)
+        return proved_zero(minus(left, right), self.point)
 
     # Arcs
 
@@ -154,7 +159,7 @@ class Formal(StandIns):
             return None
         angle = Node("mul", (number(turn), symbol("\\pi")))
         back = Node("fn", (angle,), {"arcsin": "sin", "arccos": "cos", "arctan": "tan"}[name])
-        return turn if self.proved_zero(minus(back, node), self.point) else None
+        return turn if proved_zero(minus(back, node), self.point) else None
 
     def _gaussian(self, tangent: Fraction) -> Terms:
         """arctan(a/b) as angles of Gaussian primes, which no two products share, and multiples of pi/4."""
@@ -178,3 +183,37 @@ class Formal(StandIns):
         if quarters is None:
             raise Unclear
         return plus(total, {PI: Fraction(int(quarters), 4)} if int(quarters) else {})
+
+
+def proved_zero(node: Node, point: Point) -> bool:
+    """Whether the value at the point is exactly zero; raises Undecided, Undefined.
+
+    The value must have been found to be near zero, or a "no" may be that of the stand-ins.
+    """
+    units: dict[Any, int] = {}
+    bits = 192
+    for _ in range(14):
+        precision(bits)
+        evaluator = Formal(point, units)
+        try:
+            value = evaluator.value(node)
+        except Restart:
+            continue
+        except Unclear:
+            bits *= 2
+            if bits > _CAP_BITS:
+                raise Undecided from None
+            continue
+        if value.exact is not None:
+            return value.exact == 0
+        if values.excludes_zero(value.ball):
+            return False
+        need = (evaluator.degree() - 1) * max(value.u, 0.0) + max(value.l, 0.0) + 8
+        if not need < _CAP_BITS:
+            raise Undecided
+        if acb(value.ball).abs_upper() < arb(2) ** -int(need):
+            return True
+        bits = max(2 * bits, int(need) + 64) if bits < need + 64 else 2 * bits
+        if bits > 4 * _CAP_BITS:
+            raise Undecided
+    raise Undecided

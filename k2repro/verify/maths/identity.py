@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from hashlib import sha256
 from itertools import islice
@@ -12,8 +12,8 @@ from flint import ctx
 from k2repro.verify.maths import bends
 from k2repro.verify.maths import value as values
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
-from k2repro.verify.maths.proof import proved_zero
-from k2repro.verify.maths.tree import Node, has_letters, minus, variables, walk
+from k2repro.verify.maths.formal import proved_zero
+from k2repro.verify.maths.tree import Node, has_letters, minus, symbol, variables, walk
 from k2repro.verify.maths.value import NotReal, Unclear, Undecided, Undefined
 
 Names = frozenset[str]
@@ -54,7 +54,7 @@ def _as_wide(one: Node, other: Node, whole: Names) -> bool:
     points = _points(both, sha256(repr(both).encode()).hexdigest(), whole, fine=True)
     with _own_precision():
         precision(_PRECISIONS[0])
-        tried = [point for _, point in zip(range(_NUMERIC_POINTS), points, strict=False)]
+        tried = islice(points, _NUMERIC_POINTS)
         return all(_has_value(other, point) or not _has_value(one, point) for point in tried)
 
 
@@ -79,16 +79,12 @@ def _own_precision() -> Iterator[None]:
             ctx.prec = before
 
 
+@_own_precision()
 def is_zero(node: Node, whole: Names = frozenset()) -> bool:
     """Whether an expression is zero wherever it is defined; raises Undecided, Undefined.
 
     whole: the variables that stand for whole numbers.
     """
-    with _own_precision():
-        return _is_zero(node, whole)
-
-
-def _is_zero(node: Node, whole: Names = frozenset()) -> bool:
     seed = sha256(repr(node).encode()).hexdigest()
     if not has_letters(node):
         point = Point(seed)
@@ -144,7 +140,7 @@ def _same_bends(one: Node, other: Node) -> bool:
 def _at_several(points: Iterator[Point], wanted: int, holds: Callable[[Point], bool]) -> bool:
     """Whether it holds at so many points; those where the expression has no value do not count."""
     found = 0
-    for _, point in zip(range(_TRIES), points, strict=False):
+    for point in points:
         try:
             if not holds(point):
                 return False
@@ -158,8 +154,8 @@ def _at_several(points: Iterator[Point], wanted: int, holds: Callable[[Point], b
     raise Undecided
 
 
-def _numerically_not_zero(node: Node, point: Point) -> bool:
-    for bits in _PRECISIONS:
+def _numerically_not_zero(node: Node, point: Point, precisions: tuple[int, ...] = _PRECISIONS) -> bool:
+    for bits in precisions:
         precision(bits)
         try:
             value = Evaluator(point).value(node)
@@ -172,40 +168,28 @@ def _numerically_not_zero(node: Node, point: Point) -> bool:
 
 
 def _proof(node: Node, point: Point) -> bool:
-    if _proved(node, point):
-        return True
+    with suppress(Undecided):
+        if proved_zero(node, point):
+            return True
     # The stand-ins differ although the numbers seem not to: a difference too small to be seen, or an
     # identity that is not known here.
-    precision(_LAST)
-    try:
-        value = Evaluator(point).value(node)
-    except Unclear:
-        raise Undecided from None
-    if value.exact != 0 if value.exact is not None else values.excludes_zero(value.ball):
+    if _numerically_not_zero(node, point, (_LAST,)):
         return False
     raise Undecided
 
 
-def _proved(node: Node, point: Point) -> bool:
-    """Whether there is a proof, within the budget."""
-    try:
-        return proved_zero(node, point)
-    except Undecided:
-        return False
-
-
+@_own_precision()
 def sign_at(node: Node) -> int:
     """1, -1 or 0 of a constant; raises Undecided, Undefined."""
-    with _own_precision():
-        if _is_zero(node):
-            return 0
-        for bits in (*_PRECISIONS, _LAST):
-            precision(bits)
-            try:
-                return Evaluator(Point("sign")).sign(node)
-            except Unclear:
-                continue
-        raise Undecided
+    if is_zero(node):
+        return 0
+    for bits in (*_PRECISIONS, _LAST):
+        precision(bits)
+        try:
+            return Evaluator(Point("sign")).sign(node)
+        except Unclear:
+            continue
+    raise Undecided
 
 
 def _points(node: Node, seed: str, whole: Names, fine: bool) -> Iterator[Point]:
@@ -291,21 +275,15 @@ def _is_negative(node: Node) -> bool:
 
 def _in_turns(node: Node) -> set[str]:
     """Variables in angles with pi: at simple fractions sin(6 pi x) is zero, so they get odd ones."""
-    found: set[str] = set()
-    for part in walk(node):
-        if part.head == "fn" and any(each.head == "sym" and each.value == "\\pi" for each in walk(part)):
-            found |= set(variables(part))
-    return found
+    angles = (part for part in walk(node) if part.head == "fn" and symbol("\\pi") in walk(part))
+    return {name for angle in angles for name in variables(angle)}
 
 
 def _in_exponents(node: Node) -> set[str]:
-    found: set[str] = set()
-    for part in walk(node):
-        if part.head == "pow":
-            found |= set(variables(part.args[1]))
-        if part.head == "fn":
-            found |= set(variables(part))
-    return found
+    parts = (
+        part.args[1] if part.head == "pow" else part for part in walk(node) if part.head in ("pow", "fn")
+    )
+    return {name for part in parts for name in variables(part)}
 
 
 def same_sign(one: Node, other: Node, whole: Names = frozenset()) -> bool:
@@ -314,7 +292,7 @@ def same_sign(one: Node, other: Node, whole: Names = frozenset()) -> bool:
     seed = sha256(repr(both).encode()).hexdigest()
     with _own_precision():
         precision(_PRECISIONS[1])
-        for _, point in zip(range(_TRIES), _points(both, seed, whole, fine=True), strict=False):
+        for point in _points(both, seed, whole, fine=True):
             try:
                 return Evaluator(point).sign(both) > 0
             except (Undefined, Unclear):

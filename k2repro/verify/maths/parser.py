@@ -16,6 +16,7 @@ _STARTS = (
     | {"\\{", "mathbb", "emptyset", "begin", "ldots", "mathcal", "angle", "triangle", "langle"}
 )
 _OF_SEVERAL = frozenset({"max", "min", "gcd", "lcm"})
+_NULLARY = {"pi": symbol("\\pi"), "infty": Node("inf"), "emptyset": Node("empty"), "ldots": symbol("\\ldots")}
 _NUMBER_SETS = frozenset("RZNQ")
 _DECORATED = frozenset({"overline", "bar", "vec", "hat", "tilde", "mathcal", "overrightarrow"})
 
@@ -50,8 +51,7 @@ class Expressions(Cursor):
             elif self.skip("/"):
                 left = Node("div", (left, self._after_operator()))
             elif self._starts_factor() or self._starts_second_factorial():
-                right = self._factor()
-                left = _mixed(left, right) or _beside(left, right)
+                left = _beside(left, self._factor())
             else:
                 return left
 
@@ -136,7 +136,7 @@ class Expressions(Cursor):
         if token.kind in ("digit", "dot"):
             return self.numeral()
         if token.kind == "letter":
-            return self._letter()
+            return self._named(self.take().text)
         if token.kind == "cmd":
             return self._command()
         if token.kind == "sym" and token.text in ("(", "[", "{"):
@@ -151,19 +151,14 @@ class Expressions(Cursor):
 
     def _absolute(self) -> Node:
         self.need("|")
-        self.deeper()
-        self._bars += 1
-        inside = self.expression()
-        self.need("|")
-        self._bars -= 1
-        self._depth -= 1
+        with self.nested():
+            self._bars += 1
+            inside = self.expression()
+            self.need("|")
+            self._bars -= 1
         return Node("abs", (inside,))
 
     # Names
-
-    def _letter(self) -> Node:
-        name = self.take().text
-        return self._named(name)
 
     def _named(self, name: str) -> Node:
         """A name with its subscript and primes; f(x)."""
@@ -192,12 +187,10 @@ class Expressions(Cursor):
 
     def _argument(self) -> Node:
         """What a command takes: a group, or one digit, letter or command."""
-        if self.sees("{"):
-            self.take()
-            self.deeper()
-            inside = self.expression()
-            self.need("}")
-            self._depth -= 1
+        if self.skip("{"):
+            with self.nested():
+                inside = self.expression()
+                self.need("}")
             return inside
         if self.now.kind == "digit":
             return number(int(self.take().text))
@@ -216,10 +209,8 @@ class Expressions(Cursor):
             return self._root()
         if name in ("angle", "triangle"):
             return symbol(f"\\{name}{{{self._corners()}}}")
-        if name in ("pi", "infty", "emptyset", "ldots"):
-            return {"pi": symbol("\\pi"), "infty": Node("inf"), "emptyset": Node("empty")}.get(
-                name, symbol("\\" + name)
-            )
+        if name in _NULLARY:
+            return _NULLARY[name]
         if name in GREEK:
             return self._named("\\" + name)
         if name in FUNCTIONS:
@@ -290,24 +281,18 @@ class Expressions(Cursor):
     def _function_argument(self) -> Node:
         if self.sees("(", "{", "["):
             inside = self.bracketed()
-            return self._degrees(inside)
+            if not (self.sees("^") and self.ahead(1).text in ("circ", "degree")):
+                return inside
+            self._at += 2
+            return Node("degree", (inside,))
         if self.sees("|"):
             return self._absolute()
         if self.now.kind == "cmd" and self.now.text in FUNCTIONS:
             return self._command()
-        factors = [self._factor()]
+        result = self._factor()
         while self._starts_factor() and not (self.now.text in FUNCTIONS or self.sees("(", "[", "|")):
-            factors.append(self._factor())
-        result = factors[0]
-        for factor in factors[1:]:
-            result = _mixed(result, factor) or _beside(result, factor)
+            result = _beside(result, self._factor())
         return result
-
-    def _degrees(self, inside: Node) -> Node:
-        if self.sees("^") and self.ahead(1).text in ("circ", "degree"):
-            self._at += 2
-            return Node("degree", (inside,))
-        return inside
 
 
 def _with_sign(sign: str, node: Node) -> Node:
@@ -317,7 +302,9 @@ def _with_sign(sign: str, node: Node) -> Node:
 
 
 def _beside(left: Node, right: Node) -> Node:
-    """A product without a sign; nobody writes 1x for x."""
+    """A product without a sign, or a mixed number; nobody writes 1x for x."""
+    if mixed := _mixed(left, right):
+        return mixed
     if left == number(1):
         raise Unreadable("one times something")
     return _times(left, right)

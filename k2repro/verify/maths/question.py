@@ -52,14 +52,10 @@ def _bare(node: Node) -> Node:
 
 def _same_angles(one: Node, other: Node) -> tuple[Node, Node]:
     """90 - a for 90 degrees - a: where only one has the sign, outside of functions, it is taken off."""
-    signs = [_has_degrees(each) for each in (one, other)]
+    signs = [any(part.head == "degree" for part in walk(each)) for each in (one, other)]
     if signs[0] == signs[1]:
         return one, other
     return _without_degrees(one), _without_degrees(other)
-
-
-def _has_degrees(node: Node) -> bool:
-    return any(part.head == "degree" for part in walk(node))
 
 
 def _without_degrees(node: Node) -> Node:

@@ -21,17 +21,12 @@ class Said:
 def said(node: Node) -> Said:
     """Take the names off."""
     items = tuple(map(_name_first, node.args if node.head == "list" else (node,)))
-    if items and items[0].head == "rel" and items[0].value == ("=",) and items[0].args[0].head == "tuple":
+    if len(items) == 1 and items[0].head == "rel" and items[0].value == ("=",):
         left, right = items[0].args
-        if (
-            len(items) == 1
-            and right.head == "tuple"
-            and len(left.args) == len(right.args)
-            and left.value == "()" == right.value
-        ):
-            names = [_name(part) for part in left.args]
-            if all(names) and len(set(names)) == len(names):
-                return Said(tuple(map(str, names)), right.args, right)
+        named = (left.head, left.value) == (right.head, right.value) == ("tuple", "()")
+        names = [_name(part) for part in left.args] if named else []
+        if all(names) and 0 < len(set(names)) == len(names) == len(right.args):
+            return Said(tuple(map(str, names)), right.args, right)
     names_found: list[str] = []
     bodies: list[Node] = []
     for item in items:

@@ -1,6 +1,7 @@
 """Sets of real numbers with constant ends: intervals, unions, what is left out; in one normal form."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 from k2repro.verify.maths.identity import sign_at
 from k2repro.verify.maths.tree import Node, has_letters, is_expression, minus
@@ -65,15 +66,12 @@ def _read(node: Node) -> Pieces:
         left, right = (_joined(_read(part)) for part in node.args)
         if node.head == "union":
             return left + right
-        return _without(left, right if node.head == "minus" else _without([_ALL], right))
+        return _without(left, right) if node.head == "minus" else _common(left, right)
     if node.head == "list" and node.value in ("or", "and"):
         parts = [pieces(part) for part in node.args]
         if node.value == "or":
             return [piece for part in parts for piece in part]
-        found = parts[0]
-        for part in parts[1:]:
-            found = _without(found, _without([_ALL], part))
-        return found
+        return reduce(_common, parts)
     if node.head == "rel":
         return _relation(node)
     raise NoSet
@@ -123,7 +121,7 @@ def _relation(node: Node) -> Pieces:
             half = _half_line(_FLIPPED[sign], _constant(left))
         else:
             raise NoSet
-        found = _without(found, _without([_ALL], half))
+        found = _common(found, half)
     return found
 
 
@@ -149,10 +147,10 @@ def _without(whole: Pieces, holes: Pieces) -> Pieces:
         after: Pieces = []
         for piece in left:
             below = Piece(
-                piece.low, piece.with_low, *_lower(piece.high, piece.with_high, hole.low, not hole.with_low)
+                piece.low, piece.with_low, *_end(-1, piece.high, piece.with_high, hole.low, not hole.with_low)
             )
             above = Piece(
-                *_higher(piece.low, piece.with_low, hole.high, not hole.with_high),
+                *_end(1, piece.low, piece.with_low, hole.high, not hole.with_high),
                 piece.high,
                 piece.with_high,
             )
@@ -161,18 +159,17 @@ def _without(whole: Pieces, holes: Pieces) -> Pieces:
     return left
 
 
-def _lower(one: Node, with_one: bool, other: Node, with_other: bool) -> tuple[Node, bool]:
+def _common(left: Pieces, right: Pieces) -> Pieces:
+    """What is in both."""
+    return _without(left, _without([_ALL], right))
+
+
+def _end(side: int, one: Node, with_one: bool, other: Node, with_other: bool) -> tuple[Node, bool]:
+    """The lower (side -1) or the higher (1) of two ends; one that is left out of either is left out."""
     order = compare(one, other)
     if order == 0:
         return one, with_one and with_other
-    return (one, with_one) if order < 0 else (other, with_other)
-
-
-def _higher(one: Node, with_one: bool, other: Node, with_other: bool) -> tuple[Node, bool]:
-    order = compare(one, other)
-    if order == 0:
-        return one, with_one and with_other
-    return (one, with_one) if order > 0 else (other, with_other)
+    return (one, with_one) if order == side else (other, with_other)
 
 
 def _joined(parts: Pieces) -> Pieces:
@@ -191,10 +188,8 @@ def _joined(parts: Pieces) -> Pieces:
         if done and _touch(done[-1], first):
             last = done.pop()
             order = compare(last.high, first.high)
-            high = (last.high, last.with_high) if order > 0 else (first.high, first.with_high)
-            if order == 0:
-                high = (last.high, last.with_high or first.with_high)
-            done.append(Piece(last.low, last.with_low, *high))
+            high, with_high = (last.high, last.with_high) if order >= 0 else (first.high, first.with_high)
+            done.append(Piece(last.low, last.with_low, high, with_high or (order == 0 and first.with_high)))
         else:
             done.append(first)
     return done

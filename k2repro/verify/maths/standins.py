@@ -1,7 +1,6 @@
 """Stand-ins: the same tree with pi, e, logarithms and angles as rational numbers near them."""
 
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -29,8 +28,6 @@ from k2repro.verify.maths.value import Unclear, Undecided, Undefined, Value, rat
 _NEAR = 44  # bits in which a stand-in agrees with its number, less a few that are drawn
 _WIDE = -26  # more than stand-ins are off, powers of them included
 
-Prover = Callable[[Node, Point], bool]
-
 
 class Restart(Exception):
     """A stand-in must be drawn anew, for a finer unit."""
@@ -41,10 +38,9 @@ class StandIns(Evaluator):
 
     formal = True
 
-    def __init__(self, point: Point, units: dict[Any, int], proved_zero: Prover) -> None:
+    def __init__(self, point: Point, units: dict[Any, int]) -> None:
         super().__init__(point)
         self._units = units
-        self.proved_zero = proved_zero
         self.numeric = Evaluator(point)
         self._wide = Evaluator(point, widen=_WIDE)
         self.logs: list[tuple[Node, Any]] = []
@@ -81,12 +77,6 @@ class StandIns(Evaluator):
         return self.numeric.whole(node)
 
     def transcendental(self, ball: Any) -> Value:
-        raise Undecided
-
-    def gamma(self, inside: Value) -> Value:
-        raise Undecided
-
-    def large(self, ball: Any) -> Value:
         raise Undecided
 
     # Sums of products
@@ -153,7 +143,7 @@ class StandIns(Evaluator):
         """e to a sum of terms: a product of powers of stand-ins."""
         result = rational(1)
         for product, factor in terms.items():
-            result = values.mul(result, self._exp_term(product, factor))
+            result = result * self._exp_term(product, factor)
         return result
 
     def _exp_term(self, product: Product, factor: Fraction) -> Value:
@@ -166,19 +156,19 @@ class StandIns(Evaluator):
                 cosine, sine = self.angle({tuple(each for each in product if each != ("i", 1)): factor})
             else:
                 raise Undecided
-            return values.add(cosine, values.mul(sine, self.i()))
+            return cosine + sine * self.i()
         if is_odd(factor):
             value = self.near(
                 ("exp", product, abs(factor)), (self._ball(product) * ball_of(abs(factor))).exp()
             )
-            return value if factor > 0 else values.inverse(value)
+            return value if factor > 0 else value.inverse()
         steps = self._steps(product, factor)
         ball = (self._ball(product) / self._units[product]).exp()
-        return values.power(self.near(("exp", product), ball), steps)
+        return self.near(("exp", product), ball) ** steps
 
     def _power_of_prime(self, prime: int, factor: Fraction) -> Value:
         root = self.root(number(prime), factor.denominator) if factor.denominator > 1 else rational(prime)
-        return values.power(root, factor.numerator)
+        return root**factor.numerator
 
     def _ball(self, product: Product) -> Any:
         """The true value of a product of kernels."""
@@ -244,7 +234,7 @@ class StandIns(Evaluator):
         assert tangent.exact is not None
         square = 1 + tangent.exact**2
         cosine = self.root(number(1 / square), 2)
-        return multiple(cosine, values.mul(cosine, tangent), factor.numerator)
+        return multiple(cosine, cosine * tangent, factor.numerator)
 
     def log_terms(self, node: Node) -> Terms:
         """The logarithm as a sum of terms."""

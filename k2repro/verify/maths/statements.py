@@ -7,14 +7,9 @@ from k2repro.verify.maths.tokens import LOGIC, Token, tokens
 from k2repro.verify.maths.tree import Node, Unreadable, is_expression, symbol
 
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "leq": "<=", "geq": ">=", "neq": "!=", "in": "in", "equiv": "=="}
-_MATRICES = {
-    "pmatrix": "()",
-    "bmatrix": "()",
-    "matrix": "()",
-    "vmatrix": "||",
-    "Vmatrix": "||",
-    "array": "()",
-}
+_MATRICES = dict.fromkeys(("pmatrix", "bmatrix", "matrix", "array"), "()")
+_MATRICES |= dict.fromkeys(("vmatrix", "Vmatrix"), "||")
+_CALCULATIONS = frozenset({"add", "mul", "div", "pow", "neg", "fact", "fn", "apply"})
 _SEPARATOR = re.compile(r"[,;]?\s*(?:or|and)\s*,?")
 
 
@@ -122,16 +117,7 @@ class Statements(Expressions):
     def _checked(self) -> Node:
         """A sum whose parts are values, or one structure."""
         found = _reals_without(self.expression())
-        if not is_expression(found) and found.head in (
-            "add",
-            "mul",
-            "div",
-            "pow",
-            "neg",
-            "fact",
-            "fn",
-            "apply",
-        ):
+        if not is_expression(found) and found.head in _CALCULATIONS:
             raise Unreadable("a structure within a calculation")
         return found
 
@@ -152,22 +138,18 @@ class Statements(Expressions):
     def bracketed(self) -> Node:
         """(x) and {x} are x; (x, y) a tuple or an open interval; {x, y} a set."""
         opening = self.take().text
-        self.deeper()
         if opening == "{":
-            inside = self._group()
-            self._depth -= 1
-            return inside
-        self._brackets += 1
-        bars, self._bars = self._bars, 0
-        self._square += opening == "["
-        inside = self._items()
-        self._square -= opening == "["
-        self._bars = bars
-        closing = self.take().text
-        if closing not in (")", "]", "["):
-            raise Unreadable(closing or "the end")
-        self._depth -= 1
-        self._brackets -= 1
+            with self.nested():
+                return self._group()
+        with self.nested(brackets=1):
+            bars, self._bars = self._bars, 0
+            self._square += opening == "["
+            inside = self._items()
+            self._square -= opening == "["
+            self._bars = bars
+            closing = self.take().text
+            if closing not in (")", "]", "["):
+                raise Unreadable(closing or "the end")
         if inside.head == "matrix":
             return inside
         if inside.head == "list":
@@ -218,40 +200,26 @@ class Statements(Expressions):
 
     def _vector(self) -> Node:
         r"""\langle 1, 2 \rangle"""
-        self.deeper()
-        self._brackets += 1
-        inside = self._items()
-        self.need("rangle")
-        self._brackets -= 1
-        self._depth -= 1
+        with self.nested(brackets=1):
+            inside = self._items()
+            self.need("rangle")
         return Node("tuple", inside.args if inside.head == "list" else (inside,), "<>")
 
     def _set(self) -> Node:
-        self.deeper()
-        self._brackets += 1
-        if self._close_set():
-            return Node("empty")
-        bars, self._bars = self._bars, 1  # in {x | x > 1} the bar separates
-        outer, self._set_at = self._set_at, self._depth
-        inside = self._items()
-        if self.sees("|", ":", "mid"):
-            self.take()
-            inside = Node("builder", (inside, self._items()))
-            items: tuple[Node, ...] = (inside,)
-        else:
-            items = inside.args if inside.head == "list" else (inside,)
-        self._bars, self._set_at = bars, outer
-        if not self._close_set():
-            raise Unreadable("\\{")
+        with self.nested(brackets=1):
+            if self.skip("\\}"):
+                return Node("empty")
+            bars, self._bars = self._bars, 1  # in {x | x > 1} the bar separates
+            outer, self._set_at = self._set_at, self._depth
+            inside = self._items()
+            if self.skip("|", ":", "mid"):
+                items: tuple[Node, ...] = (Node("builder", (inside, self._items())),)
+            else:
+                items = inside.args if inside.head == "list" else (inside,)
+            self._bars, self._set_at = bars, outer
+            if not self.skip("\\}"):
+                raise Unreadable("\\{")
         return items[0] if items[0].head == "builder" else Node("set", items)
-
-    def _close_set(self) -> bool:
-        if self.sees("\\}"):
-            self.take()
-            self._brackets -= 1
-            self._depth -= 1
-            return True
-        return False
 
     def _matrix(self) -> Node:
         name = "".join(token.text for token in self.script())
@@ -259,21 +227,16 @@ class Statements(Expressions):
             raise Unreadable(f"\\begin{{{name}}}")
         if name == "array":
             self.script()
-        self.deeper()
-        rows = [[self.expression()]]
-        while True:
-            if self.skip("&"):
-                rows[-1].append(self.expression())
-            elif self.skip("row"):
-                if self.sees("end"):
-                    break
-                rows.append([self.expression()])
-            else:
-                break
-        self.need("end")
+        with self.nested():
+            rows = [[self.expression()]]
+            while self.sees("&", "row"):
+                if self.skip("&"):
+                    rows[-1].append(self.expression())
+                elif self.skip("row") and not self.sees("end"):
+                    rows.append([self.expression()])
+            self.need("end")
         if "".join(token.text for token in self.script()) != name or len({len(row) for row in rows}) != 1:
             raise Unreadable("\\end")
-        self._depth -= 1
         cells = tuple(cell for row in rows for cell in row)
         return Node("matrix", cells, (len(rows[0]), _MATRICES[name]))
 

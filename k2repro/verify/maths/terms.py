@@ -6,7 +6,7 @@ A product is a sorted tuple of (kernel, exponent); a kernel is a text, a root or
 from fractions import Fraction
 from typing import Any
 
-from k2repro.verify.maths.tree import Node, walk
+from k2repro.verify.maths.tree import Node, symbol, walk
 
 Product = tuple[tuple[Any, int], ...]
 Terms = dict[Product, Fraction]
@@ -58,17 +58,12 @@ def inverted(terms: Terms) -> Terms | None:
     if len(terms) != 1:
         return None
     ((product, factor),) = terms.items()
-    sign = 1
-    turned = []
-    for name, exponent in product:
-        if name == "i":
-            sign, exponent = -sign, -exponent  # 1/i = -i
-        turned.append((name, -exponent))
-    return {tuple(turned): sign / factor}
+    sign = -1 if ("i", 1) in product else 1  # 1/i = -i
+    return {tuple((name, n if name == "i" else -n) for name, n in product): sign / factor}
 
 
 def _merged(left: Product, right: Product) -> tuple[Product, int]:
-    """The product of two products; i * i = -1, and a square root squared is its number."""
+    """The product of two products, and its sign, since i * i = -1."""
     powers: dict[Any, int] = dict(left)
     for name, exponent in right:
         powers[name] = powers.get(name, 0) + exponent
@@ -78,17 +73,11 @@ def _merged(left: Product, right: Product) -> tuple[Product, int]:
         sign = -1 if turns >= 2 else 1
         if turns % 2:
             powers["i"] = 1
-    return tuple(sorted(((name, n) for name, n in powers.items() if n), key=_order)), sign
-
-
-def _order(item: tuple[Any, int]) -> str:
-    return repr(item)
+    return tuple(sorted(((name, n) for name, n in powers.items() if n), key=repr)), sign
 
 
 def is_real(product: Product) -> bool:
     """Whether a product has no factor i."""
-    return all(name != "i" and not (isinstance(name, Node) and _has_i(name)) for name, _ in product)
-
-
-def _has_i(node: Node) -> bool:
-    return any(part.head == "sym" and part.value == "i" for part in walk(node))
+    return all(
+        name != "i" and not (isinstance(name, Node) and symbol("i") in walk(name)) for name, _ in product
+    )

@@ -4,72 +4,15 @@ import re
 from dataclasses import dataclass
 
 from k2repro.verify.maths.tree import Unreadable
+from k2repro.verify.spellings import spellings, vocabulary
 
-_FUNCTION_WORDS = """
-sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp max min gcd lcm cis
-"""
-FUNCTIONS = frozenset(_FUNCTION_WORDS.split())
+FUNCTIONS = vocabulary("functions")
 _NAMES = FUNCTIONS | {"sqrt", "pi", "infinity"}
 _WORDS = {"or", "and", "infty", "inf", "mod"}
-_GREEK_WORDS = """
-alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi rho sigma tau
-upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell hbar aleph
-"""
-_LOGIC_WORDS = """
-NOT NO OR AND IF NOR XOR ANY ALL NE LT GT LE GE
-"""
-LOGIC = frozenset(_LOGIC_WORDS.split())  # no names of anything
-GREEK = frozenset(_GREEK_WORDS.split())
-_SAME = {
-    "dfrac": "frac",
-    "tfrac": "frac",
-    "cfrac": "frac",
-    "dbinom": "binom",
-    "tbinom": "binom",
-    "le": "leq",
-    "leqslant": "leq",
-    "ge": "geq",
-    "geqslant": "geq",
-    "lt": "<",
-    "gt": ">",
-    "ne": "neq",
-    "times": "*",
-    "cdot": "*",
-    "ast": "*",
-    "div": "/",
-    "lbrace": "{",
-    "rbrace": "}",
-    "vert": "|",
-    "lvert": "|",
-    "rvert": "|",
-    "mid": "mid",
-    "lbrack": "[",
-    "rbrack": "]",
-    "varnothing": "emptyset",
-    "surd": "sqrt",
-    "backslash": "setminus",
-    "smallsetminus": "setminus",
-    "dots": "ldots",
-    "cdots": "ldots",
-    "degree": "degree",
-    "arctg": "arctan",
-    "tg": "tan",
-    "ctg": "cot",
-    "cosec": "csc",
-    "land": "and",
-    "lor": "or",
-    "wedge": "and",
-    "vee": "or",
-    "colon": ":",
-    "operatorname*": "operatorname",
-    "varphi": "phi",
-    "varepsilon": "epsilon",
-    "vartheta": "theta",
-}
-_FONT_WORDS = """
-text mathrm textrm textbf mathbf mathit textit mbox operatorname mathsf boldsymbol bm textsf
-"""
-_FONTS = frozenset(_FONT_WORDS.split())
+LOGIC = vocabulary("logic")  # no names of anything
+GREEK = vocabulary("greek")
+_SAME = spellings("commands")
+_FONTS = vocabulary("fonts")
 _PIECE = re.compile(
     r"(?P<space>\s+)|(?P<digit>[0-9])|(?P<dot>\.)|\\(?P<cmd>[a-zA-Z]+\*?|[{}|])|(?P<word>[a-zA-Z]+)"
     r"|(?P<sym>[-+*/^_(){}\[\]<>=,;:!|'%&])|(?P<row>\\\\)"

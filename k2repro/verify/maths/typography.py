@@ -3,58 +3,10 @@
 import re
 import unicodedata
 
-_CHARACTERS = {
-    "×": "*",
-    "·": "*",
-    "⋅": "*",
-    "∙": "*",
-    "∗": "*",
-    "÷": "/",
-    "∕": "/",
-    "⁄": "/",
-    "≤": "\\leq ",
-    "⩽": "\\leq ",
-    "≥": "\\geq ",
-    "⩾": "\\geq ",
-    "≠": "\\neq ",
-    "≡": "\\equiv ",
-    "∞": "\\infty ",
-    "±": "\\pm ",
-    "∓": "\\mp ",
-    "∪": "\\cup ",
-    "∩": "\\cap ",
-    "∈": "\\in ",
-    "∅": "\\emptyset ",
-    "∣": "|",
-    "∠": "\\angle ",
-    "ℝ": "\\mathbb{R}",
-    "ℤ": "\\mathbb{Z}",
-    "ℕ": "\\mathbb{N}",
-    "ℚ": "\\mathbb{Q}",
-    "ℂ": "\\mathbb{C}",
-    "⌊": "\\lfloor ",
-    "⌋": "\\rfloor ",
-    "⌈": "\\lceil ",
-    "⌉": "\\rceil ",
-    "⟨": "\\langle ",
-    "⟩": "\\rangle ",
-    "°": "^\\circ ",
-    "′": "'",
-    "″": "''",
-    "。": ".",
-    "∖": "\\setminus ",
-    "…": "\\ldots ",
-    "¢": "\\text{ cents}",
-    "µ": "\\mu ",
-    ":=": "=",
-    "**": "^",
-    "<=": "\\leq ",
-    ">=": "\\geq ",
-    "!=": "\\neq ",
-    "{,}": ",",
-    "\\%": "%",
-}
-_TYPED = tuple(old for old in _CHARACTERS if old.isascii())
+from k2repro.verify.spellings import spellings
+
+_TYPED = spellings("typed")
+_CHARACTERS = spellings("characters") | _TYPED
 _MINUS_SIGNS = re.compile("[−–‐‑‒﹣－]")
 _UNSEEN = re.compile("[\u200b\u2060\ufeff]")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿⁱ]+")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from flint import acb, arb, fmpq, fmpz
+from flint import arb, fmpq, fmpz
 
 MOST_BITS = 40_000  # of an exact rational; beyond, a ball
 
@@ -50,6 +50,59 @@ class Value:
         """Exact, and not by way of a stand-in."""
         return self.exact is not None and not self.formal
 
+    def __add__(self, other: "Value") -> "Value":
+        """The sum."""
+        formal = self.formal or other.formal
+        if self.exact is not None and other.exact is not None and _fit(self.exact, other.exact):
+            return rational(self.exact + other.exact, formal)
+        u = max(self.u + other.l, self.l + other.u) + 1
+        return Value(None, finite(self.ball + other.ball), u, self.l + other.l, formal)
+
+    def __mul__(self, other: "Value") -> "Value":
+        """The product."""
+        formal = self.formal or other.formal
+        if self.exact is not None and other.exact is not None and _fit(self.exact, other.exact):
+            return rational(self.exact * other.exact, formal)
+        return Value(None, finite(self.ball * other.ball), self.u + other.u, self.l + other.l, formal)
+
+    def __neg__(self) -> "Value":
+        """Minus the value."""
+        exact = None if self.exact is None else -self.exact
+        return Value(exact, -self.ball, self.u, self.l, self.formal)
+
+    def __sub__(self, other: "Value") -> "Value":
+        """The difference."""
+        return self + -other
+
+    def __truediv__(self, other: "Value") -> "Value":
+        """The quotient; raises Undefined for a division by zero."""
+        return self * other.inverse()
+
+    def inverse(self) -> "Value":
+        """One over the value; raises Undefined for zero."""
+        if self.exact is not None:
+            if self.exact == 0:
+                raise Undefined
+            return rational(1 / self.exact, self.formal)
+        if self.ball.contains(0):
+            raise Unclear
+        return Value(None, finite(1 / self.ball), self.l, self.u, self.formal)
+
+    def __pow__(self, exponent: int) -> "Value":
+        """The value to a whole power."""
+        if exponent < 0:
+            return self.inverse() ** -exponent
+        if self.exact is not None:
+            if abs(self.exact) in (0, 1):
+                odd = exponent % 2 or self.exact == 0
+                return rational((self.exact if odd else 1) if exponent else 1, self.formal)
+            if bits(self.exact) * exponent < MOST_BITS:
+                return rational(self.exact**exponent, self.formal)
+        if exponent.bit_length() > 4000:
+            raise Undecided
+        ball = finite(self.ball ** fmpz(exponent))
+        return Value(None, ball, _times(self.u, exponent), _times(self.l, exponent), self.formal)
+
 
 def rational(value: Fraction | int, formal: bool = False) -> Value:
     """An exact number."""
@@ -62,6 +115,10 @@ def rational(value: Fraction | int, formal: bool = False) -> Value:
 def bits(value: Fraction) -> int:
     """Length of numerator and denominator together."""
     return value.numerator.bit_length() + value.denominator.bit_length()
+
+
+def _fit(one: Fraction, other: Fraction) -> bool:
+    return bits(one) + bits(other) < MOST_BITS
 
 
 def is_real(ball: Any) -> bool:
@@ -86,56 +143,6 @@ def excludes_zero(ball: Any) -> bool:
     return not ball.contains(0)
 
 
-def add(one: Value, other: Value) -> Value:
-    """The sum."""
-    formal = one.formal or other.formal
-    if one.exact is not None and other.exact is not None and bits(one.exact) + bits(other.exact) < MOST_BITS:
-        return rational(one.exact + other.exact, formal)
-    u = max(one.u + other.l, one.l + other.u) + 1
-    return Value(None, finite(one.ball + other.ball), u, one.l + other.l, formal)
-
-
-def mul(one: Value, other: Value) -> Value:
-    """The product."""
-    formal = one.formal or other.formal
-    if one.exact is not None and other.exact is not None and bits(one.exact) + bits(other.exact) < MOST_BITS:
-        return rational(one.exact * other.exact, formal)
-    return Value(None, finite(one.ball * other.ball), one.u + other.u, one.l + other.l, formal)
-
-
-def neg(value: Value) -> Value:
-    """Minus the value."""
-    exact = None if value.exact is None else -value.exact
-    return Value(exact, -value.ball, value.u, value.l, value.formal)
-
-
-def inverse(value: Value) -> Value:
-    """One over the value; raises Undefined for zero."""
-    if value.exact is not None:
-        if value.exact == 0:
-            raise Undefined
-        return rational(1 / value.exact, value.formal)
-    if value.ball.contains(0):
-        raise Unclear
-    return Value(None, finite(1 / value.ball), value.l, value.u, value.formal)
-
-
-def power(value: Value, exponent: int) -> Value:
-    """The value to a whole power."""
-    if exponent < 0:
-        return power(inverse(value), -exponent)
-    if value.exact is not None:
-        if abs(value.exact) in (0, 1):
-            odd = exponent % 2 or value.exact == 0
-            return rational((value.exact if odd else 1) if exponent else 1, value.formal)
-        if bits(value.exact) * exponent < MOST_BITS:
-            return rational(value.exact**exponent, value.formal)
-    if exponent.bit_length() > 4000:
-        raise Undecided
-    ball = finite(value.ball ** fmpz(exponent))
-    return Value(None, ball, _times(value.u, exponent), _times(value.l, exponent), value.formal)
-
-
 def _times(bound: float, exponent: int) -> float:
     return bound * exponent if exponent < 10**9 else (math.inf if bound else 0.0)
 
@@ -149,8 +156,3 @@ def exact_root(value: Fraction, degree: int) -> Fraction | None:
             return None
         parts.append(root)
     return Fraction(*parts)
-
-
-def to_acb(ball: Any) -> Any:
-    """The ball as a complex one."""
-    return acb(ball)
