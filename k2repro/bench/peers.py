@@ -16,7 +16,7 @@ MINI = ModelConfig(
     tie_word_embeddings=True,
 )
 # Nothing of TRL's trainers is written, logged or computed in another precision while they are timed.
-QUIET = {
+QUIET: dict[str, Any] = {
     "lr_scheduler_type": "constant",
     "use_cpu": True,
     "bf16": False,
