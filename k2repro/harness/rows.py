@@ -35,8 +35,10 @@ PROFILE = "endpoint"
 FEWEST = 2
 K2_THINK = re.compile(r"\bk2-?think\b", re.IGNORECASE)
 # Rooms whose text decides a number, for the code hash.
-ROOMS = ("harness", "solve", "best_of_n", "planning.py", "engine/chat.py", "engine/backend.py", "verify")
-ROOMS += ("verify/spellings.toml",)  # by which an answer is read
+ROOMS = (
+    *("harness", "solve", "best_of_n", "planning.py", "engine/chat.py", "engine/backend.py", "verify"),
+    "verify/spellings.toml",  # by which an answer is read
+)
 
 
 @dataclass(frozen=True)
