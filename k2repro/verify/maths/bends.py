@@ -16,7 +16,7 @@ from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.pieces import is_fold, is_piece
 from k2repro.verify.maths.tree import Node, minus, number, variables, walk
 from k2repro.verify.maths.value import Unclear, Undecided, Undefined, excludes_zero
-from k2repro.verify.maths.zeros import crossings, zeros
+from k2repro.verify.maths.zeros import crossings, is_never_negative, zeros
 
 _MOST_BENDS = 24
 _BITS = 128
@@ -107,6 +107,8 @@ def _is_multiple(one: Node, other: Node, draws: Sequence[Point]) -> bool:
 
 
 def _is_reached(bend: Node, draw: Point) -> bool:
+    if is_never_negative(bend):
+        return True
     names = variables(bend)
     found = [zeros(bend, name, draw.at) for name in names]
     return any(found) or (len(names) == 1 and found[0] is not None)

@@ -15,7 +15,7 @@ from flint import arb, fmpq_poly
 from k2repro.verify.maths.angles import ball_of
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.polynomials import polynomial
-from k2repro.verify.maths.tree import Node, minus, number, rebuilt, symbol, variables
+from k2repro.verify.maths.tree import Node, minus, number, rebuilt, symbol, variables, walk
 from k2repro.verify.maths.value import Unclear, Undecided, Undefined, is_real
 
 _BITS = 256
@@ -82,6 +82,23 @@ def _constant(part: Node, name: str, constants: Evaluator) -> Node | None:
     return part
 
 
+def is_never_negative(node: Node) -> bool:
+    """Whether it shows that no sign changes: sums and products of squares, |x|, e^x."""
+    if symbol("i") in walk(node):
+        return False
+    if node.head == "num":
+        return bool(node.value >= 0)
+    if node.head == "pow":
+        base, exponent = node.args
+        even = _is_whole(exponent) and exponent.value % 2 == 0
+        return even or base == symbol("e") or is_never_negative(base)
+    if node.head == "fn":
+        return node.value in ("exp", "cosh")
+    if node.head in ("add", "mul", "div"):
+        return all(map(is_never_negative, node.args))
+    return node.head == "abs" or (node.head == "root" and node.value % 2 == 0)
+
+
 def _zeros(node: Node, name: str) -> list[Fraction] | None:
     if name not in variables(node):
         return []
@@ -139,11 +156,15 @@ def _inside(node: Node, name: str) -> Iterator[Node]:
     """The largest parts with the variable that sums, products and powers are made of."""
     if name not in variables(node):
         return
-    if node.head in _SUMS or (node.head == "pow" and node.args[1].head == "num"):
+    if node.head in _SUMS or (node.head == "pow" and _is_whole(node.args[1])):
         for part in node.args:
             yield from _inside(part, name)
     else:
         yield node
+
+
+def _is_whole(exponent: Node) -> bool:
+    return exponent.head == "num" and exponent.value.denominator == 1
 
 
 def _powers(inside: list[Node], name: str) -> list[int]:
@@ -168,6 +189,9 @@ Undo = Callable[[Fraction], list[Fraction]]
 def _undoing(kernel: Node) -> tuple[Undo, Node]:
     """(all arguments that give a value, the argument) of e^x, ln x, |x|, a root, a sine. Raises Undecided."""
     argument = kernel.args[-1]
+    if kernel.head == "pow" and argument.head == "num" and argument.value.numerator == 1:
+        degree = argument.value.denominator  # x^(1/2)
+        return lambda value: [value**degree] if value >= 0 else [], kernel.args[0]
     name = kernel.value if kernel.head == "fn" and len(kernel.args) == 1 else kernel.head
     if name == "pow" and kernel.args[0].head == "num" and 0 < kernel.args[0].value != 1:
         return lambda value: _logarithm(value, ball_of(kernel.args[0].value).log()), argument
@@ -181,6 +205,8 @@ def _undoing(kernel: Node) -> tuple[Undo, Node]:
         "sin": lambda value: _turned(value, "asin", lambda angle: arb.pi() - angle),
         "cos": lambda value: _turned(value, "acos", lambda angle: -angle),
         "tan": lambda value: _turned(value, "atan", lambda angle: angle + arb.pi()),
+        "sec": lambda value: undo["cos"](1 / value) if value else [],
+        "csc": lambda value: undo["sin"](1 / value) if value else [],
     }
     if name not in undo:
         raise Undecided
