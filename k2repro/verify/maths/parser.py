@@ -150,9 +150,10 @@ class Expressions(Cursor):
         raise NotImplementedError
 
     def _in_brackets(self) -> Node:
-        """What a function takes; (x, y] is an interval, not two arguments."""
+        """What a function takes; (x, y] is an interval, not two arguments, and so is [x, y] in brackets."""
+        own = "[]" if self.sees("[") else "()"
         inside = self.bracketed()
-        if inside.head == "tuple" and inside.value not in ("()", "[]"):
+        if inside.head == "tuple" and inside.value != own:
             raise Unreadable("brackets of two kinds around arguments")
         return inside
 
