@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from k2repro.errors import K2ReproError
 from k2repro.verify import units
 from k2repro.verify.clean import clean, tight
+from k2repro.verify.quantities import may_have_unit
 from k2repro.verify.rational import Literal, literal
 from k2repro.verify.spellings import spellings, vocabulary
 from k2repro.verify.words import is_words, same_words
@@ -130,6 +131,8 @@ def _compared(gold: str, answer: str) -> Verdict:
         return _verdict(same_words(wanted, given))
     wanted, (given, other_unit) = bare, units.peeled(given)
     if not units.agree(unit, other_unit, has_pi="\\pi" in wanted):
+        return _UNEQUAL
+    if other_unit and not unit and not may_have_unit(given, other_unit):
         return _UNEQUAL
     if tight(wanted) == tight(given):
         return _EQUAL

@@ -7,7 +7,8 @@ from k2repro.verify.maths.typography import plain
 
 _SPACES = re.compile(r"(?<!\\)\\(?:[,;:> ]|quad(?![a-zA-Z])|qquad(?![a-zA-Z]))|(?<=.)~", re.DOTALL)
 _SIZES = re.compile(
-    r"\\(?:left|right|displaystyle|textstyle|limits|tiny|small|normalsize|large|Large|LARGE|huge|Huge|bigl|bigr|Bigl|Bigr|big|Big|nolimits)(?![a-zA-Z])\.?"
+    r"\\(?:(?:left|right|bigl|bigr|Bigl|Bigr|big|Big)(?![a-zA-Z])\.?"
+    r"|(?:displaystyle|textstyle|limits|nolimits|tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![a-zA-Z]))"
 )
 _THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!\s*|\\,)(?=\d{3}(?!\d))")
 

@@ -5,6 +5,7 @@ A unit may be missing, but not be another one: 5 is 5 cm, 5 km is not. No conver
 
 import re
 
+from k2repro.verify.quantities import is_amount
 from k2repro.verify.spellings import spellings
 
 _CANONICAL = spellings("units")
@@ -27,7 +28,9 @@ _BARE = re.compile(
     rf"(?P<value>.*[\d)}}%])(?P<space>\s*)(?P<unit>[a-zA-Z]+\.?(?:\s+[a-zA-Z]+\.?|\s*/\s*[a-zA-Z]+)*)\s*(?P<power>{_POWER}?)$",
     re.DOTALL,
 )
-_DEGREE = re.compile(r"(?P<value>.*[\d)}i])\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree)$", re.DOTALL)
+_DEGREE = re.compile(
+    r"(?P<value>.*(?:[\d)i]|(?<!\\)\}))\s*(?:\^\s*\{?\s*\\circ\s*\}?|°|\\degree)$", re.DOTALL
+)
 _CIRCLE = re.compile(r"\s*\^\s*\{?\s*\\circ\s*\}?$")
 _CURRENCY_AFTER = re.compile(r"(?P<value>-?[\d.,]+)\s*(?P<mark>\\\$|\$|€)")
 _PLAIN = re.compile(r"[-+]?[\d.,]+")
@@ -40,11 +43,14 @@ def peeled(text: str) -> tuple[str, str]:
     (('5', 'cm^2'), ('10', 'm'), ('2t', ''))
     """
     text = _QUOTIENT.sub(r"\\text{\1/\2}\3", text)
+    sign = "-" if text.startswith("-") else ""
     for mark, name in _CURRENCIES.items():
-        amount = text.removeprefix("-").strip() if text.startswith("-") else text
-        if amount.startswith(mark) and re.fullmatch(r"\s*[-+\d.,\\f{}racsqt/]+", amount[len(mark) :]):
-            return ("-" if text.startswith("-") else "") + amount[len(mark) :].strip(), name
-    if found := _CURRENCY_AFTER.fullmatch(text):
+        amount = text[len(sign) :].strip()
+        value = amount.removeprefix(mark).strip()
+        if amount.startswith(mark) and is_amount(value) and not (sign and value[0] in "+-"):
+            return sign + value, name
+    found = _CURRENCY_AFTER.fullmatch(text)
+    if found and is_amount(found["value"]):
         return found["value"], _CURRENCIES[found["mark"]]
     found = _DEGREE.fullmatch(text)
     if found and not _has_letters(found["value"]):
@@ -125,11 +131,11 @@ def _one(text: str) -> str:
 def agree(gold: str, answer: str, has_pi: bool = False) -> bool:
     """Whether the units do not contradict one another.
 
-    Radians may only be missing where the value holds pi: 60 alone means degrees.
+    Radians may only be missing where the value holds pi, degrees only where it does not.
     """
     if gold == answer:
         return True
-    if "radian" in (gold, answer) and not has_pi:
+    if ("degree" if has_pi else "radian") in (gold, answer):
         return False
     return (
         not (gold and answer)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from verify_answer_tables import pairs
 
 from k2repro.verify import compare_answers
-from k2repro.verify.maths import identity
+from k2repro.verify.maths import bends, identity
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.polynomials import polynomial
 from k2repro.verify.maths.statements import parse
@@ -20,6 +20,7 @@ from k2repro.verify.maths.tokens import tokens
 from k2repro.verify.maths.tree import Unreadable, minus
 from k2repro.verify.maths.typography import plain
 from k2repro.verify.maths.value import Undecided, Undefined
+from k2repro.verify.maths.zeros import crossings, zeros
 
 
 def in_floats(tree: space.Tree, at: dict[str, float]) -> complex:
@@ -108,8 +109,83 @@ def test_a_proof_is_not_taken_from_the_numbers():
 
 UNREADABLE = [
     "12 13", "x2", "1+", "\\frac{1}", "(1", "1)", "\\foo", "x==1", "a\\neq=1", "0q", "\\int x", "12 or",
-    "\\sqrt12", "(1 or 2)", "x^{2}^{3}", "\u0430", "", "(" * 42 + "x" + ")" * 42,
+    "\\sqrt12", "(1 or 2)", "x^{2}^{3}",
+    "\\sin(x,y)", "\\max\\{x|3\\}", "f(x,)=x", "x\\in 3", "x\\in n!",
+    "\u0430", "", "(" * 42 + "x" + ")" * 42,
 ]  # fmt: skip
+
+
+OPENED = {
+    "\\max": ("(", ")"), "\\max ": ("\\{", "\\}"), "f": ("(", ")"), "\\sin": ("[", "]"), "2": ("(", ")"),
+    "": ("|", "|"),
+    " ": ("\\lfloor ", "\\rfloor"), "  ": ("\\lceil ", "\\rceil"), "x^": ("{", "}"), "\\sqrt": ("{", "}"),
+    "   ": ("\\langle ", "\\rangle"), "    ": ("\\{", "\\}"), "\\binom{n}": ("{", "}"),
+}  # fmt: skip
+CLOSERS = [")", "]", "[", "}", "|", "\\}", "\\rangle", "\\rfloor", "\\rceil"]
+MATRICES = [r"(\begin{matrix}1\\2\end{matrix}%s", r"[\begin{array}{c}1\\2\end{array}%s"]
+
+
+@pytest.mark.parametrize(("before", "opener", "right"), [(name, *pair) for name, pair in OPENED.items()])
+def test_every_bracket_is_closed_by_its_own(before, opener, right):
+    """Catches \\max(x, y], which was read as \\max(x, y): a bracket that any other closes."""
+    inside = "x,y" if "max" in before or opener == "\\langle " else "x"
+    parse(before + opener + inside + right)
+    for closer in CLOSERS:
+        if closer != right:
+            with pytest.raises(Unreadable):
+                parse(before + opener + inside + closer)
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_the_brackets_of_a_matrix_are_of_one_kind(matrix):
+    """Catches a matrix whose brackets are thrown away before anyone looks at them."""
+    own = {"(": ")", "[": "]"}[matrix[0]]
+    parse(matrix % own)
+    for closer in CLOSERS:
+        if closer != own:
+            with pytest.raises(Unreadable):
+                parse(matrix % closer)
+
+
+SOLVED = {
+    "(x-1)(x^2-2)": [-(2**0.5), 1, 2**0.5],
+    "(e^x-999)(e^x-1001)": [math.log(999), math.log(1001)],
+    "e^{2x}-2000e^x+999999": [math.log(999), math.log(1001)],
+    "2^{3x}-5": [math.log2(5) / 3],
+    r"\ln(x-1)-2": [1 + math.exp(2)],
+    r"\sqrt{x}-99": [9801],
+    "|x-2|-3": [-1, 5],
+    r"\frac{x-\pi}{e^x-y}": [math.log(7), math.pi],
+    "e^x+1": [],
+    r"2\cos x-1": [-2 * math.pi - math.pi / 3, -2 * math.pi + math.pi / 3, -math.pi / 3]
+    + [math.pi / 3, 2 * math.pi - math.pi / 3, 2 * math.pi + math.pi / 3],
+}
+
+
+@pytest.mark.parametrize(("formula", "wanted"), SOLVED.items())
+def test_zeros_are_found_where_they_are(formula, wanted):
+    """Catches a zero that is lost, a logarithm of the wrong base, and a place that is none."""
+    found = zeros(parse(formula), "x", {"y": Fraction(7)})
+    assert list(map(float, found)) == pytest.approx(sorted(wanted))
+
+
+def test_what_cannot_be_solved_is_said_to_be_so_and_tried():
+    """Catches "no zeros" for a formula that nobody solved: its bends would count as known."""
+    formula = parse("(x e^x-999)(x e^x-1001)")
+    assert zeros(formula, "x", {}) is None
+    places = list(map(float, crossings(formula, "x", {})))
+    assert [place * math.exp(place) for place in places] == pytest.approx([999, 1001])
+
+
+WINDOW = ("|(e^x-999)(e^x-1001)|", "(e^x-999)(e^x-1001)")
+
+
+def test_without_the_places_where_signs_change_a_window_is_paid(monkeypatch):
+    """The wrong twin: as long as nobody looks at the zeros, all points that are tried agree."""
+    one, other = map(parse, WINDOW)
+    assert not identity.equal(one, other)
+    monkeypatch.setattr(bends, "crossings", lambda *_: [])
+    assert identity.equal(one, other)
 
 
 @pytest.mark.parametrize("text", UNREADABLE)

@@ -12,7 +12,7 @@ TABLES = {
     "answer_pairs_reports.csv": 529,
     "answer_pairs_attack.csv": 400,
     "answer_pairs_second_attack.csv": 1254,
-    "answer_pairs_regressions.csv": 10,
+    "answer_pairs_regressions.csv": 101,
 }
 
 

@@ -1,24 +1,22 @@
 """Where the cuts of a formula bend or jump: |x - 3| at 3, max(x, y) at x = y, floor(2x) at 1.
 
 A difference of two formulas that is zero at all points tried may still differ in a window between two bends.
-So the places themselves are tried, and what lies between them. They are found where what stands in the cut
-is a polynomial in one of its variables; all other bends are named, so that the caller can leave the question
-undecided.
+So the places themselves are tried, and what lies between them (`zeros`). Bends that cannot be found are
+named, so that the caller can leave the question undecided.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import reduce
 from itertools import combinations, islice, pairwise
-from typing import Any
 
 from k2repro.verify.maths.evaluate import Evaluator, Point, precision
 from k2repro.verify.maths.pieces import is_fold, is_piece
-from k2repro.verify.maths.polynomials import polynomial
 from k2repro.verify.maths.tree import Node, minus, number, variables, walk
 from k2repro.verify.maths.value import Unclear, Undecided, Undefined, excludes_zero
+from k2repro.verify.maths.zeros import crossings, is_never_negative, zeros
 
 _MOST_BENDS = 24
 _BITS = 128
@@ -57,7 +55,7 @@ def points(node: Node, draw: Point, whole: frozenset[str]) -> Iterator[Point]:
     """
     found = list(islice(bends(node), _MOST_BENDS))
     for name in variables(node):
-        roots = sorted({root for bend in found for root in _roots(bend, name, draw.at) or ()})
+        roots = sorted({root for bend in found for root in crossings(bend, name, draw.at)})
         places = {*roots, *((left + right) / 2 for left, right in pairwise(roots))}
         if name in whole:
             places = {Fraction(beside) for at in places for beside in (math.floor(at), math.ceil(at))}
@@ -73,14 +71,11 @@ def unreached(node: Node, draw: Point) -> list[Node]:
 
 
 def hide_nothing(one: Node, other: Node, draws: Sequence[Point]) -> bool:
-    """Whether the bends that `points` does not come to are one only, or the same in both.
+    """Whether the bends that `points` does not come to are the same in both.
 
     The same: each has its multiple on the other side, or their products are, as sin x cos x of sin 2x.
     """
     wanted, given = (unreached(each, draws[0]) for each in (one, other))
-    found = [*wanted, *given]
-    if all(_is_multiple(found[0], each, draws) for each in found[1:]):
-        return True
     if wanted and given and _is_multiple(_product(wanted), _product(given), draws):
         return True
     return all(
@@ -112,20 +107,8 @@ def _is_multiple(one: Node, other: Node, draws: Sequence[Point]) -> bool:
 
 
 def _is_reached(bend: Node, draw: Point) -> bool:
+    if is_never_negative(bend):
+        return True
     names = variables(bend)
-    found = [_roots(bend, name, draw.at) for name in names]
+    found = [zeros(bend, name, draw.at) for name in names]
     return any(found) or (len(names) == 1 and found[0] is not None)
-
-
-def _roots(bend: Node, name: str, at: Mapping[str, Fraction]) -> list[Fraction] | None:
-    """Where it is zero: rational roots exactly, others closely; None where it is no polynomial in `name`."""
-    try:
-        found = polynomial(bend, name, at)
-    except Undecided:
-        return None
-    if found.degree() < 1:
-        return []
-    exact = [Fraction(int(root.p), int(root.q)) for root, _ in found.roots()]
-    complex_: list[Any] = found.numer().complex_roots()
-    close = [root.real.mid().fmpq() for root, _ in complex_ if root.imag.contains(0)]
-    return sorted({*exact, *(Fraction(int(root.p), int(root.q)) for root in close)})

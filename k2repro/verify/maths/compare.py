@@ -179,7 +179,7 @@ def _condition(node: Node) -> Node | None:
     if sets.names(condition) != {str(name.value)}:
         return None
     if condition.head == "list":
-        condition = Node("list", condition.args, "or" if condition.value == "or" else "and")
+        condition = Node("list", condition.args, "and" if condition.value == "," else condition.value)
     return condition if condition.head in ("rel", "list") else None
 
 

@@ -42,10 +42,12 @@ def equal(one: Node, other: Node) -> bool:
     if one == other:
         return True
     whole = whole_numbers(one)
+    if not is_zero(minus(one, other), whole):
+        return False
     if not _same_bends(one, other):
         raise Undecided
     absolute = any(part.head == "abs" and variables(part) for part in walk(one))
-    return is_zero(minus(one, other), whole) and (not (absolute or whole) or _as_wide(one, other, whole))
+    return not (absolute or whole) or _as_wide(one, other, whole)
 
 
 def _as_wide(one: Node, other: Node, whole: Names) -> bool:

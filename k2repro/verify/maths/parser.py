@@ -149,6 +149,14 @@ class Expressions(Cursor):
         """A group, tuple, interval or set; what a comma means is known one floor up."""
         raise NotImplementedError
 
+    def _in_brackets(self) -> Node:
+        """What a function takes; (x, y] is an interval, not two arguments, and so is [x, y] in brackets."""
+        own = "[]" if self.sees("[") else "()"
+        inside = self.bracketed()
+        if inside.head == "tuple" and inside.value != own:
+            raise Unreadable("brackets of two kinds around arguments")
+        return inside
+
     def _absolute(self) -> Node:
         self.need("|")
         with self.nested():
@@ -165,7 +173,7 @@ class Expressions(Cursor):
         name = self._with_marks(name)
         applied = self.now.text == "(" and not self.now.spaced and self.now.kind == "sym"
         if applied and name[0] in _APPLIED and (len(name) == 1 or name[1] in "_'"):
-            inside = self.bracketed()
+            inside = self._in_brackets()
             parts = inside.args if inside.head == "tuple" else (inside,)
             return Node("apply", parts, name)
         return symbol(name)
@@ -265,6 +273,10 @@ class Expressions(Cursor):
             power = self._exponent()
         in_braces = name in _OF_SEVERAL and self.sees("\\{")
         inside = self._command() if in_braces else self._function_argument()
+        if in_braces and inside.head != "set":
+            raise Unreadable("no members")
+        if inside.head == "tuple" and name not in _OF_SEVERAL:
+            raise Unreadable("several arguments of a function of one")
         if base is not None:
             inside = Node("div", (Node("fn", (inside,), "ln"), Node("fn", (base,), "ln")))
         elif name == "cis":
@@ -280,7 +292,7 @@ class Expressions(Cursor):
 
     def _function_argument(self) -> Node:
         if self.sees("(", "{", "["):
-            inside = self.bracketed()
+            inside = self._in_brackets()
             if not (self.sees("^") and self.ahead(1).text in ("circ", "degree")):
                 return inside
             self._at += 2
@@ -292,6 +304,8 @@ class Expressions(Cursor):
         result = self._factor()
         while self._starts_factor() and not (self.now.text in FUNCTIONS or self.sees("(", "[", "|")):
             result = _beside(result, self._factor())
+        if not is_expression(result):
+            raise Unreadable("a structure after a function")
         return result
 
 

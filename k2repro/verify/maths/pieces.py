@@ -7,6 +7,9 @@ places where the cuts of the two bend are tried themselves (`bends`); where seve
 two have not the same ones, nothing is decided.
 """
 
+from fractions import Fraction
+from typing import Any
+
 from k2repro.verify.maths.polynomials import polynomial
 from k2repro.verify.maths.tree import Node, variables, walk
 from k2repro.verify.maths.value import Undecided
@@ -65,16 +68,25 @@ def is_square(node: Node) -> bool:
         return True
     if node.head in ("mul", "div") and all(map(is_square, node.args)):
         return True
-    return len(variables(node)) == 1 and _is_written_out(node)
+    return bool(variables(node)) and _is_written_out(node)
 
 
 def _is_written_out(node: Node) -> bool:
-    """Whether all factors of a polynomial occur an even number of times."""
+    """Whether all factors of a polynomial occur an even number of times: in each variable, others set."""
+    names = variables(node)
     try:
-        found = polynomial(node, variables(node)[0], {})
+        found = [polynomial(node, name, _others(name, names)).numer() for name in names]
     except Undecided:
         return False
-    content, factors = found.numer().factor()
+    return all(each and _is_even(*each.factor()) for each in found)
+
+
+def _others(name: str, names: list[str]) -> dict[str, Fraction]:
+    """Values at which two different factors are hardly one."""
+    return {other: Fraction(1009 + 7919 * at, 101 + at) for at, other in enumerate(names) if other != name}
+
+
+def _is_even(content: Any, factors: list[tuple[Any, int]]) -> bool:
     return bool(content > 0) and all(many % 2 == 0 for _, many in factors)
 
 

@@ -1,10 +1,11 @@
 """Two texts: read in every way that they can be read, and compared."""
 
 import re
+from collections.abc import Callable
 
 from k2repro.verify.maths.compare import same
 from k2repro.verify.maths.statements import parse
-from k2repro.verify.maths.tree import Node, Unreadable, is_plain_number, rebuilt, walk
+from k2repro.verify.maths.tree import Node, Unreadable, is_expression, is_plain_number, rebuilt, walk
 from k2repro.verify.maths.value import Undecided
 
 _THREES = re.compile(r"\d{3}(?:,\d{3})+")
@@ -51,17 +52,24 @@ def _bare(node: Node) -> Node:
 
 
 def _same_angles(one: Node, other: Node) -> tuple[Node, Node]:
-    """90 - a for 90 degrees - a: where only one has the sign, outside of functions, it is taken off."""
+    """90 - a for 90 degrees - a: a sign that only one has, outside of functions, is taken off its numbers."""
     signs = [any(part.head == "degree" for part in walk(each)) for each in (one, other)]
     if signs[0] == signs[1]:
         return one, other
-    return _without_degrees(one), _without_degrees(other)
+    # Of a gold answer all are angles; an answer may not make angles of letters or complex numbers.
+    return _without_degrees(one, lambda _: True), _without_degrees(other, _is_measure)
 
 
-def _without_degrees(node: Node) -> Node:
+def _without_degrees(node: Node, comes_off: Callable[[Node], bool]) -> Node:
     def change(part: Node) -> Node | None:
         if part.head == "fn":
             return part
-        return rebuilt(part.args[0], change) if part.head == "degree" else None
+        removed = part.head == "degree" and comes_off(part.args[0])
+        return rebuilt(part.args[0], change) if removed else None
 
     return rebuilt(node, change)
+
+
+def _is_measure(node: Node) -> bool:
+    r"""Whether it may be said in degrees: a number, but not with \pi, which is in radians."""
+    return is_expression(node) and all(part.head != "sym" for part in walk(node))

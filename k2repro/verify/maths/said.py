@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import product
 
-from k2repro.verify.maths.tree import Node, is_expression, rebuilt, variables, walk
+from k2repro.verify.maths.tree import Node, is_expression, may_have_members, rebuilt, variables, walk
 from k2repro.verify.maths.value import Undecided
 
 _MOST_SIGNS = 4  # signs like +-, in one item
@@ -29,12 +29,16 @@ def said(node: Node) -> Said:
             return Said(tuple(map(str, names)), right.args, right)
     names_found: list[str] = []
     bodies: list[Node] = []
+    of_sets = False
     for item in items:
         name = _name(item.args[0]) if item.head == "rel" and item.value in (("=",), ("in",)) else None
         if name and name in variables(item.args[1]):
             name = None  # x = x + 1 defines nothing
         if name is None and item.head in ("rel", "mod") or (name is None and not names_found):
             return Said((), (), _spread(node))
+        of_sets = item.value == ("in",) if name else of_sets
+        if of_sets and not name and not may_have_members(item):
+            return Said((), (), _spread(node))  # x in A, or 5
         names_found.append(name or names_found[-1])
         bodies.append(item.args[1] if name else item)
     whole = _spread(bodies[0] if len(bodies) == 1 else Node("list", tuple(bodies), node.value))

@@ -4,7 +4,7 @@ import re
 
 from k2repro.verify.maths.parser import Expressions
 from k2repro.verify.maths.tokens import LOGIC, Token, tokens
-from k2repro.verify.maths.tree import Node, Unreadable, is_expression, symbol
+from k2repro.verify.maths.tree import Node, Unreadable, is_expression, may_have_members, symbol
 
 _RELATIONS = {"=": "=", "<": "<", ">": ">", "leq": "<=", "geq": ">=", "neq": "!=", "in": "in", "equiv": "=="}
 _MATRICES = dict.fromkeys(("pmatrix", "bmatrix", "matrix", "array"), "()")
@@ -51,6 +51,8 @@ class Statements(Expressions):
         while self.now.kind in ("sym", "cmd") and self.now.text in _RELATIONS:
             relations.append(_RELATIONS[self.take().text])
             parts.append(self._side())
+            if relations[-1] == "in" and not may_have_members(parts[-1]):
+                raise Unreadable("a member of what is no set")
         if self.now.text == ":" and not relations and self._set_at != self._depth:
             return self._ratio(parts[0])
         found = Node("rel", tuple(parts), tuple(relations)) if relations else parts[0]
@@ -69,10 +71,11 @@ class Statements(Expressions):
         parts = []
         if self.now.text == "(" and not self.now.spaced:
             self.take()
-            while self.now.kind == "letter":
+            more = True
+            while more and self.now.kind == "letter":
                 parts.append(symbol(self._name_only()))
-                self.skip(",")
-            if parts and self.skip(")") and self.sees("="):
+                more = self.skip(",") or self.now.kind == "letter"
+            if parts and not more and self.skip(")") and self.sees("="):
                 return Node("apply", tuple(parts), name)
         self._at = start
         return None
@@ -150,8 +153,6 @@ class Statements(Expressions):
             closing = self.take().text
             if closing not in (")", "]", "["):
                 raise Unreadable(closing or "the end")
-        if inside.head == "matrix":
-            return inside
         if inside.head == "list":
             if inside.value != ",":
                 raise Unreadable("words within brackets")
@@ -213,13 +214,13 @@ class Statements(Expressions):
             outer, self._set_at = self._set_at, self._depth
             inside = self._items()
             if self.skip("|", ":", "mid"):
-                items: tuple[Node, ...] = (Node("builder", (inside, self._items())),)
+                found = Node("builder", (inside, self._items()))
             else:
-                items = inside.args if inside.head == "list" else (inside,)
+                found = Node("set", inside.args if inside.head == "list" else (inside,))
             self._bars, self._set_at = bars, outer
             if not self.skip("\\}"):
                 raise Unreadable("\\{")
-        return items[0] if items[0].head == "builder" else Node("set", items)
+        return found
 
     def _matrix(self) -> Node:
         name = "".join(token.text for token in self.script())

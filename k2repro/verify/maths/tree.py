@@ -54,6 +54,17 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(part)
 
 
+def may_have_members(node: Node) -> bool:
+    r"""Whether a set, or a name or a formula that may stand for one: A, f(x), 2\mathbb{Z}."""
+    if node.head in ("set", "builder", "union", "meet", "minus", "empty", "apply"):
+        return True
+    if node.head == "tuple":
+        return len(node.args) == 2 and node.value != "<>"
+    if node.head == "sym":
+        return node.value not in ("e", "i", "\\pi")
+    return any(part.head == "sym" and str(part.value).startswith("\\mathbb") for part in walk(node))
+
+
 def has_letters(node: Node) -> bool:
     """Whether the value depends on variables or unknown functions."""
     return any(
