@@ -67,8 +67,11 @@ def _commit() -> str:
 
 @cache
 def _package_hash() -> str:
+    """Of every file of the package: words and tables that decide a number stand in TOML and CSV beside the code."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(each for each in package.rglob("*") if each.is_file()):
+        if "__pycache__" in path.parts:
+            continue
         digest.update(f"{path.relative_to(package).as_posix()}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
