@@ -67,7 +67,7 @@ def _commit() -> str:
 
 @cache
 def _package_hash() -> str:
-    """Of every file of the package: words and tables that decide a number stand in TOML and CSV beside the code."""
+    """Of every file of the package: tables that decide a number stand in TOML and CSV beside the code."""
     package = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(each for each in package.rglob("*") if each.is_file()):
