@@ -132,7 +132,7 @@ def _compared(gold: str, answer: str) -> Verdict:
     wanted, (given, other_unit) = bare, units.peeled(given)
     if not units.agree(unit, other_unit, has_pi="\\pi" in wanted):
         return _UNEQUAL
-    if other_unit and not unit and not may_have_unit(given, other_unit):
+    if other_unit and not unit and not may_have_unit(given):
         return _UNEQUAL
     if tight(wanted) == tight(given):
         return _EQUAL

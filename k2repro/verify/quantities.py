@@ -2,7 +2,7 @@
 
 import re
 
-from k2repro.verify.maths.tree import STATEMENTS, Node, Unreadable, has_letters, symbol, walk
+from k2repro.verify.maths.tree import Node, Unreadable, symbol, walk
 
 _DECIMAL = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 _SIGNS = re.compile(r"[\d.,\\f{}racsqt/]+", re.ASCII)  # of numbers, fractions and roots
@@ -21,26 +21,16 @@ def is_amount(text: str) -> bool:
     return node is not None and all(part.head in ("num", "div", "mul", "root") for part in walk(node))
 
 
-def may_have_unit(text: str, unit: str) -> bool:
+def may_have_unit(text: str) -> bool:
     r"""Whether a unit may stand after it, or it cannot be read: no point has, and no complex number.
 
-    An interval may, if its brackets tell it from a point. Degrees have numbers only, beside a name.
+    An interval may, if its brackets tell it from a point.
 
-    >>> may_have_unit("(1, 2]", "cm"), may_have_unit("(1, 2)", "cm"), may_have_unit("2:3", "cm")
-    (True, False, False)
-    >>> may_have_unit("2x", "cm"), may_have_unit("2x", "degree"), may_have_unit("x = 2", "degree")
-    (True, False, True)
+    >>> may_have_unit("(1, 2]"), may_have_unit("(1, 2)"), may_have_unit("2:3"), may_have_unit("2x")
+    (True, False, False, True)
     """
     node = _read(text)
-    return node is None or (_is_quantity(node) and (unit != "degree" or _is_of_numbers(node)))
-
-
-def _is_of_numbers(node: Node) -> bool:
-    """Whether no letters stand there but for names: x = 30, 30 < x < 60."""
-    if node.head in STATEMENTS:
-        named = node.head == "rel"
-        return all((named and part.head == "sym") or _is_of_numbers(part) for part in node.args)
-    return not has_letters(node)
+    return node is None or _is_quantity(node)
 
 
 def _is_quantity(node: Node) -> bool:

@@ -71,11 +71,20 @@ def unreached(node: Node, draw: Point) -> list[Node]:
 
 
 def hide_nothing(one: Node, other: Node, draws: Sequence[Point]) -> bool:
-    """Whether the bends that `points` does not come to are the same in both.
+    """Whether the bends whose places cannot all be found are the same in both, or one that is seen to bend.
 
-    The same: each has its multiple on the other side, or their products are, as sin x cos x of sin 2x.
+    The same: each has its multiple on the other side, or their products are, as sin x cos x of sin 2x. One: a
+    window lies between two bends. (That it lies between two zeros of one, of which a third is seen, is not
+    looked for.)
     """
     wanted, given = (unreached(each, draws[0]) for each in (one, other))
+    found = [*wanted, *given]
+    if (
+        found
+        and all(_is_multiple(found[0], each, draws) for each in found[1:])
+        and _is_seen(found[0], draws[0])
+    ):
+        return True
     if wanted and given and _is_multiple(_product(wanted), _product(given), draws):
         return True
     return all(
@@ -104,6 +113,11 @@ def _is_multiple(one: Node, other: Node, draws: Sequence[Point]) -> bool:
             (left, right), (left_then, right_then) = found
             return not excludes_zero(left * right_then - left_then * right)
     return False
+
+
+def _is_seen(bend: Node, draw: Point) -> bool:
+    """Whether its sign changes at a place that `points` comes to."""
+    return any(crossings(bend, name, draw.at) for name in variables(bend))
 
 
 def _is_reached(bend: Node, draw: Point) -> bool:

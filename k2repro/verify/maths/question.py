@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from k2repro.verify.maths.compare import same
 from k2repro.verify.maths.statements import parse
-from k2repro.verify.maths.tree import Node, Unreadable, is_expression, is_plain_number, rebuilt, walk
+from k2repro.verify.maths.tree import Node, Unreadable, is_expression, is_plain_number, rebuilt, symbol, walk
 from k2repro.verify.maths.value import Undecided
 
 _THREES = re.compile(r"\d{3}(?:,\d{3})+")
@@ -52,11 +52,11 @@ def _bare(node: Node) -> Node:
 
 
 def _same_angles(one: Node, other: Node) -> tuple[Node, Node]:
-    """90 - a for 90 degrees - a: a sign that only one has, outside of functions, is taken off its numbers."""
+    """90 - a for 90 degrees - a: a sign that only one has, outside of functions, is taken off."""
     signs = [any(part.head == "degree" for part in walk(each)) for each in (one, other)]
     if signs[0] == signs[1]:
         return one, other
-    # Of a gold answer all are angles; an answer may not make angles of letters or complex numbers.
+    # Of a gold answer all are angles; an answer may not make angles of complex numbers and radians.
     return _without_degrees(one, lambda _: True), _without_degrees(other, _is_measure)
 
 
@@ -71,5 +71,5 @@ def _without_degrees(node: Node, comes_off: Callable[[Node], bool]) -> Node:
 
 
 def _is_measure(node: Node) -> bool:
-    r"""Whether it may be said in degrees: a number, but not with \pi, which is in radians."""
-    return is_expression(node) and all(part.head != "sym" for part in walk(node))
+    r"""Whether it may be said in degrees: no complex number, and nothing with \pi, which is in radians."""
+    return is_expression(node) and not {symbol("i"), symbol("\\pi")} & set(walk(node))
