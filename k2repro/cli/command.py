@@ -4,7 +4,8 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from operator import methodcaller
 
 Run = Callable[[argparse.Namespace], int]
 Options = Callable[[argparse.ArgumentParser], object]
@@ -19,9 +20,8 @@ MACHINE = "this machine"
 HEADINGS = (REPRODUCE, NUMBERS, NOTEBOOKS, MODELS, EMULATOR, MACHINE)
 
 
-def option(*names: str, **settings: Any) -> Options:
-    """One option or argument, said as `ArgumentParser.add_argument` takes it."""
-    return lambda parser: parser.add_argument(*names, **settings)
+# One option or argument, said as `ArgumentParser.add_argument` takes it.
+option: Callable[..., Options] = partial(methodcaller, "add_argument")
 
 
 def options(*each: Options) -> Options:

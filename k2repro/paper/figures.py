@@ -69,7 +69,7 @@ def figure_series(n: int, book: FactBook | None = None) -> tuple[FigureSeries, .
         return (_levels(n, book),)
     if n == 4:
         return tuple(curve(name, book) for name in dict.fromkeys(f.row for f in book.in_table(FIGURE_4)))
-    raise unknown("figure", n, "1234")
+    raise unknown("figure", n, map(str, range(1, 5)))
 
 
 def curve(name: str, book: FactBook) -> FigureSeries:

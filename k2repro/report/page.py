@@ -1,7 +1,6 @@
 """The report's data: what the template shows, computed here, so that the template only lays out."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
@@ -17,12 +16,13 @@ from k2repro.paper.loading import load_facts
 from k2repro.paper.outcome import CONTRADICTED, VERDICTS
 from k2repro.paper.shape import ablation_shape
 from k2repro.paper.tables import table, table_names
+from k2repro.reading import shipped_toml
 from k2repro.results.profiles import Profile
 from k2repro.results.rows import Row
 from k2repro.results.status import HEADER, NotebookStatus
 
 FILES = resources.files("k2repro.report")
-SOURCES = tomllib.loads((FILES / "sources.toml").read_text(encoding="utf-8"))["source"]
+SOURCES = shipped_toml("k2repro.report", "sources.toml", ["source"])["source"]
 LONGEST_ORIGIN = 400
 # Colour, and a pattern drawn over it, so that no verdict is told by colour alone.
 LOOKS = {
