@@ -70,7 +70,7 @@ def pass_rates(results: RlResults) -> Found:
     """pass@1 of every model by tier and in the mean, each on all of its own seeds."""
     found: Found = {}
     for model, label in LABELS.items():
-        found |= _tiers(f"rlvr.pass_at_1.{label}", partial(_level, results, model))
+        found |= _tiers(f"rlvr.pass_at_1.{label}", partial(_level, _maths(results, model)))
     return found
 
 
@@ -79,7 +79,7 @@ def gains(results: RlResults) -> Found:
     found: Found = {}
     for run, start in (("from-sft", "sft"), ("from-base", "base")):
         prefix = "rlvr.gain_from_sft" if run == "from-sft" else "rlvr.gain_from_base"
-        found |= _tiers(prefix, partial(_versus, results, run, start))
+        found |= _tiers(prefix, partial(_versus, *_sides(results, run, start)))
     # The claim's own name for the mean.
     found["rlvr.gain_from_base"] = found.pop("rlvr.gain_from_base.mean")
     return found
@@ -94,7 +94,7 @@ def final_levels(results: RlResults) -> Found:
     sides = ([table_of(pools) for pools in side] for side in (plus, minus))
     found = {row: difference(*sides, generator=generator_of(row))}
     row = "rlvr.final_from_sft_minus_final_from_base"
-    return {**found, row: _versus(results, "from-sft", "from-base", None, row)}
+    return {**found, row: _versus(*_sides(results, "from-sft", "from-base"), None, row)}
 
 
 def budgets(results: RlResults) -> Found:
@@ -138,7 +138,7 @@ def controls(results: RlResults) -> Found:
         name = run.replace("-", "_")
         for other, against in (("sft", "sft"), ("from-sft", "sound_run")):
             row = f"rlvr.{name}_minus_{against}"
-            found[row] = _versus(results, run, other, None, row)
+            found[row] = _versus(*_sides(results, run, other), None, row)
     return found
 
 
@@ -159,7 +159,8 @@ def lengths(results: RlResults, models: Sequence[str]) -> Found:
     """Tokens of a response by model and tier."""
     found: Found = {}
     for model in models:
-        found |= _tiers(f"rlvr.length.{LABELS[model]}", partial(_level, results, model, measure=tokens))
+        pools = _maths(results, model)
+        found |= _tiers(f"rlvr.length.{LABELS[model]}", partial(_level, pools, measure=tokens))
     return found
 
 
@@ -167,8 +168,9 @@ def trace_changes(results: RlResults, run: str, start: str) -> Found:
     """What a run changes in the responses: length, share cut off, and the share of each first mistake."""
     measures: dict[str, Measure] = {"length": tokens, "cut_off": cut_off}
     measures |= {f"mistake.{kind.replace(' ', '-')}": of_kind(kind) for kind in KINDS if kind != RIGHT}
+    sides = _sides(results, run, start)
     return {
-        (row := f"rlvr.change.{run}.{name}"): _versus(results, run, start, None, row, measure)
+        (row := f"rlvr.change.{run}.{name}"): _versus(*sides, None, row, measure)
         for name, measure in measures.items()
     }
 
@@ -195,10 +197,8 @@ def _maths(results: RlResults, model: str) -> dict[int, Scores]:
     return results.compared(model, "from-sft") if model in ("base", "sft") else dict(results.scores[model])
 
 
-def _level(
-    results: RlResults, model: str, tiers: Sequence[str] | None, row: str, measure: Measure = right
-) -> Effect:
-    return _mean(row, table_of(_maths(results, model), measure, tiers=tiers))
+def _level(pools: Seeds, tiers: Sequence[str] | None, row: str, measure: Measure = right) -> Effect:
+    return _mean(row, table_of(pools, measure, tiers=tiers))
 
 
 def _mean(row: str, table: SeedTable) -> Effect:
@@ -206,12 +206,15 @@ def _mean(row: str, table: SeedTable) -> Effect:
     return level(table, generator=generator_of(row), each_seed=False)
 
 
+def _sides(results: RlResults, run: str, other: str) -> tuple[Seeds, Seeds]:
+    """A run and another model, on the seeds and tiers of the run."""
+    return results.scores[run], results.compared(other, run)
+
+
 def _versus(
-    results: RlResults, run: str, other: str, tiers: Sequence[str] | None, row: str, measure: Measure = right
+    plus: Seeds, minus: Seeds, tiers: Sequence[str] | None, row: str, measure: Measure = right
 ) -> Effect:
-    """A run minus another model, on the seeds and tiers of the run."""
-    first, second = results.scores[run], results.compared(other, run)
-    sides = (table_of(pools, measure, tiers=tiers) for pools in (first, second))
+    sides = (table_of(pools, measure, tiers=tiers) for pools in (plus, minus))
     return difference(*sides, generator=generator_of(row))
 
 

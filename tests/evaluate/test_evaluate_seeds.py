@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
-from k2repro.evaluate.seeds import t_interval, two_level_interval
+from k2repro.evaluate.seeds import integers_below, t_interval, two_level_interval
 from k2repro.student_t import t_quantile
 
 
@@ -54,6 +54,34 @@ def test_without_differences_between_seeds_problems_are_left(seeds: int, problem
         means.append(row[generator.integers(0, problems, problems)].mean())
     assert (both.low, both.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
     assert both.n == problems
+
+
+@settings(derandomize=True, max_examples=25, deadline=None)
+@given(st.integers(2, 6), st.integers(2, 300), st.integers(40, 200), st.integers(0, 99))
+def test_drawing_in_bulk_is_drawing_one_by_one(seeds: int, problems: int, resamples: int, seed: int):
+    """Catches another stream or another order of sums: rows that ship would change in their last digits."""
+    table, generator, plain = rng(seed).random((seeds, problems)), rng(seed), rng(seed)
+    if seed % 2:  # the second half of a 64-bit number waits
+        assert generator.integers(0, 9) == plain.integers(0, 9)
+    both = two_level_interval(table, generator=generator, resamples=resamples)
+    found = []
+    for _ in range(resamples):
+        shares = np.bincount(plain.integers(0, seeds, seeds), minlength=seeds) / seeds
+        mean = np.einsum("s,s...->...", shares, table)
+        found.append(mean[plain.integers(0, problems, problems)].sum() / problems)
+    assert (both.low, both.high) == tuple(np.quantile(found, [(1 - 0.95) / 2, (1 + 0.95) / 2]))
+    assert generator.random() == plain.random()
+
+
+@pytest.mark.parametrize("large", [5, 2**20, 3 * 2**30])
+def test_bulk_integers_are_numpys_where_it_draws_again(large: int):
+    """Catches a number that numpy would have refused: of large bounds a quarter, and all after it shift."""
+    below, bulk, plain = np.array([3, 3, large, large]), rng(), rng()
+    for rows in (1, 7, 500):
+        drawn = integers_below(below, rows, bulk)
+        pairs = [[plain.integers(0, 3, 2), plain.integers(0, large, 2)] for _ in range(rows)]
+        assert np.array_equal(drawn, np.array(pairs).reshape(rows, 4))
+    assert bulk.bit_generator.state == plain.bit_generator.state
 
 
 def test_all_seeds_are_asked_the_same_drawn_problems():
