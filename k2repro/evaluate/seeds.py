@@ -73,7 +73,7 @@ def two_level_interval(
 def _draws(
     seeds: int, problems: int, resamples: int, generator: np.random.Generator
 ) -> Iterator[tuple[tuple[int, ...], NDArray[np.int64]]]:
-    """The seeds of each resample, sorted, and its problems: in turn, as a call for each of them draws them."""
+    """The seeds of each resample, sorted, and its problems: in turn, as a call for each would draw."""
     below = np.repeat([seeds, problems], [seeds, problems])
     step = max(1, CHUNK // len(below))
     for start in range(0, resamples, step):
@@ -82,9 +82,7 @@ def _draws(
         yield from zip(map(tuple, kinds), drawn[:, seeds:], strict=True)
 
 
-def integers_below(
-    below: NDArray[np.int64], rows: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
+def integers_below(below: NDArray[np.int64], rows: int, generator: np.random.Generator) -> NDArray[np.int64]:
     """What `generator.integers(0, below, (rows, len(below)))` draws, in a third of the time.
 
     numpy multiplies 32 random bits by the bound and keeps the high half of the product (Lemire 2019,

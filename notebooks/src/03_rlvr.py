@@ -348,7 +348,7 @@ from k2repro.mini.checkpoint import load_checkpoint
 
 tuned = load_checkpoint(results.tuned)
 asked = [tuple(tokenizer.encode(tokenizer.prompt_text(each.question)))
-         for each in some[::2]]
+         for each in some[::5]]
 logprobs = rounding.logprobs_by_way(tuned, rounding.sampled_rollouts(
     tuned, asked, n=1, max_new_tokens=MAX_NEW_TOKENS,
     stop=[tokenizer.turn_end()]))
