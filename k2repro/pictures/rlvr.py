@@ -215,7 +215,7 @@ def mistakes_picture(shares: Mapping[str, Mapping[str, float]]) -> Picture:
         title="The first mistake of wrong responses",
         barmode="stack",
         height=220 + 44 * len(shares),
-        legend={"orientation": "h", "y": -0.35},
+        legend={"orientation": "h", "y": -0.35, "traceorder": "normal"},
     )
     records = [
         {"model": MODELS[model], **{kind: round(100 * mix.get(kind, 0.0), 2) for kind in kinds}}

@@ -228,7 +228,9 @@ def mistakes_picture(found: Found) -> Picture:
         )
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="share of all responses (%)", rangemode="tozero")
-    figure.update_layout(title="Where the remaining errors begin", barmode="stack", height=400)
+    figure.update_layout(
+        title="Where the remaining errors begin", barmode="stack", height=400, legend={"traceorder": "normal"}
+    )
     return figure, records
 
 

@@ -204,7 +204,7 @@ def breakdown_picture(predictions: Mapping[str, Prediction]) -> Picture:
         barmode="stack",
         title="Where the time of one token goes",
         height=480,
-        legend={"orientation": "h", "y": -0.22},
+        legend={"orientation": "h", "y": -0.22, "traceorder": "normal"},
     )
     return figure, records
 

@@ -384,7 +384,8 @@ show(figure, alt="Left: pass@1 of three runs on mini-K2 against steps, "
      "with intervals. Right: the published scores of the "
      "same three kinds of runs.", table=records,
      takeaway=f"On mini-K2's probe: {'; '.join(ways)}. The two panels "
-     "cannot be compared in height, only in the order of their runs.")
+     "cannot be compared in height, only in shape and in the order of "
+     "their runs.")
 
 # %%
 ends = [rows[f"rlvr.curve.{run}.last"].value
