@@ -79,10 +79,12 @@ def convert(weights: Path, folder: Path) -> Path:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
-    model = as_qwen2(AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32))
+    folder.mkdir(parents=True, exist_ok=True)
+    place, name = weights.parent, weights.name
+    model = as_qwen2(AutoModelForCausalLM.from_pretrained(place, gguf_file=name, dtype=torch.float32))
     # First, since config.json is what says that the checkpoint is whole.
-    AutoTokenizer.from_pretrained(**where).backend_tokenizer.save(str(folder / "tokenizer.json"))
+    words = AutoTokenizer.from_pretrained(place, gguf_file=name)
+    words.backend_tokenizer.save(str(folder / "tokenizer.json"))
     return save_pretrained(model, folder)
 
 
