@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from k2repro.bench import BENCHES
+from k2repro.bench import BENCHES, ON_REQUEST
 from k2repro.errors import unknown
 from k2repro.tables import Table
 
@@ -13,15 +13,15 @@ Records = list[dict[str, Any]]
 
 
 def run_benches(names: Sequence[str], found: dict[str, Records]) -> None:
-    """Put the records of the named benches (all without names) into `found`, each as soon as it is there.
+    """Put the records of the named benches (all but ON_REQUEST without names) into `found`.
 
-    So whatever ends a run early, `found` holds what was finished. Raises K2ReproError for a name that does
-    not exist, before anything is timed.
+    Each as soon as it is there: whatever ends a run early, `found` holds what was finished. Raises
+    K2ReproError for a name that does not exist, before anything is timed.
     """
     for name in names:
         if name not in BENCHES:
             raise unknown("bench", name, BENCHES)
-    for name in names or BENCHES:
+    for name in names or [each for each in BENCHES if each not in ON_REQUEST]:
         module, function = BENCHES[name].split(":")
         bench: Callable[[], Iterable[dict[str, Any]]] = getattr(importlib.import_module(module), function)
         records = found.setdefault(name, [])

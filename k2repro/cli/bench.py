@@ -31,10 +31,14 @@ COMMANDS = (
         "bench",
         "Side by side against the peers in one run, as ratios",
         run_bench,
-        options(option("names", nargs="*", help="benches to run; all without it"), json_option),
+        options(option("names", nargs="*", help="benches to run; all but smollm2 without it"), json_option),
         MACHINE,
         about="""\
 Only ratios are printed: seconds of one machine say nothing about another. Let the machine do nothing else
-meanwhile. Ctrl-C prints what was finished.""",
+meanwhile. Ctrl-C prints what was finished. `smollm2` needs `k2repro artifacts smollm2`.""",
+        examples="""\
+  k2repro bench speculative   drafts on mini-K2 and on targets grown from it
+  k2repro bench smollm2       look-up and early exits on a language model that others trained
+""",
     ),
 )

@@ -78,6 +78,7 @@ COMMANDS = (
         "on prompts. Then it says tokens a pass, speed and the best number of guesses for each draft, from "
         "which acceptance a draft helps, and up to which batch. Nothing is written.",
         examples="k2repro speculate --advise\n"
-        "k2repro speculate --target DIR --draft DIR --prompts FILE.jsonl    a pair of your own",
+        "k2repro speculate --target DIR --draft DIR --prompts FILE.jsonl    a pair of your own\n"
+        "k2repro speculate --target .k2repro/smollm2 --prompts FILE.jsonl    see `artifacts smollm2`",
     ),
 )

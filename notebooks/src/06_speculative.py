@@ -317,7 +317,7 @@ show_table(pictures.length_records(counts["gammas"]),
 # ### Which tokens are hard
 #
 # Look-up can guess what the text has said before: operators, digits and
-# letters. It knows nothing of the words between them. A draft that is a model
+# letters. Of the words between them it knows little. A draft that is a model
 # can guess every kind.
 
 # %% tags=["nbval-ignore-output"]
@@ -378,11 +378,11 @@ expected("The hotter, the more the coupled rule loses.", holds=(
 #
 # A draft is not for nothing. Where memory decides, a cycle reads the target
 # once and the draft once a guess. For a target of a million parameters the
-# draft is half as large, and more guesses soon cost what they bring. The
-# other lines are larger targets, grown from it so that they give the very
-# same logits. **They compute a small function in a large
-# model**: a small draft agrees with them far more often than it would with a
-# model that uses its size.
+# draft is more than half as large, and more guesses soon cost what they
+# bring. The other lines are larger targets, grown from it so that they give
+# the very same logits. **They compute a small function in a large model**: a
+# small draft agrees with them far more often than it would with a model that
+# uses its size. `k2repro bench smollm2` tries drafts on one that does.
 
 # %% tags=["nbval-ignore-output"]
 figure, records = pictures.sizes_picture(
@@ -401,11 +401,12 @@ tell(rows, "Counted in bytes, mini-K2 itself would write "
 
 # %% [markdown]
 # **Bytes are not time.** A million parameters lie in the processor's caches,
-# where arithmetic decides: a pass over eight tokens then costs several times
-# a pass over one, and on the machine that built this notebook the draft made
-# mini-K2 itself *slower*. The bytes rule where weights come from memory, as
-# those of a 32B model do. `k2repro bench speculative` times these three sizes
-# and one of 10M.
+# where arithmetic decides: a pass over eight tokens then costs clearly more
+# than a pass over one, and little of the gain in bytes is left. On some
+# machines the draft makes mini-K2 itself *slower*, above all with several
+# rows at a time. The bytes rule where weights come from memory, as those of a
+# 32B model do. `k2repro bench speculative` times these three sizes and one of
+# 10M.
 
 # %% [markdown]
 # ### Leviathan's formula
