@@ -10,7 +10,7 @@ Small verifiers that were trained to say "right" or "wrong" did no better than c
 this one says nothing: it reads.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 
 from k2repro.lab import sft
@@ -55,7 +55,7 @@ def judge(solver_seed: int, start: int, scale: Scale, stage: Stage = JUDGE, *, s
         stage.name,
         solver_seed,
         partial(_train, shortened, solver_seed),
-        {"stage": asdict(shortened)},
+        {"stage": shortened.params},
         (TRAINING, TEXTS),
         {"start": foreign(start, scale)},
         ships=ships,

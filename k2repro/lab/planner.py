@@ -13,7 +13,7 @@ obtained; `Written.line` says what such lines are worth.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def planner(seed: int, scale: Scale) -> Made:
         "planner",
         seed,
         partial(_train, stages, seed),
-        {"stages": [asdict(stage) for stage in stages]},
+        {"stages": [stage.params for stage in stages]},
         (TRAINING, TEXTS),
         {"start": sft.weights("sft", seed, scale)},
     )

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from k2repro.errors import K2ReproError, unknown
 from k2repro.lab.scale import Scale
 from k2repro.mini import programs
-from k2repro.mini.benchmarks import MATHS, MAX_NEW_TOKENS
+from k2repro.mini.benchmarks import MATHS, MAX_NEW_TOKENS, MAX_NEW_TOKENS_LEVELS
 from k2repro.rlvr.optimizer import Rates
 from k2repro.training import SCHEDULES
 
@@ -43,6 +43,7 @@ class RlRun:
     tiers     of the train problems, in turn; a tier named twice comes twice as often
     reward    one of REWARDS
     scale, center, uniform_groups   see GrpoConfig
+    planned   every so many prompts carry the program's plan, with marks; 0: none does
     followed  whether its curve is shown, so that the probe is asked often; else at both ends and half-way
 
     Raises K2ReproError for a budget that does not begin at 0 or does not rise in shares, and for an unknown
@@ -61,6 +62,7 @@ class RlRun:
     center: bool = True
     uniform_groups: str = "skip"
     followed: bool = True
+    planned: int = 0
 
     def __post_init__(self) -> None:
         shares = [share for share, _ in self.budget]
@@ -122,6 +124,21 @@ _FROM_SFT = RlRun(name="from-sft", start="sft", budget=FULL, steps=STEPS_FROM_SF
 _FROM_BASE = RlRun(name="from-base", start="base", budget=FULL, steps=STEPS_FROM_BASE, rates=FROM_BASE)
 _PROGRAMS = (programs.TIER,)
 
+# The same on the steady recipe: longer problems, a quarter of the prompts with a plan. Of 9 to 12 operations,
+# the lengths of fine-tuning, the SFT models solve so many that most groups teach nothing; 15 and 16 stay
+# unseen.
+_LEVELS = ((0.0, MAX_NEW_TOKENS_LEVELS),)
+_STEADY_TIERS = ("ops-13-14", "ops-11-12", "ops-13-14", "ops-9-10")
+_STEADY = replace(
+    _FROM_SFT,
+    name="steady-from-sft",
+    start="steady-sft",
+    budget=_LEVELS,
+    tiers=_STEADY_TIERS,
+    planned=4,
+    followed=False,
+)
+
 RUNS = {
     run.name: run
     for run in (
@@ -134,6 +151,15 @@ RUNS = {
         ),
         replace(_FROM_BASE, name="code", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False),
         replace(_FROM_SFT, name="code-from-sft", tiers=_PROGRAMS, steps=STEPS_CODE, followed=False),
+        _STEADY,
+        replace(
+            _FROM_BASE,
+            name="steady-from-base",
+            start="steady-base",
+            budget=_LEVELS,
+            planned=4,
+            followed=False,
+        ),
     )
 }
 PAPER = ("from-sft", "from-base", "short-budget")
@@ -141,6 +167,10 @@ CODE = ("code", "code-from-sft")
 # Runs behind a claim or a bar, with all seeds; the others show something, with fewer.
 MEASURED = (*PAPER, "broken-reward", "code")
 SHOWN = ("uncentred", "code-from-sft")
+# Runs on the steady recipe, judged on the levels.
+STEADY = ("steady-from-sft", "steady-from-base")
+# Fields that a run got after models had been made by it.
+LATER_RUN = ("planned",)
 # Runs that are also judged at a lower temperature, end and start.
 SHARPENED = ("from-sft",)
 

@@ -19,6 +19,7 @@ from k2repro.mini import tokenizer
 from k2repro.mini.benchmarks import benchmark_problems
 from k2repro.mini.grading import OPEN_ANSWER, grade
 from k2repro.mini.problem import Problem, item_seed
+from k2repro.mini.variables import marked_plan_text, system_of
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.optimizer import policy_optimizer
 from k2repro.rlvr.records import StepRecord
@@ -63,9 +64,10 @@ def _texts(completions: Sequence[Completion]) -> list[str]:
 # ---- the run --------------------------------------------------------------------------------------
 
 
-def train_prompts(tiers: Sequence[str], seed: int) -> PromptStream:
+def train_prompts(tiers: Sequence[str], seed: int, planned: int = 0) -> PromptStream:
     """Prompt i of an endless stream: the tiers in turn, each with train problems of its own, none twice.
 
+    planned: every so many turns through the tiers, one comes with plans; 0: never.
     Runs of different seeds see different problems; runs of one seed and the same tiers see the same.
     """
 
@@ -76,7 +78,9 @@ def train_prompts(tiers: Sequence[str], seed: int) -> PromptStream:
         # Far apart for different seeds: `seed + item` would share items between neighbours.
         first = item_seed("rlvr-train", tier, seed) % 2**40
         (problem,) = benchmark_problems(tier, "train", 1, start=first + item)
-        return Prompt(problem.id, tuple(tokenizer.encode(tokenizer.prompt_text(problem.question))), problem)
+        plan = marked_plan_text(system_of(problem).needed) if planned and turn % planned == 0 else ""
+        text = tokenizer.prompt_text(problem.question, plan)
+        return Prompt(problem.id, tuple(tokenizer.encode(text)), problem)
 
     return at
 
@@ -101,7 +105,7 @@ def grpo_config(run: RlRun, scale: Scale, seed: int) -> GrpoConfig:
 def source_of(run: RlRun, seed: int) -> RolloutSource:
     """Prompts, reward and backend of one run."""
     return RolloutSource(
-        train_prompts(run.tiers, seed),
+        train_prompts(run.tiers, seed, run.planned),
         {run.reward: REWARDS[run.reward]},
         partial(LocalBackend, tokenizer=tokenizer.load()),
         stop=[tokenizer.turn_end()],

@@ -7,7 +7,7 @@ and of every training its records, a line for each step, and its curve: a probe 
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from k2repro.evaluate import POOLS
 from k2repro.evaluate.pool import Scores
 from k2repro.lab import pools, sft
 from k2repro.lab.campaign import Watch, carry_out
-from k2repro.lab.made import Made, Making
+from k2repro.lab.made import Made, Making, declared
 from k2repro.lab.progress import JobProgress, live
 from k2repro.lab.rl_probe import ProbePoint, look, read_points
-from k2repro.lab.rl_runs import SHARPENED, RlRun, all_runs, plan, run_named
+from k2repro.lab.rl_runs import LATER_RUN, SHARPENED, RlRun, all_runs, plan, run_named
 from k2repro.lab.rl_training import MICRO_BATCH_MULTIPLE, train_run
 from k2repro.lab.scale import Scale
 from k2repro.mini import GRADER, TEXTS
@@ -56,7 +56,7 @@ def training(name: str, seed: int, scale: Scale) -> Made:
     """A whole run: its last weights, its records, and the models at the points of its curve."""
     run = run_named(name)
     params = {
-        "run": asdict(run),
+        "run": declared(run, later=LATER_RUN),
         "steps": scale.rl_steps,
         "prompts": scale.prompts,
         "group": scale.group,

@@ -8,7 +8,7 @@ and of every training its history; of "sft" and "direct" the curve: a probe alon
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from k2repro.engine import NUMERICS as ENGINE
 from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
 from k2repro.evaluate.pool import Scores
-from k2repro.lab import pools
+from k2repro.lab import pools, steady_recipe
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made, Making, declared
 from k2repro.lab.progress import JobProgress, live
@@ -38,9 +38,14 @@ MODELS: dict[str, tuple[tuple[Stage, ...], str | None]] = {
     "base": (BASE, None),
     "sft": (SFT, "base"),
     "direct": (DIRECT, "base"),
+    "steady-base": (steady_recipe.BASE, None),
+    "steady-sft": (steady_recipe.SFT, "steady-base"),
 }
-# Models whose training is followed by a probe; models whose weights ship, of the first seed.
-FOLLOWED, SHIPPED = ("sft", "direct"), ("base", "sft")
+# Models of the first recipe; those whose training is followed by a probe; those whose weights ship, of the
+# first seed.
+FIRST, FOLLOWED, SHIPPED = ("base", "sft", "direct"), ("sft", "direct"), ("base", "sft")
+# Models that are kept along their last stage.
+KEPT = (*FOLLOWED, "steady-sft")
 # Shares of the last stage after which the model is kept, to be probed: densely where the curve rises.
 CURVE_POINTS = (0.0, 0.03, 0.06, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0)
 WEIGHTS, STEPS, HISTORY, CURVE = "weights", "steps", "history.json", "curve.jsonl"
@@ -59,7 +64,7 @@ def stages_of(name: str, scale: Scale) -> list[Stage]:
 def training(name: str, seed: int, scale: Scale) -> Made:
     """A whole training: its last weights, its history, and what it kept along the last stage."""
     stages, start = stages_of(name, scale), MODELS[name][1]
-    kept = _kept_steps(stages[-1]) if name in FOLLOWED else []
+    kept = _kept_steps(stages[-1]) if name in KEPT else []
     return Made(
         "training",
         name,
@@ -67,7 +72,7 @@ def training(name: str, seed: int, scale: Scale) -> Made:
         partial(_train, stages, seed, kept),
         {
             "model": declared(MODEL, later=LATER_SHAPE),
-            "stages": [asdict(stage) for stage in stages],
+            "stages": [stage.params for stage in stages],
             "kept": kept,
         },
         (TRAINING, TEXTS),
@@ -119,7 +124,7 @@ def scores(name: str, seed: int, scale: Scale) -> Made:
 
 def everything(scale: Scale) -> list[Made]:
     """All that notebook 02 reads."""
-    pairs = [(name, seed) for name in MODELS for seed in range(scale.seeds)]
+    pairs = [(name, seed) for name in FIRST for seed in range(scale.seeds)]
     return [
         *(scores(name, seed, scale) for name, seed in pairs),
         *(history(name, seed, scale) for name, seed in pairs),
@@ -197,7 +202,7 @@ def _probe(seed: int, probe: int, steps: int, making: Making) -> None:
 
 # ---- reading --------------------------------------------------------------------------------------
 
-History = Mapping[str, Mapping[str, list[float]]]
+History = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -247,17 +252,17 @@ def carry_out_sft(
         return {seed: read(folders[thing(name, seed, scale).key]) for seed in range(scale.seeds)}
 
     return SftResults(
-        scores={name: by_seed(scores, name, pools.read_scores) for name in MODELS},
-        histories={name: by_seed(history, name, read_history) for name in MODELS},
+        scores={name: by_seed(scores, name, pools.read_scores) for name in FIRST},
+        histories={name: by_seed(history, name, read_history) for name in FIRST},
         curves={name: by_seed(curve, name, read_curve) for name in FOLLOWED},
         checkpoints={name: folders[weights(name, 0, scale).key] for name in SHIPPED},
         machine=made_on(folders.values()),
     )
 
 
-def read_history(folder: Path) -> dict[str, dict[str, list[float]]]:
-    """Loss and tokens of every step, by stage."""
-    found: dict[str, dict[str, list[float]]] = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
+def read_history(folder: Path) -> dict[str, dict[str, Any]]:
+    """Loss and tokens of every step, by stage; where a stage measured skills, the losses of each of them."""
+    found: dict[str, dict[str, Any]] = json.loads((folder / HISTORY).read_text(encoding="utf-8"))
     return found
 
 

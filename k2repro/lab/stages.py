@@ -14,14 +14,36 @@ import torch
 
 from k2repro.architecture import Qwen2
 from k2repro.errors import K2ReproError
+from k2repro.lab.made import declared
 from k2repro.mini.mixtures import Ingredient, MixtureStream
 from k2repro.mini.problem import item_seed
 from k2repro.training import SCHEDULES, build_optimizer
 from k2repro.training.growth import grow_layers
-from k2repro.training.loop import History, OnStep, train
+from k2repro.training.loop import History, OnStep, response_loss, train
 from k2repro.training.optimizer import LearningRates
 
 Keep = Callable[[int, Qwen2], None]
+# Rows and their length, in tokens, on which a skill is measured: some thirty of the longest texts.
+SKILL_ROWS, SKILL_LENGTH = 12, 400
+# Fields that stages got after models had been made by them.
+LATER_STAGE = ("skills",)
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What a stage teaches: texts of one kind and size, and the bound of their loss (nats a token)."""
+
+    kind: str
+    bound: float
+    operations: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.kind if self.operations is None else "{} {}-{}".format(self.kind, *self.operations)
+
+    @property
+    def texts(self) -> Ingredient:
+        return Ingredient(self.kind, 1.0, *([] if self.operations is None else [self.operations]))
 
 
 @dataclass(frozen=True)
@@ -30,7 +52,8 @@ class Stage:
 
     rows, length: packed rows of a batch and their tokens. layers: the model is grown to this depth before
     the stage. schedule: a key of SCHEDULES; warmup: its share of the steps. until: the stage ends once its
-    recent loss is at most this (see `train`); None for one of exactly `steps`.
+    recent loss is at most this (see `train`), or once each of `skills` is within its bound; with neither it
+    has exactly `steps`.
     """
 
     name: str
@@ -43,6 +66,12 @@ class Stage:
     warmup: float = 0.05
     until: float | None = None
     rates: LearningRates = field(default_factory=LearningRates)
+    skills: tuple[Skill, ...] = ()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Of a thing that is made by this stage."""
+        return declared(self, later=LATER_STAGE)
 
     def shortened(self, share: float) -> "Stage":
         """The same stage with `share` of its steps, at least two; for quick runs that prove the path."""
@@ -83,11 +112,23 @@ def run_stages(
             stage=stage.name,
             schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
             until=stage.until,
+            skills=partial(skill_losses, stage, seed) if stage.skills else None,
             work=None if work is None else work / stage.name,
             progress=progress,
             at_step=at_step,
         )
     return model, histories
+
+
+@torch.no_grad()
+def skill_losses(stage: Stage, seed: int, model: Qwen2) -> dict[str, tuple[float, float]]:
+    """The loss of each skill of a stage and its bound, by name; on the same SKILL_ROWS rows at every call."""
+    found: dict[str, tuple[float, float]] = {}
+    for skill in stage.skills:
+        name = f"skill-{skill.name}-{stage.name}-{seed}"
+        batch = MixtureStream((skill.texts,), name, rows=SKILL_ROWS, length=SKILL_LENGTH).next_batch()
+        found[skill.name] = (float(response_loss(model, batch)) / batch.learned, skill.bound)
+    return found
 
 
 def _grown(model: Qwen2, stage: Stage, seed: int) -> Qwen2:
@@ -99,4 +140,7 @@ def _grown(model: Qwen2, stage: Stage, seed: int) -> Qwen2:
 
 def history_values(histories: dict[str, History]) -> dict[str, dict[str, Any]]:
     """Histories as JSON-like values."""
-    return {name: {"loss": h.loss, "tokens": h.tokens} for name, h in histories.items()}
+    return {
+        name: {"loss": h.loss, "tokens": h.tokens} | ({"skills": h.skills} if h.skills else {})
+        for name, h in histories.items()
+    }

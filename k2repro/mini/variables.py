@@ -183,6 +183,14 @@ def plan_text(order: Sequence[str]) -> str:
     return " plan" + "".join(f" {name}" for name in order)
 
 
+def marked_plan_text(order: Sequence[str]) -> str:
+    """The same plan with a mark of its own on each name, a token that stands nowhere else.
+
+    A plain ` m` is an operand too, so what follows it in the plan is no unique look-up.
+    """
+    return " plan" + "".join(f" {name}?" for name in order)
+
+
 def answer_text(system: System) -> str:
     """The asked values, each with its name and in the asked order."""
     found = system.solve()

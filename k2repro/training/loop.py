@@ -6,7 +6,7 @@ and continue from there, which is what makes a resumed run equal to an undisturb
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,8 @@ from k2repro.training.state import load_state, save_state
 
 # Steps over which a loss is averaged before it may end a stage.
 RECENT = 40
+# Steps between two looks at the skills of a stage.
+SKILL_STEPS = 50
 
 
 class BatchStream(Protocol):
@@ -51,18 +53,25 @@ class TrainingProgress:
 
 @dataclass
 class History:
-    """Loss and tokens of every step so far; deterministic, so it may be stored and plotted."""
+    """Loss and tokens of every step so far; deterministic, so it may be stored and plotted.
+
+    skills: loss of each skill, every SKILL_STEPS steps; empty for a stage that measures none
+    """
 
     loss: list[float] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
+    skills: dict[str, list[float]] = field(default_factory=dict)
 
-    def add(self, loss: float, batches: Sequence[Batch]) -> None:
-        """Note one step."""
+    def add(self, loss: float, batches: Sequence[Batch]) -> int:
+        """Note one step; how many there are now."""
         self.loss.append(loss)
         self.tokens.append(sum(batch.used for batch in batches))
+        return len(self.loss)
 
 
 OnStep = Callable[[TrainingProgress], None]
+# The loss of each skill that a stage teaches (nats a token), and the most that it may be.
+Skills = Callable[[Qwen2], Mapping[str, tuple[float, float]]]
 AtStep = Callable[[int, Qwen2], None]
 
 
@@ -75,6 +84,7 @@ def train(
     stage: str = "training",
     schedule: Schedule = constant,
     until: float | None = None,
+    skills: Skills | None = None,
     accumulate: int = 1,
     work: Path | None = None,
     save_every: int = 100,
@@ -86,6 +96,8 @@ def train(
     until: nats for each token; training ends once the mean loss of the last RECENT steps is at most this.
         Tiny models learn in sudden steps whose moment depends on the last bit of a sum; a stage that others
         build on must not end before its step has come.
+    skills: measured every SKILL_STEPS steps and at the last; training ends once each is within its
+        bound. A mean over a mixture hides a skill that is missing behind those that are there.
     accumulate: batches whose gradients form one step; the loss is the mean over all learned tokens of
         the step, so splitting a batch changes nothing but rounding.
     work: folder for `state.safetensors`, written every `save_every` steps; if one is there, training
@@ -93,8 +105,7 @@ def train(
         after each step, and with 0 before the first one, to keep checkpoints or to probe.
     Raises K2ReproError when the loss is not a finite number; the last saved state stays.
     """
-    if steps < 1 or accumulate < 1:
-        raise K2ReproError(f"steps {steps}, accumulate {accumulate}: both must be at least 1")
+    _check_counts(steps, accumulate)
     path = None if work is None else work / "state.safetensors"
     history = History()
     first = step = _resume(path, model, optimizer, stream, history)
@@ -102,22 +113,27 @@ def train(
         at_step(0, model)
     model.train()
     started = time.perf_counter()
-    while not (step == steps or is_mastered(history.loss, until)):
+    while not _is_over(model, history, steps, until, skills):
         batches = [stream.next_batch() for _ in range(accumulate)]
         loss = accumulate_gradients(model, batches)
         if not math.isfinite(loss):
             raise _not_finite(stage, step, loss, stream, path)
         optimizer.step(schedule(step, steps))
-        history.add(loss, batches)
-        step += 1
+        step = history.add(loss, batches)
         if progress is not None:
             progress(_progress(stage, steps, history, first, time.perf_counter() - started))
         if at_step is not None:
             at_step(step, model)
-        if path is not None and (step % save_every == 0 or step == steps or is_mastered(history.loss, until)):
-            save_state(path, _tree(step, model, optimizer, stream, history))
+        if step % save_every == 0:
+            _save(path, step, model, optimizer, stream, history)
+    _save(path, step, model, optimizer, stream, history)
     model.eval()
     return history
+
+
+def _check_counts(steps: int, accumulate: int) -> None:
+    if steps < 1 or accumulate < 1:
+        raise K2ReproError(f"steps {steps}, accumulate {accumulate}: both must be at least 1")
 
 
 def _progress(stage: str, steps: int, history: History, first: int, elapsed: float) -> TrainingProgress:
@@ -137,6 +153,25 @@ def _progress(stage: str, steps: int, history: History, first: int, elapsed: flo
 def is_mastered(losses: Sequence[float], until: float | None) -> bool:
     """Whether the mean of the last RECENT losses is at most `until`; never without a bound."""
     return until is not None and len(losses) >= RECENT and sum(losses[-RECENT:]) <= until * RECENT
+
+
+def _is_over(model: Qwen2, history: History, steps: int, until: float | None, skills: Skills | None) -> bool:
+    """Whether training ends here: all steps are done, or the mean loss or every skill is within its bound.
+
+    Skills are measured, and noted in `history`, at each SKILL_STEPS-th step and at the last.
+    """
+    step = len(history.loss)
+    ends = step == steps or is_mastered(history.loss, until)
+    if skills is None or step == 0 or (step % SKILL_STEPS and step < steps):
+        return ends
+    model.eval()
+    found = skills(model)
+    model.train()
+    for name, (loss, _) in found.items():
+        measured = history.skills.setdefault(name, [])
+        del measured[-(-step // SKILL_STEPS) - 1 :]
+        measured.append(loss)
+    return ends or all(loss <= bound for loss, bound in found.values())
 
 
 def accumulate_gradients(model: Qwen2, batches: list[Batch]) -> float:
@@ -178,20 +213,25 @@ def _resume(
     stream.load_state_dict(state["stream"])
     history.loss.extend(state["loss"])
     history.tokens.extend(state["tokens"])
+    history.skills.update(state.get("skills", {}))
     return int(state["step"])
 
 
-def _tree(
-    step: int, model: Qwen2, optimizer: Optimizer, stream: BatchStream, history: History
-) -> dict[str, Any]:
-    return {
-        "step": step,
-        "model": dict(model.state_dict()),
-        "optimizer": optimizer.state_dict(),
-        "stream": stream.state_dict(),
-        "loss": history.loss,
-        "tokens": history.tokens,
-    }
+def _save(
+    path: Path | None, step: int, model: Qwen2, optimizer: Optimizer, stream: BatchStream, history: History
+) -> None:
+    """Write all that an exact resumption needs, where there is a place for it."""
+    if path is not None:
+        tree = {
+            "step": step,
+            "model": dict(model.state_dict()),
+            "optimizer": optimizer.state_dict(),
+            "stream": stream.state_dict(),
+            "loss": history.loss,
+            "tokens": history.tokens,
+            "skills": history.skills,
+        }
+        save_state(path, tree)
 
 
 def _not_finite(stage: str, step: int, loss: float, stream: BatchStream, path: Path | None) -> K2ReproError:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from k2repro.engine import Completion
 from k2repro.errors import K2ReproError
-from k2repro.lab import rlvr, rlvr_rows, sft
+from k2repro.lab import rlvr, rlvr_rows, sft, steady
 from k2repro.lab.campaign import jobs_for
 from k2repro.lab.made import make_now
-from k2repro.lab.rl_runs import CODE, MEASURED, PAPER, RUNS, SHOWN, all_runs, plan
+from k2repro.lab.rl_runs import CODE, MEASURED, PAPER, RUNS, SHOWN, STEADY, all_runs, plan
 from k2repro.lab.rl_training import REWARDS, train_prompts, train_run
 from k2repro.lab.rlvr import AT_SWITCH, RlResults, carry_out_rl, models_of, starts_of
 from k2repro.lab.scale import Scale
@@ -118,7 +118,9 @@ def test_the_right_answer_pays_what_the_grader_finds_right():
 
 def test_each_arm_of_the_paper_and_each_control_is_run():
     """Catches an arm that the notebook shows and nobody trains."""
-    assert {name for name, _ in all_runs(Scale(seeds=2))} == set(RUNS) == {*MEASURED, *SHOWN}
+    assert {name for name, _ in all_runs(Scale(seeds=2))} == {*MEASURED, *SHOWN}
+    assert set(RUNS) == {*MEASURED, *SHOWN, *STEADY}
+    assert set(STEADY) == set(steady.REINFORCED)
     assert {*PAPER, *CODE} <= set(RUNS)
     assert [seed for name, seed in all_runs(Scale(seeds=2)) if name == "from-base"] == [0, 1]
     assert ("sft", 1) in starts_of(Scale(seeds=2))

@@ -74,7 +74,7 @@ def test_everything_is_made_once(made):
     """Catches a second call that trains again, and a missing part of what notebook 02 reads."""
     results, store = made
     assert jobs_for(sft.everything(TINY), store) == []
-    assert set(results.scores) == set(sft.MODELS)
+    assert set(results.scores) == set(sft.FIRST)
     assert set(results.curves) == {"sft", "direct"}
     assert {attempt.tier for attempt in results.scores["sft"][0].attempts} == set(BENCHMARKS)
     assert len(results.histories["base"][0]) == len(BASE)
@@ -110,11 +110,11 @@ def test_whatever_makes_weights_is_in_their_address():
     """Catches artifacts that survive a change of seed, size or base."""
     keys = {
         sft.weights(name, seed, scale).key
-        for name in sft.MODELS
+        for name in sft.FIRST
         for seed in (0, 1)
         for scale in (TINY, Scale())
     }
-    assert len(keys) == len(sft.MODELS) * 2 * 2
+    assert len(keys) == len(sft.FIRST) * 2 * 2
     with pytest.raises(K2ReproError, match="model of the SFT pillar"):
         sft.weights("stf", 0, TINY)
 
