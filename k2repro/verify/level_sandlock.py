@@ -68,6 +68,7 @@ class SandlockLevel(CPythonLevel):
         with self._lock:
             self._settle()
             if self._owner != os.getpid():  # a forked child cannot use its parent's
+                _inherited.extend(self._forkers)
                 self._owner, self._forkers = os.getpid(), []
             for spent in [each for each in self._forkers if each.is_done]:
                 self._forkers.remove(spent)
@@ -87,6 +88,11 @@ class SandlockLevel(CPythonLevel):
         if time.monotonic() - self._settled > atimes.FRESH_SECONDS / 2:
             atimes.settle(readable(), hidden())
             self._settled = time.monotonic()
+
+
+# Sandboxes of the process that this one was forked from. They are kept: sandlock's destructor would kill the
+# sandbox, which is still in use there, and wait for a thread that a copy does not have.
+_inherited: "list[_Forker]" = []
 
 
 class _Forker:
@@ -136,8 +142,9 @@ class _Forker:
     def end(self) -> None:
         """End the sandbox and all in it."""
         atexit.unregister(self.end)
-        if self._owner != os.getpid():
-            return  # a forked copy of the one who started it
+        if self._owner != os.getpid():  # a forked copy of the one who started it
+            _inherited.append(self)
+            return
         with self._process:  # kills, reaps, closes
             unused = slice(len(self._children), None)
             for end in (*self._requests[unused], *self._replies[unused]):

