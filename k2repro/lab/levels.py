@@ -7,11 +7,10 @@ best of three. Validation chooses and gates; the test problems are others than t
 recipe, and are looked at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,14 +36,12 @@ SEARCH, PLANNED = "search", "planned"
 
 @dataclass(frozen=True)
 class LevelOutcome:
-    """One problem. search, planned: right (1) or wrong (0), sample by sample; and the length of each."""
+    """One problem. search, planned: right (1) or wrong (0), sample by sample."""
 
     id: str
     level: str
     search: tuple[int, ...]
     planned: tuple[int, ...]
-    search_tokens: tuple[int, ...]
-    planned_tokens: tuple[int, ...]
 
 
 BySeed = Mapping[int, Sequence[LevelOutcome]]
@@ -119,21 +116,10 @@ def with_marked_plans(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _outcomes(problems: Sequence[Problem], pool: Pool) -> list[LevelOutcome]:
-    by_id = {each.id: each.generations for each in pool.attempts}
-    found = []
-    for problem in problems:
-        search, planned = by_id[problem.id], by_id[f"{problem.id}#{PLANNED}"]
-        found.append(
-            LevelOutcome(
-                problem.id,
-                problem.tier,
-                tuple(int(one.right) for one in search),
-                tuple(int(one.right) for one in planned),
-                tuple(one.tokens for one in search),
-                tuple(one.tokens for one in planned),
-            )
-        )
-    return found
+    right = {each.id: tuple(int(one.right) for one in each.generations) for each in pool.attempts}
+    return [
+        LevelOutcome(each.id, each.tier, right[each.id], right[f"{each.id}#{PLANNED}"]) for each in problems
+    ]
 
 
 def read_levels(folder: Path) -> list[LevelOutcome]:
@@ -146,15 +132,11 @@ def read_levels(folder: Path) -> list[LevelOutcome]:
 
 def level_table(by_seed: BySeed, way: str, levels: Sequence[str] = LEVELS) -> SeedTable:
     """Share of right responses to each problem, for each seed; way: SEARCH or PLANNED."""
-    return _table(by_seed, lambda each: float(np.mean(getattr(each, way))), levels)
-
-
-def _table(by_seed: BySeed, value: Callable[[LevelOutcome], Any], levels: Sequence[str]) -> SeedTable:
     first = next(iter(by_seed.values()))
     return SeedTable(
         tuple(each.id for each in first if each.level in levels),
         {
-            seed: np.array([value(each) for each in outcomes if each.level in levels])
+            seed: np.array([float(np.mean(getattr(each, way))) for each in outcomes if each.level in levels])
             for seed, outcomes in by_seed.items()
         },
     )

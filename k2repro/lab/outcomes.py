@@ -46,23 +46,34 @@ class SampleOutcomes:
 
     def packed(self) -> dict[str, Any]:
         """As it is written to a file."""
-        digits = -(-len(self.right) // 4)
-        return {"id": self.id, "samples": len(self.right), "right": f"{int(self.right, 2):0{digits}x}"}
+        return {"id": self.id, "samples": len(self.right), "right": to_hex(self.right)}
 
     @classmethod
     def unpacked(cls, line: Mapping[str, object]) -> "SampleOutcomes":
         """What `packed` gave. Raises K2ReproError for bits that do not fit the number of samples."""
         try:
-            samples, bits = int(str(line["samples"])), int(str(line["right"]), 16)
-            name = str(line["id"])
+            samples, name, digits = int(str(line["samples"])), str(line["id"]), str(line["right"])
+            int(digits, 16)
         except (KeyError, ValueError) as error:
             raise K2ReproError(f"outcomes {dict(line)} must hold id, samples and right: {error}") from error
-        right = f"{bits:0{samples}b}"
-        if len(right) != samples:
-            raise K2ReproError(
-                f"{name}: {len(right)} bits for {samples} samples; usual cause: an edited file"
-            )
-        return cls(name, right)
+        return cls(name, from_hex(digits, samples, name))
+
+
+def to_hex(bits: str) -> str:
+    """Ones and zeros, one at least, as hexadecimal digits; the first is the highest bit."""
+    return f"{int(bits, 2):0{-(-len(bits) // 4)}x}"
+
+
+def from_hex(digits: str, count: int, what: str) -> str:
+    """The `count` ones and zeros that `to_hex` packed. Raises K2ReproError where the counts do not fit."""
+    bits = f"{int(digits, 16):0{count}b}"
+    if len(bits) != count:
+        raise K2ReproError(f"{what}: {len(bits)} bits for {count} samples; usual cause: an edited file")
+    if len(digits) != -(-count // 4):
+        raise K2ReproError(
+            f"{what}: {len(digits)} digits for {count} samples; usual cause: a file of another scale"
+        )
+    return bits
 
 
 # Outcomes of one kind of model, by seed.

@@ -21,7 +21,6 @@ class Scale:
     solver_seeds  solvers behind planning and best-of-N, each with a judge from the next one's SFT model
     gate          share of the shortest level that a model has to solve, on validation, to count as a solver
     steady_seeds  models of the steady recipe, seeds 0 to steady_seeds - 1
-    large_seeds   of the model of four times the size
     asked         test problems of each level for them; the first `deep` of these get `deep_samples`
     candidates    samples of each of the others, in pairs; chosen: validation problems of each level
     many_problems test problems behind pass@k of SFT and RL, and many_samples of each
@@ -45,7 +44,6 @@ class Scale:
     solver_seeds: int = 4
     gate: float = 0.5
     steady_seeds: int = 5
-    large_seeds: int = 2
     asked: int = 300
     candidates: int = 8
     chosen: int = 60
@@ -116,7 +114,6 @@ class Scale:
             "steps",
             "rl_steps",
             "solver_seeds",
-            "large_seeds",
             "gate",
             "asked",
             "candidates",

@@ -4,7 +4,7 @@ Paper: K2-Think is one stage of supervised fine-tuning on long traces from Qwen2
 base to start from, so its base is trained here first: skill stages, then a weak mixture.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from k2repro.training import SCHEDULES, build_optimizer
 from k2repro.training.growth import grow_layers
 from k2repro.training.loop import History, OnStep, response_loss, train
 from k2repro.training.optimizer import LearningRates
+from k2repro.training.packing import Batch
 
 Keep = Callable[[int, Qwen2], None]
 # Rows and their length, in tokens, on which a skill is measured: some thirty of the longest texts.
@@ -112,7 +113,7 @@ def run_stages(
             stage=stage.name,
             schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
             until=stage.until,
-            skills=partial(skill_losses, stage, seed) if stage.skills else None,
+            skills=partial(skill_losses, skill_batches(stage, seed)) if stage.skills else None,
             work=None if work is None else work / stage.name,
             progress=progress,
             at_step=at_step,
@@ -120,15 +121,23 @@ def run_stages(
     return model, histories
 
 
-@torch.no_grad()
-def skill_losses(stage: Stage, seed: int, model: Qwen2) -> dict[str, tuple[float, float]]:
-    """The loss of each skill of a stage and its bound, by name; on the same SKILL_ROWS rows at every call."""
-    found: dict[str, tuple[float, float]] = {}
+def skill_batches(stage: Stage, seed: int) -> dict[str, tuple[Batch, float]]:
+    """For each skill of a stage, by name, the texts that it is measured on and its bound."""
+    found: dict[str, tuple[Batch, float]] = {}
     for skill in stage.skills:
         name = f"skill-{skill.name}-{stage.name}-{seed}"
-        batch = MixtureStream((skill.texts,), name, rows=SKILL_ROWS, length=SKILL_LENGTH).next_batch()
-        found[skill.name] = (float(response_loss(model, batch)) / batch.learned, skill.bound)
+        stream = MixtureStream((skill.texts,), name, rows=SKILL_ROWS, length=SKILL_LENGTH)
+        found[skill.name] = stream.next_batch(), skill.bound
     return found
+
+
+@torch.no_grad()
+def skill_losses(batches: Mapping[str, tuple[Batch, float]], model: Qwen2) -> dict[str, tuple[float, float]]:
+    """The loss of each skill (nats a token) and its bound, by name."""
+    return {
+        name: (float(response_loss(model, batch)) / batch.learned, bound)
+        for name, (batch, bound) in batches.items()
+    }
 
 
 def _grown(model: Qwen2, stage: Stage, seed: int) -> Qwen2:

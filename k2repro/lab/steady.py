@@ -23,11 +23,11 @@ from k2repro.lab.stages import Skill
 from k2repro.lab.steady_file import (
     PackedCurve,
     StageLog,
-    from_hex,
+    bits,
+    from_bits,
     pack,
     read_parts,
     rounded,
-    to_hex,
     unpack,
     write_parts,
 )
@@ -147,7 +147,7 @@ def _collect(making: Making) -> None:
             outcomes.append(pack(model, seed, split, levels.read_levels(folder)))
         elif what == "curve":
             for point in read_lines(folder / CURVE, CurvePoint):
-                curves.append(PackedCurve(seed, point.share, len(point.search), to_hex(point.search)))
+                curves.append(PackedCurve(seed, point.share, len(point.search), bits(point.search)))
         else:
             stages += _stage_logs(model, seed, sft.read_history(folder))
     write_parts(making.folder, outcomes, curves, stages)
@@ -189,8 +189,8 @@ def carry_out_steady(
             place = gates if each.split == "validation" else outcomes.setdefault(each.model, {})
             place[each.seed] = unpack(each)
         for point in points:
-            bits = tuple(from_hex(point.search, point.count, f"curve of seed {point.seed}"))
-            curves.setdefault(point.seed, []).append(CurvePoint(point.share, bits))
+            search = tuple(from_bits(point.search, point.count, f"curve of seed {point.seed}"))
+            curves.setdefault(point.seed, []).append(CurvePoint(point.share, search))
         stages += logs
     return SteadyResults(outcomes, gates, curves, stages, made_on(folders.values()))
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from k2repro.errors import K2ReproError
 from k2repro.lab.levels import PLANNED, SEARCH, LevelOutcome, level_ids
 from k2repro.lab.lines import read_lines, write_lines
+from k2repro.lab.outcomes import from_hex, to_hex
 
 OUTCOMES, CURVES, STAGES = "outcomes.jsonl.gz", "curves.jsonl.gz", "stages.jsonl.gz"
 DIGITS = 4
@@ -55,7 +55,7 @@ class StageLog:
 
 
 def pack(model: str, seed: int, split: str, outcomes: Sequence[LevelOutcome]) -> PackedOutcomes:
-    """The outcomes of a model without the lengths of its answers."""
+    """The outcomes of a model."""
     samples = len(outcomes[0].search)
     levels = {each.level for each in outcomes}
     return PackedOutcomes(
@@ -64,36 +64,31 @@ def pack(model: str, seed: int, split: str, outcomes: Sequence[LevelOutcome]) ->
         split,
         len(outcomes) // len(levels),
         samples,
-        to_hex([bit for each in outcomes for bit in each.search]),
-        to_hex([bit for each in outcomes for bit in each.planned]),
+        bits([bit for each in outcomes for bit in each.search]),
+        bits([bit for each in outcomes for bit in each.planned]),
     )
 
 
 def unpack(packed: PackedOutcomes) -> list[LevelOutcome]:
-    """What `pack` got, without lengths. Raises K2ReproError for digits that do not fit the counts."""
+    """What `pack` got. Raises K2ReproError for digits that do not fit the counts."""
     ids = level_ids(packed.split, packed.problems)
     n = packed.samples
-    search = from_hex(packed.search, n * len(ids), f"{packed.model} {packed.seed}, {SEARCH}")
-    planned = from_hex(packed.planned, len(ids), f"{packed.model} {packed.seed}, {PLANNED}")
+    search = from_bits(packed.search, n * len(ids), f"{packed.model} {packed.seed}, {SEARCH}")
+    planned = from_bits(packed.planned, len(ids), f"{packed.model} {packed.seed}, {PLANNED}")
     return [
-        LevelOutcome(name, level, tuple(search[n * at : n * at + n]), (planned[at],), (), ())
+        LevelOutcome(name, level, tuple(search[n * at : n * at + n]), (planned[at],))
         for at, (name, level) in enumerate(ids)
     ]
 
 
-def to_hex(bits: Sequence[int]) -> str:
-    """Bits as hexadecimal digits, the first bit highest; a last digit is filled up with zeros."""
-    filled = [*bits, *([0] * (-len(bits) % 4))]
-    return f"{int(''.join(map(str, filled)), 2):0{len(filled) // 4}x}"
+def bits(values: Sequence[int]) -> str:
+    """Ones and zeros as they are packed."""
+    return to_hex("".join(map(str, values)))
 
 
-def from_hex(digits: str, count: int, what: str) -> list[int]:
-    """The first `count` bits. Raises K2ReproError where there are fewer, or more than fill a digit."""
-    if len(digits) != -(-count // 4):
-        raise K2ReproError(
-            f"{what}: {len(digits)} digits for {count} answers; usual cause: a file of another scale, or cut"
-        )
-    return [int(bit) for bit in f"{int(digits, 16):0{4 * len(digits)}b}"[:count]]
+def from_bits(digits: str, count: int, what: str) -> list[int]:
+    """What `bits` packed. Raises K2ReproError for digits that do not fit the count."""
+    return [int(bit) for bit in from_hex(digits, count, what)]
 
 
 def rounded(losses: Sequence[float]) -> tuple[float, ...]:

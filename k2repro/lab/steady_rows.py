@@ -7,7 +7,7 @@ import numpy as np
 
 from k2repro.evaluate.effects import Effect, Numbers, SeedTable, difference, level, statistic
 from k2repro.lab.effect_rows import add_effects
-from k2repro.lab.levels import PLANNED, SAMPLES, SEARCH, level_table
+from k2repro.lab.levels import PLANNED, SEARCH, level_table
 from k2repro.lab.steady import FROM_BASE, FROM_SFT, PRETRAINED, SFT, SteadyResults
 from k2repro.mini.benchmarks import LEVELS
 from k2repro.mini.problem import item_random
@@ -43,7 +43,16 @@ def sft_levels(results: SteadyResults) -> Found:
     for group, names in groups().items():
         found |= _mean(f"sft.steady.base.{group}", _table(results, PRETRAINED, SEARCH, names))
         found |= _ways("sft.steady", results, SFT, group, names)
-    return found | _gap("sft.steady.gain", *_shared(results, SFT, PRETRAINED, LEVELS))
+    return found | _change("sft.steady.gain", results, SFT, PRETRAINED)
+
+
+def searches(results: SteadyResults, model: str) -> dict[str, Effect]:
+    """pass@1 of a model by its own search, by level; for a figure, under the level's name."""
+    return {
+        name: effect
+        for name in LEVELS
+        for effect in _mean(f"{model}.{name}", _table(results, model, SEARCH, (name,))).values()
+    }
 
 
 def agreement(results: SteadyResults) -> Found:
@@ -94,29 +103,30 @@ def rl_levels(results: SteadyResults) -> Found:
 
 
 def rl_effects(results: SteadyResults) -> Found:
-    """What each run changes, on the seeds that both sides have; the gain from SFT also level by level."""
+    """What each run changes; the gain from SFT also level by level."""
     found: Found = {}
     for row, model, other in COMPARED:
-        found |= _gap(row, *_shared(results, model, other, LEVELS))
+        found |= _change(row, results, model, other)
     row = "rlvr.steady.gain_from_base_minus_gain_from_sft"
-    first, minus = _shared(results, FROM_BASE, PRETRAINED, LEVELS), _shared(results, FROM_SFT, SFT, LEVELS)
-    ups, downs = [first[0], minus[1]], [first[1], minus[0]]
+    ups, downs = (
+        [_table(results, model, SEARCH, LEVELS) for model in side]
+        for side in ((FROM_BASE, SFT), (PRETRAINED, FROM_SFT))
+    )
     found[row] = difference(ups, downs, generator=_generator(row), resamples=RESAMPLES)
     for name in LEVELS:
-        found |= _gap(f"{COMPARED[0][0]}.{name}", *_shared(results, FROM_SFT, SFT, (name,)))
+        found |= _change(f"{COMPARED[0][0]}.{name}", results, FROM_SFT, SFT, (name,))
     return found
 
 
 def _best(results: SteadyResults, names: Sequence[str]) -> tuple[tuple[str, ...], dict[int, Numbers]]:
-    """Whether any of the SAMPLES searches is right, for each problem."""
+    """Whether any of its searches is right, for each problem."""
     chosen = {
         seed: [each for each in outcomes if each.level in names]
         for seed, outcomes in results.outcomes[FROM_SFT].items()
     }
     ids = tuple(each.id for each in next(iter(chosen.values())))
     return ids, {
-        seed: np.array([float(any(each.search[:SAMPLES])) for each in outcomes])
-        for seed, outcomes in chosen.items()
+        seed: np.array([float(any(each.search)) for each in outcomes]) for seed, outcomes in chosen.items()
     }
 
 
@@ -157,15 +167,9 @@ def _table(results: SteadyResults, model: str, way: str, names: Sequence[str]) -
     return level_table(results.outcomes[model], way, names)
 
 
-def _shared(
-    results: SteadyResults, model: str, other: str, names: Sequence[str]
-) -> tuple[SeedTable, SeedTable]:
-    first, second = (_table(results, each, SEARCH, names) for each in (model, other))
-    seeds = [seed for seed in first.by_seed if seed in second.by_seed]
-    return (
-        SeedTable(first.ids, {seed: first.by_seed[seed] for seed in seeds}),
-        SeedTable(second.ids, {seed: second.by_seed[seed] for seed in seeds}),
-    )
+def _change(row: str, results: SteadyResults, model: str, other: str, names: Sequence[str] = LEVELS) -> Found:
+    """Searches of one model minus those of another, seed by seed and problem by problem."""
+    return _gap(row, *(_table(results, each, SEARCH, names) for each in (model, other)))
 
 
 def _minus(first: SeedTable, second: SeedTable) -> SeedTable:

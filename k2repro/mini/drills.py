@@ -37,9 +37,9 @@ def look_up(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
 def follow(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
     """A question with a plan, and along the plan each name's definition, if it has one, and its value.
 
-    What comes next in a plan is asked for behind a value, and nowhere else, as in a solution. Where some
-    values were not listed, one seed in three had not learned to follow after 3,000 steps: it had to find out
-    at once whether there is a value and, if not, what the plan says.
+    What comes next in a plan is asked for behind a value, and nowhere else, as in a solution. In an earlier
+    form, drawn more rarely, some values were not listed, so that whether there is a value and what the plan
+    says next had to be found at once; one seed of three had not learned to follow after 3,000 steps.
     """
     listed, definitions, values = _listing(rng, rng.randint(*names), known=1.0)
     order = rng.sample(listed, rng.randint((len(listed) + 1) // 2, len(listed)))

@@ -33,6 +33,8 @@ COMPARED = {
     "rlvr.steady.gain_from_base": "RL from base, against base",
     "rlvr.steady.final_from_sft_minus_final_from_base": "RL from SFT, against RL from base",
 }
+# The two scores of a seed in its table: by its own search, along a plan.
+WAYS = ("by its own search (%)", "with a right plan (%)")
 # Levels are drawn side by side for each way, seeds beside their mean.
 SHIFT = {0: -0.12, 1: 0.12}
 
@@ -177,8 +179,8 @@ def score_records(results: SteadyResults) -> Records:
                 if of == seed
             )
             or "nothing",
-            "by its own search (%)": round(100 * float(tables[SEARCH].by_seed[seed].mean()), 1),
-            "with a right plan (%)": round(100 * float(tables[PLANNED].by_seed[seed].mean()), 1),
+            WAYS[0]: round(100 * float(tables[SEARCH].by_seed[seed].mean()), 1),
+            WAYS[1]: round(100 * float(tables[PLANNED].by_seed[seed].mean()), 1),
         }
         for seed in results.outcomes[SFT]
     ]

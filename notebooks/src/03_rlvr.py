@@ -796,8 +796,8 @@ if before and after:
 # ## Once more, with five seeds and room at the top
 #
 # Three seeds that differ as these do decide little, and a model that solves
-# nearly everything cannot show a gain. Notebook 02 ends with a steadier
-# recipe. Here the runs of Figure 4 start from its five seeds: problems of
+# nearly everything cannot show a gain. Notebook 02 ends with another recipe,
+# the steady one. Here the runs of Figure 4 start from its five seeds: problems of
 # nine to sixteen operations, a quarter of the prompts with a plan, and
 # the test problems asked once.
 
@@ -818,9 +818,8 @@ steady_rows.add_rows(rows, found | changed)
 # there is nothing to gain; look further right.
 
 # %% tags=["nbval-ignore-output"]
-before = steady_rows.sft_levels(again)
 figure, records = steady_pictures.levels_picture({
-    "SFT": {each: before[f"sft.steady.search.{each}"] for each in LEVELS},
+    "SFT": steady_rows.searches(again, steady.SFT),
     "RL from SFT": {each: found[f"rlvr.steady.search.{each}"]
                     for each in LEVELS}},
     "Before and after reinforcement learning")

@@ -6,14 +6,15 @@ from hypothesis import strategies as st
 
 from k2repro.errors import K2ReproError
 from k2repro.lab.levels import FIRST, LevelOutcome, level_ids, level_problems
-from k2repro.lab.steady_file import from_hex, pack, to_hex, unpack
+from k2repro.lab.steady_file import bits as packed
+from k2repro.lab.steady_file import from_bits, pack, unpack
 from k2repro.mini.benchmarks import LEVELS
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=200))
 def test_bits_come_back(bits: list[int]):
     """Catches zeros in front that are lost, and a last digit that is filled up and counted."""
-    assert from_hex(to_hex(bits), len(bits), "a test") == bits
+    assert from_bits(packed(bits), len(bits), "a test") == bits
 
 
 @given(st.data(), st.integers(1, 5))
@@ -22,7 +23,7 @@ def test_outcomes_come_back_in_their_order(data: st.DataObject, problems: int):
     ids = level_ids("test", problems)
     draw = data.draw(st.lists(st.integers(0, 15), min_size=len(ids), max_size=len(ids)))
     outcomes = [
-        LevelOutcome(name, level, (n & 1, n >> 1 & 1, n >> 2 & 1), (n >> 3,), (), ())
+        LevelOutcome(name, level, (n & 1, n >> 1 & 1, n >> 2 & 1), (n >> 3,))
         for (name, level), n in zip(ids, draw, strict=True)
     ]
     assert unpack(pack("steady-sft", 3, "test", outcomes)) == outcomes
@@ -38,5 +39,5 @@ def test_ids_are_those_of_the_problems():
 
 def test_a_file_of_another_scale_is_refused():
     """Catches answers of eight problems read as those of three hundred."""
-    with pytest.raises(K2ReproError, match="steady-sft 3.*2 digits for 9 answers"):
-        from_hex("ff", 9, "steady-sft 3")
+    with pytest.raises(K2ReproError, match="steady-sft 3.*2 digits for 9 samples"):
+        from_bits("ff", 9, "steady-sft 3")

@@ -31,9 +31,7 @@ def outcomes(model: str, seed: int) -> list[LevelOutcome]:
         for at in range(PROBLEMS):
             search = tuple(int(rng.random() < RATES[model]) for _ in range(3))
             planned = (int(rng.random() < RATES[model] + 0.15),)
-            found.append(
-                LevelOutcome(f"{level}/{at}", level, search, planned, (200, 220, 240), (100 + seed,))
-            )
+            found.append(LevelOutcome(f"{level}/{at}", level, search, planned))
     return found
 
 
