@@ -150,10 +150,10 @@ def _scores(results: SolverResults) -> Found:
 def best_choice(results: SolverResults) -> str:
     """The selector that does best on validation among two searches and a planned pass, all seeds together."""
     searched, own = results.of("validation", SEARCH), results.of("validation", OWN)
-    return max(CHOICES, key=lambda name: float(_mixed(searched, own, name).mean.mean()))
+    return max(CHOICES, key=lambda name: float(mixed(searched, own, name).mean.mean()))
 
 
-def _mixed(searched: BySeed, planned: BySeed, name: str) -> SeedTable:
+def mixed(searched: BySeed, planned: BySeed, name: str) -> SeedTable:
     return _pairwise(searched, planned, lambda a, b: selections.mixed(a, b, name))
 
 
@@ -164,7 +164,7 @@ def _together(results: SolverResults) -> Found:
     found: Found = {}
     for name, planned in own.items():
         searched = searches[name]
-        together, three = _mixed(searched, planned, select), accuracy(searched, select, FEW)
+        together, three = mixed(searched, planned, select), accuracy(searched, select, FEW)
         row = "planning.plan_bo3_minus_bo3" if name == MEAN else f"planning.plan_bo3_minus_bo3.{name}"
         found |= level(f"best_of_n.score.plan-bo3.{name}", together) | level(f"planning.bo3.{name}", three)
         found |= gap(row, together, three)

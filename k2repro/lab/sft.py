@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from k2repro.architecture import ModelConfig
 from k2repro.engine import NUMERICS as ENGINE
 from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
@@ -22,7 +23,7 @@ from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made, Making, declared
 from k2repro.lab.progress import JobProgress, live
 from k2repro.lab.scale import Scale
-from k2repro.lab.sft_recipe import BASE, DIRECT, LATER_SHAPE, MODEL, SFT
+from k2repro.lab.sft_recipe import BASE, DIRECT, LARGE, LATER_SHAPE, MODEL, SFT
 from k2repro.lab.stages import Stage, history_values, run_stages
 from k2repro.mini import GRADER, TEXTS
 from k2repro.mini.benchmarks import BENCHMARKS, TEMPERATURE, benchmark_problems
@@ -40,6 +41,9 @@ MODELS: dict[str, tuple[tuple[Stage, ...], str | None]] = {
     "direct": (DIRECT, "base"),
     "steady-base": (steady_recipe.BASE, None),
     "steady-sft": (steady_recipe.SFT, "steady-base"),
+    "steady-longer": (steady_recipe.LONGER, "steady-sft"),
+    "large-base": (steady_recipe.BASE, None),
+    "large-sft": (steady_recipe.SFT, "large-base"),
 }
 # Models of the first recipe; those whose training is followed by a probe; those whose weights ship, of the
 # first seed.
@@ -61,6 +65,11 @@ def stages_of(name: str, scale: Scale) -> list[Stage]:
     return [stage.shortened(scale.steps) for stage in MODELS[name][0]]
 
 
+def shape_of(name: str) -> ModelConfig:
+    """The shape of a model, by its name."""
+    return LARGE if name.startswith("large-") else MODEL
+
+
 def training(name: str, seed: int, scale: Scale) -> Made:
     """A whole training: its last weights, its history, and what it kept along the last stage."""
     stages, start = stages_of(name, scale), MODELS[name][1]
@@ -69,9 +78,9 @@ def training(name: str, seed: int, scale: Scale) -> Made:
         "training",
         name,
         seed,
-        partial(_train, stages, seed, kept),
+        partial(_train, shape_of(name), stages, seed, kept),
         {
-            "model": declared(MODEL, later=LATER_SHAPE),
+            "model": declared(shape_of(name), later=LATER_SHAPE),
             "stages": [stage.params for stage in stages],
             "kept": kept,
         },
@@ -140,10 +149,12 @@ def _kept_steps(stage: Stage) -> list[int]:
     return sorted({round(share * stage.steps) for share in CURVE_POINTS})
 
 
-def _train(stages: Sequence[Stage], seed: int, kept: Sequence[int], making: Making) -> None:
+def _train(
+    shape: ModelConfig, stages: Sequence[Stage], seed: int, kept: Sequence[int], making: Making
+) -> None:
     """Train through `stages`; a killed training resumes from its last saved state to the same bytes."""
     start = making.needs.get("start")
-    model = new_model(MODEL, seed, stages[0].layers) if start is None else load_checkpoint(start)
+    model = new_model(shape, seed, stages[0].layers) if start is None else load_checkpoint(start)
     model, histories = run_stages(
         model,
         stages,

@@ -24,6 +24,8 @@ The base has met clean traces before the weak mixture, as a real base has met so
 pre-training. So SFT and RL from base are partly elicitation.
 """
 
+from dataclasses import replace
+
 from k2repro.architecture import ModelConfig
 from k2repro.lab.stages import Stage
 from k2repro.mini.mixtures import Ingredient
@@ -46,6 +48,9 @@ MODEL = ModelConfig(
     rope_theta=10000.0,
     tie_word_embeddings=True,
 )
+
+# Four times the parameters, for the question whether test-time methods replace size.
+LARGE = replace(MODEL, hidden_size=256, intermediate_size=768, num_attention_heads=8, num_key_value_heads=4)
 
 # Fields that ModelConfig got after models of this shape had been made.
 LATER_SHAPE = ("attention_bias", "quantization")

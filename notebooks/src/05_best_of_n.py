@@ -39,6 +39,7 @@ from k2repro.lab import selections
 from k2repro.lab.marks import SEARCH
 from k2repro.lab.scale import Scale
 from k2repro.lab.test_time import carry_out_test_time
+from k2repro.mini.benchmarks import LEVELS
 from k2repro.notebook import (
     checked_parameters, show, show_code, show_table, tell)
 from k2repro.pictures import best_of_n as pictures
@@ -279,6 +280,51 @@ tell(rows, "Adaptive N with own likelihood draws "
      "{best_of_n.adaptive.accuracy:.1%}, against "
      "{best_of_n.adaptive.fixed:.1%} for a fixed N of equal tokens: "
      "{best_of_n.adaptive_minus_fixed:ci pts}.")
+
+# %% [markdown]
+# ## What size is worth
+#
+# The paper sets its 32B model beside models many times as large. Here a model
+# of four times the parameters was trained by the same recipe, with the same
+# list of stages, and answers once. The small one has all that K2-Think adds:
+# RL, two searches and a planned pass, and a choice among the three.
+
+# %%
+from k2repro.lab import size
+
+large = size.carry_out_size(scale, open_store(profile))
+rows.rest_on(large.machine)
+sized = size.add_rows(rows, large, results)
+COLUMNS = {
+    "large, one answer (%)": "large",
+    "small, one answer, minus large (points)": "single_minus_large",
+    "small, planned and chosen, minus large": "plan_bo3_minus_large"}
+show_table([
+    {"operations": level.removeprefix("ops-")}
+    | {column: round(100 * sized[f"best_of_n.size.{row}.{level}"].value, 1)
+       for column, row in COLUMNS.items()}
+    for level in (*LEVELS, "mean")
+], caption="Four times the parameters against plan and best-of-3")
+
+# %%
+tell(rows, """
+With {best_of_n.size.parameter_ratio:.1f} times fewer parameters and
+{best_of_n.size.flops_ratio:.2f} times the arithmetic of one answer, the
+small model with a plan and best-of-three stands
+{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against the large one;
+with a single answer {best_of_n.size.single_minus_large.mean:ci pts}.
+""")
+show_table([
+    {"seed": seed,
+     "large, million tokens of training": round(used / 1e6, 1),
+     "small": round(large.small_tokens[seed] / 1e6, 1)}
+    for seed, used in large.tokens.items()
+], caption="Stages end when their skills stand, so tokens differ")
+
+# %% [markdown]
+# The large model had no RL of its own: the comparison is the one of the
+# paper's Table 1, a whole system against a larger model's single answer. How
+# much is size and how much is RL, notebook 03 tells for the small one.
 
 # %% [markdown]
 # ## Predicted before the run
