@@ -18,6 +18,7 @@ from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
 from k2repro.lab import planner, readings, rlvr
 from k2repro.lab.asking import FILE, AskedPrompt, read_askings
+from k2repro.lab.levels import first_of
 from k2repro.lab.lines import write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.pools import Asked
@@ -84,7 +85,7 @@ def planned(kind: str, seed: int, scale: Scale) -> Made:
 
 def plans(split: str, count: int, scale: Scale) -> Made:
     """What the planner hands over: one for all solvers, as in K2-Think."""
-    return planner.written(0, scale, tiers=LEVELS, split=split, problems=count)
+    return planner.written(0, scale, tiers=LEVELS, split=split, problems=count, first=first_of(split))
 
 
 def own(seed: int, split: str, scale: Scale) -> Made:
@@ -112,7 +113,12 @@ _WORDS = (ENGINE, POOLS, TEXTS, GRADER)
 
 
 def _asked(split: str) -> dict[str, Any]:
-    return {"split": split, "levels": list(LEVELS), "max_new_tokens": MAX_NEW_TOKENS_LEVELS}
+    return {
+        "split": split,
+        "levels": list(LEVELS),
+        "first": first_of(split),
+        "max_new_tokens": MAX_NEW_TOKENS_LEVELS,
+    }
 
 
 # ---- making ---------------------------------------------------------------------------------------
@@ -120,13 +126,15 @@ def _asked(split: str) -> dict[str, Any]:
 
 def problems_of(split: str, count: int) -> list[Problem]:
     """The first `count` problems of each level."""
-    return [each for level in LEVELS for each in benchmark_problems(level, split, count)]
+    return [
+        each for level in LEVELS for each in benchmark_problems(level, split, count, start=first_of(split))
+    ]
 
 
 def _search(params: Mapping[str, Any], seed: int, making: Making) -> None:
-    deep, rest = [], []
+    deep, rest, split = [], [], params["split"]
     for level in LEVELS:
-        every = benchmark_problems(level, params["split"], params["problems"])
+        every = benchmark_problems(level, split, params["problems"], start=first_of(split))
         deep += every[: params["deep"]]
         rest += every[params["deep"] :]
     groups = [(deep, params["deep_samples"]), (rest, params["samples"])]
@@ -138,7 +146,7 @@ def _planned(params: Mapping[str, Any], seed: int, making: Making) -> None:
     problems = problems_of(params["split"], params["problems"])
     if params["kind"] == "planner":
         handed = {each.id: each.plan for each in planner.read_plans(making.needs["plans"])}
-        given = [handed[each.id] for each in problems]
+        given = [variables.marked(handed[each.id]) for each in problems]
     else:
         given = [bent(params["kind"], each) for each in problems]
     _ask([(_along(zip(problems, given, strict=True), params["kind"]), 1)], seed, making)
@@ -152,7 +160,7 @@ def bent(kind: str, problem: Problem) -> str:
         rng.shuffle(order)
     elif kind == "missing":
         order.remove(rng.choice(order))
-    return variables.plan_text(order)
+    return variables.marked_plan_text(order)
 
 
 def _own(params: Mapping[str, Any], seed: int, making: Making) -> None:
@@ -163,7 +171,7 @@ def _own(params: Mapping[str, Any], seed: int, making: Making) -> None:
         asking, reading = known[problem.id], likely[problem.id]
         for first in range(0, PAIR * params["pairs"], PAIR):
             better = readings.likeliest(asking, reading, range(first, first + PAIR))
-            found.append((problem, variables.plan_text(evaluation_order(asking.texts[better]))))
+            found.append((problem, variables.marked_plan_text(evaluation_order(asking.texts[better]))))
     _ask([(_along(found, "own"), 1)], seed, making)
 
 
@@ -171,14 +179,18 @@ def _check(params: Mapping[str, Any], seed: int, making: Making) -> None:
     known = {each.id: each for each in read_askings(making.needs["search"])}
     found: list[tuple[Problem, str]] = []
     for problem in _problems_in(known, params["split"]):
-        orders = [variables.plan_text(evaluation_order(text)) for text in known[problem.id].texts]
+        orders = [variables.marked_plan_text(evaluation_order(text)) for text in known[problem.id].texts]
         found += [(problem, way) for way in distinct_ways(orders).distinct]
     _ask([(_along(found, "check"), 1)], seed, making, temperature=0.0)
 
 
 def _problems_in(known: Mapping[str, AskedPrompt], split: str) -> list[Problem]:
     counts = {level: sum(each.tier == level for each in known.values()) for level in LEVELS}
-    return [each for level, count in counts.items() for each in benchmark_problems(level, split, count)]
+    return [
+        each
+        for level, count in counts.items()
+        for each in benchmark_problems(level, split, count, start=first_of(split))
+    ]
 
 
 def _along(pairs: Iterable[tuple[Problem, str]], kind: str) -> list[Problem]:

@@ -1,6 +1,6 @@
 """A judge with weights of its own: the SFT model of another seed, a minute longer on solved problems.
 
-weights "sft" of the next seed -> judge; its verdict on a candidate is how likely it finds the text
+weights "steady-sft" of the next seed -> judge; its verdict on a candidate is how likely it finds the text
 
 K2-Think's judge is another, larger model. Here what counts is that it is *another*: two models of one recipe
 err in different places, so the sum of their log-probabilities knows more than either. It has seen problems of
@@ -28,7 +28,7 @@ JUDGE = Stage(
     (
         Ingredient("searching", 0.3, (2, 16)),
         Ingredient("searching", 0.5, (10, 16)),
-        Ingredient("planned", 0.2, (2, 16)),
+        Ingredient("marked", 0.2, (2, 16)),
     ),
     steps=96,
     rows=5,
@@ -44,7 +44,7 @@ SHUFFLED = replace(JUDGE, name="judge-shuffled", mixture=(Ingredient("mispaired"
 
 def foreign(start: int, scale: Scale) -> Made:
     """The SFT model that a judge begins as; start: its seed."""
-    return sft.weights("sft", start, scale)
+    return sft.weights("steady-sft", start, scale)
 
 
 def judge(solver_seed: int, start: int, scale: Scale, stage: Stage = JUDGE, *, ships: bool = False) -> Made:

@@ -38,7 +38,7 @@ from k2repro.results import ArtifactStore
 from k2repro.results.atomic import canonical_json, write_text
 from k2repro.results.provenance import made_on
 
-START, RUN = "sft", rlvr.SHIPPED
+START, RUN = "sft", "from-sft"
 # The level that is asked: longer than anything in training.
 LEVEL = "ops-15-16"
 # Test problems of that level from here on: notebooks 04 and 05 ask the first 300.

@@ -21,7 +21,7 @@ from k2repro.lab.scale import Scale
 from k2repro.lab.solvers import next_of
 from k2repro.mini import GRADER
 from k2repro.mini.orders import evaluation_order
-from k2repro.mini.variables import plan_text
+from k2repro.mini.variables import marked_plan_text
 
 FILE = "marks.jsonl.gz"
 SPLITS = ("validation", "test")
@@ -181,7 +181,7 @@ def _marked(
     read = {reader: by_id[asking.id] for reader, by_id in readings.items()}
     agrees: tuple[int, ...] = ()
     if along is not None:
-        ways = distinct_ways([plan_text(evaluation_order(asking.texts[at])) for at in first])
+        ways = distinct_ways([marked_plan_text(evaluation_order(asking.texts[at])) for at in first])
         derived = [along[asking.id, way] for way in ways.distinct]
         agrees = tuple(map(int, agreements([answers[at] for at in first], ways, derived)))
     return Marks(

@@ -1,7 +1,7 @@
 """A judge that reads two answers side by side and says which is right, as K2-Think's does.
 
-weights "sft" 0 -> examples: two of its answers to a training problem, one right and one wrong
-weights "sft" 1 + examples -> reader: two minutes longer, on one word after every pair
+weights "steady-sft" 0 -> examples: two of its answers to a training problem, one right and one wrong
+weights "steady-sft" 1 + examples -> reader: two minutes longer, on one word after every pair
 reader + candidates of solver 0 -> verdicts on every pair of a pool, in both orders (ships)
 
 It reads the question, what the two answers have in common, and how each of them goes on. Then it says one of
@@ -100,12 +100,12 @@ def examples(scale: Scale) -> Made:
     }
     return Made(
         "pair-examples",
-        "sft",
+        "steady-sft",
         0,
         partial(_examples, recipe),
         params,
         (ENGINE, POOLS, TEXTS, GRADER),
-        {"writer": sft.weights("sft", 0, scale)},
+        {"writer": sft.weights("steady-sft", 0, scale)},
     )
 
 

@@ -83,10 +83,11 @@ def written(
     tiers: Sequence[str],
     split: str,
     problems: int,
+    first: int = 0,
     samples: int = 1,
     temperature: float = GREEDY,
 ) -> Made:
-    """What the planner of a seed writes to the first `problems` of each tier; `read_plans` reads it.
+    """What the planner of a seed writes to `problems` of each tier, from item `first` on (see `read_plans`).
 
     Raises K2ReproError for an unknown tier or split, before anything is trained.
     """
@@ -99,12 +100,14 @@ def written(
         "samples": samples,
         "temperature": temperature,
         "read": "thinking",
+        # Plans that were written before it could be chosen have none.
+        **({"first": first} if first else {}),
     }
     return Made(
         "plans",
         f"{split}-{tiers[0]}",
         seed,
-        partial(_write, tuple(tiers), split, problems, samples, temperature, seed),
+        partial(_write, tuple(tiers), split, problems, first, samples, temperature, seed),
         params,
         (ENGINE, TEXTS),
         {"planner": planner(seed, scale)},
@@ -124,13 +127,14 @@ def _write(
     tiers: Sequence[str],
     split: str,
     problems: int,
+    first: int,
     samples: int,
     temperature: float,
     seed: int,
     making: Making,
 ) -> None:
     model = load_checkpoint(making.needs["planner"])
-    asked = [each for tier in tiers for each in benchmark_problems(tier, split, problems)]
+    asked = [each for tier in tiers for each in benchmark_problems(tier, split, problems, start=first)]
     found = write_plans(
         model, asked, samples=samples, temperature=temperature, seed=seed, report=making.report
     )

@@ -35,8 +35,8 @@ from k2repro.training import NUMERICS as TRAINING
 
 AT_SWITCH, SHARP_START, SHARP_END = "@switch", "@start-sharp", "@sharp"
 WEIGHTS, STEPS, RECORDS, CURVE = "weights", "steps", "records.jsonl", "curve.jsonl"
-# The run whose weights ship, of the first seed: other pillars start from it.
-SHIPPED = "from-sft"
+# The run whose weights ship, of the first seed: notebooks 04 and 05 start from it.
+SHIPPED = "steady-from-sft"
 
 
 # ---- things to be made ----------------------------------------------------------------------------

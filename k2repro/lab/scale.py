@@ -41,7 +41,7 @@ class Scale:
     group: int = 8
     rl_probe: int = 50
     points: int = 4
-    solver_seeds: int = 4
+    solver_seeds: int = 5
     gate: float = 0.5
     steady_seeds: int = 5
     asked: int = 300

@@ -11,6 +11,7 @@ from k2repro.mini.benchmarks import MAX_NEW_TOKENS_LEVELS
 from k2repro.mini.checkpoint import load_checkpoint
 from k2repro.mini.mistakes import RIGHT, diagnose
 from k2repro.mini.problem import Problem
+from k2repro.mini.variables import marked
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ Pair = tuple[Problem, Answered, Answered]
 def pairs_of_answers(checkpoint: Path, problems: Sequence[Problem]) -> list[Pair]:
     """Each problem with the solver's search and its pass along the program's plan, one sample each."""
     sampler = Sampler(load_checkpoint(checkpoint).eval())
-    prompts = [tokenizer.prompt_text(each.question, plan) for each in problems for plan in ("", each.plan)]
+    prompts = [
+        tokenizer.prompt_text(each.question, plan) for each in problems for plan in ("", marked(each.plan))
+    ]
     seeds = [problem_seed(0, f"{each.id}#{at}") for each in problems for at in range(2)]
     found = sampler.sample(
         prompts,

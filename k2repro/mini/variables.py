@@ -191,6 +191,11 @@ def marked_plan_text(order: Sequence[str]) -> str:
     return " plan" + "".join(f" {name}?" for name in order)
 
 
+def marked(plan: str) -> str:
+    """A plan as `plan_text` writes it, with marks; an empty one stays empty."""
+    return marked_plan_text(plan.split()[1:]) if plan else ""
+
+
 def answer_text(system: System) -> str:
     """The asked values, each with its name and in the asked order."""
     found = system.solve()

@@ -16,7 +16,7 @@ from k2repro.errors import K2ReproError
 from k2repro.mini import plans as planning_texts
 from k2repro.mini.orders import evaluation_order
 from k2repro.mini.question import EXAMPLE, read_question
-from k2repro.mini.variables import System, plan_text, question_text
+from k2repro.mini.variables import System, marked, marked_plan_text, question_text
 from k2repro.planning import Ask, Plan
 from k2repro.results.artifacts import read_manifest
 from k2repro.solve.procedure import SolveSettings
@@ -44,7 +44,8 @@ class MiniDialect:
         return question_text(read_question(question))
 
     def check_plan(self, question: str, plan: Plan) -> None:
-        system, names = read_question(question), plan.text.split()[1:]
+        system = read_question(question)
+        names = [name.removesuffix("?") for name in plan.text.split()[1:]]
         if not names:
             raise _no_plan("it is empty")
         for name in names:
@@ -90,13 +91,14 @@ class MiniDialect:
         """The order of evaluation of the likeliest pass; None when it evaluated nothing."""
         likeliest = max(searched, key=_likelihood)
         order = evaluation_order(self.text(likeliest))
-        return Plan(plan_text(order), source="own") if order else None
+        return Plan(marked_plan_text(order), source="own") if order else None
 
 
 def given_plan(words: str) -> Plan:
     """A plan as a person types it, "p m" or "plan p m", as models have seen plans."""
     names = words.split()
-    return Plan(plan_text(names[1:] if names[:1] == ["plan"] else names), source="given")
+    order = names[1:] if names[:1] == ["plan"] else names
+    return Plan(marked_plan_text([name.removesuffix("?") for name in order]), source="given")
 
 
 def _no_plan(what: str) -> K2ReproError:
@@ -111,7 +113,7 @@ def _handed_over(system: System, reply: Completion) -> Plan:
     if reply.failed:
         return Plan("", fault=reply.error or reply.finish)
     verdict = planning_texts.judge_reply(system, reply.text or "", finished=reply.finish == "stop")
-    return Plan(verdict.text, fault="" if verdict.text else verdict.kind)
+    return Plan(marked(verdict.text), fault="" if verdict.text else verdict.kind)
 
 
 def _likelihood(completion: Completion) -> float:
@@ -127,7 +129,7 @@ def shipped_checkpoint(artifacts: Path) -> Path:
     """
     found = _shipped(artifacts)
     # The names that `k2repro.lab` gives to the run and to the model that it starts from.
-    for name in ("from-sft", "sft"):
+    for name in ("steady-from-sft", "sft"):
         if name in found:
             return found[name]
     raise K2ReproError(

@@ -602,9 +602,9 @@ expected("Seeds still lie far apart by their own search, and less so along "
          < ranges[steady_pictures.WAYS[0]])
 
 # %% [markdown]
-# The models of the first recipe stay in what follows: notebooks 03 to 06 were
-# measured with them. Where a statement rests on the steady seeds, its row says
-# `steady`.
+# The models of the first recipe stay in what follows: most of notebook 03
+# and all of 06 were measured with them. Planning and best-of-N (04, 05) rest
+# on the steady seeds, and so does whatever says `steady` in its row.
 
 # %% [markdown]
 # ## Predicted before the run

@@ -16,7 +16,7 @@
 #
 # **Shows:** what one pass along a plan is worth beside one search, by length
 # of the problem and by quality of the plan; whether a plan that does not help
-# alone helps among several answers; every number over four solvers.
+# alone helps among several answers; every number over five solvers.
 #
 # **In short:** a plan is not a better way to the answer. It is another and
 # a shorter one, for a solver that has learned to follow it, and not every
@@ -28,7 +28,7 @@
 # choosing the best of three raises it most, and both together are best, with
 # fewer tokens. Critics asked what the plan itself contributes.
 #
-# Here the question is put to **mini-K2**: four solvers, trained from
+# Here the question is put to **mini-K2**: five solvers, trained from
 # different seeds, on problems with 9 to 16 operations. Training ended at
 # twelve, so the two longer levels are beyond it. Plans come from several
 # places: the program that made the problem knows the perfect one; a second
@@ -99,8 +99,9 @@ for plan in ("First factor n. The answer is 12.", "Try \\boxed{8}.",
     print(f"{states_an_answer(plan)!s:5}", plan)
 
 # %% [markdown]
-# On mini-K2 a plan is a list of names, ` plan q m p`: the variables to work
-# out, in an order in which every operand comes first. It holds no number, so
+# On mini-K2 a plan is a list of names, ` plan q? m? p?`: the variables to
+# work out, in an order in which every operand comes first. The marks tell a
+# name in a plan from the same name as an operand. A plan holds no number, so
 # it cannot hold the answer. The audit agrees:
 
 # %%
@@ -130,10 +131,10 @@ show_table([
 ], caption="Share solved by one search, on validation problems")
 
 # %% [markdown]
-# A seed whose model solves less than half of the shortest level never learned
-# to search. It is named above and left out below: with it, statements about
-# plans and choices would be statements about that failure. The gate was set
-# after a first failed seed was seen, and before anything was chosen.
+# A seed whose model solves less than half of the shortest level would be named
+# above and left out below: statements about plans and choices would be about
+# that failure. With the first recipe of notebook 02 this happened, and two of
+# four solvers could not follow a plan; these come from the steady one.
 
 # %% [markdown]
 # ## One problem, with a plan and without
@@ -146,11 +147,12 @@ show_table([
 # %%
 from k2repro.lessons.planning import differing, pairs_of_answers
 from k2repro.mini.rendering import render_problem
+from k2repro.mini.variables import marked
 
 problem, search, planned = differing(pairs_of_answers(
     results.solver, problems[40:60]))
 print(render_problem(problem, plan=True))
-print("\nAs the model reads it:", problem.question, problem.plan)
+print("\nAs the model reads it:", problem.question, marked(problem.plan))
 
 # %% [markdown]
 # And the two answers. In a trace a definition is followed by the values that

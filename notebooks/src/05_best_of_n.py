@@ -17,7 +17,7 @@
 # **Shows:** how much eleven ways of choosing recover of what a perfect choice
 # would bring, for 1 to 16 samples; what a judge with weights of its own adds;
 # which choosers get worse when they see more; what a token buys; every number
-# over four solvers, exact over all subsets of a pool.
+# over five solvers, exact over all subsets of a pool.
 #
 # **In short:** a solver's own likelihood finds a part of what three answers
 # offer, and learns nothing from more. A judge that errs *elsewhere* finds

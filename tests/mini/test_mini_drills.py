@@ -8,7 +8,7 @@ import pytest
 from k2repro.lab.steady_recipe import BASE
 from k2repro.mini import drills, tokenizer
 from k2repro.mini.mixtures import KINDS
-from k2repro.mini.variables import LETTERS, marked_plan_text
+from k2repro.mini.variables import LETTERS, marked, marked_plan_text, plan_text
 
 ENTRY = re.compile(r" [a-z]: [-+*] [a-z] [a-z]| [a-z]=\d")
 NOTE = re.compile(r" [a-z]: [-+*] [a-z] [a-z] (?:[a-z]|\?)(?= |$)")
@@ -80,4 +80,5 @@ def test_a_mark_stands_nowhere_else():
         assert not re.search(r"[a-z]\?", question + answer)
     marks = [tokenizer.encode(marked_plan_text([name]))[1:] for name in LETTERS]
     assert all(len(mark) == 1 for mark in marks)
-    assert marked_plan_text(["p", "m"]) == " plan p? m?"
+    assert marked(plan_text(["p", "m"])) == marked_plan_text(["p", "m"]) == " plan p? m?"
+    assert marked("") == ""

@@ -154,7 +154,7 @@ def test_mini_k2_follows_what_a_planner_hands_over_and_nothing_else_of_it(mini):
     reply = planning_response(read_question(QUESTION)) + "<|im_end|>"
     planner = Planner(reply)
     found = solve(QUESTION, Roles(mini, planner), MiniDialect(), SETTINGS, seed=0)
-    assert found.plans == (Plan(" plan p m"),)
+    assert found.plans == (Plan(" plan p? m?"),)
     assert [each.planned for each in found.candidates] == [False, False, True]
     assert (found.usage["planner"].calls, found.usage["planner"].output_tokens) == (1, 9)
     assert [each.role for each in planner.requests] == ["planner"]
@@ -193,7 +193,7 @@ def test_several_plans_reach_a_sample_each(mini):
     replies = ["<think> plan p=0 p? m=0</think>", "<think> plan m=0 m? p=0</think>"]
     settings = replace(SETTINGS, n=2, planned=2)
     found = solve(QUESTION, Roles(mini, Planner(*replies)), MiniDialect(), settings, seed=0)
-    assert [plan.text for plan in found.plans] == [" plan p m", " plan m p"]
+    assert [plan.text for plan in found.plans] == [" plan p? m?", " plan m? p?"]
     firsts = [each.text.partition("<think>")[2][:3] for each in found.candidates]
     assert firsts == [" p:", " m:"]
 
