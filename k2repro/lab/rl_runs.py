@@ -128,6 +128,8 @@ _PROGRAMS = (programs.TIER,)
 # the lengths of fine-tuning, the SFT models solve so many that most groups teach nothing; 15 and 16 stay
 # unseen.
 _LEVELS = ((0.0, MAX_NEW_TOKENS_LEVELS),)
+# About half of the length of a search of 13 operations, first.
+_STEADY_BUDGETS = ((0.0, 160), (0.5, MAX_NEW_TOKENS_LEVELS))
 _STEADY_TIERS = ("ops-13-14", "ops-11-12", "ops-13-14", "ops-9-10")
 _STEADY = replace(
     _FROM_SFT,
@@ -160,6 +162,8 @@ RUNS = {
             planned=4,
             followed=False,
         ),
+        replace(_STEADY, name="steady-broken-reward", reward="any answer"),
+        replace(_STEADY, name="steady-short-budget", budget=_STEADY_BUDGETS),
     )
 }
 PAPER = ("from-sft", "from-base", "short-budget")
@@ -167,8 +171,8 @@ CODE = ("code", "code-from-sft")
 # Runs behind a claim or a bar, with all seeds; the others show something, with fewer.
 MEASURED = (*PAPER, "broken-reward", "code")
 SHOWN = ("uncentred", "code-from-sft")
-# Runs on the steady recipe, judged on the levels.
-STEADY = ("steady-from-sft", "steady-from-base")
+# Runs on the steady recipe, judged on the levels; see `lab/steady.py` for how many seeds.
+STEADY = ("steady-from-sft", "steady-from-base", "steady-broken-reward", "steady-short-budget")
 # Fields that a run got after models had been made by it.
 LATER_RUN = ("planned",)
 # Runs that are also judged at a lower temperature, end and start.

@@ -20,7 +20,8 @@ class Scale:
     points        intervals between points of an RL curve, as many as the steps allow
     solver_seeds  solvers behind planning and best-of-N, each with a judge from the next one's SFT model
     gate          share of the shortest level that a model has to solve, on validation, to count as a solver
-    steady_seeds  models of the steady recipe, seeds 0 to steady_seeds - 1
+    steady_seeds  models of the steady recipe, seeds 0 to steady_seeds - 1; steady_controls: of its controls
+    large_seeds   of the model of four times the size
     asked         test problems of each level for them; the first `deep` of these get `deep_samples`
     candidates    samples of each of the others, in pairs; chosen: validation problems of each level
     many_problems test problems behind pass@k of SFT and RL, and many_samples of each
@@ -44,6 +45,8 @@ class Scale:
     solver_seeds: int = 5
     gate: float = 0.5
     steady_seeds: int = 5
+    steady_controls: int = 3
+    large_seeds: int = 2
     asked: int = 300
     candidates: int = 8
     chosen: int = 60
@@ -105,7 +108,16 @@ class Scale:
 
     def steady_parameters(self) -> dict[str, object]:
         """What shapes the rows of the steady recipe."""
-        names = ("steps", "rl_steps", "steady_seeds", "prompts", "group", "asked", "chosen")
+        names = (
+            "steps",
+            "rl_steps",
+            "steady_seeds",
+            "steady_controls",
+            "prompts",
+            "group",
+            "asked",
+            "chosen",
+        )
         return {name: getattr(self, name) for name in names}
 
     def test_time_parameters(self) -> dict[str, object]:

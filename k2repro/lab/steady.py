@@ -1,6 +1,6 @@
-"""The steady recipe, carried out: five seeds of base, SFT and RL, judged on the levels.
+"""The steady recipe, carried out: five seeds of base, SFT and RL, three of each control, on the levels.
 
-training "steady-base" -> weights -> training "steady-sft" -> weights -> runs of RL
+training "steady-base" -> weights -> training "steady-sft" -> weights -> runs of RL, and SFT that goes on
 of every model: levels on test; of SFT also on validation (its gate) and along its training (its curve)
 all of SFT -> "steady" sft, all of RL -> "steady" rl: what ships (`steady_file`)
 """
@@ -37,9 +37,11 @@ from k2repro.mini.checkpoint import load_snapshot
 from k2repro.results import ArtifactStore
 from k2repro.results.provenance import made_on
 
+# Models with all seeds, and controls with fewer.
 FROM_BASE, SFT, FROM_SFT = "steady-from-base", "steady-sft", "steady-from-sft"
-PRETRAINED = "steady-base"
-TRAINED, REINFORCED = (PRETRAINED, SFT), (FROM_SFT, FROM_BASE)
+PRETRAINED, LONGER = "steady-base", "steady-longer"
+BROKEN, SHORT = "steady-broken-reward", "steady-short-budget"
+TRAINED, REINFORCED, CONTROLS = (PRETRAINED, SFT), (FROM_SFT, FROM_BASE), (LONGER, BROKEN, SHORT)
 # Shares of fine-tuning after which it is probed; they are among those at which the model is kept.
 POINTS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 CURVE = "curve.jsonl.gz"
@@ -70,6 +72,11 @@ class SteadyResults:
 
 
 # ---- things to be made ----------------------------------------------------------------------------
+
+
+def seeds_of(model: str, scale: Scale) -> range:
+    """The seeds that a model is trained with."""
+    return range(min(scale.steady_controls, scale.steady_seeds) if model in CONTROLS else scale.steady_seeds)
 
 
 def weights(model: str, seed: int, scale: Scale) -> Made:
@@ -111,15 +118,15 @@ def fine_tuned(scale: Scale) -> Made:
 
 
 def reinforced(scale: Scale) -> Made:
-    """All of RL; ships."""
-    return Made("steady", "rl", 0, _collect, needs=_tests(REINFORCED, scale), ships=True)
+    """All of RL and its controls; ships."""
+    return Made("steady", "rl", 0, _collect, needs=_tests((*REINFORCED, *CONTROLS), scale), ships=True)
 
 
 def _tests(models: Sequence[str], scale: Scale) -> dict[str, Made]:
     return {
         f"test {model} {seed}": tested(model, seed, scale)
         for model in models
-        for seed in range(scale.steady_seeds)
+        for seed in seeds_of(model, scale)
     }
 
 
@@ -175,7 +182,7 @@ def carry_out_steady(
 ) -> SteadyResults:
     """Make what is missing, mark what ships, and read it. Raises whatever stops a job.
 
-    with_rl: RL too; without it base and SFT alone.
+    with_rl: RL and the controls too; without it base and SFT alone.
     """
     wanted = [fine_tuned(scale), *([reinforced(scale)] if with_rl else [])]
     folders = carry_out(wanted, store, workers=workers, progress=progress)

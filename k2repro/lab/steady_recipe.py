@@ -17,6 +17,8 @@ reached the cap of `search`, and one of these solves far less than all others. P
 one decision, and most of what was left of the loss of three seeds. It is not what the fifth one lacks.
 """
 
+from dataclasses import replace
+
 from k2repro.lab.sft_recipe import FINE_TUNING
 from k2repro.lab.stages import Skill, Stage
 from k2repro.mini.mixtures import Ingredient
@@ -105,3 +107,6 @@ SFT = (
         rates=FINE_TUNING,
     ),
 )
+
+# Control of equal compute: fine-tuning goes on for about as many tokens as RL reads and writes.
+LONGER = (replace(SFT[0], name="longer", steps=1200),)

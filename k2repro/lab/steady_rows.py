@@ -7,8 +7,8 @@ import numpy as np
 
 from k2repro.evaluate.effects import Effect, Numbers, SeedTable, difference, level, statistic
 from k2repro.lab.effect_rows import add_effects
-from k2repro.lab.levels import PLANNED, SEARCH, level_table
-from k2repro.lab.steady import FROM_BASE, FROM_SFT, PRETRAINED, SFT, SteadyResults
+from k2repro.lab.levels import PLANNED, SAMPLES, SEARCH, level_table
+from k2repro.lab.steady import BROKEN, FROM_BASE, FROM_SFT, LONGER, PRETRAINED, SFT, SHORT, SteadyResults
 from k2repro.mini.benchmarks import LEVELS
 from k2repro.mini.problem import item_random
 from k2repro.results import RowBook
@@ -21,6 +21,11 @@ COMPARED = (
     ("rlvr.steady.gain_from_sft", FROM_SFT, SFT),
     ("rlvr.steady.gain_from_base", FROM_BASE, PRETRAINED),
     ("rlvr.steady.final_from_sft_minus_final_from_base", FROM_SFT, FROM_BASE),
+    ("rlvr.steady.longer_minus_sft", LONGER, SFT),
+    ("rlvr.steady.from_sft_minus_longer", FROM_SFT, LONGER),
+    ("rlvr.steady.two_stage_minus_full_budget", SHORT, FROM_SFT),
+    ("rlvr.steady.two_stage_minus_sft", SHORT, SFT),
+    ("rlvr.steady.broken_reward_minus_sft", BROKEN, SFT),
 )
 
 

@@ -30,6 +30,11 @@ WORDS = {
 # What differences are called for a reader, in the order of their figure.
 COMPARED = {
     "rlvr.steady.gain_from_sft": "RL from SFT, against SFT",
+    "rlvr.steady.longer_minus_sft": "SFT that goes on, against SFT",
+    "rlvr.steady.from_sft_minus_longer": "RL from SFT, against SFT that goes on",
+    "rlvr.steady.two_stage_minus_sft": "budget cut and restored, against SFT",
+    "rlvr.steady.two_stage_minus_full_budget": "budget cut and restored, against RL from SFT",
+    "rlvr.steady.broken_reward_minus_sft": "every answer paid, against SFT",
     "rlvr.steady.gain_from_base": "RL from base, against base",
     "rlvr.steady.final_from_sft_minus_final_from_base": "RL from SFT, against RL from base",
 }

@@ -2,19 +2,27 @@
 
 from dataclasses import replace
 
-from k2repro.lab import steady
+from k2repro.lab import levels, steady
 from k2repro.lab.levels import FIRST, PLANNED, level_problems, read_levels, with_marked_plans
 from k2repro.lab.made import make_now
 from k2repro.lab.rl_runs import RUNS, STEADY
 from k2repro.lab.rl_training import train_prompts
 from k2repro.lab.scale import Scale
-from k2repro.lab.steady import REINFORCED, TRAINED, carry_out_steady
+from k2repro.lab.steady import CONTROLS, REINFORCED, SFT, TRAINED, carry_out_steady, seeds_of
 from k2repro.mini import tokenizer
 from k2repro.mini.benchmarks import LEVELS, benchmark_problems
 from k2repro.mini.variables import marked
 from k2repro.results import ArtifactStore
 
-TINY = replace(Scale.of_profile("smoke"), steps=0.003, rl_steps=0.02, asked=2, chosen=2, steady_seeds=1)
+TINY = replace(
+    Scale.of_profile("smoke"),
+    steps=0.003,
+    rl_steps=0.02,
+    asked=2,
+    chosen=2,
+    steady_seeds=1,
+    steady_controls=1,
+)
 
 
 def test_test_problems_were_not_asked_before():
@@ -47,9 +55,9 @@ def test_a_quarter_of_the_prompts_of_rl_has_a_plan():
 
 
 def test_the_whole_recipe_runs_and_every_model_is_asked(tmp_path):
-    """Catches a model that is never asked, and an answer that is lost between a pool and its file."""
+    """Catches a control that is never trained, and an answer that is lost between a pool and its file."""
     found = carry_out_steady(TINY, ArtifactStore(tmp_path), with_rl=True, workers=1)
-    assert set(found.outcomes) == {*TRAINED, *REINFORCED}
+    assert set(found.outcomes) == {*TRAINED, *REINFORCED, *CONTROLS}
     for by_seed in found.outcomes.values():
         for outcomes in by_seed.values():
             assert [each.level for each in outcomes] == [level for level in LEVELS for _ in range(2)]
@@ -58,3 +66,9 @@ def test_the_whole_recipe_runs_and_every_model_is_asked(tmp_path):
     assert {log.stage for log in found.stages if log.skills} == {"skills", "search"}
     again = read_levels(make_now(steady.gate(0, TINY), ArtifactStore(tmp_path)))
     assert again == found.gates[0]
+
+
+def test_controls_have_fewer_seeds_and_say_so():
+    """Catches a control counted with five seeds of which two were never trained."""
+    assert [len(seeds_of(model, Scale())) for model in (SFT, *CONTROLS)] == [5, 3, 3, 3]
+    assert levels.first_of("validation") == 0

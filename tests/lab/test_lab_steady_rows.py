@@ -8,11 +8,15 @@ import pytest
 from k2repro.lab import steady_rows as rows
 from k2repro.lab.levels import PLANNED, SEARCH, LevelOutcome, level_table
 from k2repro.lab.steady import (
+    BROKEN,
+    CONTROLS,
     FROM_BASE,
     FROM_SFT,
+    LONGER,
     PRETRAINED,
     REINFORCED,
     SFT,
+    SHORT,
     TRAINED,
     CurvePoint,
     SteadyResults,
@@ -20,7 +24,7 @@ from k2repro.lab.steady import (
 from k2repro.mini.benchmarks import LEVELS
 
 # Share of right answers of each model; no two are alike, so that no two can be confused unseen.
-RATES = {PRETRAINED: 0.1, SFT: 0.55, FROM_SFT: 0.8, FROM_BASE: 0.45}
+RATES = {PRETRAINED: 0.1, SFT: 0.55, FROM_SFT: 0.8, FROM_BASE: 0.45, LONGER: 0.6, BROKEN: 0.3, SHORT: 0.7}
 PROBLEMS, SEEDS = 60, 3
 
 
@@ -36,8 +40,8 @@ def outcomes(model: str, seed: int) -> list[LevelOutcome]:
 
 
 def results(points: tuple[float, ...] = (0.0, 0.75, 1.0)) -> SteadyResults:
-    every = (*TRAINED, *REINFORCED)
-    seeds = {model: range(SEEDS) for model in every}
+    every = (*TRAINED, *REINFORCED, *CONTROLS)
+    seeds = {model: range(2 if model in CONTROLS else SEEDS) for model in every}
     curve = {
         seed: [
             CurvePoint(s, tuple(int(Random(f"{seed}/{i}").random() < s) for i in range(80))) for s in points
@@ -75,6 +79,11 @@ def mean(model: str, way: str, seeds: range = range(SEEDS), level: str | None = 
         ("rlvr.steady.gain_from_sft", FROM_SFT, SFT, 3),
         ("rlvr.steady.gain_from_base", FROM_BASE, PRETRAINED, 3),
         ("rlvr.steady.final_from_sft_minus_final_from_base", FROM_SFT, FROM_BASE, 3),
+        ("rlvr.steady.longer_minus_sft", LONGER, SFT, 2),
+        ("rlvr.steady.from_sft_minus_longer", FROM_SFT, LONGER, 2),
+        ("rlvr.steady.two_stage_minus_full_budget", SHORT, FROM_SFT, 2),
+        ("rlvr.steady.two_stage_minus_sft", SHORT, SFT, 2),
+        ("rlvr.steady.broken_reward_minus_sft", BROKEN, SFT, 2),
     ],
 )
 def test_each_change_is_against_its_own_start(row: str, model: str, other: str, seeds: int):
