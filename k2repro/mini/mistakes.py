@@ -1,8 +1,8 @@
 """What went wrong first in a response of the family `variables`: one word for each kind of mistake.
 
     right              the grader says so
-    wrong look-up      a definition, a name or a known value was copied wrongly, or the word that says where
-                       to go back to names somebody who does not need it
+    wrong look-up      a definition, a name or a known value was copied wrongly, the word that says where to
+                       go back to names somebody who does not need it, or one that is asked was not
     wrong arithmetic   operands right, result wrong
     wrong order        a value was needed, in a step or in the answer, before it was worked out, or the search
                        goes round in circles until the text ends
@@ -25,7 +25,7 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TR
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
 from k2repro.mini.trace_grammar import HALF_WORD, VALUE, TracePiece, Word, read_trace, words_of
-from k2repro.mini.traces import EVALUATE, NOTE, QUESTION
+from k2repro.mini.traces import ASKED, EVALUATE, NOTE, QUESTION
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
 RIGHT, LOOK_UP, ARITHMETIC, ORDER = "right", "wrong look-up", "wrong arithmetic", "wrong order"
@@ -102,13 +102,20 @@ class _Walk:
         if piece.kind == EVALUATE:
             return self._check_evaluation(piece.words)
         name = piece.words[0].name
-        mistake = self._check_note(piece) if piece.kind == NOTE else self._check_value(piece.words[0], name)
+        mistake = self._check_short(piece, name)
         # One value may be looked up for several definitions; twice for one of them says nothing new.
         key = (piece.kind, name, self.open)
         if self.circle is None and (key in self.noted or (piece.kind == NOTE and name in self.known)):
             self.circle = Diagnosis(ORDER, piece.at)
         self.noted.add(key)
         return mistake
+
+    def _check_short(self, piece: TracePiece, name: str) -> Diagnosis | None:
+        if piece.kind == NOTE:
+            return self._check_note(piece)
+        if piece.kind == ASKED:
+            return None if name in self.system.asked else Diagnosis(LOOK_UP, piece.at)
+        return self._check_value(piece.words[0], name)
 
     def _check_note(self, piece: TracePiece) -> Diagnosis | None:
         """A definition as in the question."""

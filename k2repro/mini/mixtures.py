@@ -92,8 +92,8 @@ def _drill(
 
 def _mispaired(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     """A question with the solution of another: what a judge must gain nothing from."""
-    prompt, _ = KINDS["searching"](rng, operations)
-    _, response = KINDS["searching"](rng, operations)
+    prompt, _ = KINDS["marked-search"](rng, operations)
+    _, response = KINDS["marked-search"](rng, operations)
     return prompt, response
 
 
@@ -202,7 +202,7 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "marked": _variables("marked"),
     "direct": _variables("direct"),
     "sloppy": _variables("sloppy"),
-    "mispaired": _mispaired,
+    "marked-mispaired": _mispaired,
     "copy": _copy,
     "recall": _recall,
     "look-up": _drill(drills.look_up),

@@ -1,8 +1,9 @@
-"""How a trace of the family `variables` is read: three forms of pieces, whoever wrote them.
+"""How a trace of the family `variables` is read: four forms of pieces, whoever wrote them.
 
     note        ` m: - p i`        a definition; a search adds where to go back to, ` m: - p i ?`
     evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
     recall      ` m=9`             a value on its own: anywhere else, or between two notes
+    asked       ` m?`              the next asked variable, named before anything is said about it
 
 What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
 into sentences.
@@ -11,16 +12,16 @@ into sentences.
 import re
 from typing import NamedTuple
 
-from k2repro.mini.traces import EVALUATE, NOTE, QUESTION, RECALL
+from k2repro.mini.traces import ASKED, EVALUATE, NOTE, QUESTION, RECALL
 
 # A tag that follows without a space is a word of its own.
 WORD = re.compile(r"<\S*|[^\s<]+")
 NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
-HEAD, VALUE = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]")
+HEAD, VALUE, MARK = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]"), re.compile(r"[a-z]\?")
 # What a cut may leave of a word.
 HALF_WORD = re.compile(r"[a-z]=?|")
 BACK = re.compile(rf"[a-z]|{re.escape(QUESTION)}")
-FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,)}
+FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,), ASKED: (MARK,)}
 
 
 class Word(NamedTuple):
@@ -101,6 +102,8 @@ def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
     """The kind of piece that begins with the first of `words`; None if there is none."""
     if HEAD.fullmatch(words[0].text):
         return NOTE
+    if MARK.fullmatch(words[0].text):
+        return ASKED
     if VALUE.fullmatch(words[0].text):
         alone = len(words) > 1 and HEAD.fullmatch(words[1].text)
         return EVALUATE if before and before[-1].kind == NOTE and not alone else RECALL

@@ -3,6 +3,7 @@
 import dataclasses
 import random
 import re
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +33,7 @@ STEP = re.compile(
 )
 NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z]) [a-z?](?= [a-z]:)")
 LOOKED_UP = re.compile(r" [a-z]: [-+*] [a-z] [a-z] [a-z?] (?P<name>[a-z])=(?P<value>\d)(?= [a-z]:)")
+MARK = re.compile(r" (?P<name>[a-z])\?")
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
 
 
@@ -76,17 +78,18 @@ def wrong_by_the_answer_alone(problem: Problem, response: str) -> str:
     return ARITHMETIC if "</answer>" in response else UNFINISHED
 
 
-def injected(problem: Problem) -> list[tuple[str, str, int | None]]:
+def injected(problem: Problem, *, marked: bool = False) -> list[tuple[str, str, int | None]]:
     """(kind, response with that mistake, character of the mistake) for every way to go wrong.
 
     Where the mistake is in a step the answer is made wrong too: with a right answer a response is right.
     """
-    good = traces.searching_response(system_of(problem))
+    good = traces.searching_response(system_of(problem), marked=marked)
     other_sign = {"+": "-", "-": "*", "*": "+"}
     letter = next(name for name in "abcdefghijklmnopqrst" if name not in problem.question)
     wrong_value, value_at = swapped(good, STEP, "value", other_digit)
     wrong_result, result_at = swapped(good, STEP, "result", other_digit)
     steps = [
+        *([(LOOK_UP, *swapped(good, MARK, "name", lambda _: letter))] if marked else []),
         (LOOK_UP, *swapped(good, STEP, "sign", other_sign.__getitem__)),
         (LOOK_UP, *swapped(good, STEP, "back", lambda _: letter)),
         (LOOK_UP, wrong_value, value_at - 2),
@@ -114,10 +117,11 @@ def injected(problem: Problem) -> list[tuple[str, str, int | None]]:
     ]
 
 
+@pytest.mark.parametrize("marked", [False, True])
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.id)
-def test_injected_mistakes_come_back(problem: Problem) -> None:
+def test_injected_mistakes_come_back(problem: Problem, marked: bool) -> None:
     """Catches a taxonomy that sounds right: each mistake has its kind, and its place where it has one."""
-    for kind, response, at in injected(problem):
+    for kind, response, at in injected(problem, marked=marked):
         found = diagnose(problem, response)
         assert found.kind == kind, (response, found)
         if at is not None:
@@ -133,7 +137,15 @@ def test_every_kind_is_injected_and_a_classifier_by_answer_fails() -> None:
     assert hits < 0.45 * len(cases)
 
 
-@pytest.mark.parametrize("make", [traces.searching_response, traces.planned_response, traces.direct_response])
+MADE = (
+    traces.searching_response,
+    partial(traces.searching_response, marked=True),
+    traces.planned_response,
+    traces.direct_response,
+)
+
+
+@pytest.mark.parametrize("make", MADE)
 def test_reference_responses_are_right(make) -> None:
     """Catches a checker stricter than the grader: what is taught has no mistake, in any form."""
     assert {classify(problem, make(system_of(problem))) for problem in PROBLEMS} == {RIGHT}

@@ -11,11 +11,12 @@ from k2repro.mini.orders import evaluation_order
 from k2repro.mini.trace_grammar import read_trace
 
 
+@pytest.mark.parametrize("marked", [False, True])
 @pytest.mark.parametrize("index", range(40))
-def test_the_order_of_a_reference_trace_evaluates_everything_asked(index):
+def test_the_order_of_a_reference_trace_evaluates_everything_asked(index, marked):
     """Catches a name left out or moved up: along the order every operand must be known."""
     system = variables.draw_system(random.Random(index), 2 + index % 12)
-    order = evaluation_order(traces.searching_response(system))
+    order = evaluation_order(traces.searching_response(system, marked=marked))
     known = set(system.values)
     for name in order:
         assert set(system.definitions[name][1:]) <= known

@@ -135,13 +135,14 @@ def test_any_text_is_rendered(text: str) -> None:
     assert len(re.findall(r"\d", shown)) >= len(wanted)
 
 
+@pytest.mark.parametrize("marked", [False, True])
 @pytest.mark.parametrize("tier", ["tier-1", "tier-4"])
-def test_as_many_lines_as_steps(tier: str) -> None:
+def test_as_many_lines_as_steps(tier: str, marked: bool) -> None:
     """Catches steps that the reader's pattern misses: one line each, and the answer."""
     for problem in problems(tier, "validation", 20):
         system = system_of(problem)
-        lines = response_lines(traces.searching_response(system))
-        actions = traces.search_order(system)
+        lines = response_lines(traces.searching_response(system, marked=marked))
+        actions = traces.search_order(system, marked=marked)
         # A note that is evaluated at once is one step with its evaluation.
         at_once = sum(
             first.action == traces.NOTE and second.action == traces.EVALUATE
