@@ -36,12 +36,16 @@ SEARCH, PLANNED = "search", "planned"
 
 @dataclass(frozen=True)
 class LevelOutcome:
-    """One problem. search, planned: right (1) or wrong (0), sample by sample."""
+    """One problem. search, planned: right (1) or wrong (0), sample by sample.
+
+    tokens: of each search; empty where only right and wrong shipped.
+    """
 
     id: str
     level: str
     search: tuple[int, ...]
     planned: tuple[int, ...]
+    tokens: tuple[int, ...] = ()
 
 
 BySeed = Mapping[int, Sequence[LevelOutcome]]
@@ -116,9 +120,17 @@ def with_marked_plans(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _outcomes(problems: Sequence[Problem], pool: Pool) -> list[LevelOutcome]:
-    right = {each.id: tuple(int(one.right) for one in each.generations) for each in pool.attempts}
+    asked = {each.id: each.generations for each in pool.attempts}
+    right = {id: tuple(int(one.right) for one in found) for id, found in asked.items()}
     return [
-        LevelOutcome(each.id, each.tier, right[each.id], right[f"{each.id}#{PLANNED}"]) for each in problems
+        LevelOutcome(
+            each.id,
+            each.tier,
+            right[each.id],
+            right[f"{each.id}#{PLANNED}"],
+            tuple(one.tokens for one in asked[each.id]),
+        )
+        for each in problems
     ]
 
 

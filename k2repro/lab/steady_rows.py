@@ -7,7 +7,7 @@ import numpy as np
 
 from k2repro.evaluate.effects import Effect, Numbers, SeedTable, difference, level, statistic
 from k2repro.lab.effect_rows import add_effects
-from k2repro.lab.levels import PLANNED, SAMPLES, SEARCH, level_table
+from k2repro.lab.levels import PLANNED, SEARCH, level_table
 from k2repro.lab.steady import BROKEN, FROM_BASE, FROM_SFT, LONGER, PRETRAINED, SFT, SHORT, SteadyResults
 from k2repro.mini.benchmarks import LEVELS
 from k2repro.mini.problem import item_random

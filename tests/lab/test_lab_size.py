@@ -7,10 +7,10 @@ import pytest
 
 from k2repro.architecture import forward_flops
 from k2repro.lab import size
-from k2repro.lab.levels import LevelOutcome
 from k2repro.lab.marks import OWN, SEARCH, Marks
+from k2repro.lab.outcomes import from_hex, to_hex
 from k2repro.lab.sft_recipe import LARGE, MODEL
-from k2repro.lab.size import SizeResults
+from k2repro.lab.size import LargeSeed, SizeResults
 from k2repro.lab.solvers import Gates
 from k2repro.lab.test_time import SolverResults
 from k2repro.mini.benchmarks import LEVELS
@@ -58,22 +58,17 @@ def small() -> SolverResults:
 @pytest.fixture(scope="module")
 def large() -> SizeResults:
     rng = np.random.default_rng(1)
-    outcomes = {
-        seed: [
-            LevelOutcome(
-                f"variables/test/{level}/0/{at}",
-                level,
-                tuple(int(rng.random() < 0.7) for _ in range(3)),
-                (1,),
-                (LARGE_TOKENS,) * 3,
-                (90,),
-            )
-            for level in LEVELS
-            for at in range(PROBLEMS)
-        ]
+    ids = [(f"variables/test/{level}/0/{at}", level) for level in LEVELS for at in range(PROBLEMS)]
+    seeds = [
+        LargeSeed(
+            seed,
+            9,
+            to_hex("".join(str(int(rng.random() < 0.7)) for _ in 3 * ids)),
+            (3 * LARGE_TOKENS,) * len(ids),
+        )
         for seed in range(2)
-    }
-    return SizeResults(outcomes, {0: 9, 1: 9}, {0: 8, 1: 8})
+    ]
+    return SizeResults(seeds, ids, {0: 8, 1: 8})
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +80,9 @@ def rows(small, large):
 
 def test_both_sides_answer_the_same_problems(rows, small, large):
     """Catches a level of one side beside another level of the other, and planned passes as single answers."""
-    for level in LEVELS:
-        alone = np.mean([each.search for s in range(2) for each in large.outcomes[s] if each.level == level])
+    bits = np.array([list(map(int, from_hex(s.search, 3 * len(large.ids), ""))) for s in large.seeds])
+    for at, level in enumerate(LEVELS):
+        alone = bits[:, 3 * PROBLEMS * at : 3 * PROBLEMS * (at + 1)].mean()
         single = np.mean([m.right for s in range(2) for m in small.of("test", SEARCH)[s] if m.tier == level])
         assert rows[f"best_of_n.size.large.{level}"].value == pytest.approx(alone)
         difference = rows[f"best_of_n.size.single_minus_large.{level}"].value
@@ -103,6 +99,13 @@ def test_arithmetic_counts_all_three_answers(rows):
     assert rows["best_of_n.size.flops_ratio"].value == pytest.approx(ratio)
     assert ratio < (2 * SEARCHED + PLANNED) / LARGE_TOKENS / 3
     assert 3 < rows["best_of_n.size.parameter_ratio"].value < 5
+
+
+def test_at_equal_arithmetic_no_answer_too_many(rows):
+    """Catches answers counted by tokens, of which the large model's cost about four times as much."""
+    n = int(flops(LARGE, LARGE_TOKENS) / flops(MODEL, SEARCHED))
+    assert rows["best_of_n.size.equal_flops_n"].value == n and n > LARGE_TOKENS / SEARCHED
+    assert rows["best_of_n.size.memory_ratio"].value < 1
 
 
 def flops(shape, tokens: int) -> int:
