@@ -1,8 +1,8 @@
 """A judge that reads two answers side by side and says which is right, as K2-Think's does.
 
-weights "steady-sft" 0 -> examples: two of its answers to a training problem, one right and one wrong
-weights "steady-sft" 1 + examples -> reader: two minutes longer, on one word after every pair
-reader + candidates of solver 0 -> verdicts on every pair of a pool, in both orders (ships)
+weights "steady-sft", first seed -> examples: two of its answers to a training problem, a right and a wrong one
+weights "steady-sft", second seed, + examples -> reader: two minutes longer, on one word after every pair
+reader + candidates of the first solver -> verdicts on every pair of a pool, in both orders (ships)
 
 It reads the question, what the two answers have in common, and how each of them goes on. Then it says one of
 two words; the verdict is the difference of their logits. Whoever compares two things in one text can prefer
@@ -91,7 +91,7 @@ RECIPE = PairReaderRecipe()
 
 
 def examples(scale: Scale) -> Made:
-    """Pairs to learn from: training problems, answers of the SFT model of seed 0."""
+    """Pairs to learn from: training problems, answers of the first solver's SFT model."""
     recipe = RECIPE.shortened(scale.steps)
     params = {
         **{name: getattr(recipe, name) for name in ("levels", "problems", "samples", "pairs")},
@@ -101,11 +101,11 @@ def examples(scale: Scale) -> Made:
     return Made(
         "pair-examples",
         "steady-sft",
-        0,
+        scale.steady_first,
         partial(_examples, recipe),
         params,
         (ENGINE, POOLS, TEXTS, GRADER),
-        {"writer": sft.weights("steady-sft", 0, scale)},
+        {"writer": judge.foreign(scale.steady_first, scale)},
     )
 
 
@@ -113,17 +113,18 @@ def reader(scale: Scale) -> Made:
     """The trained reader."""
     recipe = RECIPE.shortened(scale.steps)
     params = {"format": FORMAT, **{n: asdict(recipe)[n] for n in ("steps", "rows", "layers", "rates")}}
-    needs = {"start": judge.foreign(1, scale), "examples": examples(scale)}
+    needs = {"start": judge.foreign(scale.steady_first + 1, scale), "examples": examples(scale)}
     return Made("weights", "pair-reader", 0, partial(_train, recipe), params, (TRAINING, TEXTS), needs)
 
 
 def verdicts(scale: Scale) -> Made:
     """What it says of test problems; ships."""
-    searched = candidates.search(0, "test", scale)
+    first = scale.steady_first
+    searched = candidates.search(first, "test", scale)
     needs = {
         "reader": reader(scale),
         "candidates": searched,
-        "likelihood": reading(candidates.solver(0, scale), searched),
+        "likelihood": reading(candidates.solver(first, scale), searched),
     }
     params = {"format": FORMAT, "problems": min(PROBLEMS, scale.asked), "compared": COMPARED}
     return Made(

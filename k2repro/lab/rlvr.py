@@ -77,7 +77,8 @@ def training(name: str, seed: int, scale: Scale) -> Made:
 def weights(name: str, seed: int, scale: Scale) -> Made:
     """The checkpoint at the end of a run."""
     needs = {"training": training(name, seed, scale)}
-    return Made("weights", name, seed, _take_weights, needs=needs, ships=seed == 0 and name == SHIPPED)
+    shipped = name == SHIPPED and seed == scale.steady_first
+    return Made("weights", name, seed, _take_weights, needs=needs, ships=shipped)
 
 
 def weights_at_switch(name: str, seed: int, scale: Scale) -> Made:
@@ -154,7 +155,7 @@ def everything(scale: Scale) -> list[Made]:
         *(scores(model, seed, scale) for name, seed in runs for model in models_of(name, scale)),
         *(thing(name, seed, scale) for name, seed in runs for thing in (records, curve)),
         *(sft.scores(start, seed, scale) for start, seed in starts_of(scale)),
-        weights(SHIPPED, 0, scale),
+        weights(SHIPPED, scale.steady_first, scale),
     ]
 
 
@@ -263,4 +264,6 @@ def carry_out_rl(
     for start, seed in starts_of(scale):
         folder = folders[sft.scores(start, seed, scale).key]
         found.setdefault(start, {})[seed] = pools.read_scores(folder)
-    return RlResults(logs, found, folders[weights(SHIPPED, 0, scale).key], made_on(folders.values()))
+    return RlResults(
+        logs, found, folders[weights(SHIPPED, scale.steady_first, scale).key], made_on(folders.values())
+    )

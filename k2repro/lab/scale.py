@@ -20,8 +20,9 @@ class Scale:
     points        intervals between points of an RL curve, as many as the steps allow
     solver_seeds  solvers behind planning and best-of-N, each with a judge from the next one's SFT model
     gate          share of the shortest level that a model has to solve, on validation, to count as a solver
-    steady_seeds  models of the steady recipe, seeds 0 to steady_seeds - 1; steady_controls: of its controls
-    large_seeds   of the model of four times the size
+    steady_first  first seed of the steady recipe: those before it were looked at while it was found
+    steady_seeds  models of the steady recipe; steady_controls: of its controls; large_seeds: of the model of
+                  four times the size
     asked         test problems of each level for them; the first `deep` of these get `deep_samples`
     candidates    samples of each of the others, in pairs; chosen: validation problems of each level
     many_problems test problems behind pass@k of SFT and RL, and many_samples of each
@@ -44,9 +45,10 @@ class Scale:
     points: int = 4
     solver_seeds: int = 5
     gate: float = 0.5
+    steady_first: int = 5
     steady_seeds: int = 5
     steady_controls: int = 3
-    large_seeds: int = 2
+    large_seeds: int = 3
     asked: int = 300
     candidates: int = 8
     chosen: int = 60
@@ -58,7 +60,12 @@ class Scale:
     def __post_init__(self) -> None:
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name == "gate":
+            if each.name == "steady_first":
+                if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                    raise K2ReproError(
+                        f"steady_first = {value!r}: must be a whole number of at least 0; it is a seed"
+                    )
+            elif each.name == "gate":
                 if not 0 <= value < 1:
                     raise K2ReproError(f"gate = {value}: must be at least 0 and below 1; it is a share")
             elif each.name in ("steps", "rl_steps"):
@@ -94,6 +101,10 @@ class Scale:
                 raise unknown(f"key in [lab] of profile {name!r}", key, known)
         return cls(**given)
 
+    def steady(self, count: int) -> range:
+        """The first `count` seeds of the steady recipe."""
+        return range(self.steady_first, self.steady_first + count)
+
     def sft_parameters(self) -> dict[str, object]:
         """What shapes the rows of notebook 02."""
         names = ("steps", "problems", "samples", "deep", "deep_samples", "probe")
@@ -111,6 +122,7 @@ class Scale:
         names = (
             "steps",
             "rl_steps",
+            "steady_first",
             "steady_seeds",
             "steady_controls",
             "prompts",
@@ -125,7 +137,9 @@ class Scale:
         names = (
             "steps",
             "rl_steps",
+            "steady_first",
             "solver_seeds",
+            "large_seeds",
             "gate",
             "asked",
             "candidates",

@@ -95,7 +95,7 @@ class SizeResults:
 def measured(scale: Scale) -> Made:
     """All seeds of the large model; ships."""
     needs: dict[str, Made] = {}
-    for seed in range(scale.large_seeds):
+    for seed in scale.steady(scale.large_seeds):
         weights = sft.weights(NAME, seed, scale)
         needs[f"test {seed}"] = levels.levels(weights, "test", scale.asked)
         needs |= {f"{name} {seed}": sft.training(name, seed, scale) for name in (PRETRAINED, NAME)}

@@ -77,7 +77,7 @@ def passing(
             return Gates(tuple(passed), scores), folders
         if len(scores) >= MOST_TRIED * scale.solver_seeds:
             raise K2ReproError(_too_few(scale, scores))
-        seeds = range(len(scores), len(scores) + wanted)
+        seeds = scale.steady(len(scores) + wanted)[len(scores) :]
         made = {seed: gate(seed, scale) for seed in seeds}
         found = carry_out(list(made.values()), store, workers=workers, progress=progress)
         for seed, each in made.items():

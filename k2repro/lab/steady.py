@@ -76,7 +76,8 @@ class SteadyResults:
 
 def seeds_of(model: str, scale: Scale) -> range:
     """The seeds that a model is trained with."""
-    return range(min(scale.steady_controls, scale.steady_seeds) if model in CONTROLS else scale.steady_seeds)
+    few, every = min(scale.steady_controls, scale.steady_seeds), scale.steady_seeds
+    return scale.steady(few if model in CONTROLS else every)
 
 
 def weights(model: str, seed: int, scale: Scale) -> Made:
@@ -109,7 +110,7 @@ def curve(seed: int, scale: Scale) -> Made:
 
 def fine_tuned(scale: Scale) -> Made:
     """All of base and SFT; ships."""
-    seeds = range(scale.steady_seeds)
+    seeds = scale.steady(scale.steady_seeds)
     needs = _tests(TRAINED, scale)
     needs |= {f"gate {SFT} {seed}": gate(seed, scale) for seed in seeds}
     needs |= {f"curve {SFT} {seed}": curve(seed, scale) for seed in seeds}

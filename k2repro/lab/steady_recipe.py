@@ -61,8 +61,8 @@ BASE = (
         (
             *_drills(0.15),
             Ingredient("table", 0.1),
-            Ingredient("searching", 0.28, (2, 6)),
-            Ingredient("searching", 0.22, (2, 12)),
+            Ingredient("marked-search", 0.28, (2, 6)),
+            Ingredient("marked-search", 0.22, (2, 12)),
             Ingredient("marked", 0.15, (2, 12)),
             Ingredient("searching-program", 0.1),
         ),
@@ -70,7 +70,7 @@ BASE = (
         rows=6,
         length=304,
         layers=4,
-        skills=(Skill("searching", 0.03, (7, 12)), Skill("marked", 0.03, (7, 12))),
+        skills=(Skill("marked-search", 0.03, (7, 12)), Skill("marked", 0.03, (7, 12))),
     ),
     Stage(
         "weak",

@@ -308,17 +308,21 @@ show_table([
 
 # %%
 tell(rows, """
-With {best_of_n.size.parameter_ratio:.1f} times fewer parameters and
-{best_of_n.size.flops_ratio:.2f} times the arithmetic of one answer, the
-small model with a plan and best-of-three stands
-{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against the large one;
-with a single answer {best_of_n.size.single_minus_large.mean:ci pts}.
+With {best_of_n.size.parameter_ratio:.1f} times fewer parameters,
+{best_of_n.size.memory_ratio:.2f} times the memory (weights, and the caches of
+three answers at once) and {best_of_n.size.flops_ratio:.2f} times the
+arithmetic of one answer, the small model with a plan and best-of-three stands
+{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against the large one; with
+a single answer {best_of_n.size.single_minus_large.mean:ci pts}. For the
+arithmetic of the large model's one answer it can draw
+{best_of_n.size.equal_flops_n:.0f}, and the likeliest of them stands
+{best_of_n.size.equal_flops_minus_large:ci pts} against it.
 """)
 show_table([
-    {"seed": seed,
-     "large, million tokens of training": round(used / 1e6, 1),
-     "small": round(large.small_tokens[seed] / 1e6, 1)}
-    for seed, used in large.tokens.items()
+    {"seed": each.seed,
+     "large, million tokens of training": round(each.trained / 1e6, 1),
+     "small": round(large.small_trained[each.seed] / 1e6, 1)}
+    for each in large.seeds
 ], caption="Stages end when their skills stand, so tokens differ")
 
 # %% [markdown]

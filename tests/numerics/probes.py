@@ -77,7 +77,16 @@ SHAPES: tuple[dict[str, int], ...] = (
 )
 # Kinds of example that came when `training` had been recorded on other machines. Their texts are in `texts`,
 # and one kind of text is trained on like another.
-LATER = ("planning", "marked-mispaired", "look-up", "follow", "return", "marked", "marked-search", "many-asked")
+LATER = (
+    "planning",
+    "marked-mispaired",
+    "look-up",
+    "follow",
+    "return",
+    "marked",
+    "marked-search",
+    "many-asked",
+)
 # Temperature, top-p, samples of a prompt, rows in flight.
 WAYS = ((1.0, 1.0, 3, 64), (0.7, 0.9, 2, 3), (1.0, 0.5, 1, 1), (0.0, 1.0, 1, 5))
 
