@@ -10,11 +10,12 @@ arithmetic .10, then .61), and a mean hid that a skill was missing. Here
     search   problems of every length; every skill goes on beside them
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
-and `skills` and `search` end once each skill is within its own bound, or at their cap; two seeds of five
-reached the cap of `search`, and one of these solves far less than all others. Plans mark their names
-(`marked`). The traces of fine-tuning mark each asked name before they say anything about it
-(`marked-search`), and a fifth of them asks for many: which name is next, and whether it is known already, was
-one decision, and most of what was left of the loss of three seeds. It is not what the fifth one lacks.
+and `skills` and `search` end once each skill is within its own bound, or at their cap. Plans mark their
+names (`marked`). Searches mark each asked name before they say anything about it (`marked-search`): which
+name is next, and whether it is known already, was one decision, and most of what was left of the loss. At
+first only fine-tuning marked them. Then two seeds of five reached the cap of `search`, 2,500 steps, and one of
+these solved 33 per cent where others solved 79 to 96; with marks from `search` on it was within its bounds
+after 1,000 steps and solved 84 per cent of validation.
 """
 
 from dataclasses import replace
