@@ -1,6 +1,6 @@
 """A judge that reads two answers side by side and says which is right, as K2-Think's does.
 
-weights "steady-sft", first seed -> examples: two of its answers to a training problem, a right and a wrong one
+weights "steady-sft", first seed -> examples: two of its answers to a training problem, one right, one wrong
 weights "steady-sft", second seed, + examples -> reader: two minutes longer, on one word after every pair
 reader + candidates of the first solver -> verdicts on every pair of a pool, in both orders (ships)
 

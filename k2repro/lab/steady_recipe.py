@@ -13,8 +13,8 @@ arithmetic .10, then .61), and a mean hid that a skill was missing. Here
 and `skills` and `search` end once each skill is within its own bound, or at their cap. Plans mark their
 names (`marked`). Searches mark each asked name before they say anything about it (`marked-search`): which
 name is next, and whether it is known already, was one decision, and most of what was left of the loss. At
-first only fine-tuning marked them. Then two seeds of five reached the cap of `search`, 2,500 steps, and one of
-these solved 33 per cent where others solved 79 to 96; with marks from `search` on it was within its bounds
+first only fine-tuning marked them. Then two seeds of five reached the cap of `search`, 2,500 steps, and one
+of these solved 33 per cent where others solved 79 to 96; with marks from `search` on it was within its bounds
 after 1,000 steps and solved 84 per cent of validation.
 """
 

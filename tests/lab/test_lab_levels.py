@@ -64,8 +64,8 @@ def test_the_whole_recipe_runs_and_every_model_is_asked(tmp_path):
             assert {(len(each.search), len(each.planned)) for each in outcomes} == {(3, 1)}
     assert [len(points) for points in found.curves.values()] == [len(steady.POINTS)]
     assert {log.stage for log in found.stages if log.skills} == {"skills", "search"}
-    again = read_levels(make_now(steady.gate(0, TINY), ArtifactStore(tmp_path)))
-    assert again == found.gates[0]
+    again = read_levels(make_now(steady.gate(TINY.steady_first, TINY), ArtifactStore(tmp_path)))
+    assert again == found.gates[TINY.steady_first]
 
 
 def test_controls_have_fewer_seeds_and_say_so():

@@ -73,7 +73,7 @@ MAY_NAME = {
     "lab/pair_reader.py": 1,
     "lab/planning_rows.py": 9,
     "lab/steady.py": 4,
-    "lab/size.py": 5,
+    "lab/size.py": 7,
     "lab/test_time.py": 4,
     "lab/pools.py": 2,
     "lab/sft.py": 1,
