@@ -67,7 +67,7 @@ BASE = (
             Ingredient("marked", 0.15, (2, 12)),
             Ingredient("searching-program", 0.1),
         ),
-        steps=2500,
+        steps=4000,
         rows=6,
         length=304,
         layers=4,

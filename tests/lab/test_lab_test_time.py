@@ -290,7 +290,7 @@ def gates_of(scores: dict[int, float], monkeypatch, tmp_path) -> Gates:
         return Made("gate", "made up", seed, _write_gate, {"share": scores[seed]})
 
     monkeypatch.setattr(solvers, "gate", made)
-    scale = replace(Scale(), solver_seeds=2)
+    scale = replace(Scale(), steady_first=0, solver_seeds=2)
 
     monkeypatch.setattr(solvers, "carry_out", lambda wanted, store, **_: _made_with(wanted, store, scores))
     return solvers.passing(scale, ArtifactStore(tmp_path))[0]
@@ -325,7 +325,7 @@ def test_too_few_solvers_are_an_error_with_every_score(monkeypatch, tmp_path):
 
 def test_what_ships_is_small_in_kind():
     """Catches weights of every solver in the repository."""
-    shipped = [made for made in test_time.everything(Scale(), range(5)) if made.ships]
+    shipped = [made for made in test_time.everything(Scale(), Scale().steady(5)) if made.ships]
     assert sorted(made.kind for made in shipped) == ["marks"] * 5 + ["plans"] * 3 + ["weights"] * 2
 
 
