@@ -100,6 +100,10 @@ class SeedTable:
         order = [place[name] for name in ids]
         return SeedTable(tuple(ids), {seed: values[order] for seed, values in self.by_seed.items()})
 
+    def shared_with(self, other: "SeedTable") -> "SeedTable":
+        """Cut down to the seeds that the other has too: a control has fewer."""
+        return SeedTable(self.ids, {s: each for s, each in self.by_seed.items() if s in other.by_seed})
+
 
 def table_of(
     pools: Seeds, measure: Measure = right, *, tiers: Sequence[str] | None = None, least: int = 1

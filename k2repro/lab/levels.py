@@ -25,6 +25,7 @@ from k2repro.lab.pools import Asked
 from k2repro.mini import GRADER, TEXTS, variables
 from k2repro.mini.benchmarks import LEVELS, MAX_NEW_TOKENS_LEVELS, benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint
+from k2repro.mini.mistakes import classify
 from k2repro.mini.problem import Problem
 
 FILE = "levels.jsonl.gz"
@@ -38,7 +39,7 @@ SEARCH, PLANNED = "search", "planned"
 class LevelOutcome:
     """One problem. search, planned: right (1) or wrong (0), sample by sample.
 
-    tokens: of each search; empty where only right and wrong shipped.
+    tokens, kinds: length and first mistake of each search; empty where only right and wrong shipped.
     """
 
     id: str
@@ -46,6 +47,7 @@ class LevelOutcome:
     search: tuple[int, ...]
     planned: tuple[int, ...]
     tokens: tuple[int, ...] = ()
+    kinds: tuple[str, ...] = ()
 
 
 BySeed = Mapping[int, Sequence[LevelOutcome]]
@@ -129,6 +131,7 @@ def _outcomes(problems: Sequence[Problem], pool: Pool) -> list[LevelOutcome]:
             right[each.id],
             right[f"{each.id}#{PLANNED}"],
             tuple(one.tokens for one in asked[each.id]),
+            tuple(classify(each, one.text) for one in asked[each.id]),
         )
         for each in problems
     ]

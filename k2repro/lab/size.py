@@ -157,11 +157,11 @@ def add_rows(rows: RowBook, large: SizeResults, small: SolverResults) -> Found:
             ("single", accuracy(searches[name], SINGLE, 1)),
             ("plan_bo3", mixed(searches[name], own[name], select)),
         ):
-            found |= gap(f"best_of_n.size.{row}_minus_large.{name}", *_common(other, table))
+            found |= gap(f"best_of_n.size.{row}_minus_large.{name}", *_shared(other, table))
     n = _affordable(large, searches[MEAN])
     equal = accuracy(searches[MEAN], OWN, n)
-    found |= gap("best_of_n.size.equal_flops_minus_large", *_common(equal, large.right(LEVELS)))
-    found |= ratio("best_of_n.size.flops_ratio", *_common(_flops(small), large.flops()))
+    found |= gap("best_of_n.size.equal_flops_minus_large", *_shared(equal, large.right(LEVELS)))
+    found |= ratio("best_of_n.size.flops_ratio", *_shared(_flops(small), large.flops()))
     add_effects(rows, found, lambda row: "ratio" if row.endswith("ratio") else "fraction")
     rows.add("best_of_n.size.equal_flops_n", n, unit="samples", scale="mini", n=len(large.ids))
     for row, value in (
@@ -172,11 +172,8 @@ def add_rows(rows: RowBook, large: SizeResults, small: SolverResults) -> Found:
     return found
 
 
-def _common(first: SeedTable, second: SeedTable) -> tuple[SeedTable, SeedTable]:
-    """Both sides cut down to the seeds that both have."""
-    seeds = [seed for seed in first.by_seed if seed in second.by_seed]
-    one, other = (SeedTable(each.ids, {s: each.by_seed[s] for s in seeds}) for each in (first, second))
-    return one, other
+def _shared(first: SeedTable, second: SeedTable) -> tuple[SeedTable, SeedTable]:
+    return first.shared_with(second), second.shared_with(first)
 
 
 def _flops(small: SolverResults) -> SeedTable:

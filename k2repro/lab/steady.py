@@ -60,6 +60,7 @@ class SteadyResults:
     """What was made.
 
     outcomes  on test, [model][seed]; gates: of SFT on validation, [seed]; curves: along SFT, [seed]
+    mistakes  searches on test by kind, level by level, [model][seed][kind]
     stages    of the base and of SFT, stage by stage
     machine   that made them, see `made_on`
     """
@@ -68,6 +69,7 @@ class SteadyResults:
     gates: Mapping[int, Sequence[LevelOutcome]]
     curves: Mapping[int, Sequence[CurvePoint]]
     stages: Sequence[StageLog]
+    mistakes: Mapping[str, Mapping[int, Mapping[str, Sequence[int]]]]
     machine: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -191,16 +193,19 @@ def carry_out_steady(
     gates: dict[int, Sequence[LevelOutcome]] = {}
     curves: dict[int, list[CurvePoint]] = {}
     stages: list[StageLog] = []
+    mistakes: dict[str, dict[int, Mapping[str, Sequence[int]]]] = {}
     for folder in folders.values():
         packed, points, logs = read_parts(folder)
         for each in packed:
             place = gates if each.split == "validation" else outcomes.setdefault(each.model, {})
             place[each.seed] = unpack(each)
+            if each.split == "test":
+                mistakes.setdefault(each.model, {})[each.seed] = each.kinds
         for point in points:
             search = tuple(from_bits(point.search, point.count, f"curve of seed {point.seed}"))
             curves.setdefault(point.seed, []).append(CurvePoint(point.share, search))
         stages += logs
-    return SteadyResults(outcomes, gates, curves, stages, made_on(folders.values()))
+    return SteadyResults(outcomes, gates, curves, stages, mistakes, made_on(folders.values()))
 
 
 def skills_left(results: SteadyResults) -> list[tuple[int, str, Skill, float]]:

@@ -4,6 +4,7 @@ Nine models of three to five seeds take half a megabyte problem by problem, and 
 that is what ships; the order of the problems is that of `levels.level_problems`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from k2repro.lab.levels import PLANNED, SEARCH, LevelOutcome, level_ids
 from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.outcomes import from_hex, to_hex
+from k2repro.mini.benchmarks import LEVELS
+from k2repro.mini.mistakes import KINDS
 
 OUTCOMES, CURVES, STAGES = "outcomes.jsonl.gz", "curves.jsonl.gz", "stages.jsonl.gz"
 DIGITS = 4
@@ -21,6 +24,7 @@ class PackedOutcomes:
     """What one model solved. problems: of each level; samples: searches of each problem.
 
     search, planned: right (1) or wrong (0), all samples of a problem together, as hexadecimal digits.
+    kinds: how many searches of each level had a first mistake of each kind, or were right.
     """
 
     model: str
@@ -30,6 +34,7 @@ class PackedOutcomes:
     samples: int
     search: str
     planned: str
+    kinds: dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,16 @@ def pack(model: str, seed: int, split: str, outcomes: Sequence[LevelOutcome]) ->
         samples,
         bits([bit for each in outcomes for bit in each.search]),
         bits([bit for each in outcomes for bit in each.planned]),
+        _counted(outcomes),
     )
+
+
+def _counted(outcomes: Sequence[LevelOutcome]) -> dict[str, tuple[int, ...]]:
+    """Searches by the kind of their first mistake, level by level."""
+    counts = {level: Counter[str]() for level in LEVELS}
+    for each in outcomes:
+        counts[each.level].update(each.kinds)
+    return {kind: tuple(counts[level][kind] for level in LEVELS) for kind in KINDS}
 
 
 def unpack(packed: PackedOutcomes) -> list[LevelOutcome]:

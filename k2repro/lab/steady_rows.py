@@ -174,7 +174,8 @@ def _table(results: SteadyResults, model: str, way: str, names: Sequence[str]) -
 
 def _change(row: str, results: SteadyResults, model: str, other: str, names: Sequence[str] = LEVELS) -> Found:
     """Searches of one model minus those of another, seed by seed and problem by problem."""
-    return _gap(row, *(_table(results, each, SEARCH, names) for each in (model, other)))
+    one, start = (_table(results, each, SEARCH, names) for each in (model, other))
+    return _gap(row, one.shared_with(start), start.shared_with(one))
 
 
 def _minus(first: SeedTable, second: SeedTable) -> SeedTable:

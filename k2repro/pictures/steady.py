@@ -10,6 +10,7 @@ from k2repro.lab.steady import PRETRAINED, SFT, SteadyResults, skills_left
 from k2repro.lab.steady_file import StageLog
 from k2repro.lab.steady_recipe import BASE
 from k2repro.mini.benchmarks import LEVELS
+from k2repro.mini.mistakes import KINDS
 from k2repro.notebook.palette import DASHES, GREY, MARKERS, PALETTE, VERMILLION
 from k2repro.pictures.rlvr_effects import error_bars
 from k2repro.pictures.style import BELOW, Picture, Records
@@ -24,7 +25,7 @@ WORDS = {
     "follow": "follow a plan",
     "return": "go back to a note",
     "table": "arithmetic",
-    "searching": "whole searches",
+    "marked-search": "whole searches",
     "marked": "whole planned solutions",
 }
 # What differences are called for a reader, in the order of their figure.
@@ -189,6 +190,20 @@ def score_records(results: SteadyResults) -> Records:
         }
         for seed in results.outcomes[SFT]
     ]
+
+
+def mistake_records(results: SteadyResults, model: str) -> Records:
+    """What goes wrong first in the searches of a model, in per cent of each level, all seeds together."""
+    by_seed = list(results.mistakes.get(model, {}).values())
+    records: Records = []
+    for kind in KINDS:
+        counts = [sum(each[kind][at] for each in by_seed) for at in range(len(LEVELS))]
+        asked = [sum(sum(each[k][at] for k in KINDS) for each in by_seed) for at in range(len(LEVELS))]
+        if any(counts):
+            shares = (f"{100 * n / of:.1f}" for n, of in zip(counts, asked, strict=True))
+            names = (name.removeprefix("ops-") + " operations (%)" for name in LEVELS)
+            records.append({"first mistake": kind, **dict(zip(names, shares, strict=True))})
+    return records
 
 
 def _steps(logs: Sequence[StageLog], seed: int, stage: str) -> int:

@@ -587,6 +587,15 @@ show(figure, alt="pass@1 on four levels, by its own search and with a "
 scores = steady_pictures.score_records(again)
 show_table(scores, caption="Seed by seed, on the test problems")
 
+# %% [markdown]
+# What goes wrong first? A wrong *order* is a value that is used, or said to
+# be known, before it was worked out; a wrong *look-up* is a name or a
+# definition copied wrongly.
+
+# %%
+show_table(steady_pictures.mistake_records(again, steady.SFT),
+           caption="First mistakes of searches after fine-tuning")
+
 # %%
 tell(rows, """
 Over the levels the seeds solve {sft.steady.search.mean:ci pct} by their own

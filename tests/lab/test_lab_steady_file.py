@@ -9,6 +9,7 @@ from k2repro.lab.levels import FIRST, LevelOutcome, level_ids, level_problems
 from k2repro.lab.steady_file import bits as packed
 from k2repro.lab.steady_file import from_bits, pack, unpack
 from k2repro.mini.benchmarks import LEVELS
+from k2repro.mini.mistakes import LOOK_UP, ORDER, RIGHT
 
 
 @given(st.lists(st.integers(0, 1), min_size=1, max_size=200))
@@ -27,6 +28,18 @@ def test_outcomes_come_back_in_their_order(data: st.DataObject, problems: int):
         for (name, level), n in zip(ids, draw, strict=True)
     ]
     assert unpack(pack("steady-sft", 3, "test", outcomes)) == outcomes
+
+
+def test_mistakes_are_counted_level_by_level():
+    """Catches kinds of one level counted under the next, and planned passes counted as searches."""
+    ids = level_ids("test", 2)
+    outcomes = [
+        LevelOutcome(name, level, (1, 0, 0), (0,), (9, 9, 9), (RIGHT, ORDER, ORDER if at % 2 else LOOK_UP))
+        for at, (name, level) in enumerate(ids)
+    ]
+    kinds = pack("steady-sft", 3, "test", outcomes).kinds
+    assert kinds[RIGHT] == (2,) * 4 and kinds[ORDER] == (3,) * 4 and kinds[LOOK_UP] == (1,) * 4
+    assert sum(map(sum, kinds.values())) == 3 * len(ids)
 
 
 def test_ids_are_those_of_the_problems():

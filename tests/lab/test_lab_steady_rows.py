@@ -22,6 +22,8 @@ from k2repro.lab.steady import (
     SteadyResults,
 )
 from k2repro.mini.benchmarks import LEVELS
+from k2repro.mini.mistakes import KINDS
+from k2repro.pictures.steady import mistake_records
 
 # Share of right answers of each model; no two are alike, so that no two can be confused unseen.
 RATES = {PRETRAINED: 0.1, SFT: 0.55, FROM_SFT: 0.8, FROM_BASE: 0.45, LONGER: 0.6, BROKEN: 0.3, SHORT: 0.7}
@@ -53,6 +55,7 @@ def results(points: tuple[float, ...] = (0.0, 0.75, 1.0)) -> SteadyResults:
         {seed: outcomes(SFT, seed) for seed in range(SEEDS)},
         curve,
         [],
+        {SFT: {seed: {kind: (at, seed, 1, 4) for at, kind in enumerate(KINDS)} for seed in range(SEEDS)}},
     )
 
 
@@ -138,3 +141,13 @@ def test_tables_pair_problems_by_name():
     """Catches seeds whose problems stand in another order."""
     table = level_table(RESULTS.outcomes[SFT], SEARCH, (LEVELS[1],))
     assert table.ids == tuple(f"{LEVELS[1]}/{at}" for at in range(PROBLEMS))
+
+
+def test_shares_of_mistakes_are_of_their_level():
+    """Catches shares of all searches in place of those of a level, and seeds counted one by one."""
+    records = mistake_records(RESULTS, SFT)
+    assert [each["first mistake"] for each in records] == list(KINDS)
+    first = LEVELS[0].removeprefix("ops-") + " operations (%)"
+    counted = [SEEDS * at for at in range(len(KINDS))]
+    assert [each[first] for each in records] == [f"{100 * n / sum(counted):.1f}" for n in counted]
+    assert mistake_records(RESULTS, "never trained") == []
