@@ -18,7 +18,7 @@ from k2repro.errors import unknown
 from k2repro.evaluate import POOLS
 from k2repro.lab import planner, readings, rlvr
 from k2repro.lab.asking import FILE, AskedPrompt, read_askings
-from k2repro.lab.levels import first_of
+from k2repro.lab.levels import first_of, level_problems
 from k2repro.lab.lines import write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.pools import Asked
@@ -124,13 +124,6 @@ def _asked(split: str) -> dict[str, Any]:
 # ---- making ---------------------------------------------------------------------------------------
 
 
-def problems_of(split: str, count: int) -> list[Problem]:
-    """The first `count` problems of each level."""
-    return [
-        each for level in LEVELS for each in benchmark_problems(level, split, count, start=first_of(split))
-    ]
-
-
 def _search(params: Mapping[str, Any], seed: int, making: Making) -> None:
     deep, rest, split = [], [], params["split"]
     for level in LEVELS:
@@ -143,7 +136,7 @@ def _search(params: Mapping[str, Any], seed: int, making: Making) -> None:
 
 
 def _planned(params: Mapping[str, Any], seed: int, making: Making) -> None:
-    problems = problems_of(params["split"], params["problems"])
+    problems = level_problems(params["split"], params["problems"])
     if params["kind"] == "planner":
         handed = {each.id: each.plan for each in planner.read_plans(making.needs["plans"])}
         given = [variables.marked(handed[each.id]) for each in problems]
@@ -167,7 +160,7 @@ def _own(params: Mapping[str, Any], seed: int, making: Making) -> None:
     known = {each.id: each for each in read_askings(making.needs["search"])}
     likely = {each.id: each for each in readings.read_readings(making.needs["likelihood"])}
     found: list[tuple[Problem, str]] = []
-    for problem in _problems_in(known, params["split"]):
+    for problem in level_problems(params["split"], len(known) // len(LEVELS)):
         asking, reading = known[problem.id], likely[problem.id]
         for first in range(0, PAIR * params["pairs"], PAIR):
             better = readings.likeliest(asking, reading, range(first, first + PAIR))
@@ -178,19 +171,10 @@ def _own(params: Mapping[str, Any], seed: int, making: Making) -> None:
 def _check(params: Mapping[str, Any], seed: int, making: Making) -> None:
     known = {each.id: each for each in read_askings(making.needs["search"])}
     found: list[tuple[Problem, str]] = []
-    for problem in _problems_in(known, params["split"]):
+    for problem in level_problems(params["split"], len(known) // len(LEVELS)):
         orders = [variables.marked_plan_text(evaluation_order(text)) for text in known[problem.id].texts]
         found += [(problem, way) for way in distinct_ways(orders).distinct]
     _ask([(_along(found, "check"), 1)], seed, making, temperature=0.0)
-
-
-def _problems_in(known: Mapping[str, AskedPrompt], split: str) -> list[Problem]:
-    counts = {level: sum(each.tier == level for each in known.values()) for level in LEVELS}
-    return [
-        each
-        for level, count in counts.items()
-        for each in benchmark_problems(level, split, count, start=first_of(split))
-    ]
 
 
 def _along(pairs: Iterable[tuple[Problem, str]], kind: str) -> list[Problem]:

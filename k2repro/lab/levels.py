@@ -113,12 +113,7 @@ def asked_once(model: Qwen2, split: str, count: int, seed: int) -> list[int]:
 
 def with_marked_plans(problems: Iterable[Problem]) -> list[Problem]:
     """Problems that carry the program's plan, each with a stream of random numbers of its own."""
-    return [
-        replace(
-            each, id=f"{each.id}#{PLANNED}", plan=variables.marked_plan_text(variables.system_of(each).needed)
-        )
-        for each in problems
-    ]
+    return [replace(each, id=f"{each.id}#{PLANNED}", plan=variables.marked(each.plan)) for each in problems]
 
 
 def _outcomes(problems: Sequence[Problem], pool: Pool) -> list[LevelOutcome]:

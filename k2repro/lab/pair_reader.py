@@ -90,7 +90,7 @@ RECIPE = PairReaderRecipe()
 # ---- things to be made ----------------------------------------------------------------------------
 
 
-def examples(scale: Scale) -> Made:
+def examples(seed: int, scale: Scale) -> Made:
     """Pairs to learn from: training problems, answers of the first solver's SFT model."""
     recipe = RECIPE.shortened(scale.steps)
     params = {
@@ -101,30 +101,29 @@ def examples(scale: Scale) -> Made:
     return Made(
         "pair-examples",
         "steady-sft",
-        scale.steady_first,
+        seed,
         partial(_examples, recipe),
         params,
         (ENGINE, POOLS, TEXTS, GRADER),
-        {"writer": judge.foreign(scale.steady_first, scale)},
+        {"writer": judge.foreign(seed, scale)},
     )
 
 
-def reader(scale: Scale) -> Made:
-    """The trained reader."""
+def reader(seeds: Sequence[int], scale: Scale) -> Made:
+    """The trained reader. seeds: of all solvers, in their order."""
     recipe = RECIPE.shortened(scale.steps)
     params = {"format": FORMAT, **{n: asdict(recipe)[n] for n in ("steps", "rows", "layers", "rates")}}
-    needs = {"start": judge.foreign(scale.steady_first + 1, scale), "examples": examples(scale)}
+    needs = {"start": judge.foreign(seeds[1], scale), "examples": examples(seeds[0], scale)}
     return Made("weights", "pair-reader", 0, partial(_train, recipe), params, (TRAINING, TEXTS), needs)
 
 
-def verdicts(scale: Scale) -> Made:
-    """What it says of test problems; ships."""
-    first = scale.steady_first
-    searched = candidates.search(first, "test", scale)
+def verdicts(seeds: Sequence[int], scale: Scale) -> Made:
+    """What it says of test problems; ships. seeds: of all solvers, in their order."""
+    searched = candidates.search(seeds[0], "test", scale)
     needs = {
-        "reader": reader(scale),
+        "reader": reader(seeds, scale),
         "candidates": searched,
-        "likelihood": reading(candidates.solver(first, scale), searched),
+        "likelihood": reading(candidates.solver(seeds[0], scale), searched),
     }
     params = {"format": FORMAT, "problems": min(PROBLEMS, scale.asked), "compared": COMPARED}
     return Made(
@@ -150,10 +149,10 @@ class Compared:
 
 
 def carry_out_pair_reader(
-    scale: Scale, store: ArtifactStore, *, workers: int = 2, progress: Watch = live
+    scale: Scale, store: ArtifactStore, seeds: Sequence[int], *, workers: int = 2, progress: Watch = live
 ) -> tuple[list[Compared], Mapping[str, str]]:
-    """The verdicts, made where they are missing, and the machine that made them."""
-    made = verdicts(scale)
+    """The verdicts, made where they are missing, and the machine that made them. seeds: of the solvers."""
+    made = verdicts(seeds, scale)
     folders = carry_out([made], store, workers=workers, progress=progress)
     return read_compared(folders[made.key]), made_on(folders.values())
 

@@ -8,6 +8,7 @@
     uncentred      control: no baseline, so that every paid response is pushed up
     code           on `programs`, from base; what pays is passing hidden tests in the sandbox
     code-from-sft  the same from SFT
+    steady-...     the first four once more, from models of the steady recipe (`lab/steady.py`)
 
 What was seen on the way to these settings, in single runs on 200 to 600 validation problems, which tell no
 differences below two points apart. From SFT, forty steps with Muon on the matrices, as in training, moved
@@ -128,8 +129,8 @@ _PROGRAMS = (programs.TIER,)
 # the lengths of fine-tuning, the SFT models solve so many that most groups teach nothing; 15 and 16 stay
 # unseen.
 _LEVELS = ((0.0, MAX_NEW_TOKENS_LEVELS),)
-# About half of the length of a search of 13 operations, first.
-_STEADY_BUDGETS = ((0.0, 160), (0.5, MAX_NEW_TOKENS_LEVELS))
+# First a budget that fits about half of the searches of these prompts, and every planned pass.
+_STEADY_BUDGETS = ((0.0, 212), (0.5, MAX_NEW_TOKENS_LEVELS))
 _STEADY_TIERS = ("ops-13-14", "ops-11-12", "ops-13-14", "ops-9-10")
 _STEADY = replace(
     _FROM_SFT,

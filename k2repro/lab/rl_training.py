@@ -19,7 +19,7 @@ from k2repro.mini import tokenizer
 from k2repro.mini.benchmarks import benchmark_problems
 from k2repro.mini.grading import OPEN_ANSWER, grade
 from k2repro.mini.problem import Problem, item_seed
-from k2repro.mini.variables import marked_plan_text, system_of
+from k2repro.mini.variables import marked
 from k2repro.rlvr.config import GrpoConfig
 from k2repro.rlvr.optimizer import policy_optimizer
 from k2repro.rlvr.records import StepRecord
@@ -78,7 +78,7 @@ def train_prompts(tiers: Sequence[str], seed: int, planned: int = 0) -> PromptSt
         # Far apart for different seeds: `seed + item` would share items between neighbours.
         first = item_seed("rlvr-train", tier, seed) % 2**40
         (problem,) = benchmark_problems(tier, "train", 1, start=first + item)
-        plan = marked_plan_text(system_of(problem).needed) if planned and turn % planned == 0 else ""
+        plan = marked(problem.plan) if planned and turn % planned == 0 else ""
         text = tokenizer.prompt_text(problem.question, plan)
         return Prompt(problem.id, tuple(tokenizer.encode(text)), problem)
 

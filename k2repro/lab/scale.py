@@ -88,6 +88,12 @@ class Scale:
                 f"candidates = {self.candidates}: an even number of at least 4; the best of three is chosen "
                 "among them, and each pair gets a plan"
             )
+        for name in ("steady_controls", "large_seeds"):
+            if getattr(self, name) > self.steady_seeds:
+                raise K2ReproError(
+                    f"{name} = {getattr(self, name)}: must be at most steady_seeds = {self.steady_seeds}; "
+                    "each is compared with a model of the same seed"
+                )
         if self.shown_seeds > self.seeds:
             raise K2ReproError(f"shown_seeds = {self.shown_seeds}: must be at most seeds = {self.seeds}")
 

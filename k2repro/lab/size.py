@@ -144,8 +144,8 @@ def _small_trained(logs: Sequence[StageLog]) -> dict[int, int]:
 def add_rows(rows: RowBook, large: SizeResults, small: SolverResults) -> Found:
     """The large model's levels; the small one with one answer, and with a plan and best-of-3, against them.
 
-    A level has the same problems on both sides. Seed 0 of one side is another training than seed 0 of the
-    other; they are paired all the same, as two columns of one table.
+    A level has the same problems on both sides. One seed of both sides names two trainings, which have the
+    order of their texts in common; they are paired as two columns of one table.
     """
     found: Found = {}
     select = best_choice(small)
@@ -161,12 +161,14 @@ def add_rows(rows: RowBook, large: SizeResults, small: SolverResults) -> Found:
     n = _affordable(large, searches[MEAN])
     equal = accuracy(searches[MEAN], OWN, n)
     found |= gap("best_of_n.size.equal_flops_minus_large", *_shared(equal, large.right(LEVELS)))
-    found |= ratio("best_of_n.size.flops_ratio", *_shared(_flops(small), large.flops()))
+    found |= ratio("best_of_n.size.flops_ratio", *_shared(_flops(small, _readers(select)), large.flops()))
     add_effects(rows, found, lambda row: "ratio" if row.endswith("ratio") else "fraction")
-    rows.add("best_of_n.size.equal_flops_n", n, unit="samples", scale="mini", n=len(large.ids))
+    rows.add(
+        "best_of_n.size.equal_flops_n", n, unit="samples", scale="mini", n=len(large.ids), of_models=True
+    )
     for row, value in (
         ("parameter_ratio", _parameters(LARGE) / _parameters(MODEL)),
-        ("memory_ratio", _memory()),
+        ("memory_ratio", _memory(_readers(select))),
     ):
         rows.add(f"best_of_n.size.{row}", value, unit="ratio", scale="exact")
     return found
@@ -176,14 +178,22 @@ def _shared(first: SeedTable, second: SeedTable) -> tuple[SeedTable, SeedTable]:
     return first.shared_with(second), second.shared_with(first)
 
 
-def _flops(small: SolverResults) -> SeedTable:
-    """Arithmetic of two searches and a planned pass of the small model on each problem."""
+def _readers(select: str) -> int:
+    """Models that read the candidates besides their own writer: 1 where a judge has a say."""
+    return int("judge" in select)
+
+
+def _flops(small: SolverResults, readers: int) -> SeedTable:
+    """Arithmetic of two searches and a planned pass of the small model on each problem, and of their readers.
+
+    To read a token is one pass over it, as to write it.
+    """
     searched, planned = small.of("test", SEARCH), small.of("test", OWN_PLAN)
     ids = tuple(each.id for each in next(iter(searched.values())))
     spent = {
         seed: np.array(
             [
-                PAIR * _mean_flops(one) + _mean_flops(along)
+                (1 + readers) * (PAIR * _mean_flops(one) + _mean_flops(along))
                 for one, along in zip(searched[seed], planned[seed], strict=True)
             ]
         )
@@ -193,9 +203,11 @@ def _flops(small: SolverResults) -> SeedTable:
 
 
 def _affordable(large: SizeResults, searches: Mapping[int, Sequence[Marks]]) -> int:
-    """How many answers of the small model cost at most what one of the large one does; at least one."""
+    """How many answers of the small model cost at most what one of the large one does; at least
+    one, and no more than a pool has."""
     each = np.mean([_mean_flops(one) for found in searches.values() for one in found])
-    return max(1, int(large.flops().mean.mean() / each))
+    pool = min(len(one.of) for found in searches.values() for one in found)
+    return max(1, min(pool, int(large.flops().mean.mean() / each)))
 
 
 def _mean_flops(marks: Marks) -> float:
@@ -203,7 +215,7 @@ def _mean_flops(marks: Marks) -> float:
 
 
 def _of_tokens(shape: ModelConfig, length: float) -> float:
-    """FLOPs of a response of this length, the question left out (it is the same for both)."""
+    """FLOPs of a response of this length; prompts are left out on both sides."""
     return float(forward_flops(shape, max(1, round(length)), attention="causal").total)
 
 
@@ -211,10 +223,10 @@ def _parameters(shape: ModelConfig) -> int:
     return count_parameters(shape).total
 
 
-def _memory() -> float:
-    """Weights and caches of three answers of the small model at once, over those of one of the large."""
+def _memory(readers: int) -> float:
+    """Weights (readers' too) and caches of three answers at once, over those of the large model and one."""
     small, large = (
-        BYTES * _parameters(shape) + kv_cache_bytes(shape, MAX_NEW_TOKENS_LEVELS, answers, BYTES)
-        for shape, answers in ((MODEL, FEW), (LARGE, 1))
+        BYTES * models * _parameters(shape) + kv_cache_bytes(shape, MAX_NEW_TOKENS_LEVELS, answers, BYTES)
+        for shape, models, answers in ((MODEL, 1 + readers, FEW), (LARGE, 1, 1))
     )
     return small / large

@@ -78,8 +78,7 @@ class SteadyResults:
 
 def seeds_of(model: str, scale: Scale) -> range:
     """The seeds that a model is trained with."""
-    few, every = min(scale.steady_controls, scale.steady_seeds), scale.steady_seeds
-    return scale.steady(few if model in CONTROLS else every)
+    return scale.steady(scale.steady_controls if model in CONTROLS else scale.steady_seeds)
 
 
 def weights(model: str, seed: int, scale: Scale) -> Made:

@@ -1,6 +1,6 @@
 """What the steady recipe showed, in one small file each: outcomes as bits, curves as bits, stages in numbers.
 
-Nine models of three to five seeds take half a megabyte problem by problem, and twenty kilobytes as bits. So
+Seven models of three to five seeds take half a megabyte problem by problem, and twenty kilobytes as bits. So
 that is what ships; the order of the problems is that of `levels.level_problems`.
 """
 

@@ -14,8 +14,8 @@ and `skills` and `search` end once each skill is within its own bound, or at the
 names (`marked`). Searches mark each asked name before they say anything about it (`marked-search`): which
 name is next, and whether it is known already, was one decision, and most of what was left of the loss. At
 first only fine-tuning marked them. Then two seeds of five reached the cap of `search`, 2,500 steps, and one
-of these solved 33 per cent where others solved 79 to 96; with marks from `search` on it was within its bounds
-after 1,000 steps and solved 84 per cent of validation.
+of these solved 33 per cent where others solved 79 to 96. With marks from `search` on they were within its
+bounds after 2,600 and 1,000 steps, and the worse one solved 84 per cent of validation.
 """
 
 from dataclasses import replace

@@ -8,7 +8,17 @@ import numpy as np
 from k2repro.evaluate.effects import Effect, Numbers, SeedTable, difference, level, statistic
 from k2repro.lab.effect_rows import add_effects
 from k2repro.lab.levels import PLANNED, SEARCH, level_table
-from k2repro.lab.steady import BROKEN, FROM_BASE, FROM_SFT, LONGER, PRETRAINED, SFT, SHORT, SteadyResults
+from k2repro.lab.steady import (
+    BROKEN,
+    CONTROLS,
+    FROM_BASE,
+    FROM_SFT,
+    LONGER,
+    PRETRAINED,
+    SFT,
+    SHORT,
+    SteadyResults,
+)
 from k2repro.mini.benchmarks import LEVELS
 from k2repro.mini.problem import item_random
 from k2repro.results import RowBook
@@ -175,7 +185,9 @@ def _table(results: SteadyResults, model: str, way: str, names: Sequence[str]) -
 def _change(row: str, results: SteadyResults, model: str, other: str, names: Sequence[str] = LEVELS) -> Found:
     """Searches of one model minus those of another, seed by seed and problem by problem."""
     one, start = (_table(results, each, SEARCH, names) for each in (model, other))
-    return _gap(row, one.shared_with(start), start.shared_with(one))
+    if model in CONTROLS or other in CONTROLS:
+        one, start = one.shared_with(start), start.shared_with(one)
+    return _gap(row, one, start)
 
 
 def _minus(first: SeedTable, second: SeedTable) -> SeedTable:

@@ -5,7 +5,7 @@ SFT of the next seed -> judge (that of the first solver ships)
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from k2repro.lab import candidates, judge, planner, solvers
@@ -27,7 +27,7 @@ def everything(scale: Scale, seeds: Sequence[int]) -> list[Made]:
         *(marks(seed, seeds, scale) for seed in seeds),
         *(written(part, scale) for part in WRITTEN),
         first_judge(scale, seeds),
-        candidates.solver(seeds[0], scale),
+        replace(candidates.solver(seeds[0], scale), ships=True),
     ]
 
 

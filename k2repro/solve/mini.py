@@ -123,15 +123,14 @@ def _likelihood(completion: Completion) -> float:
 
 
 def shipped_checkpoint(artifacts: Path) -> Path:
-    """The strongest checkpoint in a folder of artifacts: RL from SFT where it is there, else SFT.
+    """The solver in a folder of artifacts: RL from SFT by the steady recipe, which reads marked plans.
 
     Raises K2ReproError when there is none.
     """
     found = _shipped(artifacts)
-    # The names that `k2repro.lab` gives to the run and to the model that it starts from.
-    for name in ("steady-from-sft", "sft"):
-        if name in found:
-            return found[name]
+    # The name that `k2repro.lab` gives to the run.
+    if "steady-from-sft" in found:
+        return found["steady-from-sft"]
     raise K2ReproError(
         f"{artifacts} holds no mini-K2 checkpoint. Usual cause: a clone without its artifacts; "
         "`make reproduce` builds them"

@@ -232,7 +232,8 @@ tell(rows, "At three samples it gains "
 from k2repro.lab.pair_reader import carry_out_pair_reader
 from k2repro.lab.pair_reader_rows import add_pair_reader_rows
 
-compared, _ = carry_out_pair_reader(scale, open_store(profile))
+compared, _ = carry_out_pair_reader(scale, open_store(profile),
+                                    results.gates.passed)
 add_pair_reader_rows(rows, compared)
 ASKED = {"right one read first": "right_when_first",
          "right one read second": "right_when_second",
