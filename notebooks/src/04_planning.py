@@ -29,10 +29,10 @@
 # fewer tokens. Critics asked what the plan itself contributes.
 #
 # Here the question is put to **mini-K2**: five solvers, trained from
-# different seeds, on problems with 9 to 16 operations. Training ended at
-# twelve, so the two longer levels are beyond it. Plans come from several
-# places: the program that made the problem knows the perfect one; a second
-# small model was trained to plan; the solver's own search, once it is
+# different seeds, on problems with 9 to 16 operations. Fine-tuning ended at
+# twelve and RL at fourteen, so the last level is beyond both. Plans come from
+# several places: the program that made the problem knows the perfect one; a
+# second small model was trained to plan; the solver's own search, once it is
 # written, has an order too; and two plans are wrong on purpose.
 
 # %% tags=["parameters"]
@@ -156,9 +156,9 @@ print("\nAs the model reads it:", problem.question, marked(problem.plan))
 
 # %% [markdown]
 # And the two answers. In a trace a definition is followed by the values that
-# are known, then by its own: `g: + n c n=0 c=4 g=4`. A question mark says
-# that a value is missing, so the search has to look elsewhere first. What
-# follows the first mistake is marked.
+# are known, then by its own: `g: + n c n=0 c=4 g=4`. A search adds to each
+# definition who needs it, with `?` for the question, and `d?` announces the
+# asked name that comes next. What follows the first mistake is marked.
 
 # %% tags=["nbval-ignore-output"]
 from IPython.display import HTML, display

@@ -89,8 +89,9 @@ show_table([
 # In JupyterLab a panel below shows a problem and three answers of the solver;
 # pick one and see what the choosers picked. On paper the first round stands
 # here as it is. `f: * t m` says that f is t times m, of which only the last
-# digit counts; `g=9` is given; `?` asks. An answer that does not end in
-# `</answer>` lost its way.
+# digit counts; `g=9` is given; `?` asks. In an answer `d?` announces the
+# asked name that comes next. One that does not end in `</answer>` lost its
+# way.
 
 # %%
 from k2repro.lessons.judging import panel, rounds
@@ -287,8 +288,9 @@ tell(rows, "Adaptive N with own likelihood draws "
 #
 # The paper sets its 32B model beside models many times as large. Here a model
 # of four times the parameters was trained by the same recipe, with the same
-# list of stages, and answers once. The small one has all that K2-Think adds:
-# RL, two searches and a planned pass, and a choice among the three.
+# list of stages, and answers once. The small one has RL, two searches and a
+# planned pass, and a choice among the three, as K2-Think has (but the plan is
+# its own). Who reads the three counts, in arithmetic and in memory.
 
 # %%
 from k2repro.lab import size
@@ -309,12 +311,13 @@ show_table([
 
 # %%
 tell(rows, """
-With {best_of_n.size.parameter_ratio:.1f} times fewer parameters,
-{best_of_n.size.memory_ratio:.2f} times the memory (weights, and the caches of
-three answers at once) and {best_of_n.size.flops_ratio:.2f} times the
-arithmetic of one answer, the small model with a plan and best-of-three stands
-{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against the large one; with
-a single answer {best_of_n.size.single_minus_large.mean:ci pts}. For the
+The solver has {best_of_n.size.parameter_ratio:.1f} times fewer parameters.
+With its reader it takes {best_of_n.size.memory_ratio:.2f} times the memory
+(weights, and the caches of three answers at once) and
+{best_of_n.size.flops_ratio:.2f} times the arithmetic of the large model's one
+answer. With a plan and best-of-three it stands
+{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against that answer; with a
+single one {best_of_n.size.single_minus_large.mean:ci pts}. For the
 arithmetic of the large model's one answer it can draw
 {best_of_n.size.equal_flops_n:.0f}, and the likeliest of them stands
 {best_of_n.size.equal_flops_minus_large:ci pts} against it.
@@ -322,14 +325,15 @@ arithmetic of the large model's one answer it can draw
 show_table([
     {"seed": each.seed,
      "large, million tokens of training": round(each.trained / 1e6, 1),
-     "small": round(large.small_trained[each.seed] / 1e6, 1)}
+     "small, up to fine-tuning": round(
+         large.small_trained[each.seed] / 1e6, 1)}
     for each in large.seeds
 ], caption="Stages end when their skills stand, so tokens differ")
 
 # %% [markdown]
 # The large model had no RL of its own: the comparison is the one of the
-# paper's Table 1, a whole system against a larger model's single answer. How
-# much is size and how much is RL, notebook 03 tells for the small one.
+# paper's Table 1, a whole system against a larger model's single answer. What
+# RL alone is worth to the small one, notebook 03 tells.
 
 # %% [markdown]
 # ## Predicted before the run
