@@ -50,8 +50,11 @@ def load_checkpoint(folder: Path) -> Qwen2:
 
 
 def save_snapshot(model: Qwen2, folder: Path) -> None:
-    """Write the weights as they are in training, in 32 bit: whatever is asked of them later has its bits."""
-    save_pretrained(model, folder, dtype=torch.float32)
+    """Write the weights as they are in training, in 32 bit: whatever is asked of them later has its bits.
+
+    A run that was killed behind its last saved state comes by the same step again and writes the same file.
+    """
+    save_pretrained(model, folder, dtype=torch.float32, overwrite=True)
 
 
 def load_snapshot(folder: Path) -> Qwen2:
