@@ -91,6 +91,28 @@ def test_a_curve_begins_at_the_start_and_ends_at_the_end(made):
     assert len(results.histories["sft"][0]["sft"]["loss"]) == steps
 
 
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def test_a_run_killed_behind_a_kept_step_goes_on_to_the_same_bytes(made, tmp_path):
+    """Catches a resumed training that stops where it finds the model that it had kept before it was killed."""
+    _, whole = made
+    store = ArtifactStore(tmp_path, shipped=None)
+
+    def killing(now) -> None:
+        if now.share == 1 and "sft" in now.words:
+            raise Killed
+
+    wanted = sft.training("sft", 0, TINY)
+    with pytest.raises(Killed):
+        make_now(wanted, store, killing)
+    [kept] = tmp_path.rglob(f"{sft.STEPS}")
+    assert any(kept.iterdir())
+    again, undisturbed = (make_now(wanted, each) / sft.WEIGHTS / "model.safetensors" for each in (store, whole))
+    assert again.read_bytes() == undisturbed.read_bytes()
+
+
 def test_a_probe_on_a_snapshot_has_the_bits_of_the_model_in_training(made, tmp_path):
     """Catches snapshots that round: the last one, rounded as a checkpoint, is the checkpoint that ships."""
     from k2repro.mini.checkpoint import load_checkpoint, load_snapshot, save_checkpoint
