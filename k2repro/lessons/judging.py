@@ -41,9 +41,9 @@ class Round:
 def rounds(solver: Path, judge: Path, *, among: int = 12) -> list[Round]:
     """Rounds of validation problems on whose answers somebody can be wrong; all of them if there is none.
 
-    among: problems of each of the two middle levels that are asked.
+    among: problems of each of the two hardest levels that are asked; others are nearly always solved.
     """
-    problems = [each for level in LEVELS[1:3] for each in benchmark_problems(level, "validation", among)]
+    problems = [each for level in LEVELS[2:] for each in benchmark_problems(level, "validation", among)]
     model = load_checkpoint(solver).eval()
     prompts = [tokenizer.prompt_text(each.question) for each in problems]
     found = Sampler(model).sample(

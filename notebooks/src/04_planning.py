@@ -150,7 +150,7 @@ from k2repro.mini.rendering import render_problem
 from k2repro.mini.variables import marked
 
 problem, search, planned = differing(pairs_of_answers(
-    results.solver, problems[40:60]))
+    results.solver, problems[60:80]))
 print(render_problem(problem, plan=True))
 print("\nAs the model reads it:", problem.question, marked(problem.plan))
 
