@@ -19,11 +19,11 @@
 # which choosers get worse when they see more; what a token buys; every number
 # over five solvers, exact over all subsets of a pool.
 #
-# **In short:** a solver's own likelihood finds a part of what three answers
-# offer, and learns nothing from more. A judge that errs *elsewhere* finds
-# most of it, and goes on finding. Stopping early, when an answer is likely
-# enough, reaches nearly what the same choice among three reaches, at half of
-# the tokens.
+# **In short:** a solver's own likelihood finds half of what three answers
+# offer, and a smaller part of what sixteen do. A judge that errs *elsewhere*
+# finds three quarters, and two thirds. Stopping early, when an answer is
+# likely enough, reaches what the same choice among three reaches, at less
+# than half of the tokens.
 #
 # K2-Think draws three answers and lets a second model compare them in pairs.
 # In the paper's ablation that step gains most. Whatever a chooser does, it
@@ -209,14 +209,15 @@ if most > 3:
 # ### A judge that learned nothing
 #
 # The same minute of training, but on questions with the solutions of *other*
-# questions. It learns what a solution looks like and not whether it fits. If
-# it gained as much, the judge above would only prefer fluent texts. (One
-# solver; it decides nothing by itself.)
+# questions. It learns what a solution looks like and not whether it fits.
+# What it gains is what a taste for well-formed texts is worth: answers that
+# lost their way look odd. (One solver; it decides nothing by itself.)
 
 # %%
+same = 100 * seeds["best_of_n.gain.judge.n3"][solver]
 tell(rows, "At three samples it gains "
-     "{best_of_n.shuffled_judge_gain.n3:pts}, the judge above "
-     "{best_of_n.gain.judge.n3:pts}.")
+     "{best_of_n.shuffled_judge_gain.n3:pts}; the judge of the same solver "
+     f"gains {same:+.1f} points.")
 
 # %% [markdown]
 # ## Two answers side by side
