@@ -73,7 +73,8 @@ def distinct(marks):
     return len(set(marks.of))
 
 
-problem = max(deep[solver], key=distinct)
+problem = max((each for each in deep[solver] if any(each.right)),
+              key=distinct, default=deep[solver][0])
 show_table([
     {"answer": f"text {at + 1}", "times": problem.of.count(at),
      "tokens": problem.tokens[at],
@@ -314,14 +315,15 @@ show_table([
 tell(rows, """
 The solver has {best_of_n.size.parameter_ratio:.1f} times fewer parameters.
 With its reader it takes {best_of_n.size.memory_ratio:.2f} times the memory
-(weights, and the caches of three answers at once) and
-{best_of_n.size.flops_ratio:.2f} times the arithmetic of the large model's one
-answer. With a plan and best-of-three it stands
-{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against that answer; with a
-single one {best_of_n.size.single_minus_large.mean:ci pts}. For the
+(weights, and the caches of three answers at once), and
+{best_of_n.size.flops_ratio:.2f} times the arithmetic of one answer of the
+large model. With a plan and best-of-three it stands
+{best_of_n.size.plan_bo3_minus_large.mean:ci pts} against that answer, with
+a single one {best_of_n.size.single_minus_large.mean:ci pts}. For the
 arithmetic of the large model's one answer it can draw
 {best_of_n.size.equal_flops_n:.0f}, and the likeliest of them stands
-{best_of_n.size.equal_flops_minus_large:ci pts} against it.
+{best_of_n.size.equal_flops_minus_large:ci pts} against it. One large model
+was trained, so all of this shows a case and decides nothing.
 """)
 show_table([
     {"seed": each.seed,
