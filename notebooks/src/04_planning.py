@@ -15,11 +15,12 @@
 # # 04 · Planning: think about the way before you walk it
 #
 # **Shows:** what one pass along a plan is worth beside one search, by length
-# of the problem and by quality of the plan; whether a plan that does not help
-# alone helps among several answers; every number over five solvers.
+# of the problem and by quality of the plan; whether a plan that does not
+# help alone helps among several answers; five solvers and one planner.
 #
-# **In short:** a plan is not a better way to the answer. It is another and a
-# shorter one, and errs elsewhere than a search does. In place of a third
+# **In short:** a plan is no better a way to the answer on average: some
+# solvers gain by it, others lose. It is another and a shorter one, and errs
+# elsewhere than a search does. In place of a third
 # search a planned pass saves an eighth of the tokens, and helps most where
 # problems are longer than any in training. Over all lengths the five solvers
 # lie too far apart to settle it.
@@ -142,9 +143,10 @@ show_table([
 # ## One problem, with a plan and without
 #
 # A solver answers twice: searching for the order by itself, and along the
-# program's plan. This is a problem that only one of the two got right, in
-# words and as the model reads it. `k: - d i` says that k is d minus i, of
-# which only the last digit counts; `n=0` is given; `?` asks.
+# program's plan. This is a problem that only one of the two got right (the
+# first that the plan alone solved, if there is one), in words and as the
+# model reads it. `x: - y z` says that x is y minus z, of which only the last
+# digit counts; `x=5` is given; `?` asks.
 
 # %%
 from k2repro.lessons.planning import differing, pairs_of_answers
@@ -158,8 +160,8 @@ print("\nAs the model reads it:", problem.question, marked(problem.plan))
 
 # %% [markdown]
 # And the two answers. In a trace a definition is followed by the values that
-# are known, then by its own: `g: + n c n=0 c=4 g=4`. A search adds to each
-# definition who needs it, with `?` for the question, and `d?` announces the
+# are known, then by its own: `x: + y z y=3 z=5 x=8`. A search adds to each
+# definition who needs it, with `?` for the question, and `x?` announces the
 # asked name that comes next. What follows the first mistake is marked.
 
 # %% tags=["nbval-ignore-output"]
@@ -172,10 +174,10 @@ display(HTML(pictures.side_by_side_html([
                          planned.right)])))
 
 # %% [markdown]
-# A search notes a definition, looks its operands up, opens the first that is
-# unknown, and comes back. The planned pass does none of that, so it is
-# shorter, and it cannot get lost. It has another weakness: at each step it
-# must find its place in the plan.
+# A search notes a definition, looks its operands up, opens the first that
+# is unknown, and comes back. The planned pass does none of that, so it is
+# shorter. It has another weakness: at each step it must find its place in
+# the plan, and it can fall back to a place where it has been.
 
 # %% [markdown]
 # ## A planner of its own
@@ -282,10 +284,10 @@ show_table([
 # %% [markdown]
 # ### The dots lie far apart
 #
-# All solvers had the same lessons, and one gains by a plan what another
-# loses. Following was a skill of its own in training, with a bound to meet,
+# All solvers had the same lessons, and some gain by a plan, others lose.
+# Following was a skill of its own in training, with a bound to meet,
 # and a share of the prompts of RL had a plan; still the sign of "plan alone"
-# is a matter of the seed, and one seed would have told a wrong story.
+# is a matter of the seed, and no single seed would have told it.
 
 # %% [markdown]
 # ## Another way to the answer

@@ -14,21 +14,23 @@
 # %% [markdown]
 # # 05 · Best-of-N: sample several answers, choose one
 #
-# **Shows:** how much eleven ways of choosing recover of what a perfect choice
+# **Shows:** how much ten ways of choosing recover of what a perfect choice
 # would bring, for 1 to 16 samples; what a judge with weights of its own adds;
-# which choosers get worse when they see more; what a token buys; every number
-# over five solvers, exact over all subsets of a pool.
+# which choosers get worse when they see more; what a token buys; all over
+# five solvers, exact over all subsets of a pool. For one solver: a judge
+# that reads pairs, and what size is worth.
 #
 # **In short:** a solver's own likelihood finds half of what three answers
 # offer, and a smaller part of what sixteen do. A judge that errs *elsewhere*
-# finds three quarters, and two thirds. Stopping early, when an answer is
-# likely enough, reaches what the same choice among three reaches, at less
-# than half of the tokens.
+# finds three quarters, and two thirds. Stopping early, when the solver
+# finds its answer likely enough, reaches what its own choice among three
+# reaches, at less than half of the tokens.
 #
 # K2-Think draws three answers and lets a second model compare them in pairs.
-# In the paper's ablation that step gains most. Whatever a chooser does, it
-# lies between two others: a **random** choice, which is a single sample, and
-# the **oracle**, which knows the right answer and is a bound, not a method.
+# In the paper's ablation that step gains more than the plan on three of four
+# benchmarks. Whatever a chooser does, it lies between two others: a
+# **random** choice, which is a single sample, and the **oracle**, which knows
+# the right answer and is a bound, not a method.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -89,8 +91,8 @@ show_table([
 #
 # In JupyterLab a panel below shows a problem and three answers of the solver;
 # pick one and see what the choosers picked. On paper the first round stands
-# here as it is. `f: * t m` says that f is t times m, of which only the last
-# digit counts; `g=9` is given; `?` asks. In an answer `d?` announces the
+# here as it is. `x: * y z` says that x is y times z, of which only the last
+# digit counts; `x=9` is given; `?` asks. In an answer `x?` announces the
 # asked name that comes next. One that does not end in `</answer>` lost its
 # way.
 
@@ -126,11 +128,13 @@ show_code(own_sum, judge_and_own, majority, weighted_vote)
 
 # %% [markdown]
 # The **judge** is the SFT model of *another seed*, trained one minute longer
-# on solved problems. It writes nothing: its verdict is how likely it finds
-# the text. *foreign* is the same model before that minute. *process* solves
-# the problem again along the order that the candidate used, and looks whether
-# the answer is the same. *self-certainty* asks how far from uniform the
-# solver's distributions were.
+# on solved problems of up to sixteen operations: it has seen the longest
+# level, which no solver has. It writes nothing: its verdict is how likely it
+# finds the text. *foreign* is the same model before that minute. In a
+# *weighted vote* each answer weighs what the judge gives it; *own-mean* is
+# the solver's likelihood by token. *process* solves the problem again along
+# the order that the candidate used, and looks whether the answer is the same.
+# *self-certainty* asks how far from uniform the solver's distributions were.
 
 # %% [markdown]
 # ### Without luck
@@ -195,8 +199,8 @@ show_table(effects.share_records(rows, most), caption=f"{most} samples")
 #
 # The article warns that selection can get worse again: with more samples
 # there are more that *look* good. That needs a judge whose scores carry too
-# little: right texts repeat and wrong ones are all different, so a noisy
-# judge that takes the highest of many scores finds the odd one out.
+# little: right texts repeat more often than wrong ones, so a noisy judge
+# that takes the highest of many scores finds the odd one out.
 
 # %%
 if most > 3:
@@ -207,18 +211,19 @@ if most > 3:
          "problems, so no change can be above zero.")
 
 # %% [markdown]
-# ### A judge that learned nothing
+# ### A judge trained on the wrong questions
 #
 # The same minute of training, but on questions with the solutions of *other*
-# questions. It learns what a solution looks like and not whether it fits.
-# What it gains is what a taste for well-formed texts is worth: answers that
-# lost their way look odd. (One solver; it decides nothing by itself.)
+# questions. Before that minute the model could judge already: it is
+# *foreign* of the figure above. See what the minute took away. (One solver;
+# it decides nothing by itself.)
 
 # %%
-same = 100 * seeds["best_of_n.gain.judge.n3"][solver]
+same, before = (100 * seeds[f"best_of_n.gain.{name}.n3"][solver]
+                for name in ("judge", "foreign"))
 tell(rows, "At three samples it gains "
-     "{best_of_n.shuffled_judge_gain.n3:pts}; the judge of the same solver "
-     f"gains {same:+.1f} points.")
+     "{best_of_n.shuffled_judge_gain.n3:pts}. Of the same solver the judge "
+     f"gains {same:+.1f} points and *foreign* {before:+.1f}.")
 
 # %% [markdown]
 # ## Two answers side by side
@@ -258,9 +263,17 @@ show_table([
         ("every pair, both orders", "round_robin"),
         ("own likelihood", "own_sum"))
 ], caption="Best of three by the pairwise reader, on the same problems")
+if None not in asked.values():
+    tell(rows, "Of {best_of_n.pair_reader.pairs:.0f} pairs the right one "
+         "is recognised in {best_of_n.pair_reader.right_when_first:ci pct} "
+         "problems where it is read first, and in "
+         "{best_of_n.pair_reader.right_when_second:ci pct} where it comes "
+         "second. Every pair in both orders gains "
+         "{best_of_n.pair_reader.gain.round_robin.n3:ci pts} over a random "
+         "choice.")
 
 # %% [markdown]
-# Comparing every pair in both orders takes the preference out of the count;
+# Comparing every pair in both orders takes any preference out of the count;
 # it does not teach the reader anything. The judge above scores each answer
 # alone, so it has no order to depend on.
 
@@ -292,7 +305,8 @@ tell(rows, "Adaptive N with own likelihood draws "
 # of four times the parameters was trained by the same recipe, with the same
 # list of stages, and answers once. The small one has RL, two searches and a
 # planned pass, and a choice among the three, as K2-Think has (but the plan is
-# its own). Who reads the three counts, in arithmetic and in memory.
+# its own). If a judge chooses, it counts in arithmetic and in memory. It was
+# trained on the longest level; the large model was not.
 
 # %%
 from k2repro.lab import size
@@ -314,7 +328,7 @@ show_table([
 # %%
 tell(rows, """
 The solver has {best_of_n.size.parameter_ratio:.1f} times fewer parameters.
-With its reader it takes {best_of_n.size.memory_ratio:.2f} times the memory
+With its judge it takes {best_of_n.size.memory_ratio:.2f} times the memory
 (weights, and the caches of three answers at once), and
 {best_of_n.size.flops_ratio:.2f} times the arithmetic of one answer of the
 large model. With a plan and best-of-three it stands
