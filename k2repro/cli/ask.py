@@ -249,10 +249,10 @@ the solver's own probabilities were. With --base-url any OpenAI-compatible serve
 `transformers serve`, a hosted API; planner and judge may be others. The key is read from the
 environment variable of --key-env. Exit code 1: no answer could be read.""",
         examples="""\
-  k2repro solve -q 'q=7 m: - p i i=4 p: + q i ? m p q'
-  k2repro solve --planner -q 'q=7 m: - p i i=4 p: + q i ? m p q'
-  k2repro solve --best-of 8 --select judge+own -q 'q=7 m: - p i i=4 p: + q i ? m p q'
-  k2repro solve --plan-text 'p m' -q 'q=7 m: - p i i=4 p: + q i ? m p q'
+  k2repro solve -q 'q=7 m: - p i i=4 p: + q i ? m p'
+  k2repro solve --planner -q 'q=7 m: - p i i=4 p: + q i ? m p'
+  k2repro solve --best-of 8 --select judge+own -q 'q=7 m: - p i i=4 p: + q i ? m p'
+  k2repro solve --plan-text 'p m' -q 'q=7 m: - p i i=4 p: + q i ? m p'
   k2repro solve --base-url http://127.0.0.1:8000/v1 --model LLM360/K2-Think --plan --best-of 3 \\
       -q 'How many positive divisors has 360?'
   k2repro solve ... --judge-base-url https://HOST/v1 --judge-model JUDGE --judge-key-env JUDGE_KEY

@@ -1,6 +1,6 @@
 """Reading a question of the family `variables` that a person typed, and saying what is wrong with it.
 
-The language is that of `k2repro.mini.variables`: ` q=7 m: - p i i=4 p: + q i ? m p q`. White space may be
+The language is that of `k2repro.mini.variables`: ` q=7 m: - p i i=4 p: + q i ? m p`. White space may be
 any; everything else must be as the models have seen it, or their answer means nothing.
 """
 
@@ -9,7 +9,7 @@ import re
 from k2repro.errors import K2ReproError
 from k2repro.mini.variables import ASKED, LETTERS, Definition, System
 
-EXAMPLE = "q=7 m: - p i i=4 p: + q i ? m p q"
+EXAMPLE = "q=7 m: - p i i=4 p: + q i ? m p"
 LANGUAGE = (
     f"mini-K2 reads one language only: values (q=7), definitions (m: - p i, with + - or * and two names), "
     f"then ? and one to {ASKED} names to find, all modulo 10, names from {LETTERS[0]} to {LETTERS[-1]}. "

@@ -1,8 +1,8 @@
-"""The family `variables`: definitions in shuffled order, arithmetic modulo 10, three asked values.
+"""The family `variables`: definitions in shuffled order, arithmetic modulo 10, up to three asked values.
 
-    q=7 m: - p i i=4 p: + q i ? m p q
+    q=7 m: - p i i=4 p: + q i ? m p
 
-reads: q is 7, m is p minus i, i is 4, p is q plus i; what are m, p and q? A definition may use
+reads: q is 7, m is p minus i, i is 4, p is q plus i; what are m and p? A definition may use
 what is defined later, so solving needs the order of dependency: that is what a plan gives. The operator
 comes first and each role of a letter (use ` m`, definition ` m:`, value ` m=`) is one token of its
 own, which makes every look-up one step of copying for a small model.

@@ -21,9 +21,9 @@ def cli(*words):
 def test_mini_k2_answers_out_of_the_box_and_its_trace_is_replayed(tmp_path, capsys):
     """Catches a command that needs a server, a download or a second terminal, and a trace nobody can read."""
     trace = tmp_path / "trace.jsonl"
-    assert cli("solve", "-q", "q=7 m: - p i i=4 p: + q i ? m p q", "--trace", trace, "--json") == 0
+    assert cli("solve", "-q", "q=7 m: - p i i=4 p: + q i ? m p", "--trace", trace, "--json") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["answer"] == "m=7 p=1 q=7"
+    assert found["answer"] == "m=7 p=1"
     assert [plan["source"] for plan in found["plans"]] == ["own"]
     assert cli("replay", trace, "--model", "k2-think", "--device", "H100-SXM", "--devices", 8) == 0
     assert str(found["usage"]["solver"]["output_tokens"]) in capsys.readouterr().out
@@ -34,7 +34,7 @@ def test_mini_k2_takes_a_planner_from_a_folder_and_its_tokens_stand_on_the_bill(
     from k2repro.solve.mini import shipped_checkpoint
 
     folder = shipped_checkpoint(Places.find().shipped_artifacts("laptop"))
-    words = ["-q", "q=7 m: - p i i=4 p: + q i ? m p q", "--planner", folder]
+    words = ["-q", "q=7 m: - p i i=4 p: + q i ? m p", "--planner", folder]
     assert cli("solve", *words, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["usage"]["planner"]["calls"] == 1
@@ -52,11 +52,11 @@ def test_a_planner_of_mini_k2_is_refused_on_a_server(capsys):
 
 def test_mini_k2s_judge_ships_and_stands_on_the_bill(capsys):
     """Catches a judge that has to be trained first, and one whose tokens nobody counts."""
-    words = ["-q", "q=7 m: - p i i=4 p: + q i ? m p q", "--json"]
+    words = ["-q", "q=7 m: - p i i=4 p: + q i ? m p", "--json"]
     for select in ("judge", "judge+own", "weighted-vote", "self-certainty"):
         assert cli("solve", *words, "--select", select) == 0
         found = json.loads(capsys.readouterr().out)
-        assert found["answer"] == "m=7 p=1 q=7"
+        assert found["answer"] == "m=7 p=1"
         assert ("judge" in found["usage"]) == (select != "self-certainty")
     folder = Places.find().shipped_artifacts("laptop") / "weights"
     assert cli("solve", *words, "--select", "judge", "--judge", folder / "none") == 2

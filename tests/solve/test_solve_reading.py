@@ -16,7 +16,7 @@ from k2repro.solve.mini import SETTINGS, MiniDialect, given_plan, shipped_checkp
 from k2repro.solve.reading import LocalReader
 from k2repro.solve.roles import JUDGE_READS, SOLVER_READS
 
-QUESTION = "q=7 m: - p i i=4 p: + q i ? m p q"
+QUESTION = "q=7 m: - p i i=4 p: + q i ? m p"
 
 
 def backend_of(folder):
