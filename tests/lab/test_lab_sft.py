@@ -96,7 +96,7 @@ class Killed(Exception):
 
 
 def test_a_run_killed_behind_a_kept_step_goes_on_to_the_same_bytes(made, tmp_path):
-    """Catches a resumed training that stops where it finds the model that it had kept before it was killed."""
+    """Catches a resumed training that stops where it finds what it had kept before it was killed."""
     _, whole = made
     store = ArtifactStore(tmp_path, shipped=None)
 
@@ -109,8 +109,9 @@ def test_a_run_killed_behind_a_kept_step_goes_on_to_the_same_bytes(made, tmp_pat
         make_now(wanted, store, killing)
     [kept] = tmp_path.rglob(f"{sft.STEPS}")
     assert any(kept.iterdir())
-    again, undisturbed = (make_now(wanted, each) / sft.WEIGHTS / "model.safetensors" for each in (store, whole))
-    assert again.read_bytes() == undisturbed.read_bytes()
+    folders = (make_now(wanted, each) / sft.WEIGHTS for each in (store, whole))
+    again, undisturbed = ((folder / "model.safetensors").read_bytes() for folder in folders)
+    assert again == undisturbed
 
 
 def test_a_probe_on_a_snapshot_has_the_bits_of_the_model_in_training(made, tmp_path):
