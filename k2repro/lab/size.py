@@ -23,13 +23,12 @@ from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making
 from k2repro.lab.marks import OWN as OWN_PLAN
 from k2repro.lab.marks import SEARCH, Marks
-from k2repro.lab.outcomes import from_hex, to_hex
 from k2repro.lab.planning_rows import best_choice, mixed
 from k2repro.lab.progress import live
 from k2repro.lab.scale import Scale
 from k2repro.lab.selections import PAIR
 from k2repro.lab.sft_recipe import LARGE, MODEL
-from k2repro.lab.steady_file import StageLog
+from k2repro.lab.steady_file import StageLog, bits, from_bits
 from k2repro.lab.test_time import SolverResults
 from k2repro.mini.benchmarks import LEVELS, MAX_NEW_TOKENS_LEVELS
 from k2repro.results import ArtifactStore, RowBook
@@ -71,8 +70,8 @@ class SizeResults:
     def right(self, names: Sequence[str]) -> SeedTable:
         """Share of right searches of each problem of the levels `names`."""
         size = SAMPLES * len(self.ids)
-        bits = {each.seed: from_hex(each.search, size, f"large, seed {each.seed}") for each in self.seeds}
-        return self._table(names, {s: [bit == "1" for bit in found] for s, found in bits.items()})
+        found = {each.seed: from_bits(each.search, size, f"large, seed {each.seed}") for each in self.seeds}
+        return self._table(names, found)
 
     def flops(self) -> SeedTable:
         """Arithmetic of one answer to each problem."""
@@ -110,7 +109,7 @@ def _collect(making: Making) -> None:
             continue
         outcomes = levels.read_levels(folder)
         trained = sum(_tokens_of(making, f"{name} {seed}") for name in (PRETRAINED, NAME))
-        right = to_hex("".join(str(bit) for each in outcomes for bit in each.search))
+        right = bits([bit for each in outcomes for bit in each.search])
         found.append(LargeSeed(int(seed), trained, right, tuple(sum(each.tokens) for each in outcomes)))
     write_lines(making.folder / FILE, found)
 
@@ -203,11 +202,14 @@ def _flops(small: SolverResults, readers: int) -> SeedTable:
 
 
 def _affordable(large: SizeResults, searches: Mapping[int, Sequence[Marks]]) -> int:
-    """How many answers of the small model cost at most what one of the large one does; at least
-    one, and no more than a pool has."""
-    each = np.mean([_mean_flops(one) for found in searches.values() for one in found])
-    pool = min(len(one.of) for found in searches.values() for one in found)
-    return max(1, min(pool, int(large.flops().mean.mean() / each)))
+    """How many answers of the small model cost at most what one of the large one does, on the seeds of both.
+
+    At least one, and no more than a pool has.
+    """
+    spent = large.flops()
+    asked = [one for seed, found in searches.items() if seed in spent.by_seed for one in found]
+    affordable = spent.mean.mean() / np.mean([_mean_flops(one) for one in asked])
+    return max(1, min(min(len(one.of) for one in asked), int(affordable)))
 
 
 def _mean_flops(marks: Marks) -> float:
