@@ -11,7 +11,8 @@ from k2repro.lab.scale import Scale
 from k2repro.lab.steady import CONTROLS, REINFORCED, SFT, TRAINED, carry_out_steady, seeds_of
 from k2repro.mini import tokenizer
 from k2repro.mini.benchmarks import LEVELS, benchmark_problems
-from k2repro.mini.variables import marked
+from k2repro.mini.problem import Problem
+from k2repro.mini.variables import marked_plan_text, system_of
 from k2repro.results import ArtifactStore
 
 TINY = replace(
@@ -23,6 +24,11 @@ TINY = replace(
     steady_seeds=1,
     steady_controls=1,
 )
+
+
+def marked_plan(problem: Problem) -> str:
+    """By the system, and not by the plan that the problem carries."""
+    return marked_plan_text(system_of(problem).needed)
 
 
 def test_test_problems_were_not_asked_before():
@@ -37,7 +43,7 @@ def test_a_plan_stands_behind_its_own_question():
     """Catches plans of other problems, and answers to both prompts drawn from the same random numbers."""
     problems = level_problems("validation", 2)
     for plain, planned in zip(problems, with_marked_plans(problems), strict=True):
-        assert planned.plan == marked(plain.plan) and planned.question == plain.question
+        assert planned.plan == marked_plan(plain) and planned.question == plain.question
         assert planned.id == f"{plain.id}#{PLANNED}"
 
 
@@ -48,7 +54,7 @@ def test_a_quarter_of_the_prompts_of_rl_has_a_plan():
         prompts = [train_prompts(run.tiers, 3, run.planned)(at) for at in range(16)]
         texts = [tokenizer.decode(list(prompt.tokens)) for prompt in prompts]
         for text, prompt in zip(texts, prompts, strict=True):
-            assert (" plan" in text) == (marked(prompt.problem.plan) in text)
+            assert (" plan" in text) == (marked_plan(prompt.problem) in text)
         assert sum(" plan" in text for text in texts) == 4
     plain = train_prompts(RUNS["from-sft"].tiers, 3, RUNS["from-sft"].planned)
     assert not any(" plan" in tokenizer.decode(list(plain(at).tokens)) for at in range(16))

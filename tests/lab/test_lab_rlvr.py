@@ -120,7 +120,7 @@ def test_each_arm_of_the_paper_and_each_control_is_run():
     """Catches an arm that the notebook shows and nobody trains."""
     assert {name for name, _ in all_runs(Scale(seeds=2))} == {*MEASURED, *SHOWN}
     assert set(RUNS) == {*MEASURED, *SHOWN, *STEADY}
-    assert set(STEADY) == {*steady.REINFORCED, *steady.CONTROLS} & set(RUNS)
+    assert set(STEADY) == {*steady.REINFORCED, steady.BROKEN, steady.SHORT}
     assert {*PAPER, *CODE} <= set(RUNS)
     assert [seed for name, seed in all_runs(Scale(seeds=2)) if name == "from-base"] == [0, 1]
     assert ("sft", 1) in starts_of(Scale(seeds=2))
