@@ -12,8 +12,7 @@ from k2repro.mini.variables import ASKED, LETTERS, Definition, System
 EXAMPLE = "q=7 m: - p i i=4 p: + q i ? m p"
 LANGUAGE = (
     f"mini-K2 reads one language only: values (q=7), definitions (m: - p i, with + - or * and two names), "
-    f"then ? and one to {ASKED} defined names to find, all modulo 10, names from {LETTERS[0]} to "
-    f"{LETTERS[-1]}. "
+    f"then ? and one to {ASKED} names to find, all modulo 10, names from {LETTERS[0]} to {LETTERS[-1]}. "
     f"Example: {EXAMPLE!r}"
 )
 VALUE = re.compile(rf"([{LETTERS}])=([0-9])")
@@ -24,8 +23,7 @@ def read_question(text: str) -> System:
     """The system behind a question, definitions in an order in which they can be evaluated.
 
     Raises K2ReproError that says what is accepted, with an example: for words outside the language, names
-    that are defined twice or not at all, definitions that go in a circle, questions that ask nothing or what
-    is given.
+    that are defined twice or not at all, definitions that go in a circle, questions that ask nothing.
     """
     listing, mark, asked_text = text.partition("?")
     asked = tuple(asked_text.split())
@@ -38,9 +36,6 @@ def read_question(text: str) -> System:
             raise _outside(f"{name!r} is used and never defined")
     if len(asked) > ASKED or len(set(asked)) < len(asked):
         raise _outside(f"it asks for {' '.join(asked)}; ask for at most {ASKED} different names")
-    for name in asked:
-        if name in values:
-            raise _outside(f"{name!r} is given; the models have only been asked for names with a definition")
     return System(values, definitions, tuple(listed), asked, tuple(_in_order(asked, values, definitions)))
 
 

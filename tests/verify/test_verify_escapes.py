@@ -292,11 +292,12 @@ def test_hundreds_of_runs_leave_nothing_in_this_process(level):
         "raise SystemExit",
     ]
     seen = []
-    for _ in range(3):
+    for _ in range(4):
         for source in sources * 6:  # as many as one sandlock sandbox has pipes for: the same point each time
             run_tests(source, [ADD], level=level)
         seen.append(held())
-    assert max(seen[1:]) <= seen[0], seen
+    # What is opened once, and late, is no leak: under load the first round may end before it. A leak grows on.
+    assert max(seen[2:]) <= seen[1], seen
 
 
 @pytest.mark.skipif(not {"bubblewrap", "sandlock"} & set(LEVELS), reason="needs a level of real Python")
