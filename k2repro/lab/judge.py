@@ -26,20 +26,20 @@ from k2repro.training import NUMERICS as TRAINING
 JUDGE = Stage(
     "judge",
     (
-        Ingredient("marked-search", 0.3, (2, 16)),
-        Ingredient("marked-search", 0.5, (10, 16)),
+        Ingredient("marked-steps", 0.3, (2, 16)),
+        Ingredient("marked-steps", 0.5, (10, 16)),
         Ingredient("marked", 0.2, (2, 16)),
     ),
     steps=96,
     rows=5,
-    length=400,
+    length=456,
     layers=4,
     schedule="cosine",
     warmup=0.2,
     rates=FINE_TUNING,
 )
 # Wrong twin: the same texts under the questions of other texts.
-SHUFFLED = replace(JUDGE, name="judge-shuffled", mixture=(Ingredient("marked-mispaired", 1.0, (2, 16)),))
+SHUFFLED = replace(JUDGE, name="judge-shuffled", mixture=(Ingredient("mispaired-steps", 1.0, (2, 16)),))
 
 
 def foreign(start: int, scale: Scale) -> Made:

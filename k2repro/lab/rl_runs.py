@@ -130,7 +130,7 @@ _PROGRAMS = (programs.TIER,)
 # unseen.
 _LEVELS = ((0.0, MAX_NEW_TOKENS_LEVELS),)
 # First a budget that fits about half of the searches of these prompts, and every planned pass.
-_STEADY_BUDGETS = ((0.0, 212), (0.5, MAX_NEW_TOKENS_LEVELS))
+_STEADY_BUDGETS = ((0.0, 258), (0.5, MAX_NEW_TOKENS_LEVELS))
 _STEADY_TIERS = ("ops-13-14", "ops-11-12", "ops-13-14", "ops-9-10")
 _STEADY = replace(
     _FROM_SFT,

@@ -1,6 +1,6 @@
 """Drills: lists that ask one skill of a search again and again, so that it stands before a search needs it.
 
-    look-up  values and definitions, asked back by name
+    look-up  values and definitions, asked back by name; each is named first, as in a marked search
     follow   definitions and values along a plan
     return   notes that say whom a search goes back to, asked back by name
 
@@ -28,10 +28,9 @@ def look_up(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
     listed, definitions, values = _listing(rng, rng.randint(*names))
     asked = rng.sample(listed, rng.randint(2, len(listed)))
     question = _listed(rng, definitions, values) + " ?" + "".join(f" {name}" for name in asked)
-    return question, "".join(
-        f" {name}={values[name]}" if name in values else definition_text(name, definitions[name])
-        for name in asked
-    )
+    known = {name: f" {name}={value}" for name, value in values.items()}
+    told = {name: definition_text(name, each) for name, each in definitions.items()} | known
+    return question, "".join(f" {name}?{told[name]}" for name in asked)
 
 
 def follow(rng: Random, names: tuple[int, int]) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
     right              the grader says so
     wrong look-up      a definition, a name or a known value was copied wrongly, the word that says where to
-                       go back to names somebody who does not need it, or one that is asked was not
+                       go back to names somebody who does not need it, or a mark names what nobody looks for
     wrong arithmetic   operands right, result wrong
     wrong order        a value was needed, in a step or in the answer, before it was worked out, or the search
                        goes round in circles until the text ends
@@ -24,8 +24,8 @@ from k2repro.errors import unknown
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TRACE, is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import HALF_WORD, VALUE, TracePiece, Word, read_trace, words_of
-from k2repro.mini.traces import ASKED, EVALUATE, NOTE, QUESTION
+from k2repro.mini.trace_grammar import HALF_WORD, MARK, VALUE, TracePiece, Word, read_trace, words_of
+from k2repro.mini.traces import EVALUATE, NOTE, QUESTION
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
 RIGHT, LOOK_UP, ARITHMETIC, ORDER = "right", "wrong look-up", "wrong arithmetic", "wrong order"
@@ -111,11 +111,20 @@ class _Walk:
         return mistake
 
     def _check_short(self, piece: TracePiece, name: str) -> Diagnosis | None:
-        if piece.kind == NOTE:
-            return self._check_note(piece)
-        if piece.kind == ASKED:
-            return None if name in self.system.asked else Diagnosis(LOOK_UP, piece.at)
-        return self._check_value(piece.words[0], name)
+        word = piece.words[0]
+        mark = word if piece.kind == MARK else word.mark
+        if mark is not None and mark.name not in self._sought():
+            return Diagnosis(LOOK_UP, mark.at)
+        if mark is not None and word.name != mark.name:
+            return Diagnosis(LOOK_UP, word.at)
+        if piece.kind == MARK:
+            return None
+        return self._check_note(piece) if piece.kind == NOTE else self._check_value(word, name)
+
+    def _sought(self) -> tuple[str, ...]:
+        """What a look-up may be for: an asked variable, or an operand of the definition noted last."""
+        operands = self.system.definitions[self.open][1:] if self.open else ()
+        return (*self.system.asked, *operands)
 
     def _check_note(self, piece: TracePiece) -> Diagnosis | None:
         """A definition as in the question."""
@@ -147,6 +156,8 @@ class _Walk:
         """Both operands with their known values, then the result of the definition noted last."""
         operator, *operands = self.system.definitions[self.open]
         for word, operand in zip(words, operands, strict=False):
+            if word.mark is not None and word.mark.name != operand:
+                return Diagnosis(LOOK_UP, word.mark.at, f"{operand}?")
             if operand not in self.known:
                 return Diagnosis(ORDER, word.at, f"{operand}:")
             mistake = self._check_value(word, operand)

@@ -16,7 +16,7 @@ from k2repro.training.packing import Batch, Example, pack
 
 # Share of the results that a sloppy trace gets wrong.
 SLOPPY = 0.12
-# Names that are asked for at most in a text of the kind "many-asked"; problems ask for three.
+# Names that are asked for at most in a text of the kind "many-marked"; problems ask for three.
 MOST_ASKED = 8
 # Texts drawn ahead of a batch, as a share of its positions: more choice, fuller rows.
 AHEAD = 1.5
@@ -45,7 +45,7 @@ def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]
         system = variables.draw_system(rng, rng.randint(*operations))
         while variables.split_of(system) != "train":
             system = variables.draw_system(rng, rng.randint(*operations))
-        if kind == "many-asked":
+        if kind == "many-marked":
             system = asking_more(rng, system)
         question = variables.question_text(system)
         if kind == "planned":
@@ -58,7 +58,7 @@ def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]
             return _text(question, "", traces.sloppy_response(system, rng, SLOPPY))
         if kind == "planning":
             return _text(question, "", plans.planning_response(system))
-        marked = kind in ("marked-search", "many-asked")
+        marked = kind in ("marked-steps", "many-marked")
         return _text(question, "", traces.searching_response(system, marked=marked))
 
     return draw
@@ -68,8 +68,8 @@ def asking_more(rng: Random, system: variables.System) -> variables.System:
     """The same system with more names asked for, most of which are known by the time that they come.
 
     Where a search has answered one name it looks at the next: is it known already? That comes twice in an
-    ordinary text of 200 tokens. After 900 steps it was wrong in every fifth case in two seeds, where most
-    other decisions were wrong in one of a thousand.
+    ordinary text of 200 tokens. In an earlier form of the recipe it was wrong in every fifth case in two
+    seeds, where most other decisions were wrong in one of a thousand.
     """
     most = min(len(system.needed), MOST_ASKED)
     while True:
@@ -92,8 +92,8 @@ def _drill(
 
 def _mispaired(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     """A question with the solution of another: what a judge must gain nothing from."""
-    prompt, _ = KINDS["marked-search"](rng, operations)
-    _, response = KINDS["marked-search"](rng, operations)
+    prompt, _ = KINDS["marked-steps"](rng, operations)
+    _, response = KINDS["marked-steps"](rng, operations)
     return prompt, response
 
 
@@ -196,16 +196,16 @@ def _trial(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
 
 KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "searching": _variables("searching"),
-    "marked-search": _variables("marked-search"),
-    "many-asked": _variables("many-asked"),
+    "marked-steps": _variables("marked-steps"),
+    "many-marked": _variables("many-marked"),
     "planned": _variables("planned"),
     "marked": _variables("marked"),
     "direct": _variables("direct"),
     "sloppy": _variables("sloppy"),
-    "marked-mispaired": _mispaired,
+    "mispaired-steps": _mispaired,
     "copy": _copy,
     "recall": _recall,
-    "look-up": _drill(drills.look_up),
+    "marked-look-up": _drill(drills.look_up),
     "follow": _drill(drills.follow),
     "return": _drill(drills.come_back),
     "table": _table,

@@ -12,8 +12,8 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
 from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import TracePiece, read_trace
-from k2repro.mini.traces import ASKED, EVALUATE, QUESTION, RECALL
+from k2repro.mini.trace_grammar import MARK, TracePiece, read_trace
+from k2repro.mini.traces import EVALUATE, QUESTION, RECALL
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
 WORDS = {"+": "plus", "-": "minus", "*": "times"}
@@ -89,8 +89,8 @@ def _steps(text: str) -> tuple[str, list[str]]:
     for at, piece in enumerate(pieces):
         if piece.kind == RECALL:
             sentences.append(f"{piece.words[0].name} is known: {piece.words[0].digit}.")
-        elif piece.kind == ASKED:
-            sentences.append(f"{piece.words[0].name} is asked.")
+        elif piece.kind == MARK:
+            sentences.append(f"{piece.words[0].name} comes next.")
         elif piece.kind == EVALUATE:
             sentences.append(_equation(pieces[at - 1], piece))
         elif at + 1 == len(pieces) or pieces[at + 1].kind != EVALUATE:

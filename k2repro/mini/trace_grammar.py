@@ -1,9 +1,11 @@
-"""How a trace of the family `variables` is read: four forms of pieces, whoever wrote them.
+"""How a trace of the family `variables` is read: three forms of pieces, whoever wrote them.
 
     note        ` m: - p i`        a definition; a search adds where to go back to, ` m: - p i ?`
     evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
     recall      ` m=9`             a value on its own: anywhere else, or between two notes
-    asked       ` m?`              the next asked variable, named before anything is said about it
+
+A marked search names the variable of a look-up first: ` m? m: - p i`, ` m? m=9`. Such a mark belongs to the
+word behind it. One that is left alone, as a cut leaves it, is a piece of its own.
 
 What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
 into sentences.
@@ -12,28 +14,38 @@ into sentences.
 import re
 from typing import NamedTuple
 
-from k2repro.mini.traces import ASKED, EVALUATE, NOTE, QUESTION, RECALL
+from k2repro.mini.traces import EVALUATE, NOTE, QUESTION, RECALL
+
+MARK = "mark"
 
 # A tag that follows without a space is a word of its own.
 WORD = re.compile(r"<\S*|[^\s<]+")
 NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
-HEAD, VALUE, MARK = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]"), re.compile(r"[a-z]\?")
-# What a cut may leave of a word.
-HALF_WORD = re.compile(r"[a-z]=?|")
+HEAD, VALUE, MARKED = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]"), re.compile(r"[a-z]\?")
+# What a cut may leave of a look-up.
+HALF_WORD = re.compile(r"([a-z]\? ?)?([a-z]=?)?")
 BACK = re.compile(rf"[a-z]|{re.escape(QUESTION)}")
-FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,), ASKED: (MARK,)}
+FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,), MARK: (MARKED,)}
+# The place of the result among the words of an evaluation; nobody looks it up.
+RESULT = 2
 
 
 class Word(NamedTuple):
-    """A word and the character position where it stands."""
+    """A word and the character position where it stands; mark: the one that belongs to it."""
 
     text: str
     at: int
+    mark: "Word | None" = None
 
     @property
     def name(self) -> str:
         """The variable that it speaks of."""
         return self.text[0]
+
+    @property
+    def begin(self) -> int:
+        """Where it stands, its mark included."""
+        return self.at if self.mark is None else self.mark.at
 
     @property
     def digit(self) -> str:
@@ -54,7 +66,7 @@ class TracePiece(NamedTuple):
 
     @property
     def at(self) -> int:
-        return self.words[0].at
+        return self.words[0].begin
 
     @property
     def end(self) -> int:
@@ -75,7 +87,7 @@ class TraceReading(NamedTuple):
 
 def read_trace(text: str, start: int = 0) -> TraceReading:
     """Read pieces from `start` on, up to the first word that does not fit; white space may be any."""
-    words = words_of(text, start)
+    words = _with_marks(words_of(text, start))
     pieces: list[TracePiece] = []
     at = 0
     while at < len(words):
@@ -90,7 +102,7 @@ def read_trace(text: str, start: int = 0) -> TraceReading:
         pieces.append(piece)
         if not piece.is_whole:
             break
-    return TraceReading(tuple(pieces), words[at].at if at < len(words) else len(text))
+    return TraceReading(tuple(pieces), words[at].begin if at < len(words) else len(text))
 
 
 def words_of(text: str, start: int = 0) -> list[Word]:
@@ -98,12 +110,23 @@ def words_of(text: str, start: int = 0) -> list[Word]:
     return [Word(found[0], found.start()) for found in WORD.finditer(text, start)]
 
 
+def _with_marks(words: list[Word]) -> list[Word]:
+    """The words, marks taken into the heads and values behind them."""
+    found: list[Word] = []
+    for word in words:
+        looks_up = HEAD.fullmatch(word.text) or VALUE.fullmatch(word.text)
+        if looks_up and found and found[-1].mark is None and MARKED.fullmatch(found[-1].text):
+            word = word._replace(mark=found.pop())
+        found.append(word)
+    return found
+
+
 def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
     """The kind of piece that begins with the first of `words`; None if there is none."""
     if HEAD.fullmatch(words[0].text):
         return NOTE
-    if MARK.fullmatch(words[0].text):
-        return ASKED
+    if MARKED.fullmatch(words[0].text):
+        return MARK
     if VALUE.fullmatch(words[0].text):
         alone = len(words) > 1 and HEAD.fullmatch(words[1].text)
         return EVALUATE if before and before[-1].kind == NOTE and not alone else RECALL
@@ -111,10 +134,10 @@ def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
 
 
 def _fitting(kind: str, words: list[Word]) -> tuple[Word, ...]:
-    """The words up to the first that has another form than its place asks for."""
+    """The words up to the first that has another form than its place asks for; a result has no mark."""
     fitting = []
-    for word, form in zip(words, FORMS[kind], strict=False):
-        if form.fullmatch(word.text) is None:
+    for place, (word, form) in enumerate(zip(words, FORMS[kind], strict=False)):
+        if form.fullmatch(word.text) is None or (place == RESULT and word.mark is not None):
             break
         fitting.append(word)
     return tuple(fitting)

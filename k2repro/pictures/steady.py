@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 # What the kinds of drills are called for a reader.
 WORDS = {
-    "look-up": "look a name up",
+    "marked-look-up": "look a name up",
     "follow": "follow a plan",
     "return": "go back to a note",
     "table": "arithmetic",
-    "marked-search": "whole searches",
+    "marked-steps": "whole searches",
     "marked": "whole planned solutions",
 }
 # What differences are called for a reader, in the order of their figure.

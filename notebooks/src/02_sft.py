@@ -518,13 +518,13 @@ show_table(pictures.seed_records(results),
 # stands below its own bound on fresh texts, or at its last step.
 #
 # Looked at word by word, on validation problems while that recipe was made,
-# most of what was left in three seeds lay on one word: where a search has
-# answered one asked name, which is next, and is it known already? Both were
-# decided in a single token. In the steady recipe a search names the next one
-# first, `b?`, and then decides. Two seeds had not learned to search in 2,500
-# steps; with the name first they took 1,000 and 2,600. (All of this was found
-# on seeds 0 to 4. Those reported here are others, and so are their test
-# problems.)
+# nearly all that was left lay on one decision: is this name known already?
+# It was taken in the token that also says which name comes next. Here each
+# look-up of a search names its variable first, `b?`, and then says what it
+# finds. (At first only the asked names were marked. Then the decision was
+# learned twice, behind a mark and elsewhere, and of two seeds that fell
+# behind each had learned one half of it. All of this was found on seeds 0 to
+# 9. Those reported here are others, and so are their test problems.)
 
 # %%
 from k2repro.lab import steady, steady_rows

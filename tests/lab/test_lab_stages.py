@@ -26,7 +26,7 @@ def tiny_model() -> Qwen2:
 
 def stage(*bounds: float, steps: int = 2 * SKILL_STEPS) -> Stage:
     """A stage on single steps of arithmetic that measures arithmetic and a look-up nobody teaches."""
-    skills = (Skill("table", bounds[0]), Skill("look-up", bounds[1], (4, 5)))
+    skills = (Skill("table", bounds[0]), Skill("marked-look-up", bounds[1], (4, 5)))
     return Stage("skills", MIXTURE, steps=steps, rows=2, length=48, layers=1, skills=skills)
 
 

@@ -27,12 +27,14 @@ from k2repro.mini.mistakes import (
 from k2repro.mini.problem import Problem
 from k2repro.mini.variables import TIERS, problems, system_of
 
+# What a marked search writes before a look-up.
+M = r"(?: [a-z]\?)?"
 STEP = re.compile(
     r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z]) (?P<back>[a-z?])"
-    r" [a-z]=\d [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
+    rf"{M} [a-z]=\d{M} [a-z]=(?P<value>\d) [a-z]=(?P<result>\d)"
 )
-NOTE = re.compile(r" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z]) [a-z?](?= [a-z]:)")
-LOOKED_UP = re.compile(r" [a-z]: [-+*] [a-z] [a-z] [a-z?] (?P<name>[a-z])=(?P<value>\d)(?= [a-z]:)")
+NOTE = re.compile(rf" [a-z]: (?P<sign>[-+*]) [a-z] (?P<second>[a-z]) [a-z?](?={M} [a-z]:)")
+LOOKED_UP = re.compile(rf" [a-z]: [-+*] [a-z] [a-z] [a-z?]{M} (?P<name>[a-z])=(?P<value>\d)(?={M} [a-z]:)")
 MARK = re.compile(r" (?P<name>[a-z])\?")
 PROBLEMS = [problem for tier in TIERS for problem in problems(tier, "validation", 15, seed=3)]
 
@@ -59,7 +61,8 @@ def early_use(problem: Problem, response: str) -> tuple[str, int]:
     """
     for step in STEP.finditer(response):
         name = step[0][1]
-        without = response[: step.start()] + response[step.end() :]
+        # In a marked search the step may be what its mark announces.
+        without = response[: step.start()].removesuffix(f" {name}?") + response[step.end() :]
         used = re.search(rf" {name}=", without[: without.index("</think>")])
         if used:
             return without, used.start() + 1

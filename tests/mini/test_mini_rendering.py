@@ -142,7 +142,7 @@ def test_as_many_lines_as_steps(tier: str, marked: bool) -> None:
     for problem in problems(tier, "validation", 20):
         system = system_of(problem)
         lines = response_lines(traces.searching_response(system, marked=marked))
-        actions = traces.search_order(system, marked=marked)
+        actions = traces.search_order(system)
         # A note that is evaluated at once is one step with its evaluation.
         at_once = sum(
             first.action == traces.NOTE and second.action == traces.EVALUATE

@@ -132,6 +132,25 @@ def test_the_last_word_of_a_note_is_where_the_search_returns_to() -> None:
                 assert (after.action, after.name) == (traces.NOTE, before.back)
 
 
+def test_a_marked_search_names_what_it_looks_up() -> None:
+    """Catches marks at some look-ups and not at others: the decision was learned twice."""
+    for system in SYSTEMS:
+        marked = traces.searching_trace(system, marked=True)
+        assert re.sub(r" [a-t]\?", "", marked) == traces.searching_trace(system)
+        names = re.findall(r" ([a-t])\? \1(?=[:=])", marked)
+        values = re.findall(r" ([a-t])=", marked)
+        # Looked up: every value that is no result of a step, and each definition where it is opened.
+        assert len(names) == marked.count("?") - marked.count(" ? ") == len(values)
+        assert sorted(names) == sorted(looked_up(system))
+
+
+def looked_up(system: System) -> list[str]:
+    """Slow reference, from the unmarked text: recalled values, operands, what is noted for the first time."""
+    found = pieces(traces.searching_trace(system))
+    names = [piece[part] for piece in found for part in ("recalled", "a", "b") if piece[part]]
+    return names + sorted({piece["name"] for piece in found if piece["name"]})
+
+
 def test_a_variable_is_evaluated_right_after_a_note_and_once() -> None:
     """Catches an evaluation without its definition before it, and one that is repeated."""
     for system in SYSTEMS:

@@ -79,13 +79,13 @@ SHAPES: tuple[dict[str, int], ...] = (
 # and one kind of text is trained on like another.
 LATER = (
     "planning",
-    "marked-mispaired",
-    "look-up",
+    "mispaired-steps",
+    "marked-look-up",
     "follow",
     "return",
     "marked",
-    "marked-search",
-    "many-asked",
+    "marked-steps",
+    "many-marked",
 )
 # Temperature, top-p, samples of a prompt, rows in flight.
 WAYS = ((1.0, 1.0, 3, 64), (0.7, 0.9, 2, 3), (1.0, 0.5, 1, 1), (0.0, 1.0, 1, 5))

@@ -296,7 +296,7 @@ def test_hundreds_of_runs_leave_nothing_in_this_process(level):
         for source in sources * 6:  # as many as one sandlock sandbox has pipes for: the same point each time
             run_tests(source, [ADD], level=level)
         seen.append(held())
-    # What is opened once, and late, is no leak: under load the first round may end before it. A leak grows on.
+    # What is opened once, and late, is no leak: under load the first round may end before it. Leaks go on.
     assert max(seen[2:]) <= seen[1], seen
 
 
