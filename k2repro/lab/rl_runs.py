@@ -125,9 +125,8 @@ _FROM_SFT = RlRun(name="from-sft", start="sft", budget=FULL, steps=STEPS_FROM_SF
 _FROM_BASE = RlRun(name="from-base", start="base", budget=FULL, steps=STEPS_FROM_BASE, rates=FROM_BASE)
 _PROGRAMS = (programs.TIER,)
 
-# The same on the steady recipe: longer problems, a quarter of the prompts with a plan. Of 9 to 12 operations,
-# the lengths of fine-tuning, the SFT models solve so many that most groups teach nothing; 15 and 16 stay
-# unseen.
+# The same on the steady recipe: longer problems, a quarter of the prompts with a plan. Of 9 to 12 operations
+# the SFT models solve so many that most groups teach nothing; 15 and 16 stay unseen.
 _LEVELS = ((0.0, MAX_NEW_TOKENS_LEVELS),)
 # First a budget that fits about half of the searches of these prompts, and every planned pass.
 _STEADY_BUDGETS = ((0.0, 258), (0.5, MAX_NEW_TOKENS_LEVELS))
