@@ -28,7 +28,7 @@ JUDGE = Stage(
     (
         Ingredient("marked-steps", 0.3, (2, 16)),
         Ingredient("marked-steps", 0.5, (10, 16)),
-        Ingredient("marked", 0.2, (2, 16)),
+        Ingredient("marked-plan", 0.2, (2, 16)),
     ),
     steps=96,
     rows=5,

@@ -14,9 +14,9 @@ and `skills` and `search` end once each skill is within its own bound, or at the
 with long look-ups and plans for a seventh of its texts: ten operations list up to sixteen names, sixteen list
 twenty, and a model that had followed plans through long lists had lost it once it saw none.
 
-Searches and the look-up drill name each variable before they say anything about it (`marked-steps`): which
-name comes next, and whether it is known, was one decision, and most of what was left of the loss. Plans mark
-their names too (`marked`). What came before, on other seeds, is in `choices.toml`.
+Every look-up names its variable before it says anything about it, in searches (`marked-steps`), along plans
+(`marked-plan`) and in drills: which name comes next, and whether it is known, was one decision, and most of
+what was left of the loss. What came before, on other seeds, is in `choices.toml`.
 
 Problems have up to ten operations. With twelve, models of this recipe solved 94 per cent of nine to sixteen
 (validation, a seed that is not reported) before any reinforcement learning: no room for what comes after.
@@ -35,8 +35,8 @@ SHORT, LONG, KEPT = (4, 7), (8, 18), (10, 18)
 DRILLS = (
     ("marked-look-up", SHORT, 5),
     ("marked-look-up", LONG, 5),
-    ("follow", SHORT, 7),
-    ("follow", LONG, 7),
+    ("marked-follow", SHORT, 7),
+    ("marked-follow", LONG, 7),
     ("return", (3, 5), 4),
     ("return", (6, 9), 4),
 )
@@ -59,7 +59,7 @@ BASE = (
         layers=3,
         skills=(
             Skill("marked-look-up", 0.05, (12, 18)),
-            Skill("follow", 0.04, (12, 18)),
+            Skill("marked-follow", 0.04, (12, 18)),
             Skill("return", 0.1, (3, 5)),
             Skill("table", 0.1),
         ),
@@ -71,20 +71,20 @@ BASE = (
             Ingredient("table", 0.1),
             Ingredient("marked-steps", 0.28, (2, 6)),
             Ingredient("marked-steps", 0.22, (2, LONGEST)),
-            Ingredient("marked", 0.15, (2, LONGEST)),
+            Ingredient("marked-plan", 0.15, (2, LONGEST)),
             Ingredient("searching-program", 0.1),
         ),
         steps=4000,
         rows=6,
         length=312,
         layers=4,
-        skills=(Skill("marked-steps", 0.02, (6, LONGEST)), Skill("marked", 0.03, (6, LONGEST))),
+        skills=(Skill("marked-steps", 0.02, (6, LONGEST)), Skill("marked-plan", 0.03, (6, LONGEST))),
     ),
     Stage(
         "weak",
         (
             Ingredient("direct", 0.5, (2, LONGEST)),
-            Ingredient("marked", 0.12, (2, LONGEST)),
+            Ingredient("marked-plan", 0.12, (2, LONGEST)),
             Ingredient("sloppy", 0.26, (2, LONGEST)),
             Ingredient("direct-program", 0.06),
             Ingredient("sloppy-program", 0.06),
@@ -104,10 +104,10 @@ SFT = (
             Ingredient("marked-steps", 0.17, (2, 6)),
             Ingredient("marked-steps", 0.255, (2, LONGEST)),
             Ingredient("many-marked", 0.17, (2, LONGEST)),
-            Ingredient("marked", 0.153, (2, LONGEST)),
+            Ingredient("marked-plan", 0.153, (2, LONGEST)),
             Ingredient("searching-program", 0.102),
             Ingredient("marked-look-up", 0.07, KEPT),
-            Ingredient("follow", 0.08, KEPT),
+            Ingredient("marked-follow", 0.08, KEPT),
         ),
         steps=1800,
         rows=6,

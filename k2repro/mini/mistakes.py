@@ -2,7 +2,7 @@
 
     right              the grader says so
     wrong look-up      a definition, a name or a known value was copied wrongly, the word that says where to
-                       go back to names somebody who does not need it, or a mark names what nobody looks for
+                       go back to names somebody who does not need it, or a mark names what there is not
     wrong arithmetic   operands right, result wrong
     wrong order        a value was needed, in a step or in the answer, before it was worked out, or the search
                        goes round in circles until the text ends
@@ -113,18 +113,13 @@ class _Walk:
     def _check_short(self, piece: TracePiece, name: str) -> Diagnosis | None:
         word = piece.words[0]
         mark = word if piece.kind == MARK else word.mark
-        if mark is not None and mark.name not in self._sought():
+        if mark is not None and mark.name not in self.system.listed:
             return Diagnosis(LOOK_UP, mark.at)
         if mark is not None and word.name != mark.name:
             return Diagnosis(LOOK_UP, word.at)
         if piece.kind == MARK:
             return None
         return self._check_note(piece) if piece.kind == NOTE else self._check_value(word, name)
-
-    def _sought(self) -> tuple[str, ...]:
-        """What a look-up may be for: an asked variable, or an operand of the definition noted last."""
-        operands = self.system.definitions[self.open][1:] if self.open else ()
-        return (*self.system.asked, *operands)
 
     def _check_note(self, piece: TracePiece) -> Diagnosis | None:
         """A definition as in the question."""

@@ -50,8 +50,9 @@ def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]
         question = variables.question_text(system)
         if kind == "planned":
             return _text(question, variables.plan_text(system.needed), traces.planned_response(system))
-        if kind == "marked":
-            return _text(question, variables.marked_plan_text(system.needed), traces.planned_response(system))
+        if kind == "marked-plan":
+            plan = variables.marked_plan_text(system.needed)
+            return _text(question, plan, traces.planned_response(system, marked=True))
         if kind == "direct":
             return _text(question, "", traces.direct_response(system))
         if kind == "sloppy":
@@ -199,14 +200,14 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "marked-steps": _variables("marked-steps"),
     "many-marked": _variables("many-marked"),
     "planned": _variables("planned"),
-    "marked": _variables("marked"),
+    "marked-plan": _variables("marked-plan"),
     "direct": _variables("direct"),
     "sloppy": _variables("sloppy"),
     "mispaired-steps": _mispaired,
     "copy": _copy,
     "recall": _recall,
     "marked-look-up": _drill(drills.look_up),
-    "follow": _drill(drills.follow),
+    "marked-follow": _drill(drills.follow),
     "return": _drill(drills.come_back),
     "table": _table,
     "trial": _trial,

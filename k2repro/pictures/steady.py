@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 # What the kinds of drills are called for a reader.
 WORDS = {
     "marked-look-up": "look a name up",
-    "follow": "follow a plan",
+    "marked-follow": "follow a plan",
     "return": "go back to a note",
     "table": "arithmetic",
     "marked-steps": "whole searches",
-    "marked": "whole planned solutions",
+    "marked-plan": "whole planned solutions",
 }
 # What differences are called for a reader, in the order of their figure.
 COMPARED = {

@@ -144,6 +144,7 @@ MADE = (
     traces.searching_response,
     partial(traces.searching_response, marked=True),
     traces.planned_response,
+    partial(traces.planned_response, marked=True),
     traces.direct_response,
 )
 

@@ -81,9 +81,9 @@ LATER = (
     "planning",
     "mispaired-steps",
     "marked-look-up",
-    "follow",
+    "marked-follow",
     "return",
-    "marked",
+    "marked-plan",
     "marked-steps",
     "many-marked",
 )
