@@ -31,16 +31,23 @@ def fits_fused(model: Qwen2) -> bool:
 
 
 def packed_logits(
-    model: Qwen2, tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes: bool = False
+    model: Qwen2,
+    tokens: Tensor,
+    segments: Tensor,
+    at: Tensor,
+    *,
+    share_prefixes: bool = False,
+    positions: Tensor | None = None,
 ) -> Tensor:
     """Logits [A, vocabulary] of packed rows at the places `at`, with a gradient.
 
     tokens, segments: int64 [rows, length], as `Qwen2.forward` takes them. at: int64 [A], flat indices
     (row * length + column) of the positions whose next token is wanted, in any order. share_prefixes: read
     what a text has in common with the one before it once for both; logits and gradients stay the same.
+    positions: int64 [rows, length] for the rotary embedding; by default each text counts its tokens.
     Raises K2ReproError for shapes that do not fit and an empty `at`.
     """
-    reading = plan_reading(tokens, segments, at, share_prefixes=share_prefixes)
+    reading = plan_reading(tokens, segments, at, share_prefixes=share_prefixes, positions=positions)
     angles = reading.positions[:, None].float() * model.frequencies
     turns = torch.polar(torch.full_like(angles, model.magnitude), angles)
     names, parameters = zip(*model.named_parameters(), strict=True)

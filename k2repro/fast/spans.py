@@ -59,19 +59,30 @@ class _Text:
 
 
 def plan_reading(
-    tokens: Tensor, segments: Tensor, at: Tensor, *, share_prefixes: bool = False
+    tokens: Tensor,
+    segments: Tensor,
+    at: Tensor,
+    *,
+    share_prefixes: bool = False,
+    positions: Tensor | None = None,
 ) -> PackedTexts:
     """Plan what to read of packed rows.
 
     tokens, segments: int64 [rows, length], as the decoder takes them; neighbours of one row with the same
     segment form one text. at: int64 [A], flat index (row * length + column) of every logit that is wanted.
-    share_prefixes: read what a text has in common with the one before it only once.
+    share_prefixes: read what a text has in common with the one before it only once. positions: int64 [rows,
+    length], of each token in its text where it is not its number.
     Raises K2ReproError when nothing is wanted or the shapes differ.
     """
     if tokens.shape != segments.shape or tokens.dim() != 2:
         raise K2ReproError(
             f"tokens have shape {tuple(tokens.shape)}, segments {tuple(segments.shape)}: must be equal, "
             "[rows, length]"
+        )
+    if positions is not None and (share_prefixes or positions.shape != tokens.shape):
+        raise K2ReproError(
+            f"positions have shape {tuple(positions.shape)}: must be that of tokens, {tuple(tokens.shape)}; "
+            "and prefixes are not shared where positions are given"
         )
     if at.numel() == 0:
         raise K2ReproError("no logit is wanted: every target is ignored")
@@ -85,7 +96,7 @@ def plan_reading(
     seen = [row[home[text.begin : text.end]] for text in texts]
     return PackedTexts(
         tokens=_filled(flat[read], count),
-        positions=_filled(read - begins, count),
+        positions=_filled(read - begins if positions is None else positions.flatten().numpy()[read], count),
         asked=_filled(row[asked], asked_count),
         answers=torch.from_numpy(asked_row[home[wanted]]),
         used=len(read),

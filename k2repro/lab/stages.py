@@ -27,7 +27,7 @@ Keep = Callable[[int, Qwen2], None]
 # Rows and their length, in tokens, on which a skill is measured: some thirty of the longest texts.
 SKILL_ROWS, SKILL_LENGTH = 12, 400
 # Fields that stages got after models had been made by them.
-LATER_STAGE = ("skills",)
+LATER_STAGE = ("skills", "stretch")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Stage:
     rows, length: packed rows of a batch and their tokens. layers: the model is grown to this depth before
     the stage. schedule: a key of SCHEDULES; warmup: its share of the steps. until: the stage ends once its
     recent loss is at most this (see `train`), or once each of `skills` is within its bound; with neither it
-    has exactly `steps`.
+    has exactly `steps`. stretch: see `MixtureStream`.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Stage:
     until: float | None = None
     rates: LearningRates = field(default_factory=LearningRates)
     skills: tuple[Skill, ...] = ()
+    stretch: int = 0
 
     @property
     def params(self) -> dict[str, Any]:
@@ -108,7 +109,13 @@ def run_stages(
         histories[stage.name] = train(
             model,
             build_optimizer(model, stage.rates),
-            MixtureStream(stage.mixture, f"{stage.name}-{seed}", rows=stage.rows, length=stage.length),
+            MixtureStream(
+                stage.mixture,
+                f"{stage.name}-{seed}",
+                rows=stage.rows,
+                length=stage.length,
+                stretch=stage.stretch,
+            ),
             stage.steps,
             stage=stage.name,
             schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),

@@ -219,8 +219,8 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
 }
 
 
-def draw_example(mixture: Sequence[Ingredient], name: str, index: int) -> Example:
-    """Item `index` of the stream `name`, as tokens."""
+def draw_example(mixture: Sequence[Ingredient], name: str, index: int, stretch: int = 0) -> Example:
+    """Item `index` of the stream `name`, as tokens; stretch: see `MixtureStream`."""
     rng = item_random("mixture", name, index)
     place = rng.random() * sum(ingredient.share for ingredient in mixture)
     chosen = mixture[-1]
@@ -231,19 +231,34 @@ def draw_example(mixture: Sequence[Ingredient], name: str, index: int) -> Exampl
             break
     prompt, response = KINDS[chosen.kind](rng, chosen.operations)
     tokens, learned = tokenizer.encode_all([prompt, response])
-    return Example(tokens, learned)
+    return Example(tokens, learned, _skip(rng, len(tokens), len(learned), stretch))
+
+
+def _skip(rng: Random, prompt: int, response: int, stretch: int) -> tuple[int, int]:
+    """Where positions skip, and by how many: in half of the texts, and every other time behind the prompt."""
+    if not stretch or rng.random() < 0.5:
+        return 0, 0
+    place = prompt if rng.random() < 0.5 else rng.randrange(prompt, prompt + response)
+    return place, rng.randint(1, stretch)
 
 
 class MixtureStream:
-    """Packed batches of [rows, length] tokens from a mixture; resumable (see `training.loop`)."""
+    """Packed batches of [rows, length] tokens from a mixture; resumable (see `training.loop`).
 
-    def __init__(self, mixture: Sequence[Ingredient], name: str, *, rows: int, length: int) -> None:
+    stretch: in half of the texts the positions skip up to so many, once, so that the model meets distances
+    that only longer texts have. Source: PoSE, https://arxiv.org/abs/2309.10400 .
+    """
+
+    def __init__(
+        self, mixture: Sequence[Ingredient], name: str, *, rows: int, length: int, stretch: int = 0
+    ) -> None:
         if not mixture:
             raise K2ReproError("a mixture needs at least one ingredient")
         for ingredient in mixture:
             if ingredient.kind not in KINDS:
                 raise unknown("kind of example", ingredient.kind, list(KINDS))
         self.mixture, self.name, self.rows, self.length = tuple(mixture), name, rows, length
+        self.stretch = stretch
         self._next = 0
         self._waiting: list[tuple[int, Example]] = []
 
@@ -252,7 +267,7 @@ class MixtureStream:
         drawn = list(self._waiting)
         size = sum(len(example) for _, example in drawn)
         while size < AHEAD * self.rows * self.length:
-            example = draw_example(self.mixture, self.name, self._next)
+            example = self._draw(self._next)
             drawn.append((self._next, example))
             size += len(example)
             self._next += 1
@@ -268,4 +283,7 @@ class MixtureStream:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was taken: waiting texts are drawn again from their indices."""
         self._next = int(state["next"])
-        self._waiting = [(index, draw_example(self.mixture, self.name, index)) for index in state["waiting"]]
+        self._waiting = [(index, self._draw(index)) for index in state["waiting"]]
+
+    def _draw(self, index: int) -> Example:
+        return draw_example(self.mixture, self.name, index, self.stretch)

@@ -25,8 +25,8 @@ Without marks one token says both which variable comes next and whether it is kn
 the loss of every seed that fell behind lay on that token. With marks on the asked variables alone that was
 learned twice, behind a mark and elsewhere, and some seeds had learned the one and not the other: one was
 wrong in 11 of 100 cases behind a mark and in none elsewhere, one in 5 of 100 elsewhere and in none behind.
-Along a plan a mark is what the plan says next, letter for letter. Without it two seeds of four had not learned
-to follow one in 4,000 steps.
+Along a plan a mark is what the plan says next, letter for letter. Without it two seeds of four had not
+learned to follow one in 4,000 steps.
 """
 
 import random

@@ -195,9 +195,10 @@ def response_loss(model: Qwen2, batch: Batch) -> Tensor:
     targets = batch.targets.flatten()
     learned = (targets != IGNORED).nonzero()[:, 0]
     if fits_fused(model):
-        logits = packed_logits(model, batch.tokens, batch.segments, learned)
+        logits = packed_logits(model, batch.tokens, batch.segments, learned, positions=batch.positions)
     else:
-        logits = model(batch.tokens, segments=batch.segments).flatten(0, 1)[learned]
+        logits = model(batch.tokens, segments=batch.segments, positions=batch.positions)
+        logits = logits.flatten(0, 1)[learned]
     return functional.cross_entropy(logits, targets[learned], reduction="sum")
 
 

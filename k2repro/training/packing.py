@@ -18,10 +18,14 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class Example:
-    """One text as tokens: what is given, and what is to be learned."""
+    """One text as tokens: what is given, and what is to be learned.
+
+    skip: (place, distance): tokens from that place on stand so much further along than they would
+    """
 
     prompt: Sequence[int]
     response: Sequence[int]
+    skip: tuple[int, int] = (0, 0)
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.response)
@@ -34,11 +38,13 @@ class Batch:
     tokens    int64 [rows, length]
     targets   int64 [rows, length]: the token that follows, where it is learned; otherwise IGNORED
     segments  int64 [rows, length]: number of the text in its row; padding has a number of its own
+    positions int64 [rows, length]: of each token in its text, what is skipped included
     """
 
     tokens: Tensor
     targets: Tensor
     segments: Tensor
+    positions: Tensor
 
     @property
     def learned(self) -> int:
@@ -89,6 +95,7 @@ def _fill(contents: list[list[Example]], length: int) -> Batch:
     tokens = torch.zeros((len(contents), length), dtype=torch.long)
     targets = torch.full((len(contents), length), IGNORED, dtype=torch.long)
     segments = torch.zeros((len(contents), length), dtype=torch.long)
+    positions = torch.zeros((len(contents), length), dtype=torch.long)
     for row, examples in enumerate(contents):
         start = 0
         for number, example in enumerate(examples, 1):
@@ -96,10 +103,13 @@ def _fill(contents: list[list[Example]], length: int) -> Batch:
             end, first = start + len(text), start + len(example.prompt) - 1
             tokens[row, start:end] = text
             segments[row, start:end] = number
+            place, distance = example.skip
+            positions[row, start:end] = torch.arange(len(text))
+            positions[row, start + place : end] += distance
             # Position i predicts token i + 1, so the last token of the prompt learns the first response.
             targets[row, first : end - 1] = text[len(example.prompt) :]
             start = end
-    return Batch(tokens, targets, segments)
+    return Batch(tokens, targets, segments, positions)
 
 
 def _check(example: Example, length: int) -> None:
