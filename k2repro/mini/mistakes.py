@@ -116,7 +116,7 @@ class _Walk:
         if mark is not None and mark.name not in self.system.listed:
             return Diagnosis(LOOK_UP, mark.at)
         if mark is not None and word.name != mark.name:
-            return Diagnosis(LOOK_UP, word.at)
+            return Diagnosis(LOOK_UP, word.at, f"{mark.name}=")
         if piece.kind == MARK:
             return None
         return self._check_note(piece) if piece.kind == NOTE else self._check_value(word, name)

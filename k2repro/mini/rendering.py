@@ -12,8 +12,8 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
 from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import MARK, TracePiece, read_trace
-from k2repro.mini.traces import EVALUATE, QUESTION, RECALL
+from k2repro.mini.trace_grammar import TracePiece, read_trace
+from k2repro.mini.traces import EVALUATE, NOTE, QUESTION, RECALL
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
 WORDS = {"+": "plus", "-": "minus", "*": "times"}
@@ -81,7 +81,7 @@ def listing(names: Sequence[str]) -> str:
 def _steps(text: str) -> tuple[str, list[str]]:
     """What cannot be read of a trace on, and a sentence for each step before it.
 
-    A definition that is evaluated at once is one step with its evaluation.
+    A definition that is evaluated at once is one step with its evaluation; marks say nothing more.
     """
     pieces = [piece for piece in read_trace(text).pieces if piece.is_whole]
     sentences: list[str] = []
@@ -89,11 +89,9 @@ def _steps(text: str) -> tuple[str, list[str]]:
     for at, piece in enumerate(pieces):
         if piece.kind == RECALL:
             sentences.append(f"{piece.words[0].name} is known: {piece.words[0].digit}.")
-        elif piece.kind == MARK:
-            sentences.append(f"{piece.words[0].name} comes next.")
         elif piece.kind == EVALUATE:
             sentences.append(_equation(pieces[at - 1], piece))
-        elif at + 1 == len(pieces) or pieces[at + 1].kind != EVALUATE:
+        elif piece.kind == NOTE and (at + 1 == len(pieces) or pieces[at + 1].kind != EVALUATE):
             sentences.append(_note(piece, again=piece.words[0].name in noted))
             noted.add(piece.words[0].name)
     return text[pieces[-1].end if pieces else 0 :], sentences

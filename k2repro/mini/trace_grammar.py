@@ -5,7 +5,7 @@
     recall      ` m=9`             a value on its own: anywhere else, or between two notes
 
 A marked search names the variable of a look-up first: ` m? m: - p i`, ` m? m=9`. Such a mark belongs to the
-word behind it. One that is left alone, as a cut leaves it, is a piece of its own.
+word behind it. One before another name is a piece of its own: along a plan it ends a step.
 
 What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
 into sentences.
@@ -111,11 +111,12 @@ def words_of(text: str, start: int = 0) -> list[Word]:
 
 
 def _with_marks(words: list[Word]) -> list[Word]:
-    """The words, marks taken into the heads and values behind them."""
+    """The words, marks taken into the heads of the same name, and into the values, behind them."""
     found: list[Word] = []
     for word in words:
-        looks_up = HEAD.fullmatch(word.text) or VALUE.fullmatch(word.text)
-        if looks_up and found and found[-1].mark is None and MARKED.fullmatch(found[-1].text):
+        before = found[-1] if found and MARKED.fullmatch(found[-1].text) else None
+        opens = HEAD.fullmatch(word.text) and before is not None and before.name == word.name
+        if before is not None and (opens or VALUE.fullmatch(word.text)):
             word = word._replace(mark=found.pop())
         found.append(word)
     return found

@@ -17,7 +17,7 @@ some seeds never learned to tell.) And the stack of a search is written out: whe
 last word of i's note. Without it a return had to be found by looking for whoever noted i as an operand; after
 the same training that was right in 55 to 73 of 100 cases on tier-4, and it was what limited every tier.
 
-In a *marked* search, or planned solution, each look-up names its variable before it says anything, ` i?`:
+In a *marked* search each look-up names its variable before it says anything about it, ` i?`:
 
     m: - p i ? p? p=3 i? i: + q p m q? q=7 p? p=3 i=0 m: - p i ? p? p=3 i? i=0 m=3
 
@@ -25,8 +25,9 @@ Without marks one token says both which variable comes next and whether it is kn
 the loss of every seed that fell behind lay on that token. With marks on the asked variables alone that was
 learned twice, behind a mark and elsewhere, and some seeds had learned the one and not the other: one was
 wrong in 11 of 100 cases behind a mark and in none elsewhere, one in 5 of 100 elsewhere and in none behind.
-Along a plan a mark is what the plan says next, letter for letter. Without it two seeds of four had not
-learned to follow one in 4,000 steps.
+Along a marked plan each step ends by its mark there, ` m: - p i p=3 i=0 m=3 m?`. Without it, or with the mark
+in front, what comes next is found from the result, a digit, and two seeds of four had not learned that in
+4,000 steps; one counted steps instead.
 """
 
 import random
@@ -70,9 +71,13 @@ def searching_trace(system: System, *, marked: bool = False) -> str:
 
 
 def planned_trace(system: System, *, marked: bool = False) -> str:
-    """Evaluations only, in the order of `system.needed`; marked: as in `searching_trace`."""
+    """Evaluations only, in the order of `system.needed`.
+
+    marked: each step ends by its name in the plan, ` m?`, so that what comes next is what stands behind it
+    there. Nothing else has a mark: along a plan every look-up is for what is known.
+    """
     found = system.solve()
-    return "".join(step_text(name, system, found, marked=marked) for name in system.needed)
+    return "".join(step_text(name, system, found) + (f" {name}?" if marked else "") for name in system.needed)
 
 
 def search_order(system: System) -> list[Move]:
@@ -98,10 +103,9 @@ def search_order(system: System) -> list[Move]:
     return moves
 
 
-def step_text(name: str, system: System, found: dict[str, int], *, marked: bool = False) -> str:
+def step_text(name: str, system: System, found: dict[str, int]) -> str:
     """One whole step: definition, operands with their values, result."""
-    moves = [Move(action, name) for action in (NOTE, EVALUATE)]
-    return "".join(_text(move, system, found, marked=marked) for move in moves)
+    return "".join(_text(Move(action, name), system, found) for action in (NOTE, EVALUATE))
 
 
 def _text(move: Move, system: System, found: dict[str, int], *, marked: bool = False) -> str:

@@ -35,7 +35,7 @@ def test_a_look_up_prefers_the_value_that_is_known(names: tuple[int, int]):
         assert names[0] <= len(entries) <= names[1]
 
 
-@pytest.mark.parametrize("names", SIZES)
+@pytest.mark.parametrize("names", SIZES[1:])
 def test_a_plan_is_followed_in_its_own_order(names: tuple[int, int]):
     """Catches texts in the order of the list, which a model can copy without reading the plan."""
     in_order = 0
@@ -45,8 +45,7 @@ def test_a_plan_is_followed_in_its_own_order(names: tuple[int, int]):
         asked, _, plan = rest.partition(" plan")
         order = [name.removesuffix("?") for name in plan.split()]
         entries = entries_of(listed)
-        found = (entries[name].get(":", "") + entries[name].get("=", "") for name in order)
-        assert "".join(f" {name}?{entry}" for name, entry in zip(order, found, strict=True)) == answer
+        assert "".join(entries[name][":"] + entries[name]["="] + f" {name}?" for name in order) == answer
         assert set(asked.split()) <= set(order) and len(set(order)) == len(order)
         in_order += order == [name for name in entries if name in order]
     assert in_order < 60
@@ -75,7 +74,7 @@ def test_every_drill_fits_its_row():
     assert 150 < longest <= stage.length
 
 
-def test_a_mark_stands_only_in_a_plan_and_before_a_look_up():
+def test_along_a_plan_a_mark_stands_only_for_a_place_in_it():
     """Catches plans spelled with operands: then what follows a name in the plan is no unique look-up."""
     for seed in range(20):
         question, answer = drills.follow(Random(seed), (8, 9))
