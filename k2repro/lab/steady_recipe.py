@@ -19,8 +19,8 @@ Every look-up names its variable before it says anything about it, in searches (
 what was left of the loss. What came before, on other seeds, is in `choices.toml`.
 
 Problems have up to ten operations, and are asked up to sixteen. Positions are stretched (`STRETCH`): without
-that one seed solved 20 per cent of 13 and 14 operations, and in nearly all of its failures every step was right
-and the answer line wrong, whose names had to be read from farther back than ever in training.
+that one seed solved 20 per cent of 13 and 14 operations, and in most of its failures every step was right and
+the answer line wrong, whose names had to be read from farther back than ever in training.
 """
 
 from dataclasses import replace

@@ -38,13 +38,13 @@ class Batch:
     tokens    int64 [rows, length]
     targets   int64 [rows, length]: the token that follows, where it is learned; otherwise IGNORED
     segments  int64 [rows, length]: number of the text in its row; padding has a number of its own
-    positions int64 [rows, length]: of each token in its text, what is skipped included
+    positions int64 [rows, length]: of each token in its text, skips included; None where nothing is skipped
     """
 
     tokens: Tensor
     targets: Tensor
     segments: Tensor
-    positions: Tensor
+    positions: Tensor | None = None
 
     @property
     def learned(self) -> int:

@@ -88,7 +88,9 @@ def both(model: Qwen2, batch, **how):
         logits = (
             packed_logits(model, batch.tokens, batch.segments, at, **how)
             if fast
-            else model(batch.tokens, segments=batch.segments).flatten(0, 1)[at]
+            else model(batch.tokens, segments=batch.segments, positions=how.get("positions")).flatten(0, 1)[
+                at
+            ]
         )
         (logits * weights).sum().backward()
         found.append((logits.detach(), {n: p.grad.clone() for n, p in model.named_parameters()}))
@@ -114,6 +116,19 @@ LENGTHS = st.lists(st.tuples(st.integers(1, 20), st.integers(1, 28)), min_size=1
 def test_logits_and_gradients_are_those_of_the_plain_module(shape, lengths, seed):
     """Catches a hand-written way back that forgets a term: every parameter, every way of packing."""
     assert largest_difference(drawn_model(shape, seed), drawn_batch(lengths, seed)) < 2e-5
+
+
+@SETTINGS
+@given(st.sampled_from(list(SHAPES)), LENGTHS, st.integers(0, 2**20))
+def test_positions_that_skip_are_those_of_the_plain_module(shape, lengths, seed):
+    """Catches positions that the fast pass counts itself: texts would be stretched for nobody."""
+    generator = torch.Generator().manual_seed(seed)
+    model, batch = drawn_model(shape, seed), drawn_batch(lengths, seed)
+    skips = torch.randint(0, 9, batch.tokens.shape, generator=generator).cumsum(1)
+    positions = batch.positions + skips
+    assert largest_difference(model, batch, positions=positions) < 2e-5
+    (stretched, _), (plain, _) = both(model, batch, positions=positions)[0], both(model, batch)[0]
+    assert max(lengths) == (1, 1) or not torch.equal(stretched, plain)
 
 
 BATCH = [(5, 9), (3, 20), (12, 17), (2, 2), (17, 3)]
@@ -333,6 +348,11 @@ def test_nothing_asked_and_shapes_that_differ_are_refused():
         packed_logits(model, batch.tokens, batch.segments, torch.tensor([], dtype=torch.long))
     with pytest.raises(K2ReproError, match="must be equal"):
         packed_logits(model, batch.tokens, batch.segments[:, :-1], torch.tensor([3]))
+    at, short = torch.tensor([3]), batch.positions[:, :-1]
+    with pytest.raises(K2ReproError, match="must be that of tokens"):
+        packed_logits(model, batch.tokens, batch.segments, at, positions=short)
+    with pytest.raises(K2ReproError, match="prefixes are not shared"):
+        packed_logits(model, batch.tokens, batch.segments, at, positions=batch.positions, share_prefixes=True)
 
 
 def test_other_weights_take_the_module():

@@ -155,6 +155,15 @@ def test_reference_responses_are_right(make) -> None:
     assert {classify(problem, make(system_of(problem))) for problem in PROBLEMS} == {RIGHT}
 
 
+def test_only_the_answer_line_is_wrong_where_only_that_was_changed() -> None:
+    """Catches marks that are taken for mistakes: nothing before the answer is blamed, in any form."""
+    for problem in PROBLEMS:
+        for make in MADE[:-1]:
+            text, at = answer_copied_wrongly(make(system_of(problem)))
+            found = diagnose(problem, text)
+            assert (found.kind, found.at) == (ANSWER_LINE, at)
+
+
 def test_right_means_right_for_the_grader() -> None:
     """Catches counts that do not add up to pass@1: sloppy responses are right in both or in neither."""
     rng = random.Random(5)

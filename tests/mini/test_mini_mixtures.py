@@ -6,13 +6,18 @@ import pytest
 import torch
 
 from k2repro.errors import K2ReproError
+from k2repro.lab import steady_recipe
+from k2repro.lab.judge import JUDGE, SHUFFLED
 from k2repro.lab.sft_recipe import BASE, DIRECT, SFT
 from k2repro.mini import program_traces, programs, tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
+from k2repro.training.packing import IGNORED
 
 TABLE = (Ingredient("table", 1.0),)
 ENTRY = re.compile(r" [a-z]: [-+*] [a-z] [a-z]| [a-z]=\d")
 RECALL = (Ingredient("recall", 1.0),)
+STEADY = (*steady_recipe.BASE, *steady_recipe.SFT, JUDGE, SHUFFLED)
+STAGES = (*BASE, *SFT, *DIRECT, *STEADY)
 
 
 def test_a_single_step_is_right():
@@ -73,7 +78,7 @@ def test_a_copy_is_the_same_list_from_another_place_on():
     assert turned > 150
 
 
-@pytest.mark.parametrize("stage", [*BASE, *SFT, *DIRECT], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_every_text_fits_the_rows_of_its_stage(stage):
     """Catches a mixture that stops its training in the middle, at the first text that is too long."""
     assert max(len(draw_example(stage.mixture, "fits", index)) for index in range(400)) <= stage.length
@@ -86,6 +91,27 @@ def test_a_stream_goes_on_where_it_was():
         first.next_batch()
     second.load_state_dict(first.state_dict())
     assert torch.equal(first.next_batch().tokens, second.next_batch().tokens)
+
+
+def test_half_of_the_texts_are_stretched_once_and_resume_stretched():
+    """Catches a stretch that moves the prompt, comes in every text, or is another one after a resumption."""
+    first, second = (MixtureStream(SFT[0].mixture, "far", rows=2, length=288, stretch=90) for _ in range(2))
+    plain = MixtureStream(SFT[0].mixture, "far", rows=2, length=288)
+    stretched, texts = 0, 0
+    for _ in range(20):
+        batch, same = first.next_batch(), plain.next_batch()
+        assert torch.equal(batch.tokens, same.tokens) and torch.equal(batch.targets, same.targets)
+        skips = batch.positions - same.positions
+        for row in range(2):
+            for number in range(1, int(batch.segments[row].max()) + 1):
+                here = batch.segments[row] == number
+                learned = int((batch.targets[row][here] != IGNORED).nonzero()[0])
+                steps = skips[row][here].diff()
+                assert skips[row][here][learned] == 0 and (steps != 0).sum() <= 1 and steps.sum() <= 90
+                stretched, texts = stretched + int(steps.sum() > 0), texts + 1
+    assert 0.35 < stretched / texts < 0.65
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(first.next_batch().positions, second.next_batch().positions)
 
 
 def test_an_unknown_kind_is_named():
