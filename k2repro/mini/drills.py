@@ -19,8 +19,8 @@ DEFINED, KNOWN = 0.4, 0.4
 # The same share where a plan is followed, which names nothing else.
 MOSTLY_DEFINED = 0.7
 OPENED_BY_QUESTION = 0.2
-# Names that are asked back at most. With all of up to 18, most of what was left of the loss lay on which of them
-# comes next, of which a search has three.
+# Names that are asked back at most. With all of up to 18, most of what was left of the loss lay on which of
+# them comes next, of which a search has three.
 MOST_ASKED = 8
 
 
