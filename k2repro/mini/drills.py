@@ -1,7 +1,7 @@
 """Drills: lists that ask one skill of a search again and again, so that it stands before a search needs it.
 
     look-up  values and definitions, asked back by name; each is named first, as in a marked search
-    follow   definitions and values along a plan, each between its marks, as in a marked solution
+    follow   definitions and values along a plan, each with its place there, as in a marked solution
     return   notes that say whom a search goes back to, asked back by name
 
 Long lists are no luxury. A model that was drilled on lists of four to seven names (.07 nats a token there)
@@ -39,9 +39,9 @@ def look_up(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
 
 
 def follow(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
-    """A question with a plan, and along the plan each name's definition and value, between its marks.
+    """A question with a plan, and along the plan each name's definition and value, and its place in the plan.
 
-    What comes next in a plan is asked for behind a mark, and nowhere else, as in a solution. In an earlier
+    What comes next in a plan is asked for behind a place, and nowhere else, as in a solution. In an earlier
     form, drawn more rarely, some values were not listed, so that whether there is a value and what the plan
     says next had to be found at once; one seed of three had not learned to follow after 3,000 steps.
     """
@@ -49,9 +49,8 @@ def follow(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
     order = rng.sample(list(definitions), rng.randint((len(definitions) + 1) // 2, len(definitions)))
     asked = rng.sample(order, min(3, len(order)))
     question = _listed(rng, definitions, values) + " ?" + "".join(f" {name}" for name in asked)
-    return question + marked_plan_text(order), "".join(
-        f" {name}?{definition_text(name, definitions[name])} {name}={values[name]} {name}?" for name in order
-    )
+    told = {name: f"{definition_text(name, definitions[name])} {name}={values[name]}" for name in order}
+    return question + marked_plan_text(order), "".join(f" {name}?{told[name]} plan {name}?" for name in order)
 
 
 def come_back(rng: Random, names: tuple[int, int]) -> tuple[str, str]:

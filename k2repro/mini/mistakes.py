@@ -24,7 +24,7 @@ from k2repro.errors import unknown
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TRACE, is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import HALF_WORD, MARK, VALUE, TracePiece, Word, read_trace, words_of
+from k2repro.mini.trace_grammar import HALF_WORD, MARK, PLACE, VALUE, TracePiece, Word, read_trace, words_of
 from k2repro.mini.traces import EVALUATE, NOTE, QUESTION
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
@@ -111,6 +111,8 @@ class _Walk:
         return mistake
 
     def _check_short(self, piece: TracePiece, name: str) -> Diagnosis | None:
+        if piece.kind == PLACE:
+            return self._check_place(piece.words)
         word = piece.words[0]
         mark = word if piece.kind == MARK else word.mark
         if mark is not None and mark.name not in self.system.listed:
@@ -120,6 +122,12 @@ class _Walk:
         if piece.kind == MARK:
             return None
         return self._check_note(piece) if piece.kind == NOTE else self._check_value(word, name)
+
+    def _check_place(self, words: Sequence[Word]) -> Diagnosis | None:
+        """How far the plan was followed: to what was noted last."""
+        if len(words) > 1 and words[1].name != self.open:
+            return Diagnosis(LOOK_UP, words[1].at, f"{self.open}?" if self.open else "")
+        return None
 
     def _check_note(self, piece: TracePiece) -> Diagnosis | None:
         """A definition as in the question."""

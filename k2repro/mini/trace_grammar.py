@@ -1,11 +1,12 @@
-"""How a trace of the family `variables` is read: three forms of pieces, whoever wrote them.
+"""How a trace of the family `variables` is read: four forms of pieces, whoever wrote them.
 
     note        ` m: - p i`        a definition; a search adds where to go back to, ` m: - p i ?`
     evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
     recall      ` m=9`             a value on its own: anywhere else, or between two notes
+    place       ` plan m?`         how far a plan was followed
 
 A marked search names the variable of a look-up first: ` m? m: - p i`, ` m? m=9`. Such a mark belongs to the
-word behind it. One before another name is a piece of its own: along a plan it ends a step.
+word behind it. One that is left alone, as a cut leaves it, is a piece of its own.
 
 What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
 into sentences.
@@ -16,16 +17,23 @@ from typing import NamedTuple
 
 from k2repro.mini.traces import EVALUATE, NOTE, QUESTION, RECALL
 
-MARK = "mark"
+MARK, PLACE = "mark", "place"
 
 # A tag that follows without a space is a word of its own.
 WORD = re.compile(r"<\S*|[^\s<]+")
 NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
 HEAD, VALUE, MARKED = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]"), re.compile(r"[a-z]\?")
+PLAN = re.compile("plan")
 # What a cut may leave of a look-up.
 HALF_WORD = re.compile(r"([a-z]\? ?)?([a-z]=?)?")
 BACK = re.compile(rf"[a-z]|{re.escape(QUESTION)}")
-FORMS = {NOTE: (HEAD, SIGN, NAME, NAME), EVALUATE: (VALUE, VALUE, VALUE), RECALL: (VALUE,), MARK: (MARKED,)}
+FORMS = {
+    NOTE: (HEAD, SIGN, NAME, NAME),
+    EVALUATE: (VALUE, VALUE, VALUE),
+    RECALL: (VALUE,),
+    MARK: (MARKED,),
+    PLACE: (PLAN, MARKED),
+}
 # The place of the result among the words of an evaluation; nobody looks it up.
 RESULT = 2
 
@@ -111,12 +119,12 @@ def words_of(text: str, start: int = 0) -> list[Word]:
 
 
 def _with_marks(words: list[Word]) -> list[Word]:
-    """The words, marks taken into the heads of the same name, and into the values, behind them."""
+    """The words, marks taken into the heads and values behind them."""
     found: list[Word] = []
     for word in words:
-        before = found[-1] if found and MARKED.fullmatch(found[-1].text) else None
-        opens = HEAD.fullmatch(word.text) and before is not None and before.name == word.name
-        if before is not None and (opens or VALUE.fullmatch(word.text)):
+        looks_up = HEAD.fullmatch(word.text) or VALUE.fullmatch(word.text)
+        is_place = len(found) > 1 and PLAN.fullmatch(found[-2].text)
+        if looks_up and found and MARKED.fullmatch(found[-1].text) and not is_place:
             word = word._replace(mark=found.pop())
         found.append(word)
     return found
@@ -128,6 +136,8 @@ def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
         return NOTE
     if MARKED.fullmatch(words[0].text):
         return MARK
+    if PLAN.fullmatch(words[0].text):
+        return PLACE
     if VALUE.fullmatch(words[0].text):
         alone = len(words) > 1 and HEAD.fullmatch(words[1].text)
         return EVALUATE if before and before[-1].kind == NOTE and not alone else RECALL

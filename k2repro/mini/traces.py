@@ -25,10 +25,10 @@ Without marks one token says both which variable comes next and whether it is kn
 the loss of every seed that fell behind lay on that token. With marks on the asked variables alone that was
 learned twice, behind a mark and elsewhere, and some seeds had learned the one and not the other: one was
 wrong in 11 of 100 cases behind a mark and in none elsewhere, one in 5 of 100 elsewhere and in none behind.
-Along a marked plan each step begins and ends with its mark there, ` m? m: - p i p=3 i=0 m=3 m?`: what stands
-behind a mark in the plan comes next, letter for letter. Without the mark at the end that was looked for from
-the result, a digit; without the one in front it had to be turned into another word at once. One seed of four
-learned neither in 4,000 steps, and counted steps instead; with both it had after 1,200.
+Along a marked plan a step ends by its place there, ` m? m: - p i p=3 i=0 m=3 plan m?`: what stands behind
+that mark in the plan comes next, letter for letter. Without it that was looked for from the result, a digit;
+one seed of four had not learned to in 4,000 steps, and counted steps. Without the word ` plan` a mark meant
+two things, "now look this up" and "what comes behind it?", and searching drove following out.
 """
 
 import random
@@ -74,12 +74,12 @@ def searching_trace(system: System, *, marked: bool = False) -> str:
 def planned_trace(system: System, *, marked: bool = False) -> str:
     """Evaluations only, in the order of `system.needed`.
 
-    marked: each step stands between two marks, its name as the plan has it. Its operands have none: along a
-    plan every look-up is for what is known.
+    marked: each step begins with the mark of its name and ends by its place in the plan. Its operands have no
+    mark: along a plan every look-up is for what is known.
     """
     found = system.solve()
     steps = ((name, step_text(name, system, found)) for name in system.needed)
-    return "".join(f" {name}?{step} {name}?" if marked else step for name, step in steps)
+    return "".join(f" {name}?{step} plan {name}?" if marked else step for name, step in steps)
 
 
 def search_order(system: System) -> list[Move]:
