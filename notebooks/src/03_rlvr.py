@@ -817,8 +817,8 @@ changed = steady_rows.rl_effects(again)
 steady_rows.add_rows(rows, found | changed)
 
 # %% [markdown]
-# Fine-tuning ended at twelve operations and RL at fourteen, so the last level
-# is longer than anything in training. Look at the lowest circles.
+# Fine-tuning ended at ten operations and RL at fourteen, so the last level is
+# longer than anything in training. Look at the lowest circles.
 
 # %% tags=["nbval-ignore-output"]
 from statistics import fmean

@@ -92,9 +92,8 @@ show_table([
 # In JupyterLab a panel below shows a problem and three answers of the solver;
 # pick one and see what the choosers picked. On paper the first round stands
 # here as it is. `x: * y z` says that x is y times z, of which only the last
-# digit counts; `x=9` is given; `?` asks. In an answer `x?` announces the
-# asked name that comes next. One that does not end in `</answer>` lost its
-# way.
+# digit counts; `x=9` is given; `?` asks. In an answer `x?` announces what
+# is looked up next. One that does not end in `</answer>` lost its way.
 
 # %%
 from k2repro.lessons.judging import panel, rounds
