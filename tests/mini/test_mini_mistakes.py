@@ -164,6 +164,17 @@ def test_only_the_answer_line_is_wrong_where_only_that_was_changed() -> None:
             assert (found.kind, found.at) == (ANSWER_LINE, at)
 
 
+def test_a_wrong_place_in_the_plan_is_a_wrong_look_up() -> None:
+    """Catches places that nobody reads: one that names another step is found where it stands."""
+    problem = PROBLEMS[-1]
+    text, _ = answer_copied_wrongly(traces.planned_response(system_of(problem), marked=True))
+    at = text.rindex(" plan ") + len(" plan ")
+    named = text[at]
+    other = next(name for name in system_of(problem).needed if name != named)
+    found = diagnose(problem, replaced(text, at, other))
+    assert (found.kind, found.at, found.expected) == (LOOK_UP, at, f"{named}?")
+
+
 def test_right_means_right_for_the_grader() -> None:
     """Catches counts that do not add up to pass@1: sloppy responses are right in both or in neither."""
     rng = random.Random(5)

@@ -25,10 +25,11 @@ def test_the_order_of_a_reference_trace_evaluates_everything_asked(index, marked
     assert len(order) == len(set(order))
 
 
-def test_a_planned_trace_gives_its_plan_back():
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_planned_trace_gives_its_plan_back(marked):
     """Catches an order that is sorted, reversed, or that of the notes."""
     system = variables.draw_system(random.Random(7), 9)
-    assert tuple(evaluation_order(traces.planned_response(system))) == system.needed
+    assert tuple(evaluation_order(traces.planned_response(system, marked=marked))) == system.needed
 
 
 def test_the_order_of_the_notes_is_another():

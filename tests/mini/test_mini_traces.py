@@ -168,6 +168,16 @@ def test_the_planned_trace_follows_the_plan() -> None:
         assert all(step["result"] is not None for step in found)
 
 
+def test_a_marked_plan_says_how_far_it_has_come() -> None:
+    """Catches a place that is another name's, or a mark at an operand: each step has one of either, its own."""
+    for system in SYSTEMS:
+        marked = traces.planned_trace(system, marked=True)
+        steps_alone = re.sub(r" plan [a-t]\?| [a-t]\?", "", marked)
+        assert steps_alone == traces.planned_trace(system)
+        assert re.findall(r" plan ([a-t])\?", marked) == list(system.needed)
+        assert re.findall(r" ([a-t])\? \1:", marked) == list(system.needed)
+
+
 def test_a_plan_shortens_the_trace_by_what_the_search_copies() -> None:
     """Catches a plan that saves nothing: notes that are no steps, returns, recalled values must be gone."""
     for system in SYSTEMS:
