@@ -62,8 +62,8 @@ BASE = (
         length=256,
         layers=3,
         skills=(
-            Skill("marked-look-up", 0.05, (12, 18)),
-            Skill("marked-follow", 0.04, (12, 18)),
+            Skill("marked-look-up", 0.08, (12, 18)),
+            Skill("marked-follow", 0.08, (12, 18)),
             Skill("return", 0.1, (3, 5)),
             Skill("table", 0.1),
         ),
@@ -86,7 +86,7 @@ BASE = (
         skills=(
             Skill("marked-steps", 0.02, (6, LONGEST)),
             Skill("marked-plan", 0.03, (6, LONGEST)),
-            Skill("marked-follow", 0.05, (12, 18)),
+            Skill("marked-follow", 0.08, (12, 18)),
         ),
     ),
     Stage(

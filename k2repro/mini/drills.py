@@ -50,7 +50,7 @@ def follow(rng: Random, names: tuple[int, int]) -> tuple[str, str]:
     asked = rng.sample(order, min(3, len(order)))
     question = _listed(rng, definitions, values) + " ?" + "".join(f" {name}" for name in asked)
     told = {name: f"{definition_text(name, definitions[name])} {name}={values[name]}" for name in order}
-    return question + marked_plan_text(order), "".join(f" {name}?{told[name]} plan {name}?" for name in order)
+    return question + marked_plan_text(order), "".join(f" {name}?{told[name]} ok {name}?" for name in order)
 
 
 def come_back(rng: Random, names: tuple[int, int]) -> tuple[str, str]:

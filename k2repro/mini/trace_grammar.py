@@ -3,7 +3,7 @@
     note        ` m: - p i`        a definition; a search adds where to go back to, ` m: - p i ?`
     evaluate    ` p=3 i=4 m=9`     operands and result, right after a note
     recall      ` m=9`             a value on its own: anywhere else, or between two notes
-    place       ` plan m?`         how far a plan was followed
+    place       ` ok m?`           how far a plan was followed
 
 A marked search names the variable of a look-up first: ` m? m: - p i`, ` m? m=9`. Such a mark belongs to the
 word behind it. One that is left alone, as a cut leaves it, is a piece of its own.
@@ -23,7 +23,7 @@ MARK, PLACE = "mark", "place"
 WORD = re.compile(r"<\S*|[^\s<]+")
 NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
 HEAD, VALUE, MARKED = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]"), re.compile(r"[a-z]\?")
-PLAN = re.compile("plan")
+DONE = re.compile("ok")
 # What a cut may leave of a look-up.
 HALF_WORD = re.compile(r"([a-z]\? ?)?([a-z]=?)?")
 BACK = re.compile(rf"[a-z]|{re.escape(QUESTION)}")
@@ -32,7 +32,7 @@ FORMS = {
     EVALUATE: (VALUE, VALUE, VALUE),
     RECALL: (VALUE,),
     MARK: (MARKED,),
-    PLACE: (PLAN, MARKED),
+    PLACE: (DONE, MARKED),
 }
 # The place of the result among the words of an evaluation; nobody looks it up.
 RESULT = 2
@@ -123,7 +123,7 @@ def _with_marks(words: list[Word]) -> list[Word]:
     found: list[Word] = []
     for word in words:
         looks_up = HEAD.fullmatch(word.text) or VALUE.fullmatch(word.text)
-        is_place = len(found) > 1 and PLAN.fullmatch(found[-2].text)
+        is_place = len(found) > 1 and DONE.fullmatch(found[-2].text)
         if looks_up and found and MARKED.fullmatch(found[-1].text) and not is_place:
             word = word._replace(mark=found.pop())
         found.append(word)
@@ -136,7 +136,7 @@ def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
         return NOTE
     if MARKED.fullmatch(words[0].text):
         return MARK
-    if PLAN.fullmatch(words[0].text):
+    if DONE.fullmatch(words[0].text):
         return PLACE
     if VALUE.fullmatch(words[0].text):
         alone = len(words) > 1 and HEAD.fullmatch(words[1].text)

@@ -25,10 +25,10 @@ Without marks one token says both which variable comes next and whether it is kn
 the loss of every seed that fell behind lay on that token. With marks on the asked variables alone that was
 learned twice, behind a mark and elsewhere, and some seeds had learned the one and not the other: one was
 wrong in 11 of 100 cases behind a mark and in none elsewhere, one in 5 of 100 elsewhere and in none behind.
-Along a marked plan a step ends by its place there, ` m? m: - p i p=3 i=0 m=3 plan m?`: what stands behind
-that mark in the plan comes next, letter for letter. Without it that was looked for from the result, a digit;
-one seed of four had not learned to in 4,000 steps, and counted steps. Without the word ` plan` a mark meant
-two things, "now look this up" and "what comes behind it?", and searching drove following out.
+Along a marked plan a step ends by its place there, ` m? m: - p i p=3 i=0 m=3 ok m?`: what stands behind that
+mark in the plan comes next, letter for letter. Without it that was looked for from the result, a digit; one
+seed of four had not learned to in 4,000 steps, and counted steps. Without the word ` ok` a mark meant two
+things, "now look this up" and "what comes behind it?", and searching drove following out.
 """
 
 import random
@@ -79,7 +79,7 @@ def planned_trace(system: System, *, marked: bool = False) -> str:
     """
     found = system.solve()
     steps = ((name, step_text(name, system, found)) for name in system.needed)
-    return "".join(f" {name}?{step} plan {name}?" if marked else step for name, step in steps)
+    return "".join(f" {name}?{step} ok {name}?" if marked else step for name, step in steps)
 
 
 def search_order(system: System) -> list[Move]:

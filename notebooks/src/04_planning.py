@@ -162,7 +162,7 @@ print("\nAs the model reads it:", problem.question, marked(problem.plan))
 # And the two answers. In a trace a definition is followed by the values that
 # are known, then by its own: `x: + y z y=3 z=5 x=8`. A search adds to each
 # definition who needs it, with `?` for the question, and `x?` announces what
-# it looks up next. Along a plan `plan x?` says how far it has come. What
+# it looks up next. Along a plan `ok x?` says how far it has come. What
 # follows the first mistake is marked.
 
 # %% tags=["nbval-ignore-output"]

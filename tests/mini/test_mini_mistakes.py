@@ -168,7 +168,7 @@ def test_a_wrong_place_in_the_plan_is_a_wrong_look_up() -> None:
     """Catches places that nobody reads: one that names another step is found where it stands."""
     problem = PROBLEMS[-1]
     text, _ = answer_copied_wrongly(traces.planned_response(system_of(problem), marked=True))
-    at = text.rindex(" plan ") + len(" plan ")
+    at = text.rindex(" ok ") + len(" ok ")
     named = text[at]
     other = next(name for name in system_of(problem).needed if name != named)
     found = diagnose(problem, replaced(text, at, other))

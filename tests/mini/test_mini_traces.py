@@ -169,12 +169,12 @@ def test_the_planned_trace_follows_the_plan() -> None:
 
 
 def test_a_marked_plan_says_how_far_it_has_come() -> None:
-    """Catches a place that is another name's, or a mark at an operand: each step has one of either, its own."""
+    """Catches a place that is another name's, or a mark at an operand: a step has one of either."""
     for system in SYSTEMS:
         marked = traces.planned_trace(system, marked=True)
-        steps_alone = re.sub(r" plan [a-t]\?| [a-t]\?", "", marked)
+        steps_alone = re.sub(r" ok [a-t]\?| [a-t]\?", "", marked)
         assert steps_alone == traces.planned_trace(system)
-        assert re.findall(r" plan ([a-t])\?", marked) == list(system.needed)
+        assert re.findall(r" ok ([a-t])\?", marked) == list(system.needed)
         assert re.findall(r" ([a-t])\? \1:", marked) == list(system.needed)
 
 
