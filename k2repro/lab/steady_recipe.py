@@ -5,7 +5,7 @@ mixture. Its seeds end far apart. Looked at by kind of text, the loss says why: 
 next undid (look-ups in lists of 12 to 18 names .19 nats a token after the tables, 1.32 after the trials;
 arithmetic .10, then .61), and a mean hid that a skill was missing. Here
 
-    copy     a list of words, once more, as in the first recipe
+    copy     a list of words and marks, once more: what follows a mark in a plan is found as it is in a copy
     skills   look-ups, plans, notes to go back to, arithmetic and candidates at once, in short and long lists
     search   problems of every length; every skill goes on beside them
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
@@ -38,9 +38,9 @@ STRETCH = 150
 SHORT, LONG, KEPT = (4, 7), (8, 18), (10, 18)
 DRILLS = (
     ("marked-look-up", SHORT, 5),
-    ("marked-look-up", LONG, 5),
-    ("marked-follow", SHORT, 7),
-    ("marked-follow", LONG, 7),
+    ("marked-look-up", LONG, 9),
+    ("marked-follow", SHORT, 5),
+    ("marked-follow", LONG, 5),
     ("return", (3, 5), 4),
     ("return", (6, 9), 4),
 )
@@ -53,7 +53,7 @@ def _drills(share: float) -> tuple[Ingredient, ...]:
 
 
 BASE = (
-    Stage("copy", (Ingredient("copy", 1.0),), steps=800, rows=12, length=80, layers=2, until=0.32),
+    Stage("copy", (Ingredient("marked-copy", 1.0),), steps=1200, rows=9, length=104, layers=2, until=0.36),
     Stage(
         "skills",
         (*_drills(0.32), Ingredient("table", 0.6), Ingredient("trial", 0.08)),
@@ -78,10 +78,11 @@ BASE = (
             Ingredient("marked-plan", 0.13, (2, LONGEST)),
             Ingredient("searching-program", 0.09),
         ),
-        steps=4000,
+        steps=2000,
         rows=6,
         length=312,
         layers=4,
+        schedule="linear",
         stretch=STRETCH,
         skills=(
             Skill("marked-steps", 0.02, (6, LONGEST)),

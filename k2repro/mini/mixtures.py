@@ -129,6 +129,21 @@ def _copy(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     return "".join(words), "".join(words[turn:] + words[:turn])
 
 
+def _marked_copy(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
+    """The same with marks between the words, which plans and searches are full of.
+
+    Where marks had no part in the copying, what stands behind one in a plan was found late or never: one seed
+    counted steps instead, and was at .18 nats a token after 4,000 steps of the drills. With them it was at .02
+    after 900.
+    """
+    heads = [f" {name}{form}" for name in variables.LETTERS for form in (":", "=")]
+    words = [head + _follower(rng, head) for head in rng.sample(heads, rng.randint(5, 7))]
+    words += [f" {name}?" for name in rng.sample(variables.LETTERS, rng.randint(5, 7))]
+    rng.shuffle(words)
+    turn = rng.randrange(len(words))
+    return "".join(words), "".join(words[turn:] + words[:turn])
+
+
 def _follower(rng: Random, head: str) -> str:
     """What stands behind a head: an operator or a digit, whichever its sign, and operands behind a colon.
 
@@ -205,6 +220,7 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "sloppy": _variables("sloppy"),
     "mispaired-steps": _mispaired,
     "copy": _copy,
+    "marked-copy": _marked_copy,
     "recall": _recall,
     "marked-look-up": _drill(drills.look_up),
     "marked-follow": _drill(drills.follow),

@@ -67,11 +67,12 @@ def test_recall_asks_back_what_was_given():
     assert both > 100
 
 
-def test_a_copy_is_the_same_list_from_another_place_on():
+@pytest.mark.parametrize("kind", ["copy", "marked-copy"])
+def test_a_copy_is_the_same_list_from_another_place_on(kind):
     """Catches a second round that does not follow from the first: it is a rotation, and seldom the same."""
     turned = 0
     for index in range(200):
-        example = draw_example((Ingredient("copy", 1.0),), "test", index)
+        example = draw_example((Ingredient(kind, 1.0),), "test", index)
         first, second = tokenizer.decode(example.prompt), tokenizer.decode(example.response)
         assert len(first) == len(second) and second in first + first
         turned += first != second

@@ -82,6 +82,7 @@ LATER = (
     "mispaired-steps",
     "marked-look-up",
     "marked-follow",
+    "marked-copy",
     "return",
     "marked-plan",
     "marked-steps",
