@@ -132,9 +132,9 @@ def _copy(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
 def _marked_copy(rng: Random, operations: tuple[int, int]) -> tuple[str, str]:
     """The same with marks between the words, which plans and searches are full of.
 
-    Where marks had no part in the copying, what stands behind one in a plan was found late or never: one seed
-    counted steps instead, and was at .18 nats a token after 4,000 steps of the drills. With them it was at .02
-    after 900.
+    Where marks had no part in the copying, what stands behind one in a plan was found late or never: one
+    seed counted steps instead, and was at .18 nats a token after 4,000 steps of the drills. With them it was
+    at .02 after 900.
     """
     heads = [f" {name}{form}" for name in variables.LETTERS for form in (":", "=")]
     words = [head + _follower(rng, head) for head in rng.sample(heads, rng.randint(5, 7))]
