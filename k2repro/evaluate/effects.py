@@ -101,8 +101,14 @@ class SeedTable:
         return SeedTable(tuple(ids), {seed: values[order] for seed, values in self.by_seed.items()})
 
     def shared_with(self, other: "SeedTable") -> "SeedTable":
-        """Cut down to the seeds that the other has too: a control has fewer."""
-        return SeedTable(self.ids, {s: each for s, each in self.by_seed.items() if s in other.by_seed})
+        """Cut down to the seeds that the other has too: a control has fewer. Raises K2ReproError for none."""
+        shared = {seed: each for seed, each in self.by_seed.items() if seed in other.by_seed}
+        if not shared:
+            raise K2ReproError(
+                f"models of seeds {sorted(self.by_seed)} and {sorted(other.by_seed)} have none in common, so "
+                "they cannot be paired; usual cause: a seed that one side has was turned away by a gate"
+            )
+        return SeedTable(self.ids, shared)
 
 
 def table_of(

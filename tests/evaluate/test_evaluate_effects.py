@@ -232,3 +232,11 @@ def test_one_seed_decides_nothing():
         with pytest.raises(K2ReproError, match="at least two"):
             effect.over_seeds()
     assert right(pool([[1, 0]]).attempts[0]) == 0.5
+
+
+def test_models_without_a_seed_in_common_are_named():
+    """Catches a mean over no seed, which is NaN or a TypeError far from its cause."""
+    one, other = (SeedTable(("a",), {seed: np.ones(1) for seed in seeds}) for seeds in ((1, 2), (2, 3)))
+    assert list(one.shared_with(other).by_seed) == [2]
+    with pytest.raises(K2ReproError, match=r"seeds \[1, 2\] and \[5\] have none in common.*gate"):
+        one.shared_with(SeedTable(("a",), {5: np.ones(1)}))
