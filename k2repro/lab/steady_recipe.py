@@ -11,16 +11,17 @@ arithmetic .10, then .61), and a mean hid that a skill was missing. Here
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
 and `skills` and `search` end once each skill is within its own bound, or at their cap. Fine-tuning goes on
-with long look-ups and plans for a seventh of its texts: ten operations list up to 16 names, sixteen list 20,
+with long look-ups and plans for a seventh of its texts: six operations list up to 12 names, sixteen list 20,
 and a model that had followed plans through long lists had lost it once it saw none.
 
 Every look-up names its variable before it says anything about it, in searches (`marked-steps`), along plans
 (`marked-plan`) and in drills: which name comes next, and whether it is known, was one decision, and most of
 what was left of the loss. What came before, on other seeds, is in `choices.toml`.
 
-Problems have up to ten operations, and are asked up to sixteen. Positions are stretched (`STRETCH`): without
-that one seed solved 20 per cent of 13 and 14 operations, and in most of its failures every step was right and
-the answer line wrong, whose names had to be read from farther back than ever in training.
+Problems have up to six operations, and nine to sixteen are asked: with ten, RL solved nearly all of them, and
+nothing was left to choose or to plan for. Positions are stretched (`STRETCH`): without that one seed, trained
+to ten, solved 20 per cent of 13 and 14 operations, and in most of its failures every step was right and the
+answer line wrong, whose names had to be read from farther back than ever in training.
 """
 
 from dataclasses import replace
