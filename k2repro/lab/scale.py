@@ -45,7 +45,7 @@ class Scale:
     points: int = 4
     solver_seeds: int = 5
     gate: float = 0.5
-    steady_first: int = 20
+    steady_first: int = 30
     steady_seeds: int = 5
     steady_controls: int = 3
     large_seeds: int = 1

@@ -11,17 +11,18 @@ arithmetic .10, then .61), and a mean hid that a skill was missing. Here
     weak     the base's own mixture: mostly direct answers, sloppy traces, a few planned ones
 
 and `skills` and `search` end once each skill is within its own bound, or at their cap. Fine-tuning goes on
-with long look-ups and plans for a seventh of its texts: six operations list up to 12 names, sixteen list 20,
+with long look-ups and plans for a seventh of its texts: four operations list up to 10 names, sixteen list 20,
 and a model that had followed plans through long lists had lost it once it saw none.
 
 Every look-up names its variable before it says anything about it, in searches (`marked-steps`), along plans
 (`marked-plan`) and in drills: which name comes next, and whether it is known, was one decision, and most of
 what was left of the loss. What came before, on other seeds, is in `choices.toml`.
 
-Problems have up to six operations, and nine to sixteen are asked: with ten, RL solved nearly all of them, and
-nothing was left to choose or to plan for. Positions are stretched (`STRETCH`): without that one seed, trained
-to ten, solved 20 per cent of 13 and 14 operations, and in most of its failures every step was right and the
-answer line wrong, whose names had to be read from farther back than ever in training.
+Problems have up to four operations, with a plan up to six, and nine to sixteen are asked: the walk is the same
+at every length, and trained to ten operations RL left nothing to plan or to choose for (97 per cent of
+validation). Positions are stretched (`STRETCH`): without that one seed, trained to ten, solved 20 per cent of 13
+and 14 operations, and in most of its failures every step was right and the answer line wrong, whose names had
+to be read from farther back than ever in training.
 """
 
 from dataclasses import replace
@@ -30,11 +31,11 @@ from k2repro.lab.sft_recipe import FINE_TUNING
 from k2repro.lab.stages import Skill, Stage
 from k2repro.mini.mixtures import Ingredient
 
-# Operations of the longest problem up to fine-tuning.
-LONGEST = 10
+# Operations of the longest problem up to fine-tuning, to be searched and with a plan: texts of equal length.
+LONGEST, PLANNED = 4, 6
 # Positions that half of the texts skip, at most. The longest problem that is asked, up to 440 tokens with its
 # solution, is so much longer than those of training.
-STRETCH = 150
+STRETCH = 300
 # Names in the lists of the drills.
 SHORT, LONG, KEPT = (4, 7), (8, 18), (10, 18)
 DRILLS = (
@@ -74,9 +75,8 @@ BASE = (
         (
             *_drills(0.25),
             Ingredient("table", 0.09),
-            Ingredient("marked-steps", 0.24, (2, 6)),
-            Ingredient("marked-steps", 0.2, (2, LONGEST)),
-            Ingredient("marked-plan", 0.13, (2, LONGEST)),
+            Ingredient("marked-steps", 0.44, (2, LONGEST)),
+            Ingredient("marked-plan", 0.13, (2, PLANNED)),
             Ingredient("searching-program", 0.09),
         ),
         steps=2000,
@@ -86,8 +86,8 @@ BASE = (
         schedule="linear",
         stretch=STRETCH,
         skills=(
-            Skill("marked-steps", 0.02, (6, LONGEST)),
-            Skill("marked-plan", 0.03, (6, LONGEST)),
+            Skill("marked-steps", 0.02, (LONGEST, LONGEST)),
+            Skill("marked-plan", 0.03, (LONGEST, PLANNED)),
             Skill("marked-follow", 0.08, (12, 18)),
         ),
     ),
@@ -95,8 +95,8 @@ BASE = (
         "weak",
         (
             Ingredient("direct", 0.5, (2, LONGEST)),
-            Ingredient("marked-plan", 0.12, (2, LONGEST)),
-            Ingredient("sloppy", 0.26, (2, LONGEST)),
+            Ingredient("marked-plan", 0.12, (2, PLANNED)),
+            Ingredient("sloppy-steps", 0.26, (2, LONGEST)),
             Ingredient("direct-program", 0.06),
             Ingredient("sloppy-program", 0.06),
         ),
@@ -112,10 +112,9 @@ SFT = (
     Stage(
         "sft",
         (
-            Ingredient("marked-steps", 0.17, (2, 6)),
-            Ingredient("marked-steps", 0.255, (2, LONGEST)),
+            Ingredient("marked-steps", 0.425, (2, LONGEST)),
             Ingredient("many-marked", 0.17, (2, LONGEST)),
-            Ingredient("marked-plan", 0.153, (2, LONGEST)),
+            Ingredient("marked-plan", 0.153, (2, PLANNED)),
             Ingredient("searching-program", 0.102),
             Ingredient("marked-look-up", 0.07, KEPT),
             Ingredient("marked-follow", 0.08, KEPT),

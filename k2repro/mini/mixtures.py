@@ -55,8 +55,9 @@ def _variables(kind: str) -> Callable[[Random, tuple[int, int]], tuple[str, str]
             return _text(question, plan, traces.planned_response(system, marked=True))
         if kind == "direct":
             return _text(question, "", traces.direct_response(system))
-        if kind == "sloppy":
-            return _text(question, "", traces.sloppy_response(system, rng, SLOPPY))
+        if kind in ("sloppy", "sloppy-steps"):
+            marked = kind == "sloppy-steps"
+            return _text(question, "", traces.sloppy_response(system, rng, SLOPPY, marked=marked))
         if kind == "planning":
             return _text(question, "", plans.planning_response(system))
         marked = kind in ("marked-steps", "many-marked")
@@ -218,6 +219,7 @@ KINDS: dict[str, Callable[[Random, tuple[int, int]], tuple[str, str]]] = {
     "marked-plan": _variables("marked-plan"),
     "direct": _variables("direct"),
     "sloppy": _variables("sloppy"),
+    "sloppy-steps": _variables("sloppy-steps"),
     "mispaired-steps": _mispaired,
     "copy": _copy,
     "marked-copy": _marked_copy,

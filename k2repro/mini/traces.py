@@ -32,7 +32,7 @@ things, "now look this up" and "what comes behind it?", and searching drove foll
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from k2repro.mini.variables import MODULUS, System, answer_text, apply, definition_text
@@ -61,14 +61,7 @@ def searching_trace(system: System, *, marked: bool = False) -> str:
 
     marked: each look-up names its variable first, ` m?`. A return to a note looks nothing up.
     """
-    found = system.solve()
-    noted: set[str] = set()
-    parts = []
-    for move in search_order(system):
-        returns = move.action == NOTE and move.name in noted
-        parts.append(_text(move, system, found, marked=marked and not returns))
-        noted.add(move.name)
-    return "".join(parts)
+    return _written(search_order(system), system, system.solve(), marked=marked)
 
 
 def planned_trace(system: System, *, marked: bool = False) -> str:
@@ -80,6 +73,17 @@ def planned_trace(system: System, *, marked: bool = False) -> str:
     found = system.solve()
     steps = ((name, step_text(name, system, found)) for name in system.needed)
     return "".join(f" {name}?{step} ok {name}?" if marked else step for name, step in steps)
+
+
+def _written(moves: Sequence[Move], system: System, found: Mapping[str, int], *, marked: bool) -> str:
+    """Moves as text, with the values `found`."""
+    noted: set[str] = set()
+    parts = []
+    for move in moves:
+        returns = move.action == NOTE and move.name in noted
+        parts.append(_text(move, system, found, marked=marked and not returns))
+        noted.add(move.name)
+    return "".join(parts)
 
 
 def search_order(system: System) -> list[Move]:
@@ -105,12 +109,12 @@ def search_order(system: System) -> list[Move]:
     return moves
 
 
-def step_text(name: str, system: System, found: dict[str, int]) -> str:
+def step_text(name: str, system: System, found: Mapping[str, int]) -> str:
     """One whole step: definition, operands with their values, result."""
     return "".join(_text(Move(action, name), system, found) for action in (NOTE, EVALUATE))
 
 
-def _text(move: Move, system: System, found: dict[str, int], *, marked: bool = False) -> str:
+def _text(move: Move, system: System, found: Mapping[str, int], *, marked: bool = False) -> str:
     name = move.name
     mark = f" {name}?" if marked else ""
     if move.action == NOTE:
@@ -122,19 +126,18 @@ def _text(move: Move, system: System, found: dict[str, int], *, marked: bool = F
     return f"{looked_up} {name}={found[name]}"
 
 
-def sloppy_response(system: System, rng: random.Random, wrong: float) -> str:
+def sloppy_response(system: System, rng: random.Random, wrong: float, *, marked: bool = False) -> str:
     """A searching response in which each result is wrong with probability `wrong`, errors carried on."""
     found = dict(system.values)
-    parts = []
-    for move in search_order(system):
+    moves = search_order(system)
+    for move in moves:
         if move.action == EVALUATE:
             operator, first, second = system.definitions[move.name]
             found[move.name] = apply(operator, found[first], found[second])
             if rng.random() < wrong:
                 found[move.name] = (found[move.name] + rng.randint(1, MODULUS - 1)) % MODULUS
-        parts.append(_text(move, system, found))
     answer = "".join(f" {name}={found[name]}" for name in system.asked)
-    return response_text("".join(parts), answer)
+    return response_text(_written(moves, system, found, marked=marked), answer)
 
 
 def response_text(trace: str, answer: str) -> str:

@@ -22,9 +22,12 @@ MODULUS = 10
 ASKED = 3
 # Operations that the asked values need, least and most, in each tier.
 TIERS = {"tier-1": (2, 3), "tier-2": (4, 6), "tier-3": (7, 9), "tier-4": (10, 12)}
-# What test-time methods are judged on: problems hard enough that one sample often fails. Training ends at
-# twelve operations, so the last two are longer than anything learned; 16 is the most that 20 letters allow.
+# What models of the steady recipe are judged on, and test-time methods with them: longer than anything that
+# they trained on, so that one sample often fails; 16 is the most that 20 letters allow.
 LEVELS = {"ops-9-10": (9, 10), "ops-11-12": (11, 12), "ops-13-14": (13, 14), "ops-15-16": (15, 16)}
+# What its reinforcement learning practises: longer than fine-tuning, shorter than the levels.
+PRACTICE = {"ops-5-6": (5, 6), "ops-7-8": (7, 8)}
+EVERY = TIERS | LEVELS | PRACTICE
 
 Definition = tuple[str, str, str]  # operator, first operand, second operand
 
@@ -68,8 +71,8 @@ def problems(tier: str, split: str, count: int, *, seed: int = 0, start: int = 0
 
     Raises K2ReproError for an unknown tier or split, a count below 1 or a negative start.
     """
-    if tier not in TIERS | LEVELS:
-        raise unknown("tier", tier, list(TIERS | LEVELS))
+    if tier not in EVERY:
+        raise unknown("tier", tier, list(EVERY))
     if split not in SPLITS:
         raise unknown("split", split, list(SPLITS))
     if count < 1:
@@ -82,7 +85,7 @@ def problems(tier: str, split: str, count: int, *, seed: int = 0, start: int = 0
 def _problem(tier: str, split: str, seed: int, index: int) -> Problem:
     rng = item_random(FAMILY, split, tier, seed, index)
     while True:
-        system = draw_system(rng, rng.randint(*(TIERS | LEVELS)[tier]))
+        system = draw_system(rng, rng.randint(*EVERY[tier]))
         if split_of(system) == split:
             break
     return Problem(

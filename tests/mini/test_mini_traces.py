@@ -209,6 +209,14 @@ def test_rate_0_is_the_reference_and_rate_1_is_wrong_in_each_step(system: System
     assert all(int(step["result"]) != result_of(step) for step in steps(sloppy.trace))
 
 
+def test_a_sloppy_search_speaks_the_language_of_a_sound_one() -> None:
+    """Catches a base that is spoiled with texts of another form: RL from it then had nothing to sharpen."""
+    for system in SYSTEMS:
+        sound = traces.searching_response(system, marked=True)
+        sloppy = traces.sloppy_response(system, random.Random(3), 0.5, marked=True)
+        assert re.sub(r"\d", "0", sloppy) == re.sub(r"\d", "0", sound)
+
+
 def test_sloppiness_has_the_stated_rate_and_is_carried_on() -> None:
     """Catches errors that are repaired: later steps use the wrong value, so does the answer."""
     rng = random.Random(9)

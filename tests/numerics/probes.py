@@ -86,6 +86,7 @@ LATER = (
     "return",
     "marked-plan",
     "marked-steps",
+    "sloppy-steps",
     "many-marked",
 )
 # Temperature, top-p, samples of a prompt, rows in flight.
