@@ -14,6 +14,7 @@ from k2repro.evaluate.effects import (
     Seeds,
     SeedTable,
     by_tier,
+    cut_off,
     difference,
     gap,
     holm_adjusted,
@@ -151,6 +152,13 @@ def test_measures_other_than_pass_at_1():
     }
     assert level(table_of(scores, tokens), generator=rng()).value == 30
     assert level(table_of(scores, of_kind(ARITHMETIC)), generator=rng()).value == 0.75
+
+
+def test_a_cut_is_what_the_budget_ended_and_no_mistake():
+    """Catches a share of finished responses in its place, and of wrong ones."""
+    cut, wrong = Score(UNFINISHED, 10, "length", False), answer(0)
+    scores = Scores((Attempts("a", "t", (cut, answer(1), wrong, wrong)), Attempts("b", "t", (cut,))), {})
+    assert table_of({0: scores}, cut_off).by_seed[0].tolist() == [0.25, 1.0]
 
 
 def test_a_smaller_budget_keeps_what_fits_and_nothing_else():

@@ -136,3 +136,17 @@ def test_new_layers_are_drawn_anew_for_each_seed(monkeypatch):
     for name, random in drawn.items():
         first, again, other = (model[name] for model in models)
         assert torch.equal(first, again) and torch.equal(first, other) == (not random), name
+
+
+def test_models_are_kept_from_the_last_stage_alone():
+    """Catches a curve that begins with models of the stage before, filed under steps of the last one."""
+    kept = []
+    short = replace(stage(0.0, 0.0, steps=3), skills=())
+    run_stages(
+        tiny_model(),
+        [replace(short, name="before"), replace(short, layers=2)],
+        0,
+        keep=lambda step, model: kept.append((step, model.config.num_hidden_layers)),
+        keep_at=(2, 3),
+    )
+    assert kept == [(2, 2), (3, 2)]

@@ -11,6 +11,8 @@ from k2repro.lab.judge import JUDGE, SHUFFLED
 from k2repro.lab.sft_recipe import BASE, DIRECT, SFT
 from k2repro.mini import program_traces, programs, tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
+from k2repro.mini.question import read_question
+from k2repro.mini.variables import answer_text
 from k2repro.training.packing import IGNORED
 
 TABLE = (Ingredient("table", 1.0),)
@@ -99,6 +101,19 @@ def test_shares_are_relative(scale):
     drawn = [tokenizer.decode(draw_example(mixture, "shares", at).response) for at in range(600)]
     tables, recalls = sum(len(text) == 1 for text in drawn), sum("<think>" in text for text in drawn)
     assert (tables / 600, recalls / 600) == pytest.approx((0.5, 0.3), abs=0.06)
+
+
+def test_a_mispaired_solution_is_of_another_question():
+    """Catches a wrong twin that is right: a judge of it would gain as much, and prove nothing."""
+    answered = {}
+    for kind in ("marked-steps", "mispaired-steps"):
+        answered[kind] = 0
+        for at in range(60):
+            example = draw_example((Ingredient(kind, 1.0, (2, 16)),), "twin", at)
+            question = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
+            right = f"<answer>{answer_text(read_question(question))}</answer>"
+            answered[kind] += right in tokenizer.decode(example.response)
+    assert answered == {"marked-steps": 60, "mispaired-steps": 0}
 
 
 def test_a_stream_goes_on_where_it_was():
