@@ -11,6 +11,8 @@ from k2repro.lab.judge import JUDGE, SHUFFLED
 from k2repro.lab.sft_recipe import BASE, DIRECT, SFT
 from k2repro.mini import program_traces, programs, tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
+from k2repro.mini.question import read_question
+from k2repro.mini.variables import answer_text
 from k2repro.training.packing import IGNORED
 
 TABLE = (Ingredient("table", 1.0),)
@@ -85,6 +87,35 @@ def test_every_text_fits_the_rows_of_its_stage(stage):
     assert max(len(draw_example(stage.mixture, "fits", index)) for index in range(400)) <= stage.length
 
 
+@pytest.mark.parametrize("stage", STEADY, ids=lambda stage: stage.name)
+def test_the_shares_of_a_stage_are_parts_of_one(stage):
+    """Catches drills that crowd out the rest: a share that is said of all of them, given to each."""
+    assert sum(each.share for each in stage.mixture) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
+def test_shares_are_relative(scale):
+    """Catches shares that count only while they add up to 1: the first gets all, or the last the rest."""
+    kinds = {"copy": 0.2, "table": 0.5, "recall": 0.3}
+    mixture = tuple(Ingredient(kind, share * scale) for kind, share in kinds.items())
+    drawn = [tokenizer.decode(draw_example(mixture, "shares", at).response) for at in range(600)]
+    tables, recalls = sum(len(text) == 1 for text in drawn), sum("<think>" in text for text in drawn)
+    assert (tables / 600, recalls / 600) == pytest.approx((0.5, 0.3), abs=0.06)
+
+
+def test_a_mispaired_solution_is_of_another_question():
+    """Catches a wrong twin that is right: a judge of it would gain as much, and prove nothing."""
+    answered = {}
+    for kind in ("marked-steps", "mispaired-steps"):
+        answered[kind] = 0
+        for at in range(60):
+            example = draw_example((Ingredient(kind, 1.0, (2, 16)),), "twin", at)
+            question = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
+            right = f"<answer>{answer_text(read_question(question))}</answer>"
+            answered[kind] += right in tokenizer.decode(example.response)
+    assert answered == {"marked-steps": 60, "mispaired-steps": 0}
+
+
 def test_a_stream_goes_on_where_it_was():
     """Catches a resumed run that sees other texts than an undisturbed one."""
     first, second = (MixtureStream(SFT[0].mixture, "resume", rows=2, length=288) for _ in range(2))
@@ -113,6 +144,27 @@ def test_half_of_the_texts_are_stretched_once_and_resume_stretched():
     assert 0.35 < stretched / texts < 0.65
     second.load_state_dict(first.state_dict())
     assert torch.equal(first.next_batch().positions, second.next_batch().positions)
+
+
+def test_skips_are_of_every_size_and_in_every_place():
+    """Catches a stretch of one size, or always behind the prompt: distances inside a solution stay short."""
+    texts = [draw_example(SFT[0].mixture, "far", at, stretch=90) for at in range(400)]
+    skipped = [(text, *text.skip) for text in texts if text.skip[1]]
+    assert {1 + distance // 30 for *_, distance in skipped} >= {1, 2, 3}
+    assert min(distance for *_, distance in skipped) < 10
+    behind = [place - len(text.prompt) for text, place, _ in skipped]
+    assert 0.3 < sum(place == 0 for place in behind) / len(behind) < 0.7
+    halves = [2 * place > len(text.response) for (text, *_), place in zip(skipped, behind, strict=True)]
+    assert 0.1 < sum(halves) / len(halves) < 0.4
+
+
+def test_fine_tuning_meets_the_distances_of_the_longest_problem():
+    """Catches a stage that is no longer stretched: the answer line of a long problem looks back too far."""
+    [stage] = steady_recipe.SFT
+    asked = (Ingredient("marked-steps", 1.0, (16, 16)),)
+    longest = max(len(draw_example(asked, "asked", at)) for at in range(100))
+    trained = max(len(draw_example(stage.mixture, "fits", at)) for at in range(400))
+    assert trained < longest <= trained + stage.stretch
 
 
 def test_an_unknown_kind_is_named():

@@ -62,6 +62,18 @@ def _alone(model, text):
     return functional.cross_entropy(logits, torch.tensor(text.response), reduction="sum")
 
 
+def test_positions_skip_once_and_in_their_own_text():
+    """Catches a skip that is counted from the row's start, comes one token late, or moves a neighbour."""
+    texts = [
+        Example([1, 2], [3, 4, 5], skip=(3, 70)),
+        Example([6, 7], [8, 9], skip=(2, 20)),
+        Example([3], [2]),
+    ]
+    batch, _ = pack(texts, 12, rows=1)
+    assert batch.segments[0, :11].tolist() == [1] * 5 + [2] * 4 + [3] * 2
+    assert batch.positions[0, :11].tolist() == [0, 1, 2, 73, 74, 0, 1, 22, 23, 0, 1]
+
+
 def test_splitting_a_batch_changes_nothing():
     """Catches a mean of means: batches of different sizes would weigh their tokens differently."""
     texts = [Example([1, 2], [3]), Example([4], [5, 6, 7, 8, 9]), Example([2, 3], [1, 1])]
