@@ -130,4 +130,4 @@ SFT = (
 )
 
 # Control of equal compute: fine-tuning goes on for about as many tokens as RL reads and writes.
-LONGER = (replace(SFT[0], name="longer", steps=1200),)
+LONGER = (replace(SFT[0], name="longer", steps=700),)
