@@ -3,8 +3,8 @@
 weights "steady-sft" of the next seed -> judge; its verdict on a candidate is how likely it finds the text
 
 K2-Think's judge is another, larger model. Here what counts is that it is *another*: two models of one recipe
-err in different places, so the sum of their log-probabilities knows more than either. It has seen problems of
-15 and 16 operations, which the solver has not; it has seen no answer of the solver.
+err in different places, so the sum of their log-probabilities knows more than either. It has seen problems as
+long as those that are asked, which the solver has not; it has seen no answer of the solver.
 
 Small verifiers that were trained to say "right" or "wrong" did no better than chance in the same time, so
 this one says nothing: it reads.

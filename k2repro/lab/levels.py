@@ -141,12 +141,16 @@ def read_levels(folder: Path) -> list[LevelOutcome]:
 
 
 def level_table(by_seed: BySeed, way: str, levels: Sequence[str] = LEVELS) -> SeedTable:
-    """Share of right responses to each problem, for each seed; way: SEARCH or PLANNED."""
-    first = next(iter(by_seed.values()))
-    return SeedTable(
-        tuple(each.id for each in first if each.level in levels),
-        {
-            seed: np.array([float(np.mean(getattr(each, way))) for each in outcomes if each.level in levels])
-            for seed, outcomes in by_seed.items()
-        },
-    )
+    """Share of right responses to each problem, for each seed; way: SEARCH or PLANNED.
+
+    Problems stand as the first seed has them. Raises K2ReproError where seeds were asked different ones.
+    """
+    tables = {seed: _one_seed(outcomes, way, levels) for seed, outcomes in by_seed.items()}
+    ids = next(iter(tables.values())).ids
+    return SeedTable(ids, {seed: table.aligned(ids).by_seed[0] for seed, table in tables.items()})
+
+
+def _one_seed(outcomes: Sequence[LevelOutcome], way: str, levels: Sequence[str]) -> SeedTable:
+    asked = [each for each in outcomes if each.level in levels]
+    means = np.array([float(np.mean(getattr(each, way))) for each in asked])
+    return SeedTable(tuple(each.id for each in asked), {0: means})

@@ -4,7 +4,7 @@ weights "sft" -> planner -> plans on some problems -> whether they work, how man
 
 It starts from a model that can search, because its thinking is that search without arithmetic
 (`k2repro.mini.plans`). K2-Think's planner is a second model too; the paper does not name it. This one has
-met problems of up to 16 operations, the solvers 14. The share of its plans that work decides whether it may
+met problems of up to 16 operations, the solvers 8. The share of its plans that work decides whether it may
 be called one: `BARS`, on validation problems.
 
 The order is read off the thinking by a program. That the planner writes it down itself was tried and not

@@ -799,7 +799,7 @@ if before and after:
 # Three seeds that differ as these do decide little. Notebook 02 ends with
 # another recipe, the steady one. Here RL from SFT and RL from base start from
 # its five seeds. A quarter of the prompts has a plan; the run from SFT
-# practises on nine to fourteen operations, and all are asked nine to sixteen,
+# practises on five to eight operations, and all are asked nine to sixteen,
 # once. Three more runs have three seeds: a short budget that is restored, a
 # reward that pays every answer, and fine-tuning that goes on for about as
 # many tokens instead. In the table of differences a seed *agrees* when its
@@ -817,7 +817,7 @@ changed = steady_rows.rl_effects(again)
 steady_rows.add_rows(rows, found | changed)
 
 # %% [markdown]
-# Fine-tuning ended at ten operations and RL at fourteen, so the last level is
+# Fine-tuning ended at four operations and RL at eight, so every level is
 # longer than anything in training. Look at the lowest circles.
 
 # %% tags=["nbval-ignore-output"]

@@ -32,7 +32,7 @@
 #
 # Here the question is put to **mini-K2**: five solvers, trained from
 # different seeds, on problems with 9 to 16 operations. Fine-tuning ended at
-# ten and RL at fourteen, so the last level is beyond both. Plans come from
+# four and RL at eight, so all of them are beyond both. Plans come from
 # several places: the program that made the problem knows the perfect one; a
 # second small model was trained to plan; the solver's own search, once it is
 # written, has an order too; and two plans are wrong on purpose.

@@ -127,8 +127,8 @@ show_code(own_sum, judge_and_own, majority, weighted_vote)
 
 # %% [markdown]
 # The **judge** is the SFT model of *another seed*, trained one minute longer
-# on solved problems of up to sixteen operations: it has seen the longest
-# level, which no solver has. It writes nothing: its verdict is how likely it
+# on solved problems of up to sixteen operations: it has seen problems as long
+# as those that are asked, which no solver has. It writes nothing: its verdict is how likely it
 # finds the text. *foreign* is the same model before that minute. In a
 # *weighted vote* each answer weighs what the judge gives it; *own-mean* is
 # the solver's likelihood by token. *process* solves the problem again along
@@ -304,8 +304,8 @@ tell(rows, "Adaptive N with own likelihood draws "
 # of four times the parameters was trained by the same recipe, with the same
 # list of stages, and answers once. The small one has RL, two searches and a
 # planned pass, and a choice among the three, as K2-Think has (but the plan is
-# its own). If a judge chooses, it counts in arithmetic and in memory. It was
-# trained on the longest level; the large model was not.
+# its own). If a judge chooses, it counts in arithmetic and in memory. It has
+# seen problems as long as those asked; the large model has not.
 
 # %%
 from k2repro.lab import size

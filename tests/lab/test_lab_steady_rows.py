@@ -141,6 +141,11 @@ def test_tables_pair_problems_by_name():
     """Catches seeds whose problems stand in another order."""
     table = level_table(RESULTS.outcomes[SFT], SEARCH, (LEVELS[1],))
     assert table.ids == tuple(f"{LEVELS[1]}/{at}" for at in range(PROBLEMS))
+    turned = dict(RESULTS.outcomes[SFT])
+    turned[1] = turned[1][::-1]
+    again = level_table(turned, SEARCH, (LEVELS[1],))
+    assert again.ids == table.ids and np.array_equal(again.by_seed[1], table.by_seed[1])
+    assert not np.array_equal(table.by_seed[1], table.by_seed[1][::-1])
 
 
 def test_shares_of_mistakes_are_of_their_level():
