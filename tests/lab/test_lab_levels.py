@@ -55,11 +55,12 @@ def test_a_quarter_of_the_prompts_of_rl_has_a_plan():
     """Catches runs that see no plan, which forget how to follow one, and runs that see nothing else."""
     for name in STEADY:
         run = RUNS[name]
-        prompts = [train_prompts(run.tiers, 3, run.planned)(at) for at in range(16)]
+        count = run.planned * len(run.tiers)
+        prompts = [train_prompts(run.tiers, 3, run.planned)(at) for at in range(2 * count)]
         texts = [tokenizer.decode(list(prompt.tokens)) for prompt in prompts]
         for text, prompt in zip(texts, prompts, strict=True):
             assert (" plan" in text) == (marked_plan(prompt.problem) in text)
-        assert sum(" plan" in text for text in texts) == 4
+        assert 4 * sum(" plan" in text for text in texts) == len(texts)
     plain = train_prompts(RUNS["from-sft"].tiers, 3, RUNS["from-sft"].planned)
     assert not any(" plan" in tokenizer.decode(list(plain(at).tokens)) for at in range(16))
 
