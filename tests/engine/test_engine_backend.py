@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import engine_tiny as tiny
 import numpy as np
@@ -54,6 +55,39 @@ def test_tokens_are_those_of_sample_whatever_shares_the_batch(backend: LocalBack
         assert all(each.prompt_tokens and each.count == len(each.tokens) for each in completions)
     assert told[-1] == (7, 7)
     assert len({tuple(each.tokens for each in group) for group in found}) == 3
+
+
+def test_a_request_keeps_its_settings_beside_another(backend: LocalBackend) -> None:
+    """Catches a batch that is drawn with the settings of its first request: those of the others go unread."""
+    plain = Request(PROMPT, 12, n=3, seed=5)
+    ([first, *_],) = backend.complete([plain])
+    for change in (
+        {"n": 2},
+        {"max_new_tokens": 5},
+        {"temperature": 0.0},
+        {"top_p": 0.2},
+        {"stop": (first.tokens[2],)},
+        {"logprobs": True},
+    ):
+        other = replace(plain, **change)  # type: ignore[arg-type]
+        usual, beside = (
+            [(each.tokens, each.logprobs is None) for each in group]
+            for group in backend.complete([plain, other])
+        )
+        (alone,) = backend.complete([other])
+        assert [(each.tokens, each.logprobs is None) for each in alone] == beside != usual, change
+
+
+def test_a_stop_of_a_request_comes_on_top_of_the_end_of_the_turn() -> None:
+    """Catches a request whose own stop takes the place of the model's: its response runs into the budget."""
+    model, asked = tiny.model(tiny.config()), Request((3, 5, 7), 12, seed=5)
+    ([free],) = LocalBackend(model).complete([asked])
+    other = next(token for token in range(tiny.VOCABULARY) if token not in free.tokens)
+    ending = LocalBackend(model, end=[free.tokens[4]])
+    for stop in ((), (other,)):
+        ([found],) = ending.complete([replace(asked, stop=stop)])
+        assert found.tokens == free.tokens[: free.tokens.index(free.tokens[4]) + 1]
+        assert (found.finish, free.finish) == ("stop", "length")
 
 
 def test_a_message_cannot_write_the_assistants_turn(backend: LocalBackend) -> None:

@@ -148,6 +148,16 @@ def test_a_budget_stops_the_run_and_what_came_is_kept(tmp_path, limits):
         assert 4 <= answers <= 20
 
 
+@pytest.mark.parametrize(("limit", "spent"), [("requests", 10), ("tokens", 250), ("money", 0.5)])
+def test_a_limit_that_is_reached_is_spent(limit, spent):
+    """Catches one request more than the limit allows, and output that is billed at the price of prompts."""
+    below, reached = Budget(**{limit: spent}), Budget(**{limit: spent, f"spent_{limit}": spent})
+    below.check()
+    with pytest.raises(BudgetSpent, match=limit):
+        reached.check()
+    assert Price(prompt=2.0, output=10.0).cost(3_000_000, 1_000_000) == 16.0
+
+
 def test_the_key_is_nowhere(tmp_path, monkeypatch, capfd, caplog):
     """Catches a key in a journal, a log, an error, a traceback, a process list or a repr."""
     monkeypatch.setenv("STUB_KEY", KEY)

@@ -131,6 +131,16 @@ def test_context_ends_a_response():
     assert found[0].finish == "length"
 
 
+def test_a_stop_in_the_last_place_of_the_budget_is_a_stop():
+    """Catches a response that ended by itself, counted as cut off because it took the whole budget."""
+    for prompt in PROMPTS:
+        [[cut]] = SAMPLER.sample([prompt], max_new_tokens=8, seeds=[3])
+        last = max(at for at, token in enumerate(cut.tokens) if token not in cut.tokens[:at])
+        stop = [cut.tokens[last]]
+        [[found]] = SAMPLER.sample([prompt], max_new_tokens=last + 1, seeds=[3], stop=stop)
+        assert (found.tokens, found.finish, cut.finish) == (cut.tokens[: last + 1], "stop", "length")
+
+
 def test_refresh_takes_new_weights_and_a_sampler_keeps_the_old():
     """Catches a sampler that reads half of the old and half of the new weights in the middle of RL."""
     model = tiny.model(tiny.config())

@@ -14,6 +14,7 @@ from k2repro.evaluate.effects import (
     Seeds,
     SeedTable,
     by_tier,
+    cut_off,
     difference,
     gap,
     holm_adjusted,
@@ -128,6 +129,16 @@ def test_agreeing_seeds_lie_wholly_on_the_side_of_the_mean():
     assert isinstance(found, Effect) and found.agreeing == 1
 
 
+def test_a_seed_on_the_other_side_does_not_agree():
+    """Catches any sure seed counted as agreeing, a sure loss beside a mean gain among them."""
+    up, same = pool([[1, 1]] * 40), pool([[0, 0]] * 40)
+    half = pool([[0, 1]] * 40)
+    found = compare({0: up, 1: same}, {0: same, 1: half}, rng())
+    assert found.value == pytest.approx(0.25) and found.agreeing == 1
+    turned = compare({0: same, 1: half}, {0: up, 1: same}, rng())
+    assert turned.value == pytest.approx(-0.25) and turned.agreeing == 1
+
+
 def test_measures_other_than_pass_at_1():
     """Catches lengths and kinds that are read from the wrong field."""
     scores = {
@@ -141,6 +152,13 @@ def test_measures_other_than_pass_at_1():
     }
     assert level(table_of(scores, tokens), generator=rng()).value == 30
     assert level(table_of(scores, of_kind(ARITHMETIC)), generator=rng()).value == 0.75
+
+
+def test_a_cut_is_what_the_budget_ended_and_no_mistake():
+    """Catches a share of finished responses in its place, and of wrong ones."""
+    cut, wrong = Score(UNFINISHED, 10, "length", False), answer(0)
+    scores = Scores((Attempts("a", "t", (cut, answer(1), wrong, wrong)), Attempts("b", "t", (cut,))), {})
+    assert table_of({0: scores}, cut_off).by_seed[0].tolist() == [0.25, 1.0]
 
 
 def test_a_smaller_budget_keeps_what_fits_and_nothing_else():
@@ -196,6 +214,30 @@ def test_a_statistic_sees_the_same_problem_in_one_row():
     second = SeedTable(("a", "b"), {0: np.array([0.0, 1.0])})
     apart = statistic([first, second], lambda table: float(np.ptp(table, axis=1).sum()), generator=rng())
     assert apart.value == 0 and apart.by_seed == {0: (0.0, None)}
+
+
+def test_problems_come_in_the_order_that_is_asked_for():
+    """Catches an order turned round: of two problems it is its own reverse, of three it is not."""
+    table = SeedTable(("a", "b", "c"), {0: np.array([1.0, 2.0, 3.0])})
+    found = table.aligned(("c", "a", "b"))
+    assert (found.ids, found.by_seed[0].tolist()) == (("c", "a", "b"), [3.0, 1.0, 2.0])
+
+
+def test_seeds_whose_problems_stand_in_another_order_are_matched_by_name():
+    """Catches a value of one problem averaged with another's: the mean over problems would not show it."""
+    one = pool([[1, 1], [1, 0], [0, 0]])
+    other = Scores((one.attempts[2], *one.attempts[:2]), {})
+    found = table_of({0: one, 1: other})
+    assert found.by_seed[0].tolist() == found.by_seed[1].tolist() == [1.0, 0.5, 0.0]
+
+
+def test_a_gap_takes_each_side_over_all_its_own_seeds():
+    """Catches a side cut down to the seeds that the other has: its mean is then that of fewer trainings."""
+    first = SeedTable(("a", "b"), {seed: np.full(2, level) for seed, level in ((0, 0.2), (1, 0.4), (2, 0.9))})
+    second = SeedTable(("a", "b"), {seed: np.full(2, 0.1) for seed in (0, 1)})
+    found = gap(first, second, generator=rng())
+    assert found.value == pytest.approx(0.5 - 0.1)
+    assert {seed: value for seed, (value, _) in found.by_seed.items()} == pytest.approx({0: 0.1, 1: 0.3})
 
 
 def test_an_interval_of_several_seeds_speaks_of_training():

@@ -84,6 +84,19 @@ def test_a_journal_is_append_only_and_notices_a_changed_answer(tmp_path):
         journal.answer("k")
 
 
+def test_the_first_answer_counts_and_a_later_one_changes_nothing(tmp_path):
+    """Catches a replay that scores another text than the run did, where a request was answered twice."""
+    with Journal(tmp_path / "journal.sqlite", {}) as journal:
+        journal.sent("k", role="solver", label="x", server="s", body={"a": 1})
+        journal.arrived("k", {"text": "first"}, seconds=1.0, tokens=(1, 2), cost=0.5)
+        digest = journal.answers_digest()
+        journal.arrived("k", {"text": "second"}, seconds=2.0, tokens=(1, 3), cost=0.5)
+        found = journal.answer("k")
+        assert (found.body, found.seconds) == ({"text": "first"}, 1.0)
+        assert journal.answers_digest() == digest
+        assert (journal.bills()["solver"].answers, journal.bills()["solver"].output_tokens) == (2, 5)
+
+
 def test_another_protocol_another_run_and_another_file_are_refused(tmp_path):
     """Catches answers of two protocols in one table, and two runs that pay for the same requests."""
     path = tmp_path / "journal.sqlite"

@@ -1,16 +1,20 @@
 """Catches: the steady recipe asked other problems than it says, or trained without the plans it promises."""
 
+from collections import Counter
 from dataclasses import replace
 
-from k2repro.lab import levels, steady
+from k2repro.evaluate.pool import Attempts, Generation, Pool
+from k2repro.lab import levels, pools, sft, steady
 from k2repro.lab.levels import FIRST, PLANNED, level_problems, read_levels, with_marked_plans
-from k2repro.lab.made import make_now
+from k2repro.lab.made import Making, make_now
 from k2repro.lab.rl_runs import RUNS, STEADY
 from k2repro.lab.rl_training import train_prompts
 from k2repro.lab.scale import Scale
+from k2repro.lab.sft_recipe import MODEL
 from k2repro.lab.steady import CONTROLS, REINFORCED, SFT, TRAINED, carry_out_steady, seeds_of
 from k2repro.mini import tokenizer
 from k2repro.mini.benchmarks import LEVELS, benchmark_problems
+from k2repro.mini.checkpoint import new_model
 from k2repro.mini.problem import Problem
 from k2repro.mini.variables import marked_plan_text, system_of
 from k2repro.results import ArtifactStore
@@ -74,6 +78,24 @@ def test_the_whole_recipe_runs_and_every_model_is_asked(tmp_path):
     bare = [replace(each, tokens=(), kinds=()) for each in again]
     assert bare == found.gates[TINY.steady_first]
     assert all(sum(map(sum, k.values())) == 3 * 2 * len(LEVELS) for k in found.mistakes[SFT].values())
+
+
+def test_a_search_reads_no_plan_and_the_planned_pass_its_own(monkeypatch, tmp_path):
+    """Catches searches that are asked with the plan in the prompt: both ways would be one and the same."""
+    asked = Counter()
+
+    def noted(ask, problems, grade, *, n, prompt, **_):
+        asked.update({prompt(each): n for each in problems})
+        wrong = (Generation("", 1, "length", False),) * n
+        return Pool(tuple(Attempts(each.id, each.tier, wrong) for each in problems))
+
+    monkeypatch.setattr(pools, "generate_pool", noted)
+    monkeypatch.setattr(levels, "load_checkpoint", lambda folder: new_model(MODEL, 0, 1))
+    made = levels.levels(sft.weights("steady-sft", 0, TINY), "validation", 2)
+    made.make(Making(tmp_path, tmp_path / "work", {"model": tmp_path}))
+    problems = level_problems("validation", 2)
+    searches = Counter({tokenizer.prompt_text(each.question): 3 for each in problems})
+    assert asked == searches + Counter(tokenizer.prompt_text(p.question, marked_plan(p)) for p in problems)
 
 
 def test_controls_have_fewer_seeds_and_say_so():

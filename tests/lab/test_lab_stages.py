@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn import functional
 
 from k2repro.architecture import Qwen2
+from k2repro.lab import stages
 from k2repro.lab.sft_recipe import MODEL
 from k2repro.lab.stages import Skill, Stage, run_stages, skill_batches, skill_losses
 from k2repro.mini.checkpoint import new_model
-from k2repro.mini.mixtures import Ingredient
-from k2repro.training.loop import SKILL_STEPS
+from k2repro.mini.mixtures import Ingredient, MixtureStream
+from k2repro.training.loop import SKILL_STEPS, History
+from k2repro.training.packing import IGNORED
 
 MIXTURE = (Ingredient("table", 1.0),)
 SHAPE = replace(
@@ -76,3 +79,57 @@ def test_skills_are_measured_on_the_same_texts_every_time():
     model, asked = tiny_model(), stage(1.0, 1.0)
     first, again, other = (skill_losses(skill_batches(asked, seed), model) for seed in (0, 0, 1))
     assert first == again != other
+
+
+def test_skills_are_measured_on_texts_that_are_not_trained_on(monkeypatch):
+    """Catches a bound that is met by heart: the stream of the training read once more."""
+    read = []
+
+    class Noted(MixtureStream):
+        def next_batch(self):
+            batch = super().next_batch()
+            read.append({tuple(row.tolist()) for row in batch.tokens})
+            return batch
+
+    monkeypatch.setattr(stages, "MixtureStream", Noted)
+    skill = Skill("look-up", 0.0, (12, 18))
+    taught = replace(stage(0.0, 0.0), mixture=(skill.texts,), skills=(skill,), rows=12, length=400, steps=2)
+    run_stages(tiny_model(), [taught], 0)
+    assert len(read) == 3 and all(len(rows) == 12 for rows in read)
+    assert len(set.union(*read)) == 3 * 12
+
+
+def test_a_skill_is_measured_in_nats_of_a_learned_token():
+    """Catches a sum, or a mean over prompts too, held against a bound for learned tokens."""
+    model, batches = tiny_model(), skill_batches(stage(1.0, 2.0), 0)
+    for name, (loss, bound) in skill_losses(batches, model).items():
+        batch, said = batches[name]
+        logits = model(batch.tokens, segments=batch.segments).flatten(0, 1)
+        expected = functional.cross_entropy(logits, batch.targets.flatten(), ignore_index=IGNORED)
+        assert loss == pytest.approx(float(expected.detach()), rel=1e-4) and bound == said
+
+
+def test_new_layers_are_drawn_anew_for_each_seed(monkeypatch):
+    """Catches seeds that share their new layers: they would be less apart than trainings are."""
+    monkeypatch.setattr(stages, "train", lambda *_, **__: History())
+    deeper = replace(stage(0.0, 0.0), layers=2)
+    models = [run_stages(tiny_model(), [deeper], seed)[0].state_dict() for seed in (0, 0, 1)]
+    drawn = {name: values.std() > 0 for name, values in models[0].items() if ".layers.1." in name}
+    assert any(drawn.values())
+    for name, random in drawn.items():
+        first, again, other = (model[name] for model in models)
+        assert torch.equal(first, again) and torch.equal(first, other) == (not random), name
+
+
+def test_models_are_kept_from_the_last_stage_alone():
+    """Catches a curve that begins with models of the stage before, filed under steps of the last one."""
+    kept = []
+    short = replace(stage(0.0, 0.0, steps=3), skills=())
+    run_stages(
+        tiny_model(),
+        [replace(short, name="before"), replace(short, layers=2)],
+        0,
+        keep=lambda step, model: kept.append((step, model.config.num_hidden_layers)),
+        keep_at=(2, 3),
+    )
+    assert kept == [(2, 2), (3, 2)]

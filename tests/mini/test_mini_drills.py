@@ -82,3 +82,11 @@ def test_a_mark_stands_nowhere_else():
     assert all(len(mark) == 1 for mark in marks)
     assert marked(plan_text(["p", "m"])) == marked_plan_text(["p", "m"]) == " plan p? m?"
     assert marked("") == ""
+
+
+def test_every_digit_is_a_value():
+    """Catches a digit that no drill lists: what a model never looked up it will not copy."""
+    for drill in (drills.look_up, drills.follow):
+        listed = "".join(drill(Random(seed), (8, 18))[0] for seed in range(60))
+        counts = [len(re.findall(f"={digit}", listed)) for digit in range(10)]
+        assert 2 * min(counts) > max(counts), counts

@@ -151,6 +151,30 @@ def test_reference_responses_are_right(make) -> None:
     assert {classify(problem, make(system_of(problem))) for problem in PROBLEMS} == {RIGHT}
 
 
+def test_what_nobody_asked_for_does_not_go_back_to_the_question() -> None:
+    """Catches a return to the question from a variable that another one needs: the search would end there."""
+    tried = 0
+    for problem in PROBLEMS:
+        good, asked = traces.searching_response(system_of(problem)), system_of(problem).asked
+        for note in re.finditer(r" ([a-z]): [-+*] [a-z] [a-z] (?P<back>[a-z]) ", good):
+            if note[1] not in asked:
+                at, tried = note.start("back"), tried + 1
+                text, _ = answer_copied_wrongly(replaced(good, at, "?"))
+                assert diagnose(problem, text)[:2] == (LOOK_UP, at)
+    assert tried > 50
+
+
+def test_a_detour_is_forgiven_once_a_value_comes_of_it() -> None:
+    """Catches a circle that is remembered for good: a text that was cut much later would be blamed for it."""
+    for problem in PROBLEMS:
+        good = traces.searching_response(system_of(problem))
+        note = re.match(r"<think>( [a-z]: [-+*] [a-z] [a-z] [a-z?])", good)
+        assert note is not None
+        twice = good[: note.end()] + note[1] + good[note.end() :]
+        assert diagnose(problem, twice[: note.end() + len(note[1])])[:2] == (ORDER, note.end() + 1)
+        assert classify(problem, twice[: twice.index("</think>")]) == UNFINISHED
+
+
 def test_right_means_right_for_the_grader() -> None:
     """Catches counts that do not add up to pass@1: sloppy responses are right in both or in neither."""
     rng = random.Random(5)

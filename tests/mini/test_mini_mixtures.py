@@ -6,13 +6,19 @@ import pytest
 import torch
 
 from k2repro.errors import K2ReproError
+from k2repro.lab import steady_recipe
+from k2repro.lab.judge import JUDGE, SHUFFLED
 from k2repro.lab.sft_recipe import BASE, DIRECT, SFT
 from k2repro.mini import program_traces, programs, tokenizer
 from k2repro.mini.mixtures import Ingredient, MixtureStream, draw_example
+from k2repro.mini.question import read_question
+from k2repro.mini.variables import answer_text
 
 TABLE = (Ingredient("table", 1.0),)
 ENTRY = re.compile(r" [a-z]: [-+*] [a-z] [a-z]| [a-z]=\d")
 RECALL = (Ingredient("recall", 1.0),)
+STEADY = (*steady_recipe.BASE, *steady_recipe.SFT, JUDGE, SHUFFLED)
+STAGES = (*BASE, *SFT, *DIRECT, *STEADY)
 
 
 def test_a_single_step_is_right():
@@ -73,10 +79,39 @@ def test_a_copy_is_the_same_list_from_another_place_on():
     assert turned > 150
 
 
-@pytest.mark.parametrize("stage", [*BASE, *SFT, *DIRECT], ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
 def test_every_text_fits_the_rows_of_its_stage(stage):
     """Catches a mixture that stops its training in the middle, at the first text that is too long."""
     assert max(len(draw_example(stage.mixture, "fits", index)) for index in range(400)) <= stage.length
+
+
+@pytest.mark.parametrize("stage", STEADY, ids=lambda stage: stage.name)
+def test_the_shares_of_a_stage_are_parts_of_one(stage):
+    """Catches drills that crowd out the rest: a share that is said of all of them, given to each."""
+    assert sum(each.share for each in stage.mixture) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 4.0])
+def test_shares_are_relative(scale):
+    """Catches shares that count only while they add up to 1: the first gets all, or the last the rest."""
+    kinds = {"copy": 0.2, "table": 0.5, "recall": 0.3}
+    mixture = tuple(Ingredient(kind, share * scale) for kind, share in kinds.items())
+    drawn = [tokenizer.decode(draw_example(mixture, "shares", at).response) for at in range(600)]
+    tables, recalls = sum(len(text) == 1 for text in drawn), sum("<think>" in text for text in drawn)
+    assert (tables / 600, recalls / 600) == pytest.approx((0.5, 0.3), abs=0.06)
+
+
+def test_a_mispaired_solution_is_of_another_question():
+    """Catches a wrong twin that is right: a judge of it would gain as much, and prove nothing."""
+    answered = {}
+    for kind in ("marked-search", "marked-mispaired"):
+        answered[kind] = 0
+        for at in range(60):
+            example = draw_example((Ingredient(kind, 1.0, (2, 16)),), "twin", at)
+            question = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
+            right = f"<answer>{answer_text(read_question(question))}</answer>"
+            answered[kind] += right in tokenizer.decode(example.response)
+    assert answered == {"marked-search": 60, "marked-mispaired": 0}
 
 
 def test_a_stream_goes_on_where_it_was():

@@ -4,6 +4,7 @@ import pytest
 
 from k2repro.paper.cells import standings
 from k2repro.paper.loading import load_facts
+from k2repro.paper.shape import ablation_shape
 from k2repro.results import Fingerprint, Row
 
 TABLE_2 = "table2_test_time_ablation"
@@ -58,6 +59,16 @@ def test_a_changed_input_fact_changes_the_verdict(benchmark):
     assert stand(2, row, MICRO, book=book).verdict == "contradicted"
 
 
+@pytest.mark.parametrize(
+    ("printed", "verdict"), [("67.99", "recomputed"), ("67.98", "contradicted"), ("68.00", "contradicted")]
+)
+def test_a_cell_agrees_by_rounding_and_not_by_nearness(printed, verdict):
+    """Catches a print that is off by one in its last digit and passes for close: 67.988 is no 67.98."""
+    row, column = "K2-Think (32B, Plan+Bo3)", "Math micro-average"
+    book = load_facts().override({f"table1_main_results/{row}/{column}": printed})
+    assert stand(1, row, column, book=book).verdict == verdict
+
+
 def test_a_recalled_number_decides_nothing():
     """Catches a memory-only value turning into a verdict."""
     found = stand(1, "DeepSeek V3.1 (671B)", "Math micro-average")
@@ -108,3 +119,22 @@ def test_a_reading_of_a_picture_decides_only_within_its_accuracy():
     """Catches a rounding of our own digitisation reported as the paper's error."""
     verdicts = {s.verdict for s in standings("figure4") if s.recomputed is not None}
     assert verdicts == {"recomputed", "unresolved"}
+
+
+@pytest.mark.parametrize(
+    ("interval", "agreement"),
+    [
+        ((75.0, 80.0), "same sign"),
+        ((55.0, 60.0), "opposite sign"),
+        ((66.0, 80.0), "not decided"),
+        ((55.0, 64.0), "not decided"),
+    ],
+)
+def test_a_change_has_a_sign_where_intervals_part(interval, agreement):
+    """Catches a loss beside a published gain that passes as undecided, and an overlap from above alone."""
+    start = measured("best_of_n.score.single.ops-13-14", 65.0, (63.0, 67.0))
+    plan = measured("planning.score.plan.ops-13-14", sum(interval) / 2, interval)
+    cells = ablation_shape({row.id: row for row in (start, plan)}).cells
+    assert cells["+ Plan only", "HMMT25"].agreement == agreement
+    assert cells["+ Plan only", "AIME 2024"].agreement == "not measured yet"
+    assert cells["SFT+RL Checkpoint", "HMMT25"].agreement == "the start"

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from k2repro.rlvr.diagnostics import Diagnostics, combine
 from k2repro.rlvr.groups import Group
 from k2repro.rlvr.records import summarise
 from k2repro.rlvr.rewards import Prompt
@@ -42,3 +43,14 @@ def test_likelihood_is_over_tokens_and_cuts_over_completions():
     record = summarise(3, 9, groups, [])
     assert record.nll == pytest.approx((2 * 2.0 + 18 * 1.0) / 20)
     assert (record.length, record.truncated, record.updates, record.step) == (5.0, 0.5, 0, 3)
+
+
+def test_parts_of_a_step_weigh_what_they_average():
+    """Catches KL and entropy of tokens weighed by sequences, and ratios of sequences weighed by tokens."""
+    few = Diagnostics(1.0, 10, 1, 0.5, 0.5, 0.5, 0.0, 1.0, 0.1, 2.0)
+    many = Diagnostics(0.5, 2, 3, 1.5, 1.0, 2.0, 1.0, 0.0, 0.7, 8.0)
+    found = combine([few, many])
+    assert (found.loss, found.tokens, found.ratios) == (1.5, 12, 4)
+    assert (found.ratio_min, found.ratio_max) == (0.5, 2.0)
+    by_ratio, by_token = (found.ratio_mean, found.clip_low, found.clip_high), (found.kl, found.entropy)
+    assert by_ratio == pytest.approx((1.25, 0.75, 0.25)) and by_token == pytest.approx((0.2, 3.0))

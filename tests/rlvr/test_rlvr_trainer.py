@@ -9,7 +9,7 @@ import pytest
 import rlvr_tiny as tiny
 import torch
 
-from k2repro.engine import LocalBackend
+from k2repro.engine import Completion, LocalBackend
 from k2repro.errors import K2ReproError
 from k2repro.rlvr import DivergedError, GrpoConfig, RewardError, train_grpo
 from k2repro.training import build_optimizer
@@ -159,6 +159,27 @@ def test_several_updates_from_one_rollout():
     assert record.gap < 1e-4  # measured before the first update only
 
 
+def test_the_second_share_is_compared_with_the_policy_that_sampled():
+    """Catches old log-probabilities that are taken only for iterations: later shares look on policy."""
+    config = tiny.config(prompts_per_step=4, updates_per_rollout=2, uniform_groups="train")
+    _, (record,) = trained(1, config=config)
+    assert record.updates == 2 and max(record.ratio_max - 1, 1 - record.ratio_min) > 1e-3
+
+
+@pytest.mark.parametrize(("longest", "updates"), [(7, 0), (9, 1)])
+def test_length_is_punished_by_the_budget_of_the_step(longest, updates):
+    """Catches a penalty that keeps the first budget when the budget grows: fair lengths would cost."""
+
+    class Written:
+        def complete(self, requests, *, progress=None):
+            lengths = (3, 3, longest, longest) if requests[0].max_new_tokens == 9 else (1, 2, 3, 4)
+            return [[Completion((5,) * n, "stop") for n in lengths] for _ in requests]
+
+    config = tiny.config(max_new_tokens=((0, 4), (1, 9)), overlong="penalise", overlong_buffer=2)
+    source = tiny.source(lambda prompts, completions: [1.0] * len(completions), backend=lambda m: Written())
+    assert [record.updates for record in trained(2, source=source, config=config)[1]] == [1, updates]
+
+
 def test_reference_keeps_the_model_near():
     """Catches a KL term that is computed, logged and left out of the loss."""
     tokens = torch.tensor([prompt.tokens for prompt in tiny.PROMPTS])
@@ -200,6 +221,14 @@ def test_the_schedule_reaches_the_optimizer():
     """Catches a schedule that is ignored."""
     still, _ = trained(2, schedule=lambda step, steps: 0.0)
     assert same(still, tiny.model())
+
+
+def test_the_schedule_is_asked_for_each_step_from_0(tmp_path):
+    """Catches a schedule that is one step ahead, or begins again after a resumption."""
+    asked = []
+    for steps in (2, 4):
+        trained(steps, work=tmp_path, schedule=lambda step, steps: asked.append((step, steps)) or 1.0)
+    assert asked == [(0, 2), (1, 2), (2, 4), (3, 4)]
 
 
 def test_global_random_state_is_left_alone():
