@@ -150,11 +150,15 @@ def test_a_budget_stops_the_run_and_what_came_is_kept(tmp_path, limits):
 
 @pytest.mark.parametrize(("limit", "spent"), [("requests", 10), ("tokens", 250), ("money", 0.5)])
 def test_a_limit_that_is_reached_is_spent(limit, spent):
-    """Catches one request more than the limit allows, and output that is billed at the price of prompts."""
+    """Catches one request more than the limit allows, where the last one spent all that was left."""
     below, reached = Budget(**{limit: spent}), Budget(**{limit: spent, f"spent_{limit}": spent})
     below.check()
     with pytest.raises(BudgetSpent, match=limit):
         reached.check()
+
+
+def test_output_is_billed_at_its_own_price():
+    """Catches prompts and output billed at one price, and a price for a token in place of a million."""
     assert Price(prompt=2.0, output=10.0).cost(3_000_000, 1_000_000) == 16.0
 
 

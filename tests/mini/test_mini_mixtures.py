@@ -22,6 +22,11 @@ STEADY = (*steady_recipe.BASE, *steady_recipe.SFT, JUDGE, SHUFFLED)
 STAGES = (*BASE, *SFT, *DIRECT, *STEADY)
 
 
+def turn_of(example):
+    """What the user says in an example."""
+    return tokenizer.decode(example.prompt).split("user\n")[1].split(tokenizer.TURN_END)[0]
+
+
 def test_a_single_step_is_right():
     """Catches a table that teaches wrong sums: every result is worked out anew from the text."""
     operations = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__}
@@ -57,7 +62,7 @@ def test_recall_asks_back_what_was_given():
     both = 0
     for index in range(300):
         example = draw_example(RECALL, "test", index)
-        turn = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
+        turn = turn_of(example)
         given, _, asked = turn.partition(" ?")
         listed = ENTRY.findall(given)
         assert "".join(listed) == given
@@ -110,7 +115,7 @@ def test_a_mispaired_solution_is_of_another_question():
         answered[kind] = 0
         for at in range(60):
             example = draw_example((Ingredient(kind, 1.0, (2, 16)),), "twin", at)
-            question = tokenizer.decode(example.prompt).split("user\n")[1].split("<|im_end|>")[0]
+            question = turn_of(example)
             right = f"<answer>{answer_text(read_question(question))}</answer>"
             answered[kind] += right in tokenizer.decode(example.response)
     assert answered == {"marked-steps": 60, "mispaired-steps": 0}

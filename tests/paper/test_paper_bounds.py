@@ -1,12 +1,10 @@
 """Catches: bounds of a claim that are rounded too coarsely, and noise of one score taken for that of two."""
 
 import pytest
+from paper_judging import book, judge
 
-from k2repro.paper.facts import Fact, FactBook
 from k2repro.paper.loading import load_facts
 from k2repro.paper.noise import noise_of
-from k2repro.paper.outcome import Evidence
-from k2repro.paper.predicates import PREDICATES
 
 TABLE_2 = "table2_test_time_ablation"
 
@@ -17,11 +15,8 @@ TABLE_2 = "table2_test_time_ablation"
 )
 def test_a_range_is_as_sharp_as_its_sharper_bound(value, verdict):
     """Catches values rounded to the coarser bound's digits: 11.4 would lie within 6.25 to 11."""
-    cells = {"a": value, "low": "6.25", "high": "11"}
-    facts = FactBook(Fact("t", "r", name, text, "%", "s", "verbatim") for name, text in cells.items())
-    found = PREDICATES["all_between"](
-        Evidence(facts, {}, ()), values=["t/r/a"], low="t/r/low", high="t/r/high"
-    )
+    facts = book(a=value, low="6.25", high="11")
+    found = judge("all_between", facts, values=["t/r/a"], low="t/r/low", high="t/r/high")
     assert found.verdict == verdict
 
 
