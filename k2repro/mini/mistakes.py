@@ -2,10 +2,11 @@
 
     right              the grader says so
     wrong look-up      a definition, a name or a known value was copied wrongly, the word that says where to
-                       go back to names somebody who does not need it, or a mark names what there is not
+                       go back to names somebody who does not need it, or a mark names what there is not or
+                       what nobody looks up behind it
     wrong arithmetic   operands right, result wrong
-    wrong order        a value was needed, in a step or in the answer, before it was worked out, or the search
-                       goes round in circles until the text ends
+    wrong order        a value was needed, in a step or in the answer, before it was worked out, a place in the
+                       plan was claimed before, or the search goes round in circles until the text ends
     wrong answer line  every step right, the answer says something else
     unfinished         no mistake, and the text ends before the answer does
     unreadable         no step, or no answer, of the form that was taught
@@ -66,7 +67,7 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
     reading = read_trace(text, len(OPEN_TRACE))
     walk = _Walk(system_of(problem))
     for piece in reading.pieces:
-        mistake = walk.check(piece)
+        mistake = walk.check(piece, ends=piece.end == len(text))
         if mistake is not None:
             return mistake
     whole = not reading.pieces or reading.pieces[-1].is_whole
@@ -97,12 +98,17 @@ class _Walk:
     def __post_init__(self) -> None:
         self.known = dict(self.system.values)
 
-    def check(self, piece: TracePiece) -> Diagnosis | None:
-        """The mistake of a piece, which may be incomplete; what a right one establishes becomes known."""
+    def check(self, piece: TracePiece, *, ends: bool) -> Diagnosis | None:
+        """The mistake of a piece, which may be incomplete; what a right one establishes becomes known.
+
+        ends: the text ends with it
+        """
         if piece.kind == EVALUATE:
             return self._check_evaluation(piece.words)
         name = piece.words[0].name
         mistake = self._check_short(piece, name)
+        if mistake is None and piece.kind == MARK and not ends:
+            mistake = Diagnosis(LOOK_UP, piece.at)
         # One value may be looked up for several definitions; twice for one of them says nothing new.
         key = (piece.kind, name, self.open)
         if self.circle is None and (key in self.noted or (piece.kind == NOTE and name in self.known)):
@@ -118,15 +124,21 @@ class _Walk:
         if mark is not None and mark.name not in self.system.listed:
             return Diagnosis(LOOK_UP, mark.at)
         if mark is not None and word.name != mark.name:
-            return Diagnosis(LOOK_UP, word.at, f"{mark.name}=")
+            return Diagnosis(LOOK_UP, word.at, self._looked_up(mark.name))
         if piece.kind == MARK:
             return None
         return self._check_note(piece) if piece.kind == NOTE else self._check_value(word, name)
 
+    def _looked_up(self, name: str) -> str:
+        """The word that is found for a listed name."""
+        return f"{name}={self.known[name]}" if name in self.known else f"{name}:"
+
     def _check_place(self, words: Sequence[Word]) -> Diagnosis | None:
-        """How far the plan was followed: to what was noted last."""
+        """How far the plan was followed: to what was noted last, and worked out."""
+        if self.open not in self.known:
+            return Diagnosis(ORDER if self.open else LOOK_UP, words[0].at)
         if len(words) > 1 and words[1].name != self.open:
-            return Diagnosis(LOOK_UP, words[1].at, f"{self.open}?" if self.open else "")
+            return Diagnosis(LOOK_UP, words[1].at, f"{self.open}?")
         return None
 
     def _check_note(self, piece: TracePiece) -> Diagnosis | None:

@@ -12,7 +12,7 @@ from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, OPEN_TRACE
 from k2repro.mini.problem import Problem
 from k2repro.mini.program_rendering import BEGIN, program_steps
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import TracePiece, read_trace
+from k2repro.mini.trace_grammar import ASIDES, MARK, PLACE, TracePiece, Word, read_trace
 from k2repro.mini.traces import EVALUATE, NOTE, QUESTION, RECALL
 from k2repro.mini.variables import FAMILY, MODULUS, system_of
 
@@ -81,28 +81,45 @@ def listing(names: Sequence[str]) -> str:
 def _steps(text: str) -> tuple[str, list[str]]:
     """What cannot be read of a trace on, and a sentence for each step before it.
 
-    A definition that is evaluated at once is one step with its evaluation; marks say nothing more.
+    A definition that is evaluated at once is one step with its evaluation. Marks and places that agree with
+    the words around them say nothing more.
     """
     pieces = [piece for piece in read_trace(text).pieces if piece.is_whole]
+    kinds = [piece.kind for piece in pieces]
     sentences: list[str] = []
     noted: set[str] = set()
+    note = done = None
     for at, piece in enumerate(pieces):
+        name = piece.words[0].name
         if piece.kind == RECALL:
-            sentences.append(f"{piece.words[0].name} is known: {piece.words[0].digit}.")
-        elif piece.kind == EVALUATE:
-            sentences.append(_equation(pieces[at - 1], piece))
-        elif piece.kind == NOTE and (at + 1 == len(pieces) or pieces[at + 1].kind != EVALUATE):
-            sentences.append(_note(piece, again=piece.words[0].name in noted))
-            noted.add(piece.words[0].name)
+            sentences.append(f"{name} is known: {piece.words[0].digit}{_stray(piece.words[:1])}.")
+        elif piece.kind == EVALUATE and note is not None:
+            sentences.append(_equation(note, piece))
+            done = note.words[0].name
+        elif piece.kind == NOTE:
+            note = piece
+            if next((kind for kind in kinds[at + 1 :] if kind not in ASIDES), None) != EVALUATE:
+                sentences.append(_note(piece, again=name in noted))
+                noted.add(name)
+        elif piece.kind == PLACE and piece.words[1].name != done:
+            sentences.append(f"{piece.words[1].name} is said to be done.")
+        elif piece.kind == MARK:
+            sentences.append(f"{name} is to be looked up, and is not.")
     return text[pieces[-1].end if pieces else 0 :], sentences
 
 
 def _note(note: TracePiece, *, again: bool) -> str:
     name, operator, first, second = note.words[0].name, *(word.text for word in note.words[1:])
-    meaning = _in_words(operator, first, second)
+    meaning = f"{_in_words(operator, first, second)}{_purpose(note)}{_stray(note.words[:1])}"
     if again:
-        return f"Back to {name}, which is {meaning}{_purpose(note)}."
-    return f"To know {name} I need {first} and {second}: {name} is {meaning}{_purpose(note)}."
+        return f"Back to {name}, which is {meaning}."
+    return f"To know {name} I need {first} and {second}: {name} is {meaning}."
+
+
+def _stray(words: Sequence[Word]) -> str:
+    """Marks that name another variable than the word behind them."""
+    marks = [word.mark.name for word in words if word.mark is not None and word.mark.name != word.name]
+    return f", looked up as {listing(marks)}" if marks else ""
 
 
 def _equation(note: TracePiece, evaluation: TracePiece) -> str:
@@ -111,7 +128,7 @@ def _equation(note: TracePiece, evaluation: TracePiece) -> str:
     left, right, result = (word.digit for word in evaluation.words)
     sign = SIGNS[operator]
     equation = f"{name} = {first} {sign} {second} = {left} {sign} {right} = {result} (mod {MODULUS})"
-    equation += _purpose(note)
+    equation += _purpose(note) + _stray([note.words[0], *evaluation.words])
     if [word.name for word in evaluation.words] == [first, second, name]:
         return equation
     return f"{equation}, written as {', '.join(word.text for word in evaluation.words)}"

@@ -6,7 +6,8 @@
     place       ` ok m?`           how far a plan was followed
 
 A marked search names the variable of a look-up first: ` m? m: - p i`, ` m? m=9`. Such a mark belongs to the
-word behind it. One that is left alone, as a cut leaves it, is a piece of its own.
+word behind it. One that is left alone, as a cut leaves it, is a piece of its own. Such marks and places are
+asides: what stands before and after them is read as if they were not there.
 
 What a word says may be wrong; here only its form counts. `mistakes` judges the pieces, `rendering` puts them
 into sentences.
@@ -34,6 +35,8 @@ FORMS = {
     MARK: (MARKED,),
     PLACE: (DONE, MARKED),
 }
+# Pieces that say nothing of a value or a definition.
+ASIDES = (MARK, PLACE)
 # The place of the result among the words of an evaluation; nobody looks it up.
 RESULT = 2
 
@@ -99,7 +102,7 @@ def read_trace(text: str, start: int = 0) -> TraceReading:
     pieces: list[TracePiece] = []
     at = 0
     while at < len(words):
-        kind = _kind(words[at : at + 2], pieces)
+        kind = _kind(words[at:], pieces)
         if kind is None:
             break
         piece = TracePiece(kind, _fitting(kind, words[at : at + len(FORMS[kind])]))
@@ -139,9 +142,19 @@ def _kind(words: list[Word], before: list[TracePiece]) -> str | None:
     if DONE.fullmatch(words[0].text):
         return PLACE
     if VALUE.fullmatch(words[0].text):
-        alone = len(words) > 1 and HEAD.fullmatch(words[1].text)
-        return EVALUATE if before and before[-1].kind == NOTE and not alone else RECALL
+        return EVALUATE if _last_said(before) == NOTE and not _is_alone(words) else RECALL
     return None
+
+
+def _last_said(pieces: list[TracePiece]) -> str | None:
+    """The kind of the last piece that is no aside."""
+    return next((piece.kind for piece in reversed(pieces) if piece.kind not in ASIDES), None)
+
+
+def _is_alone(words: list[Word]) -> bool:
+    """Whether a definition follows the first of `words`, a value, marks that are left alone apart."""
+    after = next((word for word in words[1:] if not MARKED.fullmatch(word.text)), None)
+    return after is not None and HEAD.fullmatch(after.text) is not None
 
 
 def _fitting(kind: str, words: list[Word]) -> tuple[Word, ...]:

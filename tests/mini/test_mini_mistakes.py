@@ -183,6 +183,40 @@ def test_the_place_in_a_plan_marks_nothing_behind_it() -> None:
         assert diagnose(problem, text)[:2] == (ANSWER_LINE, at)
 
 
+def test_a_mark_that_nobody_follows_is_a_wrong_look_up() -> None:
+    """Catches stray marks that hide the step behind them: found where they stand, unless the text ends there."""
+    for problem in PROBLEMS:
+        system = system_of(problem)
+        good, _ = answer_copied_wrongly(traces.planned_response(system, marked=True))
+        at = re.search(r" [a-z]: [-+*] [a-z] [a-z]", good).end()
+        text = f"{good[:at]} {system.needed[-1]}? {system.needed[0]}?{good[at:]}"
+        assert diagnose(problem, text)[:2] == (LOOK_UP, at + 1)
+        assert classify(problem, text[: at + 3]) == UNFINISHED
+
+
+def test_a_place_is_not_claimed_before_its_value() -> None:
+    """Catches a plan that is ticked off without work: the place stands before the value that it speaks of."""
+    for problem in PROBLEMS:
+        good, _ = answer_copied_wrongly(traces.planned_response(system_of(problem), marked=True))
+        at = re.search(r" [a-z]: [-+*] [a-z] [a-z]", good).end()
+        text = f"{good[:at]} ok {system_of(problem).needed[0]}?{good[at:]}"
+        assert diagnose(problem, text)[:2] == (ORDER, at + 1)
+
+
+def test_what_should_stand_there_is_a_whole_word() -> None:
+    """Catches half a word told to the reader: a known value with its digit, an unknown one as a definition."""
+    for problem in PROBLEMS:
+        system = system_of(problem)
+        good, _ = answer_copied_wrongly(traces.planned_response(system, marked=True))
+        first, *_, last = system.needed
+        at = good.index(f" {first}: ") + 1
+        found = diagnose(problem, replaced(good, at, last))
+        assert found == (LOOK_UP, at, f"{first}:")
+        given = next(iter(system.values))
+        text = replaced(good, at - 3, given)
+        assert diagnose(problem, text) == (LOOK_UP, at, f"{given}={system.values[given]}")
+
+
 def test_a_mark_before_a_result_is_not_of_the_form() -> None:
     """Catches a result that is looked up before it is there, read as if it had been worked out."""
     for problem in PROBLEMS:
@@ -301,6 +335,18 @@ def test_any_text_gets_some_kind(problem: Problem, text: str) -> None:
     """Catches a crash on model output: arbitrary text is classified, and never as right."""
     for response in (text, "<think>" + text, f"<think>{text}</think><answer>{text}</answer>"):
         assert classify(problem, response) in set(KINDS) - {RIGHT}
+
+
+WORDS = [f" {name}{end}" for name in "abmpx" for end in ("?", ":", "=3", "=7", "")]
+WORDS += [" +", " -", " *", " ok", " ok m?", " ok a?", "</think>", "<answer>"]
+
+
+@settings(derandomize=True, max_examples=400, deadline=None)
+@given(st.sampled_from(PROBLEMS), st.lists(st.sampled_from(WORDS), max_size=30).map("".join))
+def test_any_words_get_some_kind(problem: Problem, text: str) -> None:
+    """Catches a crash on words of the language in an order that nobody taught, places and marks among them."""
+    found = diagnose(problem, "<think>" + text)
+    assert found.kind in set(KINDS) - {RIGHT} and 0 <= found.at <= len("<think>" + text)
 
 
 def test_other_families_are_refused() -> None:

@@ -1,6 +1,7 @@
 """Catches an own plan that is not the order of the trace: a planned pass would follow another plan."""
 
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -62,3 +63,28 @@ def test_any_text_has_an_order_without_repetition(text):
     """Catches responses in no known form, which a solver writes too, that crash or evaluate twice."""
     found = evaluation_order("<think>" + text)
     assert len(found) == len(set(found))
+
+
+ASIDES = (" ok {}?", " {}?")
+
+
+@pytest.mark.parametrize("aside", ASIDES)
+@pytest.mark.parametrize("index", range(10))
+def test_asides_between_words_change_no_order(index, aside):
+    """Catches a stray mark or place that turns an evaluation into recalls: its name would leave the plan.
+
+    They stand right behind the definitions, where values are looked up next.
+    """
+    system = variables.draw_system(random.Random(index), 6)
+    good = traces.planned_response(system, marked=True)
+    strewn = re.sub(r"( [a-z]: [-+*] [a-z] [a-z])", rf"\1{aside.format(system.needed[0])}", good)
+    # A mark right before a value belongs to it; a second one is left alone.
+    strewn = strewn.replace(f" {system.needed[0]}? ", f" {system.needed[0]}? z? ") if aside == ASIDES[1] else strewn
+    assert strewn != good
+    assert tuple(evaluation_order(strewn)) == system.needed
+
+
+def test_a_value_before_a_mark_that_is_left_alone_is_recalled():
+    """Catches half an evaluation where the search looks up a value, marks another and opens a third."""
+    trace = "<think> m: - p i ? p=3 x? i? i: + q p m q=7 p=3 i=0 m: - p i ? p=3 i=0 m=3</think>"
+    assert evaluation_order(trace) == ["i", "m"]

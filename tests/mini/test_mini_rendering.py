@@ -65,6 +65,27 @@ def test_names_copied_wrongly_stay_visible() -> None:
     assert line == "1. m = p - i = 8 - 4 = 4 (mod 10), for g"
 
 
+def test_wrong_marks_and_places_stay_visible() -> None:
+    """Catches a rendering that hides what was marked: a reader would look for the mistake elsewhere."""
+    told = {
+        " p? p: * q i q=7 i=4 p=8 ok p?": ["1. p = q × i = 7 × 4 = 8 (mod 10)"],
+        " m? p: * q i q=7 i=4 p=8": ["1. p = q × i = 7 × 4 = 8 (mod 10), looked up as m"],
+        " p: * q i q=7 m? i=4 p=8": ["1. p = q × i = 7 × 4 = 8 (mod 10), looked up as m"],
+        " p: * q i q=7 i=4 p=8 ok m?": ["1. p = q × i = 7 × 4 = 8 (mod 10)", "2. m is said to be done."],
+        " m? p: * q i m: - p i": [
+            "1. To know p I need q and i: p is q times i, looked up as m.",
+            "2. To know m I need p and i: m is p minus i.",
+        ],
+        " p: * q i m? q? q=7 i=4 p=8": [
+            "1. m is to be looked up, and is not.",
+            "2. p = q × i = 7 × 4 = 8 (mod 10)",
+        ],
+        " m? q=7": ["1. q is known: 7, looked up as m."],
+    }
+    for trace, lines in told.items():
+        assert response_lines("<think>" + trace) == lines
+
+
 def test_every_family_is_rendered_and_unknown_ones_are_refused() -> None:
     """Catches a raw question shown to people: programs get sentences too, a new family an error."""
     problem = programs.problems("code", "test", 1)[0]
