@@ -74,16 +74,7 @@ def plan_reading(
     length], of each token in its text where it is not its number.
     Raises K2ReproError when nothing is wanted or the shapes differ.
     """
-    if tokens.shape != segments.shape or tokens.dim() != 2:
-        raise K2ReproError(
-            f"tokens have shape {tuple(tokens.shape)}, segments {tuple(segments.shape)}: must be equal, "
-            "[rows, length]"
-        )
-    if positions is not None and (share_prefixes or positions.shape != tokens.shape):
-        raise K2ReproError(
-            f"positions have shape {tuple(positions.shape)}: must be that of tokens, {tuple(tokens.shape)}; "
-            "and prefixes are not shared where positions are given"
-        )
+    _check_shapes(tokens, segments, positions, share_prefixes=share_prefixes)
     if at.numel() == 0:
         raise K2ReproError("no logit is wanted: every target is ignored")
     flat, home, wanted = tokens.flatten().numpy(), np.arange(tokens.numel()), at.numpy()
@@ -104,6 +95,22 @@ def plan_reading(
         queries=_queries([text.shared for text in texts], seen),
         last_queries=_queries([text.first - text.begin for text in texts], seen),
     )
+
+
+def _check_shapes(
+    tokens: Tensor, segments: Tensor, positions: Tensor | None, *, share_prefixes: bool
+) -> None:
+    """Raise K2ReproError where `plan_reading` cannot put its rows together."""
+    if tokens.shape != segments.shape or tokens.dim() != 2:
+        raise K2ReproError(
+            f"tokens have shape {tuple(tokens.shape)}, segments {tuple(segments.shape)}: must be equal, "
+            "[rows, length]"
+        )
+    if positions is not None and (share_prefixes or positions.shape != tokens.shape):
+        raise K2ReproError(
+            f"positions have shape {tuple(positions.shape)}: must be that of tokens, {tuple(tokens.shape)}; "
+            "and prefixes are not shared where positions are given"
+        )
 
 
 def _texts(run: Places, wanted: Places, tokens: Places | None, home: Places) -> list[_Text]:

@@ -44,7 +44,7 @@ class RlRun:
     tiers     of the train problems, in turn; a tier named twice comes twice as often
     reward    one of REWARDS
     scale, center, uniform_groups   see GrpoConfig
-    planned   every so many prompts carry the program's plan, with marks; 0: none does
+    planned   every so many turns through the tiers, prompts carry the program's plan, with marks; 0: never
     followed  whether its curve is shown, so that the probe is asked often; else at both ends and half-way
 
     Raises K2ReproError for a budget that does not begin at 0 or does not rise in shares, and for an unknown
@@ -128,7 +128,7 @@ _PROGRAMS = (programs.TIER,)
 # The same on the steady recipe, a quarter of the prompts with a plan. Its problems are longer than those of
 # fine-tuning and shorter than any that is asked: RL on the lengths that are asked solved 97 per cent of them.
 _LEVELS = ((0.0, MAX_NEW_TOKENS_LEVELS),)
-# First a budget that fits about half of the searches of these prompts, and every planned pass.
+# First a budget that fits 45 per cent of the reference searches of these prompts, and every planned pass.
 _STEADY_BUDGETS = ((0.0, 137), (0.5, MAX_NEW_TOKENS_LEVELS))
 _STEADY_TIERS = tuple(variables.PRACTICE)
 _STEADY = replace(
@@ -159,6 +159,7 @@ RUNS = {
             name="steady-from-base",
             start="steady-base",
             budget=_LEVELS,
+            # What the base was spoiled on comes too, or its reward would begin near nothing.
             tiers=("tier-1", *variables.PRACTICE),
             planned=4,
             followed=False,

@@ -48,7 +48,7 @@ class Scale:
     steady_first: int = 30
     steady_seeds: int = 5
     steady_controls: int = 3
-    large_seeds: int = 1
+    large_seeds: int = 3
     asked: int = 300
     candidates: int = 8
     chosen: int = 60

@@ -109,13 +109,7 @@ def run_stages(
         histories[stage.name] = train(
             model,
             build_optimizer(model, stage.rates),
-            MixtureStream(
-                stage.mixture,
-                f"{stage.name}-{seed}",
-                rows=stage.rows,
-                length=stage.length,
-                stretch=stage.stretch,
-            ),
+            _stream(stage, seed),
             stage.steps,
             stage=stage.name,
             schedule=partial(SCHEDULES[stage.schedule], warmup=stage.warmup),
@@ -126,6 +120,12 @@ def run_stages(
             at_step=at_step,
         )
     return model, histories
+
+
+def _stream(stage: Stage, seed: int) -> MixtureStream:
+    return MixtureStream(
+        stage.mixture, f"{stage.name}-{seed}", rows=stage.rows, length=stage.length, stretch=stage.stretch
+    )
 
 
 def skill_batches(stage: Stage, seed: int) -> dict[str, tuple[Batch, float]]:

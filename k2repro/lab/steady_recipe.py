@@ -14,15 +14,16 @@ and `skills` and `search` end once each skill is within its own bound, or at the
 with long look-ups and plans for a seventh of its texts: four operations list up to 10 names, sixteen list 20,
 and a model that had followed plans through long lists had lost it once it saw none.
 
-Every look-up names its variable before it says anything about it, in searches (`marked-steps`), along plans
-(`marked-plan`) and in drills: which name comes next, and whether it is known, was one decision, and most of
-what was left of the loss. What came before, on other seeds, is in `choices.toml`.
+Every look-up of a search (`marked-steps`) and of a drill names its variable before it says anything about it:
+which name comes next, and whether it is known, was one decision, and most of what was left of the loss. Along
+plans (`marked-plan`) steps carry marks, their operands none. What came before, on other seeds, is in
+`choices.toml`.
 
-Problems have up to four operations, with a plan up to six, and nine to sixteen are asked: the walk is the same
-at every length, and trained to ten operations RL left nothing to plan or to choose for (97 per cent of
-validation). Positions are stretched (`STRETCH`): without that one seed, trained to ten, solved 20 per cent of 13
-and 14 operations, and in most of its failures every step was right and the answer line wrong, whose names had
-to be read from farther back than ever in training.
+Problems have up to four operations, with a plan up to six, and nine to sixteen are asked: the walk is the
+same at every length, and trained to ten operations RL left nothing to plan or to choose for (97 per cent of
+validation). Positions are stretched (`STRETCH`) in `search` and in fine-tuning: without that one seed,
+trained to ten, solved 20 per cent of 13 and 14 operations, and in most of its failures every step was right
+and the answer line wrong, whose names had to be read from farther back than ever in training.
 """
 
 from dataclasses import replace
@@ -34,7 +35,7 @@ from k2repro.mini.mixtures import Ingredient
 # Operations of the longest problem up to fine-tuning, to be searched and with a plan: texts of equal length.
 LONGEST, PLANNED = 4, 6
 # Positions that half of the texts skip, at most. The longest problem that is asked, up to 440 tokens with its
-# solution, is so much longer than those of training.
+# solution, is so much longer than the searches of training.
 STRETCH = 300
 # Names in the lists of the drills.
 SHORT, LONG, KEPT = (4, 7), (8, 18), (10, 18)

@@ -5,11 +5,11 @@ it again. Train problems have no end, so their counts are of a sample.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from statistics import median_low
 
-from k2repro.mini import canonical, programs, variables
+from k2repro.mini import canonical, programs, traces, variables
 from k2repro.mini.data import STYLES, reference_response
 from k2repro.mini.problem import SPLITS, Problem
 from k2repro.mini.rendering import render_problem, render_response
@@ -25,14 +25,14 @@ Counted = tuple[list[dict[str, str | int]], str]
 def variables_card() -> Counted:
     """Entries, one for each tier and level, and the text of the counted part for the family `variables`."""
     entries = []
-    for tier, (least, most) in (variables.TIERS | variables.LEVELS).items():
+    for tier, (least, most) in variables.EVERY.items():
         train, test = variables.problems(tier, "train", TRAIN), variables.problems(tier, "test", TEST)
         entries.append(
             {
                 "tier": tier,
                 "operations": f"{least}-{most}",
                 **_overlap(train, test, _normal_form, _structure),
-                **_lengths(test),
+                **_lengths(_texts(test) | _marked_texts(test)),
                 "sha256": _digest(train + test),
             }
         )
@@ -49,7 +49,7 @@ def programs_card() -> Counted:
         **{f"all_{split}_tasks": count for split, count in _all_tasks().items()},
         **_overlap(train, test, _normal_task, _three_examples),
         "same_function": len(_shared(train, test, _function)),
-        **_lengths(test),
+        **_lengths(_texts(test)),
         "sha256": _digest(train + test),
     }
     example = programs.problems(programs.TIER, "validation", 1)[0]
@@ -118,14 +118,28 @@ def _all_tasks() -> dict[str, int]:
 # ---- lengths and text -----------------------------------------------------------------------------
 
 
-def _lengths(problems: list[Problem]) -> dict[str, str | int]:
-    """Median and largest number of tokens of prompts and of reference responses, <|im_end|> included."""
+def _texts(problems: list[Problem]) -> dict[str, list[str]]:
+    """Prompts and reference responses, <|im_end|> included."""
     texts = {
         "prompt": [prompt_text(problem.question) for problem in problems],
         "prompt_with_plan": [prompt_text(problem.question, problem.plan) for problem in problems],
     }
     for style in STYLES:
         texts[style] = [reference_response(problem, style) + TURN_END for problem in problems]
+    return texts
+
+
+def _marked_texts(problems: list[Problem]) -> dict[str, list[str]]:
+    """The same responses as models of the steady recipe read them."""
+    systems = [variables.system_of(problem) for problem in problems]
+    return {
+        "marked_searching": [traces.searching_response(each, marked=True) + TURN_END for each in systems],
+        "marked_planned": [traces.planned_response(each, marked=True) + TURN_END for each in systems],
+    }
+
+
+def _lengths(texts: Mapping[str, list[str]]) -> dict[str, str | int]:
+    """Median and largest number of tokens of each group of texts."""
     found: dict[str, str | int] = {}
     for name, group in texts.items():
         tokens = [len(ids) for ids in encode_all(group)]

@@ -5,8 +5,8 @@
                        go back to names somebody who does not need it, or a mark names what there is not or
                        what nobody looks up behind it
     wrong arithmetic   operands right, result wrong
-    wrong order        a value was needed, in a step or in the answer, before it was worked out, a place in the
-                       plan was claimed before, or the search goes round in circles until the text ends
+    wrong order        a value was needed, in a step or in the answer, before it was worked out, a place in
+                       the plan was claimed before, or the search goes round in circles until the text ends
     wrong answer line  every step right, the answer says something else
     unfinished         no mistake, and the text ends before the answer does
     unreadable         no step, or no answer, of the form that was taught

@@ -70,8 +70,9 @@ def asking_more(rng: Random, system: variables.System) -> variables.System:
     """The same system with more names asked for, most of which are known by the time that they come.
 
     Where a search has answered one name it looks at the next: is it known already? That comes twice in an
-    ordinary text of 200 tokens. In an earlier form of the recipe it was wrong in every fifth case in two
-    seeds, where most other decisions were wrong in one of a thousand.
+    ordinary text of 200 tokens. In an earlier form of the recipe it was wrong in up to every third case,
+    where most other decisions were wrong in one of a thousand. Of up to four operations, as in the
+    recipe today, one text in nine asks for four names, and none for more.
     """
     most = min(len(system.needed), MOST_ASKED)
     while True:

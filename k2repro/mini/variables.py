@@ -27,7 +27,7 @@ TIERS = {"tier-1": (2, 3), "tier-2": (4, 6), "tier-3": (7, 9), "tier-4": (10, 12
 LEVELS = {"ops-9-10": (9, 10), "ops-11-12": (11, 12), "ops-13-14": (13, 14), "ops-15-16": (15, 16)}
 # What its reinforcement learning practises: longer than fine-tuning, shorter than the levels.
 PRACTICE = {"ops-5-6": (5, 6), "ops-7-8": (7, 8)}
-EVERY = TIERS | LEVELS | PRACTICE
+EVERY = TIERS | PRACTICE | LEVELS
 
 Definition = tuple[str, str, str]  # operator, first operand, second operand
 
@@ -187,7 +187,7 @@ def plan_text(order: Sequence[str]) -> str:
 
 
 def marked_plan_text(order: Sequence[str]) -> str:
-    """The same plan with a mark of its own on each name, a token that stands nowhere else.
+    """The same plan with a mark on each name, a token that operands do not have along a plan.
 
     A plain ` m` is an operand too, so what follows it in the plan is no unique look-up.
     """

@@ -206,6 +206,17 @@ def mistake_records(results: SteadyResults, model: str) -> Records:
     return records
 
 
+def seed_mistake_records(results: SteadyResults, model: str) -> Records:
+    """What goes wrong first in the searches of a model, in per cent of a seed's, all levels together."""
+    by_seed = results.mistakes.get(model, {})
+    seen = [kind for kind in KINDS if any(sum(each[kind]) for each in by_seed.values())]
+    records: Records = []
+    for seed, counts in sorted(by_seed.items()):
+        asked = sum(sum(counts[kind]) for kind in KINDS)
+        records.append({"seed": seed} | {kind: f"{100 * sum(counts[kind]) / asked:.1f}" for kind in seen})
+    return records
+
+
 def _steps(logs: Sequence[StageLog], seed: int, stage: str) -> int:
     [found] = [log.steps for log in logs if (log.seed, log.stage) == (seed, stage)]
     return found

@@ -38,7 +38,7 @@ class Batch:
     tokens    int64 [rows, length]
     targets   int64 [rows, length]: the token that follows, where it is learned; otherwise IGNORED
     segments  int64 [rows, length]: number of the text in its row; padding has a number of its own
-    positions int64 [rows, length]: of each token in its text, skips included; None where nothing is skipped
+    positions int64 [rows, length]: of each token in its text, as skips leave them; None: nothing is skipped
     """
 
     tokens: Tensor

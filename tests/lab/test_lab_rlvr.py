@@ -18,13 +18,13 @@ from k2repro.lab.rl_runs import CODE, MEASURED, PAPER, RUNS, SHOWN, STEADY, all_
 from k2repro.lab.rl_training import REWARDS, train_prompts, train_run
 from k2repro.lab.rlvr import AT_SWITCH, RlResults, carry_out_rl, models_of, starts_of
 from k2repro.lab.scale import Scale
-from k2repro.mini import programs
+from k2repro.mini import programs, tokenizer, traces
 from k2repro.mini.benchmarks import MATHS
 from k2repro.mini.checkpoint import load_checkpoint, load_snapshot
 from k2repro.mini.data import reference_response
 from k2repro.mini.grading import grade
 from k2repro.mini.problem import Problem
-from k2repro.mini.variables import problems
+from k2repro.mini.variables import problems, system_of
 from k2repro.pictures.rlvr_traces import AFTER, FIRST_MISTAKE, GOOD, marked_lines, steps_picture, turned_right
 from k2repro.results import ArtifactStore
 from k2repro.rlvr.rewards import Prompt
@@ -72,6 +72,23 @@ def test_the_short_budget_ends_at_half_of_the_steps():
     nearest = min(planned.points, key=lambda step: abs(step - planned.steps / 2))
     assert planned.switch == nearest
     assert planned.stages[0][1] < planned.stages[1][1]
+
+
+def test_the_short_budget_of_the_steady_recipe_cuts_about_half_of_its_searches():
+    """Catches a budget that was chosen for longer problems: it must cut, and leave planned passes whole."""
+    short = RUNS["steady-short-budget"]
+    tokens: dict[str, list[int]] = {"searching": [], "planned": []}
+    for tier in short.tiers:
+        for problem in problems(tier, "train", 300):
+            system = system_of(problem)
+            for style, write in (
+                ("searching", traces.searching_response),
+                ("planned", traces.planned_response),
+            ):
+                tokens[style].append(len(tokenizer.encode(write(system, marked=True) + tokenizer.TURN_END)))
+    (_, budget), (_, full) = short.budget
+    assert 0.4 < sum(each <= budget for each in tokens["searching"]) / len(tokens["searching"]) < 0.6
+    assert max(tokens["planned"]) <= budget and max(tokens["searching"]) <= full
 
 
 @pytest.mark.parametrize("budget", [(), ((0.1, 9),), ((0.0, 9), (0.0, 8)), ((0.0, 9), (1.0, 8))])

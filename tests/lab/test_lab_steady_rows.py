@@ -1,10 +1,12 @@
 """Catches: levels, seeds or controls of the steady recipe compared with the wrong side."""
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
+from k2repro.errors import K2ReproError
 from k2repro.lab import steady_rows as rows
 from k2repro.lab.levels import PLANNED, SEARCH, LevelOutcome, level_table
 from k2repro.lab.steady import (
@@ -23,7 +25,7 @@ from k2repro.lab.steady import (
 )
 from k2repro.mini.benchmarks import LEVELS
 from k2repro.mini.mistakes import KINDS
-from k2repro.pictures.steady import mistake_records
+from k2repro.pictures.steady import mistake_records, seed_mistake_records
 
 # Share of right answers of each model; no two are alike, so that no two can be confused unseen.
 RATES = {PRETRAINED: 0.1, SFT: 0.55, FROM_SFT: 0.8, FROM_BASE: 0.45, LONGER: 0.6, BROKEN: 0.3, SHORT: 0.7}
@@ -146,6 +148,9 @@ def test_tables_pair_problems_by_name():
     again = level_table(turned, SEARCH, (LEVELS[1],))
     assert again.ids == table.ids and np.array_equal(again.by_seed[1], table.by_seed[1])
     assert not np.array_equal(table.by_seed[1], table.by_seed[1][::-1])
+    turned[1] = [replace(each, id=f"{each.id}0") for each in turned[1]]
+    with pytest.raises(K2ReproError):
+        level_table(turned, SEARCH, (LEVELS[1],))
 
 
 def test_shares_of_mistakes_are_of_their_level():
@@ -156,3 +161,14 @@ def test_shares_of_mistakes_are_of_their_level():
     counted = [SEEDS * at for at in range(len(KINDS))]
     assert [each[first] for each in records] == [f"{100 * n / sum(counted):.1f}" for n in counted]
     assert mistake_records(RESULTS, "never trained") == []
+
+
+def test_shares_of_mistakes_of_a_seed_are_of_its_own_searches():
+    """Catches counts of all seeds, or of one level, in the row of a seed."""
+    once = {kind: [at, 2 * at] for at, kind in enumerate(KINDS)}
+    twice = {kind: [1, len(KINDS) - 1 - at] for at, kind in enumerate(KINDS)}
+    one = replace(RESULTS, mistakes={SFT: {7: twice, 3: once}})
+    first, second = seed_mistake_records(one, SFT)
+    every = sum(sum(counts) for counts in once.values())
+    assert first == {"seed": 3} | {kind: f"{100 * sum(n) / every:.1f}" for kind, n in once.items()}
+    assert second["seed"] == 7 and float(second[KINDS[0]]) > float(second[KINDS[-1]])
