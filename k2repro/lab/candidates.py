@@ -67,13 +67,13 @@ def search(seed: int, split: str, scale: Scale) -> Made:
 
 
 def planned(kind: str, seed: int, scale: Scale) -> Made:
-    """One answer to each of the first test problems along a plan; kind: one of EXHIBITS.
+    """One answer to each of the first test problems along a plan, to every one along the planner's.
 
-    Raises K2ReproError for another kind.
+    kind: one of EXHIBITS. Raises K2ReproError for another kind.
     """
     if kind not in EXHIBITS:
         raise unknown("kind of plan", kind, EXHIBITS)
-    split, count = "test", min(scale.deep, scale.asked)
+    split, count = "test", scale.asked if kind == "planner" else min(scale.deep, scale.asked)
     params = {"kind": kind, "problems": count, **_asked(split)}
     needs = {"solver": solver(seed, scale)}
     if kind == "planner":

@@ -1,6 +1,6 @@
 """Every number of notebook 04 that trained models stand behind, by row id."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from k2repro.results import RowBook
 
 # By what one of two searches and a planned pass may be chosen; which it is, validation problems decide.
 CHOICES = ("own-sum", "own-mean", "judge", "judge+own")
+# The judge did not read what solvers wrote along the planner's plans.
+LIKELIHOODS = ("own-sum", "own-mean")
 
 
 def add_rows(rows: RowBook, results: SolverResults) -> Found:
@@ -38,7 +40,7 @@ def add_rows(rows: RowBook, results: SolverResults) -> Found:
     found: Found = {}
     for kind in results.plans_tried:
         found |= _alone(results, kind)
-    found |= _scores(results) | _together(results) | _with_planner(results)
+    found |= _scores(results) | _together(results) | _with_planner(results) | _planner_together(results)
     add_effects(rows, found, unit_of)
     return found
 
@@ -141,16 +143,31 @@ def _scores(results: SolverResults) -> Found:
         row = "planning.gain" if name == MEAN else f"planning.gain.{name}"
         found |= level(f"planning.score.plan.{name}", plan) | gap(row, plan, single)
     best, plan = accuracy(searches[MEAN], TABLE_2, FEW), accuracy(planned, SINGLE, 1)
-    return found | gap("best_of_n.gain_exceeds_planning", best, plan)
+    found |= gap("best_of_n.gain_exceeds_planning", best, plan)
+    return found | _plan_and_choice(results)
+
+
+def _plan_and_choice(results: SolverResults) -> Found:
+    """The row "Plan + Bo3" of Table 2 and the lengths of Table 3, with the same plans as "Plan only"."""
+    select = best_choice(results, LIKELIHOODS if results.plan == "planner" else CHOICES)
+    planned = results.of("test", results.plan)
+    searches = by_level(beside(results.of("test", SEARCH), planned))
+    found: Found = {}
+    for name, part in by_level(planned).items():
+        single = selections.table(searches[name], selections.tokens)
+        spent = _pairwise(searches[name], part, selections.paired_tokens)
+        found |= level(f"best_of_n.score.plan-bo3.{name}", mixed(searches[name], part, select))
+        found |= ratio(f"best_of_n.length-change.{name}", minus(_scaled(spent, 1 / FEW), single), single)
+    return found
 
 
 # ---- two searches and a planned pass --------------------------------------------------------------
 
 
-def best_choice(results: SolverResults) -> str:
+def best_choice(results: SolverResults, among: Sequence[str] = CHOICES) -> str:
     """The selector that does best on validation among two searches and a planned pass, all seeds together."""
     searched, own = results.of("validation", SEARCH), results.of("validation", OWN)
-    return max(CHOICES, key=lambda name: float(mixed(searched, own, name).mean.mean()))
+    return max(among, key=lambda name: float(mixed(searched, own, name).mean.mean()))
 
 
 def mixed(searched: BySeed, planned: BySeed, name: str) -> SeedTable:
@@ -158,7 +175,7 @@ def mixed(searched: BySeed, planned: BySeed, name: str) -> SeedTable:
 
 
 def _together(results: SolverResults) -> Found:
-    """Two searches and one planned pass against three searches, chosen alike, as validation says."""
+    """Two searches and a pass along their own order against three searches, chosen as validation says."""
     select = best_choice(results)
     own, searches = by_level(results.of("test", OWN)), by_level(results.of("test", SEARCH))
     found: Found = {}
@@ -166,14 +183,50 @@ def _together(results: SolverResults) -> Found:
         searched = searches[name]
         together, three = mixed(searched, planned, select), accuracy(searched, select, FEW)
         row = "planning.plan_bo3_minus_bo3" if name == MEAN else f"planning.plan_bo3_minus_bo3.{name}"
-        found |= level(f"best_of_n.score.plan-bo3.{name}", together) | level(f"planning.bo3.{name}", three)
+        found |= level(f"planning.own_bo3.{name}", together) | level(f"planning.bo3.{name}", three)
         found |= gap(row, together, three)
-        single = selections.table(searched, selections.tokens)
-        spent = _pairwise(searched, planned, selections.paired_tokens)
-        found |= ratio(f"best_of_n.length-change.{name}", minus(_scaled(spent, 1 / FEW), single), single)
-        if name == MEAN:
-            found |= ratio("planning.plan_bo3_token_ratio", spent, _scaled(single, FEW))
+    single = selections.table(searches[MEAN], selections.tokens)
+    spent = _pairwise(searches[MEAN], own[MEAN], selections.paired_tokens)
+    found |= ratio("planning.plan_bo3_token_ratio", spent, _scaled(single, FEW))
     return found | _correlation(searches[MEAN], own[MEAN])
+
+
+def _planner_together(results: SolverResults) -> Found:
+    """Two searches and a pass along the planner's plan, against three searches, chosen alike.
+
+    On the problems without deep pools: the others were looked at before this was declared. They stand in a
+    row of their own, `.seen`.
+    """
+    select = best_choice(results, LIKELIHOODS)
+    planned, searched = results.of("test", "planner"), results.of("test", SEARCH)
+    deep = {each.id for each in next(iter(selections.deep(searched).values()))}
+    seen = {seed: [each for each in marks if each.id in deep] for seed, marks in planned.items()}
+    fresh = {seed: [each for each in marks if each.id not in deep] for seed, marks in planned.items()}
+    row = "planning.planner_bo3_minus_bo3"
+    parts = {f"{row}.seen": seen}
+    if all(fresh.values()):
+        parts |= {row if name == MEAN else f"{row}.{name}": part for name, part in by_level(fresh).items()}
+    found: Found = {}
+    for name, part in parts.items():
+        three = accuracy(beside(searched, part), select, FEW)
+        found |= gap(name, mixed(beside(searched, part), part, select), three)
+    return found | (_planner_prices(results, fresh, select) if all(fresh.values()) else {})
+
+
+def _planner_prices(results: SolverResults, planned: BySeed, select: str) -> Found:
+    """Tokens of the solver, and of both roles, against three searches; and what as many buy in searches."""
+    searched = beside(results.of("test", SEARCH), planned)
+    spent = {each.id: each.tokens for each in results.written["levels"]}
+    single = selections.table(searched, selections.tokens)
+    solver = _pairwise(searched, planned, selections.paired_tokens)
+    both = _pairwise(searched, planned, lambda a, b: selections.paired_tokens(a, b) + spent[b.id])
+    bought = float(both.mean.mean() / single.mean.mean())
+    equal = selections.table(searched, lambda each: selections.at_budget(each, select, bought))
+    return (
+        ratio("planning.planner_bo3_token_ratio", solver, _scaled(single, FEW))
+        | ratio("planning.planner_bo3_token_ratio_of_both_roles", both, _scaled(single, FEW))
+        | gap("planning.planner_bo3_minus_equal_tokens", mixed(searched, planned, select), equal)
+    )
 
 
 def _correlation(searched: BySeed, planned: BySeed) -> Found:

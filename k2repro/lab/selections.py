@@ -63,6 +63,11 @@ def curve(marks: Marks, name: str) -> Numbers:
     return accuracy_curve(scores(marks, name), right)
 
 
+def at_budget(marks: Marks, name: str, samples: float) -> float:
+    """Expected accuracy of a selector among so many candidates, between whole numbers on a line."""
+    return float(np.interp(samples, np.arange(1, len(marks.of) + 1), curve(marks, name)))
+
+
 def table(by_seed: BySeed, value: Callable[[Marks], float]) -> SeedTable:
     """One value a problem for each seed."""
     ids = tuple(each.id for each in next(iter(by_seed.values())))
@@ -132,11 +137,10 @@ def adaptive_against_fixed(
     threshold = choose_threshold([_priced(each, name) for each in known], most, mean_samples=mean_samples)
     found = [adaptive(*_priced(each, name), threshold, most) for each in asked]
     spent = float(np.mean([each.tokens for each in found]))
-    samples_bought = spent / np.mean([tokens(each) for each in asked])
-    grid = np.arange(1, most + 1)
+    samples_bought = float(spent / np.mean([tokens(each) for each in asked]))
     return Stopping(
         accuracy=np.array([each.accuracy for each in found]),
-        fixed=np.array([np.interp(samples_bought, grid, curve(each, name)) for each in asked]),
+        fixed=np.array([at_budget(each, name, samples_bought) for each in asked]),
         samples=np.array([each.samples for each in found]),
         tokens=spent,
         threshold=threshold,

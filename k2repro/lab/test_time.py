@@ -40,7 +40,7 @@ def written(part: str, scale: Scale) -> Made:
     """What the planner writes. "validation": on the tiers, where it has to pass; "test": there, how good it
     is; "levels": what solvers were given. The last is of test problems too."""
     if part == "levels":
-        return candidates.plans("test", min(scale.deep, scale.asked), scale)
+        return candidates.plans("test", scale.asked, scale)
     count = scale.asked if part == "test" else scale.chosen
     return planner.written(0, scale, tiers=MATHS, split=part, problems=count)
 
