@@ -235,6 +235,19 @@ def share_records(rows: RowBook, n: int) -> list[dict[str, Any]]:
     ]
 
 
+def best_words(rows: RowBook, n: int) -> str:
+    """A sentence: who finds most of what n answers offer, and what the solver's own likelihood finds."""
+    ids = {name: f"best_of_n.gap_share.{row_name(name)}.n{n}" for name in NAMES}
+    share = {name: rows[row].value for name, row in ids.items() if row in rows}
+    if not share:
+        return "No chooser can gain here: the oracle is no better than a random choice."
+    best = max(share, key=lambda name: share[name])
+    return (
+        f"{best} finds most of what {n} answers offer, {share[best]:.0%} of the way to the oracle; the "
+        f"solver's own likelihood finds {share[OWN]:.0%}."
+    )
+
+
 def _share(rows: RowBook, row: str) -> str | None:
     found = rows.get(row)
     if found is None or found.interval is None:

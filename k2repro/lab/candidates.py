@@ -30,9 +30,9 @@ from k2repro.mini.orders import evaluation_order
 from k2repro.mini.problem import Problem, item_random
 
 SOLVER = rlvr.SHIPPED
-# Plans that show what a plan is worth: the program's, a trained planner's, and two that are wrong: the
+# Plans that show what a plan is worth: the program's, two trained planners', and two that are wrong: the
 # program's in another order, and with one name missing.
-EXHIBITS = ("gold", "planner", "shuffled", "missing")
+EXHIBITS = ("gold", planner.LONG, planner.SHORT, "shuffled", "missing")
 # Two searches, and one pass along the order of the likelier of them.
 PAIR = 2
 
@@ -67,25 +67,27 @@ def search(seed: int, split: str, scale: Scale) -> Made:
 
 
 def planned(kind: str, seed: int, scale: Scale) -> Made:
-    """One answer to each of the first test problems along a plan, to every one along the planner's.
+    """One answer to each of the first test problems along a plan, to every one along a planner's.
 
     kind: one of EXHIBITS. Raises K2ReproError for another kind.
     """
     if kind not in EXHIBITS:
         raise unknown("kind of plan", kind, EXHIBITS)
-    split, count = "test", scale.asked if kind == "planner" else min(scale.deep, scale.asked)
+    split, count = "test", scale.asked if kind in planner.PLANNERS else min(scale.deep, scale.asked)
     params = {"kind": kind, "problems": count, **_asked(split)}
     needs = {"solver": solver(seed, scale)}
-    if kind == "planner":
-        needs["plans"] = plans(split, count, scale)
+    if kind in planner.PLANNERS:
+        needs["plans"] = plans(split, count, scale, kind)
     return Made(
         "candidates", f"planned-{kind}-{split}", seed, partial(_planned, params, seed), params, _WORDS, needs
     )
 
 
-def plans(split: str, count: int, scale: Scale) -> Made:
-    """What the planner hands over: one for all solvers, as in K2-Think."""
-    return planner.written(0, scale, tiers=LEVELS, split=split, problems=count, first=first_of(split))
+def plans(split: str, count: int, scale: Scale, name: str = planner.LONG) -> Made:
+    """What a planner hands over: one for all solvers, as in K2-Think."""
+    return planner.written(
+        0, scale, tiers=LEVELS, split=split, problems=count, first=first_of(split), name=name
+    )
 
 
 def own(seed: int, split: str, scale: Scale) -> Made:
@@ -137,7 +139,7 @@ def _search(params: Mapping[str, Any], seed: int, making: Making) -> None:
 
 def _planned(params: Mapping[str, Any], seed: int, making: Making) -> None:
     problems = level_problems(params["split"], params["problems"])
-    if params["kind"] == "planner":
+    if params["kind"] in planner.PLANNERS:
         handed = {each.id: each.plan for each in planner.read_plans(making.needs["plans"])}
         given = [variables.marked(handed[each.id]) for each in problems]
     else:

@@ -4,8 +4,8 @@ weights "sft" -> planner -> plans on some problems -> whether they work, how man
 
 It starts from a model that can search, because its thinking is that search without arithmetic
 (`k2repro.mini.plans`). K2-Think's planner is a second model too; the paper does not name it. This one has
-met problems of up to 16 operations, the solvers 8. The share of its plans that work decides whether it may
-be called one: `BARS`, on validation problems.
+met problems of up to 16 operations, the solvers 8; so there is a control, `SHORT`, that met 8 as they did.
+The share of its plans that work decides whether it may be called one: `BARS`, on validation problems.
 
 The order is read off the thinking by a program. That the planner writes it down itself was tried and not
 obtained; `Written.line` says what such lines are worth.
@@ -13,19 +13,21 @@ obtained; `Written.line` says what such lines are worth.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from k2repro.architecture import Qwen2
 from k2repro.engine import NUMERICS as ENGINE
 from k2repro.engine import Sampler
+from k2repro.errors import unknown
 from k2repro.lab import sft
 from k2repro.lab.lines import read_lines, write_lines
 from k2repro.lab.made import Made, Making, OnReport, no_report
 from k2repro.lab.progress import JobProgress
 from k2repro.lab.scale import Scale
 from k2repro.lab.stages import Stage
+from k2repro.lab.steady_recipe import STRETCH
 from k2repro.mini import TEXTS, plans, tokenizer
 from k2repro.mini.benchmarks import benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint
@@ -52,6 +54,22 @@ PLANNER = (
         schedule="cosine",
     ),
 )
+# The control: it comes of a model that searched up to four operations and is taught up to eight, as the
+# solvers were, in texts that are stretched as theirs were.
+LONG, SHORT = "planner", "short-planner"
+PLANNERS = {
+    LONG: PLANNER,
+    SHORT: (
+        replace(
+            PLANNER[0],
+            name=SHORT,
+            mixture=(Ingredient("planning", 0.4, (2, 4)), Ingredient("planning", 0.6, (2, 8))),
+            rows=8,
+            length=290,
+            stretch=STRETCH,
+        ),
+    ),
+}
 # Share of plans that have to work, by tier, before the planner counts as obtained. Declared before it was.
 BARS = {"tier-1": 0.95, "tier-2": 0.90, "tier-3": 0.80, "tier-4": 0.70}
 # One plan of a problem is the likeliest one; several of a problem have to be drawn.
@@ -62,17 +80,24 @@ HISTORY, FILE = "history.json", "plans.jsonl.gz"
 # ---- things to be made ----------------------------------------------------------------------------
 
 
-def planner(seed: int, scale: Scale) -> Made:
-    """The planner that comes of the SFT model of a seed: a checkpoint, and the losses of its training."""
-    stages = [stage.shortened(scale.steps) for stage in PLANNER]
+def planner(seed: int, scale: Scale, name: str = LONG) -> Made:
+    """A planner that comes of an SFT model: a checkpoint, and the losses of its training.
+
+    name: one of PLANNERS. LONG comes of the first recipe's model of that seed, SHORT of the steady recipe's
+    first. Raises K2ReproError for another name.
+    """
+    if name not in PLANNERS:
+        raise unknown("planner", name, PLANNERS)
+    stages = [stage.shortened(scale.steps) for stage in PLANNERS[name]]
+    start = ("sft", seed) if name == LONG else ("steady-sft", scale.steady_first)
     return Made(
         "planner",
-        "planner",
+        name,
         seed,
         partial(_train, stages, seed),
         {"stages": [stage.params for stage in stages]},
         (TRAINING, TEXTS),
-        {"start": sft.weights("sft", seed, scale)},
+        {"start": sft.weights(*start, scale)},
     )
 
 
@@ -86,9 +111,11 @@ def written(
     first: int = 0,
     samples: int = 1,
     temperature: float = GREEDY,
+    name: str = LONG,
 ) -> Made:
-    """What the planner of a seed writes to `problems` of each tier, from item `first` on (see `read_plans`).
+    """What a planner of a seed writes to `problems` of each tier, from item `first` on (see `read_plans`).
 
+    name: which planner, one of PLANNERS.
     Raises K2ReproError for an unknown tier or split, before anything is trained.
     """
     for tier in tiers:
@@ -110,7 +137,7 @@ def written(
         partial(_write, tuple(tiers), split, problems, first, samples, temperature, seed),
         params,
         (ENGINE, TEXTS),
-        {"planner": planner(seed, scale)},
+        {"planner": planner(seed, scale, name)},
         ships=True,
     )
 

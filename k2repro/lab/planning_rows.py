@@ -10,6 +10,7 @@ from k2repro.lab import planner, selections
 from k2repro.lab.best_of_n_rows import (
     FEW,
     MEAN,
+    ORACLE,
     SINGLE,
     TABLE_2,
     Found,
@@ -156,7 +157,12 @@ def _plan_and_choice(results: SolverResults) -> Found:
     for name, part in by_level(planned).items():
         single = selections.table(searches[name], selections.tokens)
         spent = _pairwise(searches[name], part, selections.paired_tokens)
-        found |= level(f"best_of_n.score.plan-bo3.{name}", mixed(searches[name], part, select))
+        together = mixed(searches[name], part, select)
+        found |= level(f"best_of_n.score.plan-bo3.{name}", together)
+        if name == MEAN:
+            found |= gap(
+                "planning.plan_and_choice_minus_oracle", together, accuracy(searches[name], ORACLE, FEW)
+            )
         found |= ratio(f"best_of_n.length-change.{name}", minus(_scaled(spent, 1 / FEW), single), single)
     return found
 
@@ -192,40 +198,52 @@ def _together(results: SolverResults) -> Found:
 
 
 def _planner_together(results: SolverResults) -> Found:
-    """Two searches and a pass along the planner's plan, against three searches, chosen alike.
+    """Two searches and a pass along a planner's plan, against three searches, chosen alike.
 
-    On the problems without deep pools: the others were looked at before this was declared. They stand in a
-    row of their own, `.seen`.
+    The planner's on the problems without deep pools: the others were looked at before this was declared, and
+    stand in a row of their own, `.seen`. The control's on all problems.
     """
-    select = best_choice(results, LIKELIHOODS)
-    planned, searched = results.of("test", "planner"), results.of("test", SEARCH)
-    deep = {each.id for each in next(iter(selections.deep(searched).values()))}
+    row, select = "planning.{}_bo3_minus_bo3", best_choice(results, LIKELIHOODS)
+    planned, short = results.of("test", planner.LONG), results.of("test", planner.SHORT)
+    deep = {each.id for each in next(iter(selections.deep(results.of("test", SEARCH)).values()))}
     seen = {seed: [each for each in marks if each.id in deep] for seed, marks in planned.items()}
     fresh = {seed: [each for each in marks if each.id not in deep] for seed, marks in planned.items()}
-    row = "planning.planner_bo3_minus_bo3"
-    parts = {f"{row}.seen": seen}
+    found = _against_three(results, seen, select, f"{row.format('planner')}.seen")
     if all(fresh.values()):
-        parts |= {row if name == MEAN else f"{row}.{name}": part for name, part in by_level(fresh).items()}
-    found: Found = {}
-    for name, part in parts.items():
-        three = accuracy(beside(searched, part), select, FEW)
-        found |= gap(name, mixed(beside(searched, part), part, select), three)
-    return found | (_planner_prices(results, fresh, select) if all(fresh.values()) else {})
+        for name, part in by_level(fresh).items():
+            found |= _against_three(results, part, select, _by_name(row.format("planner"), name))
+        found |= _prices(results, fresh, select, "planner", "levels")
+    for name, part in by_level(short).items():
+        found |= _against_three(results, part, select, _by_name(row.format("short_planner"), name))
+    return found | _prices(results, short, select, "short_planner", planner.SHORT)
 
 
-def _planner_prices(results: SolverResults, planned: BySeed, select: str) -> Found:
-    """Tokens of the solver, and of both roles, against three searches; and what as many buy in searches."""
+def _by_name(row: str, name: str) -> str:
+    return row if name == MEAN else f"{row}.{name}"
+
+
+def _against_three(results: SolverResults, planned: BySeed, select: str, row: str) -> Found:
+    """Two searches and a planned pass minus three searches, on the problems that were planned."""
     searched = beside(results.of("test", SEARCH), planned)
-    spent = {each.id: each.tokens for each in results.written["levels"]}
+    return gap(row, mixed(searched, planned, select), accuracy(searched, select, FEW))
+
+
+def _prices(results: SolverResults, planned: BySeed, select: str, name: str, part: str) -> Found:
+    """Tokens of the solver, and of both roles, against three searches; and what as many buy in searches.
+
+    part: of `results.written`, whose plans these are.
+    """
+    searched = beside(results.of("test", SEARCH), planned)
+    spent = {each.id: each.tokens for each in results.written[part]}
     single = selections.table(searched, selections.tokens)
     solver = _pairwise(searched, planned, selections.paired_tokens)
     both = _pairwise(searched, planned, lambda a, b: selections.paired_tokens(a, b) + spent[b.id])
     bought = float(both.mean.mean() / single.mean.mean())
     equal = selections.table(searched, lambda each: selections.at_budget(each, select, bought))
     return (
-        ratio("planning.planner_bo3_token_ratio", solver, _scaled(single, FEW))
-        | ratio("planning.planner_bo3_token_ratio_of_both_roles", both, _scaled(single, FEW))
-        | gap("planning.planner_bo3_minus_equal_tokens", mixed(searched, planned, select), equal)
+        ratio(f"planning.{name}_bo3_token_ratio", solver, _scaled(single, FEW))
+        | ratio(f"planning.{name}_bo3_token_ratio_of_both_roles", both, _scaled(single, FEW))
+        | gap(f"planning.{name}_bo3_minus_equal_tokens", mixed(searched, planned, select), equal)
     )
 
 

@@ -18,7 +18,7 @@ from k2repro.mini.benchmarks import LEVELS, MATHS
 from k2repro.results import ArtifactStore
 from k2repro.results.provenance import made_on
 
-WRITTEN = ("validation", "test", "levels")
+WRITTEN = ("validation", "test", "levels", planner.SHORT)
 
 
 def everything(scale: Scale, seeds: Sequence[int]) -> list[Made]:
@@ -38,9 +38,10 @@ def first_judge(scale: Scale, seeds: Sequence[int]) -> Made:
 
 def written(part: str, scale: Scale) -> Made:
     """What the planner writes. "validation": on the tiers, where it has to pass; "test": there, how good it
-    is; "levels": what solvers were given. The last is of test problems too."""
-    if part == "levels":
-        return candidates.plans("test", scale.asked, scale)
+    is; "levels": what solvers were given, and `planner.SHORT`: by the control; of test problems too."""
+    if part in ("levels", planner.SHORT):
+        name = planner.LONG if part == "levels" else planner.SHORT
+        return candidates.plans("test", scale.asked, scale, name)
     count = scale.asked if part == "test" else scale.chosen
     return planner.written(0, scale, tiers=MATHS, split=part, problems=count)
 

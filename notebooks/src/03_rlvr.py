@@ -802,8 +802,9 @@ if before and after:
 # practises on five to eight operations, the one from base on two and three
 # as well, and all are asked nine to sixteen, once. Three more runs have three
 # seeds: a short budget that is restored, a reward that pays every answer, and
-# fine-tuning that goes on for about as many tokens instead. In the table of differences a seed *agrees* when its
-# own interval lies on the side of the mean.
+# fine-tuning that goes on for about as many tokens instead. In the table of
+# differences a seed *agrees* when its own interval lies on the side of the
+# mean.
 
 # %%
 from k2repro.lab import steady, steady_rows

@@ -17,14 +17,15 @@
 # **Shows:** how much ten ways of choosing recover of what a perfect choice
 # would bring, for 1 to 16 samples; what a judge with weights of its own adds;
 # which choosers get worse when they see more; what a token buys; all over
-# five solvers, exact over all subsets of a pool. For one solver: a judge
-# that reads pairs, and what size is worth.
+# five solvers, exact over all subsets of a pool. Then a judge that reads
+# pairs, of one solver, and what size is worth, over three large models.
 #
 # **In short:** a solver's own likelihood finds half of what three answers
-# offer, and a smaller part of what sixteen do. A judge that errs *elsewhere*
-# finds three quarters, and two thirds. Stopping early, when the solver
-# finds its answer likely enough, reaches what its own choice among three
-# reaches, at less than half of the tokens.
+# offer, and less of what sixteen do. A judge of other weights finds a little
+# more among three, and clearly more among sixteen. Best is to solve the
+# problem again along each answer's own order, and to look whether the answer
+# is the same. Stopping early, when the solver finds its answer likely enough,
+# comes near its own choice among three at less than half of the tokens.
 #
 # K2-Think draws three answers and lets a second model compare them in pairs.
 # In the paper's ablation that step gains more than the plan on three of four
@@ -128,8 +129,8 @@ show_code(own_sum, judge_and_own, majority, weighted_vote)
 # %% [markdown]
 # The **judge** is the SFT model of *another seed*, trained one minute longer
 # on solved problems of up to sixteen operations: it has seen problems as long
-# as those that are asked, which no solver has. It writes nothing: its verdict is how likely it
-# finds the text. *foreign* is the same model before that minute. In a
+# as those that are asked, which no solver has. It writes nothing: its verdict
+# is how likely it finds the text. *foreign* is the same model before that minute. In a
 # *weighted vote* each answer weighs what the judge gives it; *own-mean* is
 # the solver's likelihood by token. *process* solves the problem again along
 # the order that the candidate used, and looks whether the answer is the same.
@@ -160,8 +161,7 @@ figure, records = pictures.seeds_picture(
     lines, "Best of three, minus a single sample", "points of pass@1")
 show(figure, alt="Horizontal bars of the gain at three samples, from "
      "majority to the oracle, with a dot for each of the solvers.",
-     table=records, takeaway="Another model's likelihood finds most of "
-     "what three answers offer; the solver's own finds less.")
+     table=records, takeaway=effects.best_words(rows, 3))
 
 # %%
 show_table(effects.share_records(rows, 3), caption="Three "
@@ -335,8 +335,7 @@ large model. With a plan and best-of-three it stands
 a single one {best_of_n.size.single_minus_large.mean:ci pts}. For the
 arithmetic of the large model's one answer it can draw
 {best_of_n.size.equal_flops_n:.0f}, and the likeliest of them stands
-{best_of_n.size.equal_flops_minus_large:ci pts} against it. One large model
-was trained, so all of this shows a case and decides nothing.
+{best_of_n.size.equal_flops_minus_large:ci pts} against it.
 """)
 show_table([
     {"seed": each.seed,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from k2repro.lab import candidates
+from k2repro.lab import candidates, planner
 from k2repro.lab.marks import OWN, SEARCH, Marks
 from k2repro.lab.planner import Written
 from k2repro.lab.solvers import Gates
@@ -66,6 +66,11 @@ def solver_results(folder: Path) -> SolverResults:
             "validation": [written(tier) for tier in MATHS for _ in range(4)],
             "test": [written(tier) for tier in MATHS for _ in range(4)],
             "levels": [
+                replace(written(level), id=f"variables/test/{level}/0/{index}")
+                for level in LEVELS
+                for index in range(30)
+            ],
+            planner.SHORT: [
                 replace(written(level), id=f"variables/test/{level}/0/{index}")
                 for level in LEVELS
                 for index in range(30)

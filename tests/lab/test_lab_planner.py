@@ -10,10 +10,11 @@ from k2repro.errors import K2ReproError
 from k2repro.lab import planner, sft
 from k2repro.lab.lines import write_lines
 from k2repro.lab.made import make_now
-from k2repro.lab.planner import BARS, PLANNER, Written, is_obtained, kinds, workable_share, write_plans
+from k2repro.lab.planner import BARS, Written, is_obtained, kinds, workable_share, write_plans
+from k2repro.lab.rl_runs import RUNS
 from k2repro.lab.scale import Scale
 from k2repro.lab.sft_recipe import MODEL
-from k2repro.mini import plans, tokenizer
+from k2repro.mini import plans, tokenizer, variables
 from k2repro.mini.benchmarks import benchmark_problems
 from k2repro.mini.checkpoint import load_checkpoint, new_model, save_checkpoint
 from k2repro.mini.mixtures import draw_example
@@ -24,12 +25,25 @@ TINY = Scale(seeds=1, steps=0.003, problems=2, samples=1, deep=2, deep_samples=2
 TIERS = ("tier-1", "tier-4")
 
 
-def test_every_text_fits_the_rows_of_the_stage():
+@pytest.mark.parametrize("name", planner.PLANNERS)
+def test_every_text_fits_the_rows_of_the_stage(name):
     """Catches a mixture that stops the training in the middle, at the first text that is too long."""
-    (stage,) = PLANNER
+    (stage,) = planner.PLANNERS[name]
     assert max(len(draw_example(stage.mixture, "fits", index)) for index in range(400)) <= stage.length
     assert sum(each.share for each in stage.mixture) == pytest.approx(1)
     assert {each.kind for each in stage.mixture} == {"planning"}
+
+
+def test_the_control_meets_no_longer_problems_than_the_solvers():
+    """Catches a control that has seen the lengths which are asked, as the planner has."""
+    (stage,) = planner.PLANNERS[planner.SHORT]
+    longest = max(most for tier in RUNS["steady-from-sft"].tiers for most in variables.PRACTICE[tier])
+    assert max(each.operations[1] for each in stage.mixture) == longest
+    assert longest < min(least for least, _ in variables.LEVELS.values())
+    start = planner.planner(0, TINY, planner.SHORT).needs["start"]
+    assert start.name == "steady-sft" and planner.planner(0, TINY).needs["start"].name == "sft"
+    with pytest.raises(K2ReproError, match="unknown planner 'tall'"):
+        planner.planner(0, TINY, "tall")
 
 
 class Replies:
