@@ -4,8 +4,8 @@ weights "sft" -> planner -> plans on some problems -> whether they work, how man
 
 It starts from a model that can search, because its thinking is that search without arithmetic
 (`k2repro.mini.plans`). K2-Think's planner is a second model too; the paper does not name it. This one is
-taught problems of up to 16 operations, the solvers 8; so there is a control, `SHORT`, that is taught 8 as they
-are. The share of its plans that work decides whether it may be called one: `BARS`, on validation problems.
+taught problems of up to 16 operations, the solvers 8; so there is a control, `SHORT`, that is taught 8 as
+they are. The share of plans that work decides whether it may be called one: `BARS`, on validation problems.
 
 The order is read off the thinking by a program. That the planner writes it down itself was tried and not
 obtained; `Written.line` says what such lines are worth.
@@ -55,9 +55,9 @@ PLANNER = (
     ),
 )
 # The control is taught plans of up to eight operations, as many as the solvers practise, in texts that are
-# stretched as theirs are. From the steady recipe's SFT, which met no more than four before, it was not obtained:
-# after 1,600 steps no plan of a level worked on validation. So both come of the same model, which searched
-# problems of up to twelve.
+# stretched as theirs are. From the steady recipe's SFT, which met no more than four before, it was not
+# obtained: after 1,600 steps no plan of a level worked on validation. So both come of the same model, which
+# searched problems of up to twelve.
 LONG, SHORT = "planner", "short-planner"
 PLANNERS = {
     LONG: PLANNER,

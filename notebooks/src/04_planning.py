@@ -17,7 +17,7 @@
 # **Shows:** what one pass along a plan is worth beside one search, by length
 # of the problem and by quality of the plan; whether a plan helps among
 # several answers, and whose; five solvers, one planner, and a control that
-# has met no longer problems than they.
+# was taught no longer problems than they.
 #
 # **In short:** what a plan is worth depends on who made it. A right one lifts
 # every solver, most on the longest problems; a wrong order is believed, and
@@ -35,9 +35,9 @@
 # different seeds, on problems with 9 to 16 operations. Fine-tuning ended at
 # four and RL at eight, so all of them are beyond both. Plans come from
 # several places: the program that made the problem knows the perfect one; a
-# second small model was trained to plan, and a third one on short problems
-# alone; the solver's own search, once it is written, has an order too; and
-# two plans are wrong on purpose.
+# second small model was trained to plan, and a third one to plan short
+# problems alone; the solver's own search, once it is written, has an order
+# too; and two plans are wrong on purpose.
 
 # %% tags=["parameters"]
 profile = "laptop"
@@ -384,6 +384,36 @@ those tokens the solver could search more often. Against that, planning is
 worth {planning.planner_bo3_minus_equal_tokens:ci pts}.
 """)
 
+# %% [markdown]
+# ### Is it the plan, or the lengths?
+#
+# The planner was taught problems as long as those that are asked, the solvers
+# were not. What it brings may be no more than that. So a control was trained
+# for as many steps on plans of at most eight operations, as many as the
+# solvers practise. (Both planners come of one model, which had searched
+# problems of up to twelve.) Fewer of its plans work. Look at what they are
+# worth all the same.
+
+# %%
+SHORT = "planning.short_planner_bo3_minus_bo3"
+works = {name: planner.workable_share(results.written[part])
+         for name, part in (("planner", "levels"),
+                            ("control", planner.SHORT))}
+show_table([
+    {"operations": level.removeprefix("ops-")}
+    | {f"plans of the {name} that work": f"{share[level]:.0%}"
+       for name, share in works.items()}
+    | {"control's pass for a third search, points":
+       f"{100 * rows[f'{SHORT}.{level}'].value:+.1f}"}
+    for level in LEVELS
+], caption="A planner that was taught no longer problems than the solvers")
+
+# %%
+tell(rows, "In place of a third search a pass along the control's plan "
+     "changes best-of-three by {" + SHORT + ":ci pts}; at equal tokens of "
+     "both models by "
+     "{planning.short_planner_bo3_minus_equal_tokens:ci pts}.")
+
 # %%
 def points(row, seed):
     return f"{100 * seeds[row][seed]:+.1f}"
@@ -392,6 +422,7 @@ def points(row, seed):
 show_table([
     {"solver": seed, "gold plan against a search": points(GOLD, seed),
      "planner's plan for a third search": points(GAIN, seed),
+     "control's plan for a third search": points(SHORT, seed),
      "own order for a third search":
          points("planning.plan_bo3_minus_bo3", seed)}
     for seed in sorted(seeds[GOLD], key=lambda seed: -seeds[GOLD][seed])
