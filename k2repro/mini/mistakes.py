@@ -67,7 +67,7 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
     reading = read_trace(text, len(OPEN_TRACE))
     walk = _Walk(system_of(problem))
     for piece in reading.pieces:
-        mistake = walk.check(piece, ends=piece.end == len(text))
+        mistake = walk.check(piece, ends=HALF_WORD.fullmatch(text[piece.end :].strip()) is not None)
         if mistake is not None:
             return mistake
     whole = not reading.pieces or reading.pieces[-1].is_whole
@@ -101,7 +101,7 @@ class _Walk:
     def check(self, piece: TracePiece, *, ends: bool) -> Diagnosis | None:
         """The mistake of a piece, which may be incomplete; what a right one establishes becomes known.
 
-        ends: the text ends with it
+        ends: the text ends with it, or with half a word behind it
         """
         if piece.kind == EVALUATE:
             return self._check_evaluation(piece.words)

@@ -832,7 +832,8 @@ figure, records = steady_pictures.levels_picture({
 show(figure, alt="pass@1 on four levels before and after RL, each with an "
      "interval and a small circle for every seed.", table=records,
      takeaway=fill(rows, "RL adds {rlvr.steady.gain_from_sft:pts} over the "
-     f"levels, to the seeds {100 * gains[0]:.1f} to {100 * gains[-1]:.1f}."))
+     f"levels; by seed it is {100 * gains[0]:.1f} "
+     f"to {100 * gains[-1]:.1f}."))
 
 # %% tags=["nbval-ignore-output"]
 figure, records = effects.effects_picture(
@@ -887,8 +888,8 @@ show_table(choices.choice_records("rl"),
 tell(rows, """
 - With five seeds of the steady recipe RL adds
   {rlvr.steady.gain_from_sft:ci pts} to the fine-tuned model, to every seed,
-  and {rlvr.steady.gain_from_base:ci pts} to the base. All that follows is of
-  the first recipe, three seeds.
+  and {rlvr.steady.gain_from_base:ci pts} to the base. All that follows is
+  of the first recipe, three seeds.
 """)
 
 # %%
