@@ -132,7 +132,7 @@ def written(
     }
     return Made(
         "plans",
-        f"{split}-{tiers[0]}",
+        f"{split}-{tiers[0]}" + ("" if name == LONG else f" by {name}"),
         seed,
         partial(_write, tuple(tiers), split, problems, first, samples, temperature, seed),
         params,

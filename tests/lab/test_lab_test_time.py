@@ -313,3 +313,14 @@ def test_both_roles_are_paid_for(results, rows):
         for part in (planned, searched)
     ]
     assert with_planner == pytest.approx((20 + means[0]) / means[1])
+
+
+def test_jobs_have_names_of_their_own():
+    """Catches two planners whose plans are called alike: a campaign would refuse to begin."""
+    found, left = {}, list(test_time.everything(Scale(), Scale().steady(5)))
+    while left:
+        each = left.pop()
+        if each.key not in found:
+            found[each.key] = each.title
+            left += each.needs.values()
+    assert len(set(found.values())) == len(found)
