@@ -22,7 +22,14 @@ ROWS = "results/laptop/rows"
 SUMS = "artifacts/laptop/SHA256SUMS"
 IGNORED = ("code_hash",)
 # Files whose bytes are results; manifests say who made them, and change with the keys.
-RESULTS = ("model.safetensors", "curve.jsonl", "records.jsonl", "history.json", "pool.jsonl.gz")
+RESULTS = (
+    "model.safetensors",
+    "curve.jsonl",
+    "curve.jsonl.gz",
+    "records.jsonl",
+    "history.json",
+    "pool.jsonl.gz",
+)
 
 
 def shown(commit: str, path: str) -> str:

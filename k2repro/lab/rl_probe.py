@@ -6,8 +6,9 @@ the full text of a few. With the lengths, a shorter response budget can be appli
 is cut off is the beginning of the one that is not.
 """
 
+import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from k2repro.evaluate.pool import problem_seed
 from k2repro.mini import tokenizer
 from k2repro.mini.grading import grade
 from k2repro.mini.problem import Problem
-from k2repro.results.atomic import canonical_json
+from k2repro.results.atomic import canonical_json, write_bytes
 
+# Where a curve stands; stores that were adopted from old keys hold it as plain text.
+CURVE, PLAIN_CURVE = "curve.jsonl.gz", "curve.jsonl"
 # What files that ship call the negative log-likelihood.
 NLL_IN_FILES = "surprise"
 SHOWN = 6  # problems of each tier whose responses are kept as text
@@ -97,11 +100,23 @@ def _nll(completion: Completion) -> float:
     return round(-float(completion.logprobs.mean(dtype=np.float64)), 5)
 
 
-def read_points(path: Path) -> list[ProbePoint]:
+def write_points(folder: Path, points: Iterable[ProbePoint]) -> None:
+    """Write a curve as CURVE; equal points, equal bytes."""
+    text = "".join(point.line() for point in points)
+    write_bytes(folder / CURVE, gzip.compress(text.encode(), compresslevel=9, mtime=0))
+
+
+def read_points(folder: Path) -> list[ProbePoint]:
     """The points of a curve, in the order of their steps. Raises K2ReproError for a file that is not one."""
+    path = folder / CURVE
     try:
-        return [_point(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if path.is_file():
+            text = gzip.decompress(path.read_bytes()).decode()
+        else:
+            path = folder / PLAIN_CURVE
+            text = path.read_text(encoding="utf-8")
+        return [_point(json.loads(line)) for line in text.splitlines()]
+    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         raise K2ReproError(f"{path}: no curve of a run ({type(error).__name__}: {error})") from error
 
 

@@ -19,7 +19,7 @@ from k2repro.lab import pools, sft
 from k2repro.lab.campaign import Watch, carry_out
 from k2repro.lab.made import Made, Making, declared
 from k2repro.lab.progress import JobProgress, live
-from k2repro.lab.rl_probe import ProbePoint, look, read_points
+from k2repro.lab.rl_probe import ProbePoint, look, read_points, write_points
 from k2repro.lab.rl_runs import LATER_RUN, SHARPENED, RlRun, all_runs, plan, run_named
 from k2repro.lab.rl_training import MICRO_BATCH_MULTIPLE, train_run
 from k2repro.lab.scale import Scale
@@ -34,7 +34,7 @@ from k2repro.rlvr.records import StepProgress, StepRecord
 from k2repro.training import NUMERICS as TRAINING
 
 AT_SWITCH, SHARP_START, SHARP_END = "@switch", "@start-sharp", "@sharp"
-WEIGHTS, STEPS, RECORDS, CURVE = "weights", "steps", "records.jsonl", "curve.jsonl"
+WEIGHTS, STEPS, RECORDS = "weights", "steps", "records.jsonl"
 # The run whose weights ship, of the first seed: notebooks 04 and 05 start from it.
 SHIPPED = "steady-from-sft"
 
@@ -202,12 +202,12 @@ def _take_records(making: Making) -> None:
 def _probe(tiers: tuple[str, ...], probe: int, making: Making) -> None:
     problems = [each for tier in tiers for each in benchmark_problems(tier, "validation", probe)]
     folders = sorted((making.needs["training"] / STEPS).iterdir())
-    lines = []
+    points = []
     for at, folder in enumerate(folders):
         making.report(JobProgress(at / len(folders), f"point {at + 1} of {len(folders)}"))
         point = look(load_snapshot(folder), problems, int(folder.name), max_new_tokens=MAX_NEW_TOKENS)
-        lines.append(point.line())
-    write_text(making.folder / CURVE, "".join(lines))
+        points.append(point)
+    write_points(making.folder, points)
 
 
 # ---- reading --------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def carry_out_rl(
     found: dict[str, dict[int, Scores]] = {}
     for name, seed in all_runs(scale):
         lines = (folders[records(name, seed, scale).key] / RECORDS).read_text(encoding="utf-8").splitlines()
-        points = read_points(folders[curve(name, seed, scale).key] / CURVE)
+        points = read_points(folders[curve(name, seed, scale).key])
         steps = tuple(StepRecord.from_dict(json.loads(line)) for line in lines)
         logs.setdefault(name, {})[seed] = Log(run_named(name), seed, steps, tuple(points))
         for model in models_of(name, scale):
