@@ -606,8 +606,8 @@ show_table(steady_pictures.seed_mistake_records(again, steady.SFT),
 # %%
 tell(rows, """
 Over the levels the seeds solve {sft.steady.search.mean:ci pct} by their own
-search and {sft.steady.planned.mean:ci pct} with a right plan. The seed
-that profits least from a plan gains {sft.steady.gate:pts} on validation.
+search and {sft.steady.planned.mean:ci pct} with a right plan. On validation
+a plan is worth {sft.steady.gate:pts} to the seed that profits least.
 The last quarter of fine-tuning brings
 {sft.steady.gain_share_of_last_quarter:pct} of the gain.
 """)

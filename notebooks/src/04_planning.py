@@ -22,9 +22,11 @@
 # **In short:** what a plan is worth depends on who made it. A right one lifts
 # every solver, most on the longest problems; a wrong order is believed, and
 # ruins nearly every answer. The order of the solver's own search adds nothing
-# beside two searches: it fails where they fail. A second model that learned
-# nothing but to plan fails elsewhere, and a pass along its plan in place of a
-# third search adds a lot, also at equal tokens of both models.
+# beside two searches: it fails where they fail. A second model that was
+# taught to plan fails elsewhere, and a pass along its plan in place of a third
+# search adds a lot, also at equal tokens of both models. Along the plans of one
+# that was taught no longer problems than the solvers a single pass is no better
+# than a search, and still adds to two of them.
 #
 # K2-Think asks a second model for a plan before it thinks. The paper's
 # ablation is subtle: on AIME 2024 a plan alone *lowers* the score a little,
@@ -234,8 +236,8 @@ show_table([{"stands for the paper's plan": results.plan,
 # the program's plan, *own* the order of the likelier of two earlier searches,
 # *planner* is what the second model thought, *short-planner* what the third
 # did; *shuffled* has the right names in a wrong order, *missing* lacks one
-# name. Expect little from shuffled
-# plans: these solvers trust a plan, whatever it says.
+# name. Expect little from shuffled plans: these solvers trust a plan,
+# whatever it says.
 
 # %%
 kinds = results.plans_tried
@@ -289,7 +291,7 @@ show_table([
 # ### Where a plan comes from
 #
 # Look at the last column. What no search solved, a right plan often solves,
-# and so does the planner's: it had learned nothing but the order, and is
+# and so does the planner's: it was taught the order and nothing else, and is
 # right elsewhere than the solver. The solver's own order seldom does. It was
 # read off a search, and where the search went wrong, so did its order.
 

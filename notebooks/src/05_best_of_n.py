@@ -130,11 +130,12 @@ show_code(own_sum, judge_and_own, majority, weighted_vote)
 # The **judge** is the SFT model of *another seed*, trained one minute longer
 # on solved problems of up to sixteen operations: it has seen problems as long
 # as those that are asked, which no solver has. It writes nothing: its verdict
-# is how likely it finds the text. *foreign* is the same model before that minute. In a
-# *weighted vote* each answer weighs what the judge gives it; *own-mean* is
-# the solver's likelihood by token. *process* solves the problem again along
-# the order that the candidate used, and looks whether the answer is the same.
-# *self-certainty* asks how far from uniform the solver's distributions were.
+# is how likely it finds the text. *foreign* is the same model before that
+# minute. In a *weighted vote* each answer weighs what the judge gives it;
+# *own-mean* is the solver's likelihood by token. *process* solves the problem
+# again along the order that the candidate used, and looks whether the answer
+# is the same. *self-certainty* asks how far from uniform the solver's
+# distributions were.
 
 # %% [markdown]
 # ### Without luck
@@ -346,9 +347,11 @@ show_table([
 ], caption="Stages end when their skills stand, so tokens differ")
 
 # %% [markdown]
-# The large model had no RL of its own: the comparison is the one of the
-# paper's Table 1, a whole system against a larger model's single answer. What
-# RL alone is worth to the small one, notebook 03 tells.
+# So on average the small system matches the larger model, and no interval
+# says more: of three seeds two end above it, one below. Half of the lead is
+# there with a single answer, and that is RL's: the large model had none of its
+# own. The comparison is the one of the paper's Table 1, a whole system against
+# a larger model's single answer, and it leaves the same question open.
 
 # %% [markdown]
 # ## Predicted before the run

@@ -125,7 +125,7 @@ def test_a_plan_of_ones_own_is_followed(mini):
         assert [each.planned for each in found.candidates] == [False, True]
         assert found.plans[0].source == "given"
         first[words] = found.candidates[1].text.partition("<think>")[2][:3]
-    assert first == {"p m": " p:", "plan m p": " m:"}
+    assert first == {"p m": " p?", "plan m p": " m?"}
 
 
 @pytest.mark.parametrize(
