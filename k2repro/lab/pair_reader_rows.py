@@ -69,6 +69,11 @@ def bias(compared: Compared) -> Bias:
     )
 
 
+def smallest(found: Sequence[Compared]) -> int:
+    """Candidates of the smallest pool: curves go no further."""
+    return min(len(each.of) for each in found)
+
+
 def accuracies(found: Sequence[Compared], n: int) -> dict[str, Counts]:
     """Expected share right of each way to choose among n candidates, by problem."""
     ways: dict[str, Callable[[Compared], float]] = {
@@ -90,7 +95,7 @@ def _likeliest(compared: Compared, n: int) -> float:
 
 def curves(found: Sequence[Compared]) -> dict[str, dict[int, Counts]]:
     """Accuracy of each way to choose at N = 1 .. M, under the seed of the reader, float64 [M]."""
-    by_n = [accuracies(found, n) for n in range(1, len(found[0].of) + 1)]
+    by_n = [accuracies(found, n) for n in range(1, smallest(found) + 1)]
     return {name: {0: np.array([each[name].mean() for each in by_n])} for name in by_n[0]}
 
 
@@ -120,7 +125,7 @@ def add_pair_reader_rows(rows: RowBook, found: Sequence[Compared]) -> None:
         seeds=(0,),
         of_models=True,
     )
-    for n in dict.fromkeys((FEW, len(found[0].of))):
+    for n in dict.fromkeys((FEW, smallest(found))):
         values = accuracies(found, n)
         for name, each in values.items():
             _mean(rows, f"best_of_n.pair_reader.accuracy.{name}.n{n}", each)

@@ -20,7 +20,7 @@ from k2repro.lab.pair_reader import (
     margins,
     pair_tokens,
 )
-from k2repro.lab.pair_reader_rows import Bias, accuracies, bias
+from k2repro.lab.pair_reader_rows import Bias, accuracies, bias, curves
 from k2repro.lab.sft_recipe import MODEL
 from k2repro.mini import tokenizer, traces
 from k2repro.mini.checkpoint import load_checkpoint, new_model, save_checkpoint
@@ -184,3 +184,9 @@ def test_choosing_by_the_reader_lies_between_what_it_knows(of, truth, seed):
     assert biased["knock_out"][0] == pytest.approx(share)
     for value in accuracies([compared(right, of, lambda i, j: float(noise[i, j]))], 3).values():
         assert value[0] <= bound + 1e-12
+
+
+def test_curves_go_as_far_as_the_smallest_pool():
+    """Catches a choice among more candidates than a problem has: the first problems have deeper pools."""
+    found = [compared((1, 0), of, lambda i, j: 1.0) for of in ((0, 1, 0, 1, 0, 0), (0, 1, 1))]
+    assert all(len(curve[0]) == 3 for curve in curves(found).values())
