@@ -243,8 +243,8 @@ def best_words(rows: RowBook, n: int) -> str:
         return "No chooser can gain here: the oracle is no better than a random choice."
     best = max(share, key=lambda name: share[name])
     return (
-        f"{best} finds most of what {n} answers offer, {share[best]:.0%} of the way to the oracle; the "
-        f"solver's own likelihood finds {share[OWN]:.0%}."
+        f"Of what {n} answers offer {best} finds the largest part, {share[best]:.0%} of the way to the "
+        f"oracle; the solver's own likelihood ({OWN}) finds {share[OWN]:.0%}."
     )
 
 

@@ -1,7 +1,7 @@
 """Candidates for planning and best-of-N: what a solver answers to hard problems, with and without a plan.
 
 weights of a solver -> search  -> (read by the solver) -> own plans -> planned by "own"
-                    -> planned by "gold", "shuffled", "missing", "planner"
+                    -> planned by "gold", "shuffled", "missing" and by each of `planner.PLANNERS`
                     -> check: what the solver gets along the order of each searched candidate, greedily
 
 A solver is a model of RL from SFT. Candidates are texts; how likely they are, and to whom, is `readings`.

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +28,7 @@ def read_lines(path: Path, make: Callable[..., T]) -> list[T]:
     try:
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()
         return [make(**{name: _frozen(value) for name, value in json.loads(line).items()}) for line in lines]
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         raise K2ReproError(f"{path}: cannot be read ({error}); usual cause: a file cut short") from error
 
 

@@ -55,9 +55,9 @@ PLANNER = (
     ),
 )
 # The control is taught plans of up to eight operations, as many as the solvers practise, in texts that are
-# stretched as theirs are. From the steady recipe's SFT, which met no more than four before, it was not
-# obtained: after 1,600 steps no plan of a level worked on validation. So both come of the same model, which
-# searched problems of up to twelve.
+# stretched as theirs are. From the steady recipe's SFT it was not obtained: after 1,600 steps no plan of a
+# level worked on validation. (That model met no more than four operations, and its searches are marked; which
+# of the two it was is not known.) So both come of the same model, which searched problems of up to twelve.
 LONG, SHORT = "planner", "short-planner"
 PLANNERS = {
     LONG: PLANNER,

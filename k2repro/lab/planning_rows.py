@@ -238,8 +238,14 @@ def _prices(results: SolverResults, planned: BySeed, select: str, name: str, par
     single = selections.table(searched, selections.tokens)
     solver = _pairwise(searched, planned, selections.paired_tokens)
     both = _pairwise(searched, planned, lambda a, b: selections.paired_tokens(a, b) + spent[b.id])
-    bought = float(both.mean.mean() / single.mean.mean())
-    equal = selections.table(searched, lambda each: selections.at_budget(each, select, bought))
+    bought = {seed: float(both.by_seed[seed].mean() / single.by_seed[seed].mean()) for seed in searched}
+    equal = SeedTable(
+        both.ids,
+        {
+            seed: np.array([selections.at_budget(each, select, bought[seed]) for each in marks])
+            for seed, marks in searched.items()
+        },
+    )
     return (
         ratio(f"planning.{name}_bo3_token_ratio", solver, _scaled(single, FEW))
         | ratio(f"planning.{name}_bo3_token_ratio_of_both_roles", both, _scaled(single, FEW))

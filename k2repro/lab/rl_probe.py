@@ -8,6 +8,7 @@ is cut off is the beginning of the one that is not.
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ def read_points(folder: Path) -> list[ProbePoint]:
             path = folder / PLAIN_CURVE
             text = path.read_text(encoding="utf-8")
         return [_point(json.loads(line)) for line in text.splitlines()]
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise K2ReproError(f"{path}: no curve of a run ({type(error).__name__}: {error})") from error
 
 

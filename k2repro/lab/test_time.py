@@ -52,7 +52,7 @@ class SolverResults:
 
     gates    which seeds count as solvers
     marks    of all candidates, by solver seed
-    written  by the planner, see `written`
+    written  by the planner and its control, see `written`
     solver   folder of the weights of the first solver; judge: of its judge
     machine  that made them, see `made_on`
     """

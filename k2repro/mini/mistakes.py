@@ -25,7 +25,17 @@ from k2repro.errors import unknown
 from k2repro.mini.grading import ANSWER_NEXT, CLOSE_ANSWER, CLOSE_TRACE, OPEN_TRACE, is_correct
 from k2repro.mini.problem import Problem
 from k2repro.mini.tokenizer import TURN_END
-from k2repro.mini.trace_grammar import HALF_WORD, MARK, PLACE, VALUE, TracePiece, Word, read_trace, words_of
+from k2repro.mini.trace_grammar import (
+    HALF_VALUE,
+    HALF_WORD,
+    MARK,
+    PLACE,
+    VALUE,
+    TracePiece,
+    Word,
+    read_trace,
+    words_of,
+)
 from k2repro.mini.traces import EVALUATE, NOTE, QUESTION
 from k2repro.mini.variables import FAMILY, System, apply, system_of
 
@@ -67,7 +77,7 @@ def diagnose(problem: Problem, response: str) -> Diagnosis:
     reading = read_trace(text, len(OPEN_TRACE))
     walk = _Walk(system_of(problem))
     for piece in reading.pieces:
-        mistake = walk.check(piece, ends=HALF_WORD.fullmatch(text[piece.end :].strip()) is not None)
+        mistake = walk.check(piece, ends=HALF_VALUE.fullmatch(text[piece.end :].strip()) is not None)
         if mistake is not None:
             return mistake
     whole = not reading.pieces or reading.pieces[-1].is_whole

@@ -25,8 +25,9 @@ WORD = re.compile(r"<\S*|[^\s<]+")
 NAME, SIGN = re.compile(r"[a-z]"), re.compile(r"[-+*]")
 HEAD, VALUE, MARKED = re.compile(r"[a-z]:"), re.compile(r"[a-z]=[0-9]"), re.compile(r"[a-z]\?")
 DONE = re.compile("ok")
-# What a cut may leave of a look-up.
+# What a cut may leave of a look-up, and of one behind its mark.
 HALF_WORD = re.compile(r"([a-z]\? ?)?([a-z]=?)?")
+HALF_VALUE = re.compile(r"([a-z]=?)?")
 BACK = re.compile(rf"[a-z]|{re.escape(QUESTION)}")
 FORMS = {
     NOTE: (HEAD, SIGN, NAME, NAME),
@@ -152,8 +153,9 @@ def _last_said(pieces: list[TracePiece]) -> str | None:
 
 
 def _is_alone(words: list[Word]) -> bool:
-    """Whether a definition follows the first of `words`, a value, marks that are left alone apart."""
-    after = next((word for word in words[1:] if not MARKED.fullmatch(word.text)), None)
+    """Whether a definition follows the first of `words`, a value, asides apart."""
+    aside = (word for word in words[1:] if not (MARKED.fullmatch(word.text) or DONE.fullmatch(word.text)))
+    after = next(aside, None)
     return after is not None and HEAD.fullmatch(after.text) is not None
 
 

@@ -618,16 +618,17 @@ expected("Seeds still lie far apart, by their own search and along a right "
 
 # %% [markdown]
 # Every base had met its bounds on the lengths that it practised. What parts
-# the seeds is how well their walk carries on to longer ones, and most of it
-# is one kind of word. A note ends by whom its value is for, and a search that
-# comes back to a note has to say that word again. Read by hand on validation
-# problems (not in the kit), most first mistakes of all seeds but one are that
-# word. In a short problem it can be guessed from who uses the name; in a long
-# one several do. Practice that makes the guess fail has not been tried.
+# the seeds is how well their walk carries on to longer ones. In a search most
+# first mistakes of all seeds but one are one kind of word (read by hand on
+# validation problems, not in the kit). A note ends by whom its value is for,
+# and a search that comes back to a note has to say that word again. In a short
+# problem it can be guessed from who uses the name; in a long one several do.
+# Practice that makes the guess fail has not been tried. Along a plan there is
+# no such word, and seeds lie further apart still: why is not known.
 #
-# There is a price for each side. Trained to ten operations and beyond, seeds
-# came closer to one another, and solved nearly all that they were asked:
-# nothing was left for RL, a plan or a choice to add.
+# There is a price for each side. Trained to ten operations, seeds came closer
+# to one another, and after RL they solved nearly all validation problems:
+# nothing was left for a plan or a choice to add.
 
 # %% [markdown]
 # The models of the first recipe stay in what follows: most of notebook 03

@@ -17,16 +17,16 @@
 # **Shows:** what one pass along a plan is worth beside one search, by length
 # of the problem and by quality of the plan; whether a plan helps among
 # several answers, and whose; five solvers, one planner, and a control that
-# was taught no longer problems than they.
+# was taught to plan no longer problems than they practised.
 #
 # **In short:** what a plan is worth depends on who made it. A right one lifts
 # every solver, most on the longest problems; a wrong order is believed, and
 # ruins nearly every answer. The order of the solver's own search adds nothing
-# beside two searches: it fails where they fail. A second model that was
-# taught to plan fails elsewhere, and a pass along its plan in place of a third
-# search adds a lot, also at equal tokens of both models. Along the plans of one
-# that was taught no longer problems than the solvers a single pass is no better
-# than a search, and still adds to two of them.
+# that can be told beside two searches: it fails mostly where they fail. A
+# second model that was taught to plan fails elsewhere, and a pass along its
+# plan in place of a third search adds a lot, also at equal tokens of both
+# models. Along the plans of one that was taught to plan short problems a
+# single pass is no better than a search, and still adds to two of them.
 #
 # K2-Think asks a second model for a plan before it thinks. The paper's
 # ablation is subtle: on AIME 2024 a plan alone *lowers* the score a little,
@@ -285,7 +285,7 @@ show_table([
          f"{rows[f'planning.rescued.{kind}'].value:.0%}"
          if f"planning.rescued.{kind}" in rows else None}
     for kind in kinds
-], caption="One pass along each kind of plan")
+], caption="One pass along each plan, on the problems asked with it")
 
 # %% [markdown]
 # ### Where a plan comes from
@@ -352,8 +352,9 @@ show_table([
 # them, before the solver begins. So the same once more: two searches, and one
 # pass along the planner's plan, against three searches. Both lines choose by
 # the solver's own likelihood. On the first hundred problems of each level
-# this was seen before it was declared; the bars are of the others, which
-# nobody had been asked along such a plan.
+# this was seen before it was declared; the planner's bars are of the others,
+# which nobody had been asked along such a plan. Those of the solver's own order
+# are of all problems.
 
 # %% tags=["nbval-ignore-output"]
 GAIN = "planning.planner_bo3_minus_bo3"
@@ -392,9 +393,9 @@ worth {planning.planner_bo3_minus_equal_tokens:ci pts}.
 # The planner was taught problems as long as those that are asked, the solvers
 # were not. What it brings may be no more than that. So a control was trained
 # for as many steps on plans of at most eight operations, as many as the
-# solvers practise. (Both planners come of one model, which had searched
-# problems of up to twelve.) Fewer of its plans work. Look at what they are
-# worth all the same.
+# solvers practise, with stretched positions as they had. (Both planners come of
+# one model, which had *searched* problems of up to twelve.) Fewer of its plans
+# work. Look at what they are worth all the same.
 
 # %%
 SHORT = "planning.short_planner_bo3_minus_bo3"
@@ -408,7 +409,7 @@ show_table([
     | {"control's pass for a third search, points":
        f"{100 * rows[f'{SHORT}.{level}'].value:+.1f}"}
     for level in LEVELS
-], caption="A planner that was taught no longer problems than the solvers")
+], caption="A planner that was taught to plan eight operations at most")
 
 # %%
 tell(rows, "In place of a third search a pass along the control's plan "
@@ -428,7 +429,7 @@ show_table([
      "own order for a third search":
          points("planning.plan_bo3_minus_bo3", seed)}
     for seed in sorted(seeds[GOLD], key=lambda seed: -seeds[GOLD][seed])
-], caption="Each solver in points, those that gain most by a plan first")
+], caption="Each solver in points, on the problems asked with each plan")
 
 # %% [markdown]
 # ## Predicted before the run

@@ -21,11 +21,12 @@
 # pairs, of one solver, and what size is worth, over three large models.
 #
 # **In short:** a solver's own likelihood finds half of what three answers
-# offer, and less of what sixteen do. A judge of other weights finds a little
-# more among three, and clearly more among sixteen. Best is to solve the
-# problem again along each answer's own order, and to look whether the answer
-# is the same. Stopping early, when the solver finds its answer likely enough,
-# comes near its own choice among three at less than half of the tokens.
+# offer, and less of what sixteen do. A judge of other weights finds hardly
+# more among three, and clearly more among sixteen. To solve the problem again
+# along each answer's own order, and to look whether the answer is the same,
+# finds the largest part, at the price of one more pass for each. Stopping
+# early, when the solver finds its answer likely enough, comes near its own
+# choice among three at less than half of the tokens.
 #
 # K2-Think draws three answers and lets a second model compare them in pairs.
 # In the paper's ablation that step gains more than the plan on three of four
@@ -305,11 +306,12 @@ tell(rows, "Adaptive N with own likelihood draws "
 # of four times the parameters was trained by the same recipe, with the same
 # list of stages, and answers once. The small one has RL, two searches and a
 # planned pass, and a choice among the three, as K2-Think has (but the plan is
-# its own). If a judge chooses, it counts in arithmetic and in memory. It has
-# seen problems as long as those asked; the large model has not.
+# its own). If a judge chooses, it counts in arithmetic and in memory, and it
+# has seen problems as long as those asked; the large model has not.
 
 # %%
 from k2repro.lab import size
+from k2repro.lab.planning_rows import best_choice
 
 large = size.carry_out_size(scale, open_store(profile))
 rows.rest_on(large.machine)
@@ -326,10 +328,13 @@ show_table([
 ], caption="Four times the parameters against plan and best-of-3")
 
 # %%
+tell(rows, f"Among three answers {best_choice(results)} chooses.")
+
+# %%
 tell(rows, """
 The solver has {best_of_n.size.parameter_ratio:.1f} times fewer parameters.
-With its judge it takes {best_of_n.size.memory_ratio:.2f} times the memory
-(weights, and the caches of three answers at once), and
+What chooses included, it takes {best_of_n.size.memory_ratio:.2f} times the
+memory (weights, and the caches of three answers at once), and
 {best_of_n.size.flops_ratio:.2f} times the arithmetic of one answer of the
 large model. With a plan and best-of-three it stands
 {best_of_n.size.plan_bo3_minus_large.mean:ci pts} against that answer, with
@@ -347,11 +352,12 @@ show_table([
 ], caption="Stages end when their skills stand, so tokens differ")
 
 # %% [markdown]
-# So on average the small system matches the larger model, and no interval
-# says more: of three seeds two end above it, one below. Half of the lead is
-# there with a single answer, and that is RL's: the large model had none of its
-# own. The comparison is the one of the paper's Table 1, a whole system against
-# a larger model's single answer, and it leaves the same question open.
+# So the small system is ahead on average, surely on the two shorter levels and
+# not over all: of three seeds two end above the large model, one below. Half
+# of the lead is there with a single answer, where RL is the difference, and
+# somewhat more tokens of training; the large model had no RL of its own. The
+# comparison is the one of the paper's Table 1, a whole system against a larger
+# model's single answer, and it leaves the same question open.
 
 # %% [markdown]
 # ## Predicted before the run

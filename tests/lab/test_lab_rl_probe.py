@@ -22,6 +22,7 @@ def test_points_come_back(tmp_path):
         write_points(folder, POINTS)
         assert read_points(folder) == POINTS
     assert (tmp_path / "a" / CURVE).read_bytes() == (tmp_path / "b" / CURVE).read_bytes()
+    assert (tmp_path / "a" / CURVE).read_bytes()[4:8] == bytes(4), "the time of writing stands in the file"
 
 
 def test_a_curve_of_an_adopted_store_is_read(tmp_path):
@@ -37,6 +38,9 @@ def test_half_a_curve_is_refused(tmp_path):
     write_points(tmp_path, POINTS)
     whole = (tmp_path / CURVE).read_bytes()
     (tmp_path / CURVE).write_bytes(whole[:-9])
+    with pytest.raises(K2ReproError, match="no curve of a run"):
+        read_points(tmp_path)
+    (tmp_path / CURVE).write_bytes(whole[:12] + b"\xff" * 8 + whole[20:])
     with pytest.raises(K2ReproError, match="no curve of a run"):
         read_points(tmp_path)
     (tmp_path / CURVE).write_bytes(gzip.compress(b"[]"))

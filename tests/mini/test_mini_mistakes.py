@@ -192,6 +192,7 @@ def test_a_mark_that_nobody_follows_is_a_wrong_look_up() -> None:
         text = f"{good[:at]} {system.needed[-1]}? {system.needed[0]}?{good[at:]}"
         assert diagnose(problem, text)[:2] == (LOOK_UP, at + 1)
         assert classify(problem, text[: at + 3]) == UNFINISHED
+        assert diagnose(problem, text[: at + 6])[:2] == (LOOK_UP, at + 1)
 
 
 def test_a_place_is_not_claimed_before_its_value() -> None:

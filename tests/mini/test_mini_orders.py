@@ -79,6 +79,12 @@ def test_asides_between_words_change_no_order(index, aside):
     assert tuple(evaluation_order(strewn)) == system.needed
 
 
+def test_a_value_before_a_place_and_a_definition_is_recalled():
+    """Catches half an evaluation that ends the reading at a stray place."""
+    trace = "<think> m: - p i ? p=3 ok x? i: + q p m q=7 p=3 i=0 m: - p i ? p=3 i=0 m=3</think>"
+    assert evaluation_order(trace) == ["i", "m"]
+
+
 def test_a_value_before_a_mark_that_is_left_alone_is_recalled():
     """Catches half an evaluation where the search looks up a value, marks another and opens a third."""
     trace = "<think> m: - p i ? p=3 x? i? i: + q p m q=7 p=3 i=0 m: - p i ? p=3 i=0 m=3</think>"
